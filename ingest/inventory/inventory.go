@@ -1,0 +1,192 @@
+// Package inventory says what exists and what vendors' words mean: communities
+// and their compounds, vendors and the sources they publish to, devices, kinds
+// of facility. It is the only place tag values come from.
+//
+// An Inventory is immutable. Load reads and checks everything before anything
+// uses it and reports every problem at once, each with its path and its remedy;
+// a reload swaps one Inventory for another or changes nothing.
+package inventory
+
+import (
+	"time"
+
+	"greencommunity/ingest"
+)
+
+// Inventory is a checked inventory.yaml with its devices files and codecs.
+// It is immutable and safe for concurrent use.
+type Inventory struct {
+	Facilities  *ingest.Facilities
+	Communities []*Community
+	Vendors     []*Vendor
+	Zone        *time.Location // of times without a zone, and of local days
+
+	communities map[ingest.CommunityID]*Community
+	devices     map[ingest.DeviceID]*ingest.Device
+	topics      *matcher
+}
+
+// Community is one residents' committee's area (社区) and what it consists of.
+// The struct is the reference of `communities[]` in inventory.yaml.
+type Community struct {
+	ID         ingest.CommunityID `yaml:"id"`         // required; unique
+	Name       string             `yaml:"name"`       // required; for people
+	Town       string             `yaml:"town"`       // for people
+	Pilot      bool               `yaml:"pilot"`      // 试点社区
+	Stage      string             `yaml:"stage"`      // "", participating or met (达标); counted towards the target
+	Households int                `yaml:"households"` // number of households
+	Population int                `yaml:"population"` // persons
+	Lat        float64            `yaml:"lat"`        // degrees north, WGS-84
+	Lon        float64            `yaml:"lon"`        // degrees east, WGS-84
+	Compounds  []*Compound        `yaml:"compounds"`
+	Boundaries []*Boundary        `yaml:"boundaries"` // measurement boundaries of savings
+}
+
+// Compound is a residential compound (小区) within a community.
+type Compound struct {
+	ID         ingest.CompoundID `yaml:"id"`
+	Name       string            `yaml:"name"`
+	Households int               `yaml:"households"`
+	Renovated  int               `yaml:"renovated"` // year of renovation, 0 if none
+}
+
+// Vendor is a facility vendor and where it publishes.
+// The struct is the reference of `vendors[]` in inventory.yaml.
+type Vendor struct {
+	ID          ingest.VendorID      `yaml:"id"`           // required; unique
+	Name        string               `yaml:"name"`         // for people
+	Sources     []*Source            `yaml:"sources"`      // required; where and how it publishes
+	DevicesFile string               `yaml:"devices_file"` // CSV with a header: id,community,compound,facility,name,stream,...
+	Devices     []*DeviceEntry       `yaml:"devices"`      // the same, inline
+	Communities []ingest.CommunityID `yaml:"communities"`  // the only ones it may write to; empty: all
+	// UnknownDevices is accept or reject: what to do with a device the
+	// inventory does not list, when topic or payload name its community and
+	// facility. Default: accept where all sources are native, else reject.
+	UnknownDevices string `yaml:"unknown_devices"`
+	// MaxDevices bounds how many unlisted devices the vendor may introduce.
+	// Default 1,000,000.
+	MaxDevices int `yaml:"max_devices"`
+	// Feedback switches the reject notices on greencommunity/v1/feedback/{vendor}. Default true.
+	Feedback *bool `yaml:"feedback"`
+}
+
+// DeviceEntry is a device as the inventory lists it.
+type DeviceEntry struct {
+	ID           ingest.DeviceID     `yaml:"id"`        // required; unique over all vendors
+	Community    ingest.CommunityID  `yaml:"community"` // required
+	Compound     ingest.CompoundID   `yaml:"compound"`
+	Facility     ingest.FacilityKind `yaml:"facility"` // required
+	Name         string              `yaml:"name"`
+	Stream       string              `yaml:"stream"`        // waste stream: recyclable, kitchen, hazardous, residual
+	Gateway      string              `yaml:"gateway"`       // device or gateway it reports through
+	Boundary     string              `yaml:"boundary"`      // measurement boundary
+	Profile      string              `yaml:"profile"`       // device profile, chooses codec and fields
+	Alias        string              `yaml:"alias"`         // the name the payload uses, where it differs from id
+	Depth        float64             `yaml:"depth"`         // m, sensor to the bin's floor
+	Offset       float64             `yaml:"offset"`        // m, distance at which the bin is full
+	RegisterBits int                 `yaml:"register_bits"` // 16, 24 or 32; 0: not limited
+	Attributes   map[string]string   `yaml:"attributes"`    // further columns of the CSV: rated_power, qmax, feeder, ...
+}
+
+// Source is one topic template of a vendor and how to read what arrives there.
+// The struct is the reference of `vendors[].sources[]` in inventory.yaml.
+type Source struct {
+	// Topic is a template: {name} takes one level, + and # as in MQTT. What it
+	// captures (community, compound, facility, device, channel) describes the
+	// reading unless the inventory says otherwise.
+	Topic string `yaml:"topic"`
+	// Format names the decoder: native, json, chirpstack, ... (`greencommunity decode --formats`).
+	Format string `yaml:"format"`
+	// Payload names the decoder of what an envelope carries, such as cjt188,
+	// dlt645 or json, where no codec does.
+	Payload string `yaml:"payload"`
+	// Encoding of binary payloads: auto (default), raw, hex or base64.
+	Encoding string `yaml:"encoding"`
+	// Codecs are the vendor's own JavaScript decoders by device profile, as
+	// files relative to the inventory; "*" is for every other profile.
+	Codecs map[string]string `yaml:"codecs"`
+	// Fields says what the vendor's fields mean. A key is the field's path in
+	// the vendor's words, or "profile:path" for one device profile.
+	Fields map[string]*Field `yaml:"fields"`
+	// JSON is the mapping of format json, and of payload json.
+	JSON *Mapping `yaml:"json"`
+	// Community, Compound, Facility and Profile are constants for everything
+	// that arrives here, where neither topic nor payload nor inventory say.
+	Community ingest.CommunityID  `yaml:"community"`
+	Compound  ingest.CompoundID   `yaml:"compound"`
+	Facility  ingest.FacilityKind `yaml:"facility"`
+	Profile   string              `yaml:"profile"`
+	// TimeZone is the zone of times without one. Default: the site's zone.
+	TimeZone string `yaml:"time_zone"`
+
+	Vendor *Vendor           `yaml:"-"` // the vendor it belongs to
+	Zone   *time.Location    `yaml:"-"` // TimeZone resolved
+	Code   map[string][]byte `yaml:"-"` // contents of Codecs
+	Index  int               `yaml:"-"` // counts the sources of the inventory from 0
+}
+
+// Field is the meaning of one field of a vendor's payload.
+type Field struct {
+	Quantity string `yaml:"quantity"` // canonical quantity; or Event
+	Unit     string `yaml:"unit"`     // the unit the vendor sends; default: the payload's, else the quantity's
+	// Scale and Add are applied before the unit: value*scale + add. Scale 0 means 1.
+	Scale   float64 `yaml:"scale"`
+	Add     float64 `yaml:"add"`
+	Channel string  `yaml:"channel"` // constant channel
+	// Values maps what the vendor sends to numbers: {ON: 1, "OFF": 0}.
+	Values map[string]float64 `yaml:"values"`
+	// Invalid lists values that are no values: 255, -1, 127.
+	Invalid []float64 `yaml:"invalid"`
+	// Event makes the field an event of this type; it is active when the value
+	// is one of When (default: true, 1, on, yes, alarm). A value that is not
+	// ends it, where Clears is set, and is no event otherwise.
+	Event  string   `yaml:"event"`
+	When   []string `yaml:"when"`
+	Clears bool     `yaml:"clears"`
+	Ignore bool     `yaml:"ignore"` // known, and not wanted
+}
+
+// Mapping reads a vendor's private JSON. Paths are dotted member names with
+// [n] for one element and [*] for each: "data.items[*].sn".
+type Mapping struct {
+	// Records is the path of the objects that are one reading each. Default:
+	// the payload, or each element of it where it is an array.
+	Records string `yaml:"records"`
+	// Device, Community, Facility and Channel are paths within a record ("sn"),
+	// or from the payload's top where they start with "$." ("$.gateway").
+	Device    string `yaml:"device"`
+	Community string `yaml:"community"`
+	Compound  string `yaml:"compound"`
+	Facility  string `yaml:"facility"`
+	Channel   string `yaml:"channel"`
+	// Time lists where the time may be; the first that yields one is taken.
+	Time []*TimeRule `yaml:"time"`
+	// Values is the path to the object whose members are the fields. Default: the record.
+	Values string `yaml:"values"`
+	// Name and Value are paths of a record that is one field: {"key":"T","val":21}.
+	Name  string `yaml:"name"`
+	Value string `yaml:"value"`
+}
+
+// TimeRule is where a time is and how it is written.
+type TimeRule struct {
+	Path   string `yaml:"path"`
+	Unit   string `yaml:"unit"`   // auto (by magnitude, default), s, ms, us, ns
+	Layout string `yaml:"layout"` // Go's reference time layout; default: RFC 3339 and common forms
+	// Source is device (default) or gateway: whose clock it is.
+	Source string `yaml:"source"`
+}
+
+// Boundary is a measurement boundary a baseline is fixed for: the lamps behind
+// one cabinet, the households behind one master meter. Its contents are
+// arithmetic, checked by who computes with them (package metrics/savings).
+type Boundary struct {
+	ID   string         `yaml:"id"`
+	Kind string         `yaml:"kind"`
+	Spec map[string]any `yaml:"spec"`
+}
+
+// Captures is what a topic template took from a topic. Its strings are parts of the topic.
+type Captures struct {
+	Community, Compound, Facility, Device, Channel string
+}

@@ -1,0 +1,51 @@
+package ingest
+
+import "fmt"
+
+// Reason is why something was refused. The set is closed: reasons are labels
+// of metrics and headings of the vendor guide.
+type Reason string
+
+const (
+	UnknownTopic      Reason = "unknown_topic"       // no source of the inventory matches the topic
+	Malformed         Reason = "malformed"           // not what the format says: JSON, lengths, structure
+	Checksum          Reason = "checksum"            // frame whose checksum or digits are wrong
+	TooLarge          Reason = "too_large"           // payload, topic or nesting beyond the limits
+	NoReading         Reason = "no_reading"          // understood, but no field in it is mapped
+	UnknownDevice     Reason = "unknown_device"      // not in the inventory, and the vendor may not add it
+	UnknownCommunity  Reason = "unknown_community"   // names a community the inventory does not list
+	UnknownFacility   Reason = "unknown_facility"    // names a kind of facility nobody declared
+	NotOwner          Reason = "not_owner"           // the device or community belongs to another vendor
+	BadIdentifier     Reason = "bad_identifier"      // a device or channel name that cannot be a tag
+	BadValue          Reason = "bad_value"           // not a number: text, NaN, infinity, a sentinel
+	BadUnit           Reason = "bad_unit"            // a unit that does not convert to the quantity's
+	OutOfRange        Reason = "out_of_range"        // beyond what the quantity can be
+	CodecFailed       Reason = "codec_failed"        // the vendor's decoder threw, looped or returned nonsense
+	MissingState      Reason = "missing_state"       // needs an earlier message, such as a Sparkplug birth
+	TooManyDevices    Reason = "too_many_devices"    // the vendor's quota of unlisted devices is used up
+	RefusedByInfluxDB Reason = "refused_by_influxdb" // every point of it was answered with 400 or 422
+	Internal          Reason = "internal"            // a defect of ours; the message is kept for replay
+)
+
+// Reasons lists the closed set, in the order of the vendor guide.
+var Reasons = []Reason{
+	UnknownTopic, Malformed, Checksum, TooLarge, NoReading, UnknownDevice,
+	UnknownCommunity, UnknownFacility, NotOwner, BadIdentifier, BadValue,
+	BadUnit, OutOfRange, CodecFailed, MissingState, TooManyDevices,
+	RefusedByInfluxDB, Internal,
+}
+
+// Refusal is the error of a message or of one reading in it. Detail is a
+// sentence for the vendor, with the field it is about; it holds no payload
+// beyond a short excerpt of a number or name.
+type Refusal struct {
+	Reason Reason
+	Detail string
+}
+
+func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Detail }
+
+// Refuse builds a Refusal.
+func Refuse(reason Reason, format string, args ...any) *Refusal {
+	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
