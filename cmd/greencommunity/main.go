@@ -1,0 +1,76 @@
+// Command greencommunity takes in what facilities of residential communities
+// publish over MQTT, keeps it in InfluxDB and exposes what it means: savings,
+// anomalies and its own health, as Prometheus metrics.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// cli is the command line; a command's struct and Run method are in the file
+// named after it.
+type cli struct {
+	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`
+	Version    versionCmd    `cmd:"" help:"Print the version."`
+}
+
+// streams are the process's standard streams, injected so that commands can be run in tests.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// exitCode ends the program with a status and no further message.
+type exitCode int
+
+func (e exitCode) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	var code exitCode
+	switch {
+	case err == nil:
+	case errors.As(err, &code):
+		os.Exit(int(code))
+	default:
+		fmt.Fprintln(os.Stderr, "greencommunity:", err)
+		os.Exit(1)
+	}
+}
+
+// run parses the arguments and runs the command they name.
+func run(ctx context.Context, args []string, s streams) error {
+	code := -1
+	var c cli
+	parser, err := kong.New(&c,
+		kong.Name("greencommunity"),
+		kong.Description("From facilities of residential communities over MQTT to InfluxDB, metrics and alerts, with nothing lost."),
+		kong.UsageOnError(),
+		kong.Writers(s.out, s.err),
+		kong.Exit(func(status int) { code = status }),
+		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(s),
+	)
+	if err != nil {
+		return err
+	}
+	k, err := parser.Parse(args)
+	if code >= 0 { // --help was printed
+		return nil
+	}
+	if err != nil {
+		parser.Errorf("%s", err)
+		return exitCode(2)
+	}
+	return k.Run()
+}
