@@ -70,6 +70,9 @@ type Output struct {
 	// Ignored says why the message carries no reading, where that is in order:
 	// "join", "birth certificate", "discovery".
 	Ignored string
+	// Requests are messages the format wants published, such as a request for
+	// a birth certificate.
+	Requests []Request
 	// Explain, where set, is told what was done: for `decode --explain`.
 	Explain func(format string, args ...any)
 }
@@ -93,6 +96,8 @@ type Input struct {
 	*ingest.Message
 	Source   *inventory.Source
 	Captures inventory.Captures
+	// Port is the LoRaWAN port of an inner payload, 0 elsewhere.
+	Port int
 	// Inner decodes bytes found inside the payload by what the inventory says
 	// for the device and its profile: the vendor's codec, or Source.Payload.
 	// The samples it adds get device, profile and time from base where they
@@ -133,6 +138,9 @@ type Format struct {
 	// before it is journaled: personal data never touches the disk. It returns
 	// nil where it cannot tell, and then nothing of the payload is kept.
 	Redact func(payload []byte) []byte
+	// Retained says that retained messages mean something too (discovery);
+	// elsewhere they are old telemetry, and ignored.
+	Retained bool
 	// Binary payloads are read by Source.Encoding.
 	Binary bool
 	// About says in one line what it is for.

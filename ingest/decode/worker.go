@@ -1,0 +1,509 @@
+package decode
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"runtime/debug"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+)
+
+// Limits of one message. What is beyond is refused as too_large.
+const (
+	MaxTopic    = 1024
+	MaxPayload  = 8 << 20
+	MaxReadings = 50_000
+)
+
+// Resolver says which device a sample is of, and what its dense index is.
+// *inventory.Registry is the one there is.
+type Resolver interface {
+	Resolve(src *inventory.Source, c *inventory.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal)
+}
+
+// Result is what a message comes to. It is valid until the Worker's next
+// Decode. Err, Ignored and readings exclude each other: a message is refused
+// as a whole, ignored with a reason, or has readings or events.
+type Result struct {
+	Source   *inventory.Source
+	Readings []ingest.Reading
+	Events   []ingest.Event
+	// Devices and EventDevices are the dense indexes of the devices of
+	// Readings and Events.
+	Devices, EventDevices []uint32
+	Unmapped              []Unmapped
+	Refused               []FieldRefusal // single values refused in a message that is accepted
+	Ignored               string
+	Err                   *ingest.Refusal
+	Requests              []Request // what the format wants published, such as a rebirth request
+}
+
+// Unmapped is a field whose meaning nobody has given yet.
+type Unmapped struct {
+	Device, Field, Text string
+	Value               float64
+	IsText              bool
+}
+
+// Worker decodes messages by one inventory. It is used by one goroutine.
+type Worker struct {
+	// Explain, where set, is told which decisions were taken.
+	Explain func(format string, args ...any)
+
+	inv      *inventory.Inventory
+	resolver Resolver
+	state    *State
+	decoders []Decoder // by Source.Index; nil until first used
+	inner    map[innerKey]Decoder
+	conv     map[unitPair]conversion
+
+	in     Input
+	out    Output
+	result Result
+	key    []byte // scratch for lookups in Source.Fields
+
+	// The device of the sample before, since most messages are of one device.
+	last struct {
+		device, community, facility, compound, profile string
+		dev                                            *ingest.Device
+		index                                          uint32
+		refusal                                        *ingest.Refusal
+		valid                                          bool
+	}
+}
+
+type unitPair struct{ from, to string }
+
+type conversion struct {
+	ingest.Conversion
+	err error
+}
+
+type innerKey struct {
+	source int
+	name   string
+}
+
+// NewWorker returns a worker. State is what stateful formats share between
+// workers; it may be nil where there is only one worker and no restart.
+func NewWorker(inv *inventory.Inventory, resolver Resolver, state *State) *Worker {
+	if state == nil {
+		state = &State{}
+	}
+	n := 0
+	for _, v := range inv.Vendors {
+		for _, s := range v.Sources {
+			n = max(n, s.Index+1)
+		}
+	}
+	return &Worker{
+		inv: inv, resolver: resolver, state: state,
+		decoders: make([]Decoder, n),
+		inner:    map[innerKey]Decoder{},
+		conv:     map[unitPair]conversion{},
+	}
+}
+
+// Decode says what a message comes to. It never panics: a defect in a decoder
+// refuses the message as internal, and the journal keeps it for replay.
+func (w *Worker) Decode(m *ingest.Message) (result *Result) {
+	r := &w.result
+	*r = Result{
+		Readings: r.Readings[:0], Events: r.Events[:0], Devices: r.Devices[:0], EventDevices: r.EventDevices[:0],
+		Unmapped: r.Unmapped[:0], Refused: r.Refused[:0],
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			*r = Result{Source: r.Source, Err: ingest.Refuse(ingest.Internal, "%v at %s", p, caller())}
+			result = r
+		}
+	}()
+	if err := w.decode(m, r); err != nil {
+		r.Err = asRefusal(err)
+		r.Readings, r.Events, r.Devices, r.EventDevices = r.Readings[:0], r.Events[:0], r.Devices[:0], r.EventDevices[:0]
+	}
+	return r
+}
+
+// caller is the innermost frame of the panic that is outside the runtime.
+func caller() string {
+	for line := range strings.Lines(string(debug.Stack())) {
+		if at, ok := strings.CutPrefix(line, "\t"); ok && strings.Contains(at, "/ingest/decode/") && !strings.Contains(at, "worker.go") {
+			return strings.TrimSpace(at[strings.LastIndexByte(at, '/')+1:])
+		}
+	}
+	return "an unknown place"
+}
+
+func asRefusal(err error) *ingest.Refusal {
+	var refusal *ingest.Refusal
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return ingest.Refuse(ingest.Malformed, "%v", err)
+}
+
+func (w *Worker) decode(m *ingest.Message, r *Result) error {
+	if len(m.Topic) > MaxTopic {
+		return ingest.Refuse(ingest.TooLarge, "topic of %d bytes; at most %d", len(m.Topic), MaxTopic)
+	}
+	if !utf8.ValidString(m.Topic) {
+		return ingest.Refuse(ingest.Malformed, "topic is not UTF-8")
+	}
+	in, out := &w.in, &w.out
+	*in = Input{Message: m}
+	in.Source = w.inv.Match(m.Topic, &in.Captures)
+	if in.Source == nil {
+		return ingest.Refuse(ingest.UnknownTopic, "no source of the inventory matches topic %.200q", m.Topic)
+	}
+	r.Source = in.Source
+	if len(m.Payload) > MaxPayload {
+		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d", len(m.Payload), MaxPayload)
+	}
+	format, ok := Formats[in.Source.Format]
+	if !ok {
+		return ingest.Refuse(ingest.Internal, "format %q is not built in", in.Source.Format)
+	}
+	if m.Retained && !format.Retained {
+		r.Ignored = "retained"
+		return nil
+	}
+	decoder, err := w.decoder(in.Source, format)
+	if err != nil {
+		return ingest.Refuse(ingest.Internal, "format %s: %v", in.Source.Format, err)
+	}
+	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
+	in.Inner = w.decodeInner
+	out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
+	if err := decoder.Decode(in, out); err != nil {
+		return err
+	}
+	return w.interpret(in, out, r)
+}
+
+func (w *Worker) decoder(src *inventory.Source, format Format) (Decoder, error) {
+	if d := w.decoders[src.Index]; d != nil {
+		return d, nil
+	}
+	d, err := format.New(src)
+	if err != nil {
+		return nil, err
+	}
+	if s, ok := d.(interface{ UseState(*State) }); ok {
+		s.UseState(w.state)
+	}
+	w.decoders[src.Index] = d
+	return d, nil
+}
+
+// interpret turns samples into readings: device, quantity, unit, range, time.
+func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
+	r.Refused = append(r.Refused, out.Refused...)
+	r.Requests = out.Requests
+	if len(out.Samples)+len(out.Events) > MaxReadings {
+		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), MaxReadings)
+	}
+	w.last.valid = false
+	for i := range out.Samples {
+		s := &out.Samples[i]
+		dev, index, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile)
+		if refusal == nil {
+			refusal = w.reading(in, out, s, dev, index, r)
+		}
+		if refusal != nil {
+			r.Refused = append(r.Refused, FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
+		}
+	}
+	for i := range out.Events {
+		e := &out.Events[i]
+		dev, index, refusal := w.device(in, e.Device, e.Community, e.Facility, e.Compound, e.Profile)
+		if refusal == nil && !ingest.ValidName(e.Type) {
+			refusal = ingest.Refuse(ingest.BadIdentifier, "event %.60q: lower-case letters, digits and _ only", e.Type)
+		}
+		if refusal == nil {
+			refusal = validChannel(e.Channel)
+		}
+		if refusal != nil {
+			r.Refused = append(r.Refused, FieldRefusal{Device: e.Device, Field: e.Type, Refusal: refusal})
+			continue
+		}
+		t, source, _ := eventTime(e.Time, e.TimeSource, in.Received)
+		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: e.Code, Time: t, TimeSource: source})
+		r.EventDevices = append(r.EventDevices, index)
+	}
+	switch {
+	case len(r.Readings)+len(r.Events) > 0:
+		return nil
+	case len(r.Refused) > 0:
+		return r.Refused[0].Refusal
+	case out.Ignored != "":
+		r.Ignored = out.Ignored
+		return nil
+	case len(r.Unmapped) > 0:
+		return ingest.Refuse(ingest.NoReading, "no field has a meaning yet: %s", fieldNames(r.Unmapped))
+	}
+	return ingest.Refuse(ingest.NoReading, "the payload has no field with a value")
+}
+
+func fieldNames(fields []Unmapped) string {
+	var names []string
+	for i, f := range fields {
+		if i == 8 {
+			names = append(names, fmt.Sprintf("and %d more", len(fields)-i))
+			break
+		}
+		names = append(names, fmt.Sprintf("%.60q", f.Field))
+	}
+	return strings.Join(names, ", ")
+}
+
+// device resolves whom a sample is of, remembering the one before.
+func (w *Worker) device(in *Input, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+	l := &w.last
+	if l.valid && l.device == device && l.community == community && l.facility == facility && l.compound == compound && l.profile == profile {
+		return l.dev, l.index, l.refusal
+	}
+	l.device, l.community, l.facility, l.compound, l.profile, l.valid = device, community, facility, compound, profile, true
+	l.dev, l.index, l.refusal = w.resolver.Resolve(in.Source, &in.Captures, device, community, facility, compound, profile)
+	return l.dev, l.index, l.refusal
+}
+
+// reading gives one sample its meaning and appends the reading, the event or
+// the unmapped field it comes to.
+func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, index uint32, r *Result) *ingest.Refusal {
+	channel, name, unit := s.Channel, s.Quantity, s.Unit
+	field := w.field(in.Source, s, dev)
+	if field != nil {
+		switch {
+		case field.Ignore:
+			return nil
+		case field.Event != "":
+			w.fieldEvent(in, s, field, dev, index, r)
+			return nil
+		}
+		name = field.Quantity
+		if field.Unit != "" {
+			unit = field.Unit
+		}
+		if field.Channel != "" {
+			channel = field.Channel
+		}
+	} else if name == "" {
+		name = s.Field
+	}
+	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
+	if quantity == nil {
+		r.Unmapped = append(r.Unmapped, Unmapped{Device: string(dev.ID), Field: s.Field, Text: s.Text, Value: s.Value, IsText: s.IsText})
+		return nil
+	}
+	if channel == "" {
+		channel = in.Captures.Channel
+	}
+	if refusal := validChannel(channel); refusal != nil {
+		return refusal
+	}
+	value, refusal := sampleValue(s, field, quantity)
+	if refusal != nil {
+		return refusal
+	}
+	if unit != "" && unit != quantity.Unit {
+		c, refusal := w.conversion(unit, quantity)
+		if refusal != nil {
+			return refusal
+		}
+		value = c.Apply(value)
+	}
+	if quantity.Kind == ingest.State && value != 0 && value != 1 && s.IsBool {
+		value = 1
+	}
+	if refusal := quantity.Check(value); refusal != nil {
+		return refusal
+	}
+	t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
+	w.append(r, index, ingest.Reading{
+		Device: dev, Channel: channel, Quantity: quantity, Value: value,
+		Time: t, TimeSource: source, TimeReplaced: replaced, Estimated: s.Estimated,
+	})
+	if quantity.Name == "fill_distance" && dev.Depth > dev.Offset {
+		w.fillLevel(r, index)
+	}
+	return nil
+}
+
+func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
+	r.Readings = append(r.Readings, reading)
+	r.Devices = append(r.Devices, index)
+}
+
+// fillLevel derives a bin's fill level from the distance just appended.
+func (w *Worker) fillLevel(r *Result, index uint32) {
+	level := r.Readings[len(r.Readings)-1]
+	level.Quantity = w.inv.Facilities.Quantity(level.Device.Facility, "fill_level")
+	if level.Quantity == nil {
+		return
+	}
+	depth, offset := level.Device.Depth, level.Device.Offset
+	level.Value = min(max((depth-level.Value)/(depth-offset), 0), 1)
+	w.append(r, index, level)
+}
+
+// sampleValue is the number a sample stands for, before its unit is converted.
+func sampleValue(s *Sample, field *inventory.Field, quantity *ingest.Quantity) (float64, *ingest.Refusal) {
+	value, number := s.Value, !s.IsText
+	if s.IsText {
+		value, number = ParseNumber(s.Text)
+	}
+	if field != nil {
+		if field.Values != nil {
+			text := s.Text
+			switch {
+			case s.IsBool:
+				text = boolText(s.Value != 0)
+			case !s.IsText:
+				text = formatNumber(s.Value)
+			}
+			if v, ok := field.Values[text]; ok {
+				return v, nil
+			}
+			if !number {
+				return 0, ingest.Refuse(ingest.BadValue, "%.60s: %.60q is none of the values the inventory lists", s.Field, s.Text)
+			}
+		}
+		for _, invalid := range field.Invalid {
+			if number && value == invalid {
+				return 0, ingest.Refuse(ingest.BadValue, "%.60s: %g means no value", s.Field, value)
+			}
+		}
+		if number && field.Scale != 0 {
+			value *= field.Scale
+		}
+		value += field.Add
+	}
+	if !number {
+		if state, ok := stateOf(s.Text); ok && quantity.Kind == ingest.State {
+			return state, nil
+		}
+		return 0, ingest.Refuse(ingest.BadValue, "%.60s: %.60q is not a number", s.Field, s.Text)
+	}
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return 0, ingest.Refuse(ingest.BadValue, "%.60s: not a finite number", s.Field)
+	}
+	return value, nil
+}
+
+func boolText(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+// stateOf reads the words vendors use for states.
+func stateOf(text string) (float64, bool) {
+	switch strings.ToLower(text) {
+	case "on", "true", "open", "opened", "yes", "开", "是":
+		return 1, true
+	case "off", "false", "closed", "close", "no", "关", "否":
+		return 0, true
+	}
+	return 0, false
+}
+
+// alarming are the values at which a field that is an event is active.
+var alarming = []string{"true", "1", "on", "yes", "alarm"}
+
+// fieldEvent makes an event of a field, where the inventory says it is one.
+func (w *Worker) fieldEvent(in *Input, s *Sample, field *inventory.Field, dev *ingest.Device, index uint32, r *Result) {
+	text := s.Text
+	switch {
+	case s.IsBool:
+		text = boolText(s.Value != 0)
+	case !s.IsText:
+		text = formatNumber(s.Value)
+	}
+	when := field.When
+	if len(when) == 0 {
+		when = alarming
+	}
+	active := false
+	for _, v := range when {
+		active = active || strings.EqualFold(v, text)
+	}
+	if !active && !field.Clears {
+		return
+	}
+	channel := s.Channel
+	if field.Channel != "" {
+		channel = field.Channel
+	}
+	t, source, _ := eventTime(s.Time, s.TimeSource, in.Received)
+	r.Events = append(r.Events, ingest.Event{Device: dev, Channel: channel, Type: field.Event, Active: active, Code: text, Time: t, TimeSource: source})
+	r.EventDevices = append(r.EventDevices, index)
+}
+
+// field is what the inventory says about a sample's field: for its device
+// profile, for any profile, or as a ready-made profile of ours has it.
+func (w *Worker) field(src *inventory.Source, s *Sample, dev *ingest.Device) *inventory.Field {
+	profile := dev.Profile
+	if profile == "" {
+		profile = s.Profile
+	}
+	if profile == "" {
+		profile = src.Profile
+	}
+	if len(src.Fields) > 0 {
+		if profile != "" {
+			w.key = append(append(append(w.key[:0], profile...), ':'), s.Field...)
+			if f, ok := src.Fields[string(w.key)]; ok {
+				return f
+			}
+		}
+		if f, ok := src.Fields[s.Field]; ok {
+			return f
+		}
+	}
+	if s.Quantity != "" {
+		return nil
+	}
+	return profileField(profile, src.Format, src.Payload, s.Field)
+}
+
+func (w *Worker) conversion(unit string, q *ingest.Quantity) (ingest.Conversion, *ingest.Refusal) {
+	pair := unitPair{unit, q.Unit}
+	c, ok := w.conv[pair]
+	if !ok {
+		c.Conversion, c.err = ingest.NewConversion(unit, q.Unit)
+		if len(w.conv) < 1024 { // units come from payloads too
+			w.conv[unitPair{strings.Clone(unit), q.Unit}] = c
+		}
+	}
+	if c.err != nil {
+		return c.Conversion, ingest.Refuse(ingest.BadUnit, "%s: %v", q.Name, c.err)
+	}
+	return c.Conversion, nil
+}
+
+// eventTime applies the clock bounds, and truncates to the millisecond points
+// are stored with.
+func eventTime(t int64, source ingest.TimeSource, received int64) (int64, ingest.TimeSource, bool) {
+	replaced := false
+	if t == 0 || source == ingest.TimeReceived {
+		t, source = received, ingest.TimeReceived
+	} else if t < received-int64(ingest.MaxAge) || t > received+int64(ingest.MaxAhead) {
+		t, source, replaced = received, ingest.TimeReceived, true
+	}
+	return t - t%int64(time.Millisecond), source, replaced
+}
+
+// validChannel refuses a channel that cannot be a tag value.
+func validChannel(channel string) *ingest.Refusal {
+	if channel != "" && !inventory.ValidID(channel) {
+		return ingest.Refuse(ingest.BadIdentifier, "channel %.60q: printable characters without spaces at the ends, / + # , = quotes or \\, at most 128 bytes", channel)
+	}
+	return nil
+}
