@@ -52,6 +52,9 @@ type Message struct {
 	PacketID uint16 // the broker's identifier while it was in flight
 	QoS      byte
 	Retained bool // delivered because it was retained, not because it is new
+	// Derived marks a record that observers made: Payload is line protocol,
+	// Topic is empty, and the account of messages does not count it.
+	Derived bool
 }
 
 // Device is a thing that reports, as the inventory lists it or as its first
