@@ -6,9 +6,8 @@
 // Formats.
 //
 // Envelopes compose: a Decoder that finds bytes inside its payload (LoRaWAN
-// uplinks, base64 and hex wrappers) hands them on to Input.Payload decoders
-// through Inner, so that chirpstack carries cjt188 or a JavaScript codec
-// without knowing either.
+// uplinks, base64 and hex wrappers) hands them on through Input.Inner to the
+// decoder the source names for them, without knowing it.
 //
 // Nothing here does I/O or looks at a clock: the same message decodes to the
 // same readings whenever it is read from the journal.
@@ -70,9 +69,6 @@ type Output struct {
 	// Ignored says why the message carries no reading, where that is in order:
 	// "join", "birth certificate", "discovery".
 	Ignored string
-	// Requests are messages the format wants published, such as a request for
-	// a birth certificate.
-	Requests []Request
 	// Explain, where set, is told what was done: for `decode --explain`.
 	Explain func(format string, args ...any)
 }
@@ -98,8 +94,8 @@ type Input struct {
 	Captures inventory.Captures
 	// Port is the LoRaWAN port of an inner payload, 0 elsewhere.
 	Port int
-	// Inner decodes bytes found inside the payload by what the inventory says
-	// for the device and its profile: the vendor's codec, or Source.Payload.
+	// Inner decodes bytes found inside the payload by what the source
+	// names as Payload.
 	// The samples it adds get device, profile and time from base where they
 	// have none. It is nil inside an inner decoder.
 	Inner func(base Sample, port int, data []byte, out *Output) error

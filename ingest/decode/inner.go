@@ -5,9 +5,8 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// decodeInner reads bytes found inside an envelope, by what the inventory says
-// for the device's profile: the vendor's own codec, else the source's payload
-// format. The samples get device, profile and time from base where they have
+// decodeInner reads bytes found inside an envelope, by the payload format
+// of the source. The samples get device, profile and time from base where they have
 // none of their own.
 func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) error {
 	in := w.in
@@ -69,39 +68,20 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	return nil
 }
 
-// innerDecoder chooses what reads the bytes inside an envelope.
+// innerDecoder is what reads the bytes inside an envelope.
 func (w *Worker) innerDecoder(src *inventory.Source, profile string) (Decoder, string, error) {
-	codec := profile
-	if _, ok := src.Code[codec]; !ok {
-		codec = "*"
-	}
-	key := innerKey{src.Index, "payload"}
-	code, isCodec := src.Code[codec]
-	if isCodec {
-		key.name = "codec:" + codec
-	}
+	key := innerKey{src.Index, src.Payload}
 	if d, ok := w.inner[key]; ok {
-		return d, key.name, nil
+		return d, src.Payload, nil
 	}
-	var d Decoder
-	var err error
-	if isCodec {
-		d, err = newCodec(code)
-		if err != nil {
-			return nil, "", ingest.Refuse(ingest.CodecFailed, "codec of profile %q: %v", profile, err)
-		}
-	} else {
-		format, ok := Formats[src.Payload]
-		if !ok {
-			return nil, "", ingest.Refuse(ingest.NoReading, "nothing reads the bytes of device profile %q: add a codec or `payload` to the source", profile)
-		}
-		if d, err = format.New(src); err != nil {
-			return nil, "", ingest.Refuse(ingest.Internal, "payload %s: %v", src.Payload, err)
-		}
-		if s, ok := d.(interface{ UseState(*State) }); ok {
-			s.UseState(w.state)
-		}
+	format, ok := Formats[src.Payload]
+	if !ok {
+		return nil, "", ingest.Refuse(ingest.NoReading, "nothing reads the bytes of device profile %q: add `payload` to the source", profile)
+	}
+	d, err := format.New(src)
+	if err != nil {
+		return nil, "", ingest.Refuse(ingest.Internal, "payload %s: %v", src.Payload, err)
 	}
 	w.inner[key] = d
-	return d, key.name, nil
+	return d, src.Payload, nil
 }

@@ -40,7 +40,6 @@ type Result struct {
 	Refused               []FieldRefusal // single values refused in a message that is accepted
 	Ignored               string
 	Err                   *ingest.Refusal
-	Requests              []Request // what the format wants published, such as a rebirth request
 }
 
 // Unmapped is a field whose meaning nobody has given yet.
@@ -57,7 +56,6 @@ type Worker struct {
 
 	inv      *inventory.Inventory
 	resolver Resolver
-	state    *State
 	decoders []Decoder // by Source.Index; nil until first used
 	inner    map[innerKey]Decoder
 	conv     map[unitPair]conversion
@@ -89,12 +87,8 @@ type innerKey struct {
 	name   string
 }
 
-// NewWorker returns a worker. State is what stateful formats share between
-// workers; it may be nil where there is only one worker and no restart.
-func NewWorker(inv *inventory.Inventory, resolver Resolver, state *State) *Worker {
-	if state == nil {
-		state = &State{}
-	}
+// NewWorker returns a worker.
+func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 	n := 0
 	for _, v := range inv.Vendors {
 		for _, s := range v.Sources {
@@ -102,7 +96,7 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver, state *State) *Worke
 		}
 	}
 	return &Worker{
-		inv: inv, resolver: resolver, state: state,
+		inv: inv, resolver: resolver,
 		decoders: make([]Decoder, n),
 		inner:    map[innerKey]Decoder{},
 		conv:     map[unitPair]conversion{},
@@ -194,9 +188,6 @@ func (w *Worker) decoder(src *inventory.Source, format Format) (Decoder, error) 
 	if err != nil {
 		return nil, err
 	}
-	if s, ok := d.(interface{ UseState(*State) }); ok {
-		s.UseState(w.state)
-	}
 	w.decoders[src.Index] = d
 	return d, nil
 }
@@ -204,7 +195,6 @@ func (w *Worker) decoder(src *inventory.Source, format Format) (Decoder, error) 
 // interpret turns samples into readings: device, quantity, unit, range, time.
 func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 	r.Refused = append(r.Refused, out.Refused...)
-	r.Requests = out.Requests
 	if len(out.Samples)+len(out.Events) > MaxReadings {
 		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), MaxReadings)
 	}
@@ -446,8 +436,8 @@ func (w *Worker) fieldEvent(in *Input, s *Sample, field *inventory.Field, dev *i
 	r.EventDevices = append(r.EventDevices, index)
 }
 
-// field is what the inventory says about a sample's field: for its device
-// profile, for any profile, or as a ready-made profile of ours has it.
+// field is what the inventory says about a sample's field, for its device
+// profile or for any; nil where it says nothing.
 func (w *Worker) field(src *inventory.Source, s *Sample, dev *ingest.Device) *inventory.Field {
 	profile := dev.Profile
 	if profile == "" {
@@ -467,10 +457,7 @@ func (w *Worker) field(src *inventory.Source, s *Sample, dev *ingest.Device) *in
 			return f
 		}
 	}
-	if s.Quantity != "" {
-		return nil
-	}
-	return profileField(profile, src.Format, src.Payload, s.Field)
+	return nil
 }
 
 func (w *Worker) conversion(unit string, q *ingest.Quantity) (ingest.Conversion, *ingest.Refusal) {

@@ -13,7 +13,7 @@ import (
 	"greencommunity/ingest"
 )
 
-// Inventory is a checked inventory.yaml with its devices files and codecs.
+// Inventory is a checked inventory.yaml with its devices files.
 // It is immutable and safe for concurrent use.
 type Inventory struct {
 	Facilities  *ingest.Facilities
@@ -23,8 +23,18 @@ type Inventory struct {
 
 	communities map[ingest.CommunityID]*Community
 	devices     map[ingest.DeviceID]*ingest.Device
+	aliases     map[aliasKey]*ingest.Device
 	topics      *matcher
 }
+
+// Community returns a listed community, or nil.
+func (inv *Inventory) Community(id ingest.CommunityID) *Community { return inv.communities[id] }
+
+// Device returns a listed device, or nil.
+func (inv *Inventory) Device(id ingest.DeviceID) *ingest.Device { return inv.devices[id] }
+
+// Devices is how many devices are listed.
+func (inv *Inventory) Devices() int { return len(inv.devices) }
 
 // Community is one residents' committee's area (社区) and what it consists of.
 // The struct is the reference of `communities[]` in inventory.yaml.
@@ -80,7 +90,7 @@ type DeviceEntry struct {
 	Stream       string              `yaml:"stream"`        // waste stream: recyclable, kitchen, hazardous, residual
 	Gateway      string              `yaml:"gateway"`       // device or gateway it reports through
 	Boundary     string              `yaml:"boundary"`      // measurement boundary
-	Profile      string              `yaml:"profile"`       // device profile, chooses codec and fields
+	Profile      string              `yaml:"profile"`       // device profile, chooses fields
 	Alias        string              `yaml:"alias"`         // the name the payload uses, where it differs from id
 	Depth        float64             `yaml:"depth"`         // m, sensor to the bin's floor
 	Offset       float64             `yaml:"offset"`        // m, distance at which the bin is full
@@ -97,14 +107,8 @@ type Source struct {
 	Topic string `yaml:"topic"`
 	// Format names the decoder: native, json, chirpstack, ... (`greencommunity decode --formats`).
 	Format string `yaml:"format"`
-	// Payload names the decoder of what an envelope carries, such as cjt188,
-	// dlt645 or json, where no codec does.
+	// Payload names the decoder of what an envelope carries.
 	Payload string `yaml:"payload"`
-	// Encoding of binary payloads: auto (default), raw, hex or base64.
-	Encoding string `yaml:"encoding"`
-	// Codecs are the vendor's own JavaScript decoders by device profile, as
-	// files relative to the inventory; "*" is for every other profile.
-	Codecs map[string]string `yaml:"codecs"`
 	// Fields says what the vendor's fields mean. A key is the field's path in
 	// the vendor's words, or "profile:path" for one device profile.
 	Fields map[string]*Field `yaml:"fields"`
@@ -119,10 +123,9 @@ type Source struct {
 	// TimeZone is the zone of times without one. Default: the site's zone.
 	TimeZone string `yaml:"time_zone"`
 
-	Vendor *Vendor           `yaml:"-"` // the vendor it belongs to
-	Zone   *time.Location    `yaml:"-"` // TimeZone resolved
-	Code   map[string][]byte `yaml:"-"` // contents of Codecs
-	Index  int               `yaml:"-"` // counts the sources of the inventory from 0
+	Vendor *Vendor        `yaml:"-"` // the vendor it belongs to
+	Zone   *time.Location `yaml:"-"` // TimeZone resolved
+	Index  int            `yaml:"-"` // counts the sources of the inventory from 0
 }
 
 // Field is the meaning of one field of a vendor's payload.

@@ -1,0 +1,84 @@
+package decode
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// layouts are how devices write times; those without a zone are the site's.
+var layouts = []string{
+	time.RFC3339Nano,
+	"2006-01-02T15:04:05.999999999Z0700",
+	"2006-01-02T15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999Z07:00",
+	"2006/01/02 15:04:05.999999999",
+	"20060102T150405Z",
+	"20060102150405",
+	"2006-01-02T15:04",
+	"2006-01-02 15:04",
+}
+
+// ParseTime reads a time from text: RFC 3339 and the forms vendors use, in the
+// given zone where it names none, or digits as TimeOfInteger reads them.
+func ParseTime(text string, zone *time.Location) (unixNano int64, ok bool) {
+	text = strings.TrimSpace(text)
+	if len(text) < 8 || len(text) > 40 {
+		return 0, false
+	}
+	for _, layout := range layouts {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil && t.Year() >= 1970 && t.Year() < 2262 {
+			return t.UnixNano(), true
+		}
+	}
+	if v, ok := ParseNumber(text); ok {
+		return TimeOfNumber(v)
+	}
+	return 0, false
+}
+
+// Bounds of an epoch in seconds; what is larger is ms, µs or ns.
+const (
+	maxSeconds = 1e11 // the year 5138
+	maxMillis  = 1e14
+	maxMicros  = 1e17
+)
+
+// TimeOfInteger reads an epoch whose unit its magnitude tells: s, ms, µs, ns.
+func TimeOfInteger(n int64) (unixNano int64, ok bool) {
+	switch {
+	case n <= 0:
+		return 0, false
+	case n < maxSeconds:
+		if n > math.MaxInt64/int64(time.Second) {
+			return 0, false
+		}
+		return n * int64(time.Second), true
+	case n < maxMillis:
+		if n > math.MaxInt64/int64(time.Millisecond) {
+			return 0, false
+		}
+		return n * int64(time.Millisecond), true
+	case n < maxMicros:
+		if n > math.MaxInt64/int64(time.Microsecond) {
+			return 0, false
+		}
+		return n * int64(time.Microsecond), true
+	}
+	return n, true
+}
+
+// TimeOfNumber is TimeOfInteger for numbers with a fraction, such as 1.7e9 s.
+func TimeOfNumber(v float64) (unixNano int64, ok bool) {
+	if !(v > 0) || v >= math.MaxInt64 {
+		return 0, false
+	}
+	whole, fraction := math.Modf(v)
+	t, ok := TimeOfInteger(int64(whole))
+	if !ok || fraction == 0 {
+		return t, ok
+	}
+	scale := float64(t) / whole
+	return t + int64(math.Round(fraction*scale)), true
+}

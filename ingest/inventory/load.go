@@ -1,0 +1,493 @@
+package inventory
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/goccy/go-yaml"
+
+	"greencommunity/ingest"
+)
+
+// file is inventory.yaml.
+type file struct {
+	Communities []*Community                             `yaml:"communities"`
+	Vendors     []*Vendor                                `yaml:"vendors"`
+	Facilities  map[ingest.FacilityKind]*ingest.Facility `yaml:"facilities"`
+}
+
+// Load reads an inventory and the devices files it names. Formats are the
+// names a source may give; zone is the site's. All problems are reported
+// together, one a line, each with its path and its remedy.
+func Load(path string, formats []string, zone *time.Location) (*Inventory, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("inventory: %w", err)
+	}
+	var f file
+	if err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s: %s", filepath.Base(path), strings.TrimSpace(yaml.FormatError(err, false, false)))
+	}
+	return build(&f, filepath.Dir(path), formats, zone)
+}
+
+// problems collects what is wrong, in the order of the file.
+type problems []error
+
+func (p *problems) add(path, format string, args ...any) {
+	*p = append(*p, fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...)))
+}
+
+func build(f *file, dir string, formats []string, zone *time.Location) (*Inventory, error) {
+	inv := &Inventory{
+		Communities: f.Communities, Vendors: f.Vendors, Zone: zone,
+		communities: map[ingest.CommunityID]*Community{},
+		devices:     map[ingest.DeviceID]*ingest.Device{},
+		aliases:     map[aliasKey]*ingest.Device{},
+		topics:      &matcher{},
+	}
+	var p problems
+	var err error
+	if inv.Facilities, err = ingest.NewFacilities(f.Facilities); err != nil {
+		p = append(p, err)
+		inv.Facilities = ingest.BuiltinFacilities()
+	}
+	inv.buildCommunities(&p)
+	inv.buildVendors(dir, formats, &p)
+	if len(p) > 0 {
+		return nil, errors.Join(p...)
+	}
+	return inv, nil
+}
+
+func (inv *Inventory) buildCommunities(p *problems) {
+	if len(inv.Communities) == 0 {
+		p.add("communities", "none listed; add at least one with id and name")
+	}
+	for i, c := range inv.Communities {
+		path := fmt.Sprintf("communities[%d]", i)
+		if c == nil {
+			p.add(path, "empty; give id and name")
+			inv.Communities[i] = &Community{}
+			continue
+		}
+		checkID(p, path+".id", string(c.ID))
+		if _, ok := inv.communities[c.ID]; ok {
+			p.add(path+".id", "%q is listed twice; ids are unique", c.ID)
+		}
+		inv.communities[c.ID] = c
+		if c.Name == "" {
+			p.add(path+".name", "missing; give the name people use")
+		}
+		if !slices.Contains([]string{"", "participating", "met"}, c.Stage) {
+			p.add(path+".stage", "%q is none of participating, met; leave it out for neither", c.Stage)
+		}
+		if c.Households < 0 || c.Population < 0 {
+			p.add(path, "households and population cannot be negative")
+		}
+		if c.Lat < -90 || c.Lat > 90 || c.Lon < -180 || c.Lon > 180 {
+			p.add(path, "lat %g, lon %g is not on Earth; degrees north and east", c.Lat, c.Lon)
+		}
+		seen := map[ingest.CompoundID]bool{}
+		for k, compound := range c.Compounds {
+			path := fmt.Sprintf("%s.compounds[%d]", path, k)
+			if compound == nil {
+				p.add(path, "empty; give id and name")
+				continue
+			}
+			checkID(p, path+".id", string(compound.ID))
+			if seen[compound.ID] {
+				p.add(path+".id", "%q is listed twice in the community; ids are unique", compound.ID)
+			}
+			seen[compound.ID] = true
+			if compound.Households < 0 {
+				p.add(path+".households", "cannot be negative")
+			}
+		}
+	}
+}
+
+func (inv *Inventory) buildVendors(dir string, formats []string, p *problems) {
+	if len(inv.Vendors) == 0 {
+		p.add("vendors", "none listed; add at least one with id and sources")
+	}
+	ids := map[ingest.VendorID]bool{}
+	topics := map[string]ingest.VendorID{}
+	index := 0
+	for i, v := range inv.Vendors {
+		path := fmt.Sprintf("vendors[%d]", i)
+		if v == nil {
+			p.add(path, "empty; give id and sources")
+			inv.Vendors[i] = &Vendor{}
+			continue
+		}
+		checkID(p, path+".id", string(v.ID))
+		if ids[v.ID] {
+			p.add(path+".id", "%q is listed twice; ids are unique", v.ID)
+		}
+		ids[v.ID] = true
+		if len(v.Sources) == 0 {
+			p.add(path+".sources", "none; say where the vendor publishes: {topic: ..., format: ...}")
+		}
+		native := true
+		for k, s := range v.Sources {
+			path := fmt.Sprintf("%s.sources[%d]", path, k)
+			if s == nil {
+				p.add(path, "empty; give topic and format")
+				v.Sources[k] = &Source{}
+				continue
+			}
+			s.Vendor, s.Index, s.Zone = v, index, inv.Zone
+			index++
+			native = native && s.Format == "native"
+			inv.checkSource(s, path, formats, p)
+			if other, ok := topics[filterOf(s.Topic)]; ok {
+				p.add(path+".topic", "vendor %s has the same topics already; each topic belongs to one source", other)
+			}
+			topics[filterOf(s.Topic)] = v.ID
+			inv.topics.add(s)
+		}
+		switch v.UnknownDevices {
+		case "accept", "reject":
+		case "":
+			v.UnknownDevices = "reject"
+			if native {
+				v.UnknownDevices = "accept"
+			}
+		default:
+			p.add(path+".unknown_devices", "%q is neither accept nor reject", v.UnknownDevices)
+		}
+		if v.MaxDevices < 0 {
+			p.add(path+".max_devices", "cannot be negative")
+		}
+		if v.MaxDevices == 0 {
+			v.MaxDevices = 1_000_000
+		}
+		for k, c := range v.Communities {
+			if inv.communities[c] == nil {
+				p.add(fmt.Sprintf("%s.communities[%d]", path, k), "%q is not listed under communities", c)
+			}
+		}
+		for k, d := range v.Devices {
+			inv.addDevice(v, d, fmt.Sprintf("%s.devices[%d]", path, k), p)
+		}
+		if v.DevicesFile != "" {
+			inv.readDevices(v, dir, path+".devices_file", p)
+		}
+	}
+}
+
+func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *problems) {
+	checkTemplate(p, path+".topic", s.Topic)
+	if !slices.Contains(formats, s.Format) {
+		p.add(path+".format", "%q is unknown; one of %s", s.Format, strings.Join(formats, ", "))
+	}
+	if s.Payload != "" && !slices.Contains(formats, s.Payload) {
+		p.add(path+".payload", "%q is unknown; one of %s", s.Payload, strings.Join(formats, ", "))
+	}
+	if s.Community != "" && inv.communities[s.Community] == nil {
+		p.add(path+".community", "%q is not listed under communities", s.Community)
+	}
+	if s.Facility != "" && inv.Facilities.Kind(s.Facility) == nil {
+		p.add(path+".facility", "%q is no kind of facility; one of %s, or declare it under facilities", s.Facility, kinds(inv.Facilities))
+	}
+	if s.TimeZone != "" {
+		zone, err := time.LoadLocation(s.TimeZone)
+		if err != nil {
+			p.add(path+".time_zone", "%q is no time zone; use a name such as Asia/Shanghai", s.TimeZone)
+		} else {
+			s.Zone = zone
+		}
+	}
+	for _, name := range slices.Sorted(mapKeys(s.Fields)) {
+		inv.checkField(s.Fields[name], fmt.Sprintf("%s.fields.%s", path, name), p)
+	}
+	if s.JSON == nil && (s.Format == "json" || s.Payload == "json") {
+		s.JSON = &Mapping{}
+	}
+	if s.JSON != nil {
+		if (s.JSON.Name == "") != (s.JSON.Value == "") {
+			p.add(path+".json", "name and value go together")
+		}
+		for i, rule := range s.JSON.Time {
+			path := fmt.Sprintf("%s.json.time[%d]", path, i)
+			if rule == nil || rule.Path == "" {
+				p.add(path, "has no path")
+				continue
+			}
+			if !slices.Contains([]string{"", "auto", "s", "ms", "us", "ns"}, rule.Unit) {
+				p.add(path+".unit", "%q is none of auto, s, ms, us, ns", rule.Unit)
+			}
+			if !slices.Contains([]string{"", "device", "gateway"}, rule.Source) {
+				p.add(path+".source", "%q is neither device nor gateway", rule.Source)
+			}
+		}
+	}
+}
+
+func (inv *Inventory) checkField(f *Field, path string, p *problems) {
+	if f == nil {
+		p.add(path, "empty; give quantity, event or ignore")
+		return
+	}
+	given := 0
+	for _, has := range []bool{f.Quantity != "", f.Event != "", f.Ignore} {
+		if has {
+			given++
+		}
+	}
+	if given != 1 {
+		p.add(path, "give one of quantity, event and ignore")
+	}
+	if f.Event != "" && !ingest.ValidName(f.Event) {
+		p.add(path+".event", "%q: lower-case letters, digits and _, starting with a letter", f.Event)
+	}
+	if f.Unit != "" && !ingest.KnownUnit(f.Unit) {
+		p.add(path+".unit", "%q is unknown; `greencommunity quantities --units` lists them", f.Unit)
+		return
+	}
+	if f.Quantity == "" {
+		return
+	}
+	found, converts := false, false
+	for _, kind := range inv.Facilities.Kinds() {
+		if q := inv.Facilities.Quantity(kind, f.Quantity); q != nil {
+			found = true
+			_, err := ingest.NewConversion(f.Unit, q.Unit)
+			converts = converts || err == nil
+		}
+	}
+	switch {
+	case !found:
+		p.add(path+".quantity", "%q is unknown; `greencommunity quantities` lists them, or declare it under facilities", f.Quantity)
+	case !converts:
+		p.add(path+".unit", "%q does not convert to the unit of %s", f.Unit, f.Quantity)
+	}
+}
+
+// readDevices reads a CSV of devices, whose header names the columns.
+func (inv *Inventory) readDevices(v *Vendor, dir, path string, p *problems) {
+	name := v.DevicesFile
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(dir, name)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		p.add(path, "%v", err)
+		return
+	}
+	defer f.Close()
+	r := csv.NewReader(f)
+	r.ReuseRecord = true
+	r.TrimLeadingSpace = true
+	header, err := r.Read()
+	if err != nil {
+		p.add(path, "%s: no header line with id,community,facility,...", v.DevicesFile)
+		return
+	}
+	header = slices.Clone(header)
+	header[0] = strings.TrimPrefix(header[0], "\ufeff")
+	for _, column := range []string{"id", "community", "facility"} {
+		if !slices.Contains(header, column) {
+			p.add(path, "%s: no column %q in the header", v.DevicesFile, column)
+			return
+		}
+	}
+	for {
+		row, err := r.Read()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			p.add(path, "%s: %v", v.DevicesFile, err)
+			return
+		}
+		line, _ := r.FieldPos(0)
+		at := fmt.Sprintf("%s: %s line %d", path, v.DevicesFile, line)
+		var d DeviceEntry
+		for i, column := range header {
+			setColumn(&d, column, strings.TrimSpace(row[i]), at, p)
+		}
+		inv.addDevice(v, &d, at, p)
+	}
+}
+
+// setColumn sets the member a column of the CSV stands for.
+func setColumn(d *DeviceEntry, column, value, path string, p *problems) {
+	number := func() float64 {
+		if value == "" {
+			return 0
+		}
+		n, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			p.add(path, "%s %q is not a number", column, value)
+		}
+		return n
+	}
+	switch column {
+	case "id":
+		d.ID = ingest.DeviceID(strings.Clone(value))
+	case "community":
+		d.Community = ingest.CommunityID(value)
+	case "compound":
+		d.Compound = ingest.CompoundID(value)
+	case "facility":
+		d.Facility = ingest.FacilityKind(value)
+	case "name":
+		d.Name = strings.Clone(value)
+	case "stream":
+		d.Stream = strings.Clone(value)
+	case "gateway":
+		d.Gateway = strings.Clone(value)
+	case "boundary":
+		d.Boundary = strings.Clone(value)
+	case "profile":
+		d.Profile = strings.Clone(value)
+	case "alias":
+		d.Alias = strings.Clone(value)
+	case "depth":
+		d.Depth = number()
+	case "offset":
+		d.Offset = number()
+	case "register_bits":
+		d.RegisterBits = int(number())
+	default:
+		if value == "" {
+			return
+		}
+		if d.Attributes == nil {
+			d.Attributes = map[string]string{}
+		}
+		d.Attributes[column] = strings.Clone(value)
+	}
+}
+
+func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *problems) {
+	if d == nil {
+		p.add(path, "empty; give id, community and facility")
+		return
+	}
+	checkID(p, path+": id", string(d.ID))
+	community := inv.communities[d.Community]
+	kind := inv.Facilities.Kind(d.Facility)
+	switch {
+	case community == nil:
+		p.add(path, "device %q: community %q is not listed under communities", d.ID, d.Community)
+		return
+	case kind == nil:
+		p.add(path, "device %q: %q is no kind of facility; one of %s", d.ID, d.Facility, kinds(inv.Facilities))
+		return
+	}
+	if len(v.Communities) > 0 && !slices.Contains(v.Communities, d.Community) {
+		p.add(path, "device %q: vendor %s may not write to community %s", d.ID, v.ID, d.Community)
+	}
+	if d.Compound != "" && !slices.ContainsFunc(community.Compounds, func(c *Compound) bool { return c != nil && c.ID == d.Compound }) {
+		p.add(path, "device %q: community %s has no compound %q", d.ID, d.Community, d.Compound)
+	}
+	for _, tag := range []string{d.Stream, d.Gateway, d.Boundary} {
+		if tag != "" && !ValidID(tag) {
+			p.add(path, "device %q: %q cannot be a tag; no control characters, / + # , = quotes or \\", d.ID, tag)
+		}
+	}
+	if !slices.Contains([]int{0, 16, 24, 32}, d.RegisterBits) {
+		p.add(path, "device %q: register_bits %d is none of 16, 24, 32", d.ID, d.RegisterBits)
+	}
+	if d.Depth < 0 || d.Offset < 0 || (d.Depth > 0 && d.Depth <= d.Offset) {
+		p.add(path, "device %q: depth %g m must be above offset %g m, neither negative", d.ID, d.Depth, d.Offset)
+	}
+	if other := inv.devices[d.ID]; other != nil {
+		p.add(path, "device %q is listed already, for vendor %s; ids are unique over all vendors", d.ID, other.Vendor)
+		return
+	}
+	dev := &ingest.Device{
+		ID: d.ID, Vendor: v.ID, Community: community.ID, Compound: d.Compound, Facility: kind.Kind,
+		Name: d.Name, Stream: d.Stream, Gateway: d.Gateway, Boundary: d.Boundary, Profile: d.Profile, Listed: true,
+		Depth: d.Depth, Offset: d.Offset, RegisterBits: d.RegisterBits, Attributes: d.Attributes,
+	}
+	inv.devices[d.ID] = dev
+	if d.Alias != "" {
+		key := aliasKey{v.ID, d.Alias}
+		if other := inv.aliases[key]; other != nil {
+			p.add(path, "device %q: alias %q is device %q already", d.ID, d.Alias, other.ID)
+		}
+		inv.aliases[key] = dev
+	}
+}
+
+func kinds(f *ingest.Facilities) string {
+	var names []string
+	for _, k := range f.Kinds() {
+		names = append(names, string(k))
+	}
+	return strings.Join(names, ", ")
+}
+
+func mapKeys[V any](m map[string]V) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func checkID(p *problems, path, id string) {
+	switch {
+	case id == "":
+		p.add(path, "missing")
+	case !ValidID(id):
+		p.add(path, "%q cannot be a tag; printable, at most 128 bytes, without .. / + # , = quotes or \\", id)
+	}
+}
+
+func checkTemplate(p *problems, path, template string) {
+	if template == "" {
+		p.add(path, "missing; give a topic template such as \"greencommunity/v1/{community}/{facility}/{device}\"")
+		return
+	}
+	levels := strings.Split(template, "/")
+	seen := map[string]bool{}
+	for i, level := range levels {
+		_, known := captureNames[level]
+		switch {
+		case level == "#" && i != len(levels)-1:
+			p.add(path, "%q: # stands only at the end", template)
+		case strings.HasPrefix(level, "{") && !known:
+			p.add(path, "%q captures unknown name %q; use community, compound, facility, device or channel", template, strings.Trim(level, "{}"))
+		case !known && level != "#" && strings.ContainsAny(level, "{}+#"):
+			p.add(path, "%q: %q mixes a wildcard with text; a wildcard is a whole level", template, level)
+		case known && level != "+" && seen[level]:
+			p.add(path, "%q captures %s twice", template, level)
+		}
+		seen[level] = true
+	}
+}
+
+// ValidID reports whether s can be an id and a tag value: printable, at most
+// 128 bytes, and nothing that means something in topics or line protocol.
+func ValidID(s string) bool {
+	if s == "" || len(s) > 128 || !utf8.ValidString(s) || strings.Contains(s, "..") || s[0] == ' ' || s[len(s)-1] == ' ' {
+		return false
+	}
+	for _, r := range s {
+		if r < 0x80 {
+			if r < ' ' || r == 0x7f || strings.IndexByte("/+#,=\"'\\`", byte(r)) >= 0 {
+				return false
+			}
+		} else if !unicode.IsPrint(r) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,170 @@
+package inventory
+
+import (
+	"slices"
+	"strings"
+	"sync"
+
+	"greencommunity/ingest"
+)
+
+// Registry is every device that has reported, each under a dense index given in
+// the order of first appearance: the same journal gives the same indexes. It
+// is safe for concurrent use.
+type Registry struct {
+	// mu guards all below: readings are resolved by the walker and by the
+	// reader that catches up, and a reload changes everything at once.
+	mu       sync.RWMutex
+	inv      *Inventory
+	byKey    map[deviceKey]uint32
+	devices  []*ingest.Device
+	unlisted map[ingest.VendorID]int
+}
+
+// deviceKey is an unlisted device's identity; a listed one has its id alone.
+type deviceKey struct {
+	community, facility, device string
+}
+
+type aliasKey struct {
+	vendor ingest.VendorID
+	alias  string
+}
+
+// NewRegistry returns a registry that knows no device yet.
+func NewRegistry(inv *Inventory) *Registry {
+	return &Registry{inv: inv, byKey: map[deviceKey]uint32{}, unlisted: map[ingest.VendorID]int{}}
+}
+
+// Resolve says which device a reading is of and what its index is. The strings
+// are what the payload says; the source's captures and constants stand in for
+// what it leaves out, and a listed device is where the inventory says it is.
+func (r *Registry) Resolve(src *Source, c *Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+	device = first(device, c.Device)
+	if !ValidID(device) {
+		if device == "" {
+			return nil, 0, ingest.Refuse(ingest.BadIdentifier, "neither topic nor payload name the device")
+		}
+		return nil, 0, ingest.Refuse(ingest.BadIdentifier, "device %.60q: printable, at most 128 bytes, without .. / + # , = quotes or \\", device)
+	}
+	r.mu.RLock()
+	inv := r.inv
+	listed := inv.devices[ingest.DeviceID(device)]
+	if alias := inv.aliases[aliasKey{src.Vendor.ID, device}]; alias != nil {
+		listed = alias
+	}
+	if listed != nil {
+		index, known := r.byKey[deviceKey{device: string(listed.ID)}]
+		r.mu.RUnlock()
+		if listed.Vendor != src.Vendor.ID {
+			return nil, 0, ingest.Refuse(ingest.NotOwner, "device %q belongs to another vendor", device)
+		}
+		if !known {
+			index = r.add(deviceKey{device: string(listed.ID)}, listed)
+		}
+		return listed, index, nil
+	}
+	key := deviceKey{first(community, c.Community, string(src.Community)), first(facility, c.Facility, string(src.Facility)), device}
+	index, known := r.byKey[key]
+	if known {
+		dev := r.devices[index]
+		r.mu.RUnlock()
+		if dev.Vendor != src.Vendor.ID {
+			return nil, 0, ingest.Refuse(ingest.NotOwner, "device %q belongs to another vendor", device)
+		}
+		return dev, index, nil
+	}
+	introduced := r.unlisted[src.Vendor.ID]
+	r.mu.RUnlock()
+
+	place, kind := inv.communities[ingest.CommunityID(key.community)], inv.Facilities.Kind(ingest.FacilityKind(key.facility))
+	switch {
+	case src.Vendor.UnknownDevices != "accept":
+		return nil, 0, ingest.Refuse(ingest.UnknownDevice, "device %q is not in the inventory", device)
+	case place == nil:
+		return nil, 0, ingest.Refuse(ingest.UnknownCommunity, "community %.60q is not in the inventory", key.community)
+	case kind == nil:
+		return nil, 0, ingest.Refuse(ingest.UnknownFacility, "%.60q is no kind of facility", key.facility)
+	case len(src.Vendor.Communities) > 0 && !slices.Contains(src.Vendor.Communities, place.ID):
+		return nil, 0, ingest.Refuse(ingest.NotOwner, "vendor %s may not write to community %s", src.Vendor.ID, place.ID)
+	case introduced >= src.Vendor.MaxDevices:
+		return nil, 0, ingest.Refuse(ingest.TooManyDevices, "vendor %s has introduced %d devices, as many as it may", src.Vendor.ID, introduced)
+	}
+	dev := &ingest.Device{
+		ID: ingest.DeviceID(strings.Clone(device)), Vendor: src.Vendor.ID, Community: place.ID,
+		Facility: kind.Kind, Profile: strings.Clone(first(profile, src.Profile)),
+	}
+	compound = first(compound, c.Compound, string(src.Compound))
+	for _, k := range place.Compounds {
+		if string(k.ID) == compound {
+			dev.Compound = k.ID
+		}
+	}
+	index = r.add(deviceKey{string(place.ID), string(kind.Kind), string(dev.ID)}, dev)
+	return dev, index, nil
+}
+
+// add gives a device the next index, unless another goroutine just did.
+func (r *Registry) add(key deviceKey, dev *ingest.Device) uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if index, ok := r.byKey[key]; ok {
+		return index
+	}
+	index := uint32(len(r.devices))
+	r.byKey[key] = index
+	r.devices = append(r.devices, dev)
+	if !dev.Listed {
+		r.unlisted[dev.Vendor]++
+	}
+	return index
+}
+
+func first(s ...string) string {
+	for _, v := range s {
+		if v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// Len is how many devices have reported.
+func (r *Registry) Len() int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.devices)
+}
+
+// At returns the device with an index.
+func (r *Registry) At(index uint32) *ingest.Device {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.devices[index]
+}
+
+// Restore brings a device back under the next index, as a checkpoint has it. A
+// device that has been listed since is what the inventory says now.
+func (r *Registry) Restore(d ingest.Device) uint32 {
+	if listed := r.inv.devices[d.ID]; listed != nil && d.Listed {
+		return r.add(deviceKey{device: string(listed.ID)}, listed)
+	}
+	key := deviceKey{string(d.Community), string(d.Facility), string(d.ID)}
+	if d.Listed {
+		key = deviceKey{device: string(d.ID)}
+	}
+	return r.add(key, &d)
+}
+
+// Reload swaps the inventory. Devices keep their indexes; the listed ones take
+// on what the new inventory says of them.
+func (r *Registry) Reload(inv *Inventory) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.inv = inv
+	for i, d := range r.devices {
+		if listed := inv.devices[d.ID]; d.Listed && listed != nil {
+			r.devices[i] = listed
+		}
+	}
+}
