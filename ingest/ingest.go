@@ -4,15 +4,15 @@
 //
 //	broker ──▶ mqtt ──▶ journal ──▶ decode ──▶ check ──┬──▶ influx ──▶ InfluxDB
 //	  ▲                 (as it came,  (vendor format   (inventory,  │
-//	  │                  fsynced)      → samples →      range,      └──▶ observers ──▶ /metrics,
-//	  └──── PUBACK ◀───────┘           readings)        clock)           (savings,     alerts, page
-//	                                      └── refused ──▶ rejects        anomaly)
+//	  │                  fsynced)      → samples →      range,      └──▶ account ──▶ /metrics
+//	  └──── PUBACK ◀───────┘           readings)        clock)
+//	                                      └── refused ──▶ rejects, feedback to the vendor
 //
 // A Message is journaled as it came and then acknowledged: nothing that can be
 // slow, fail or be wrong stands before the acknowledgement. A decoder turns its
 // payload into samples in the vendor's words; the inventory says what they
-// mean, which makes them Readings and Events of a known Device; observers and
-// InfluxDB get those. Every message ends in exactly one Fate, so that
+// mean, which makes them Readings and Events of a known Device, and those go to
+// InfluxDB. Every message ends in exactly one Fate, so that
 //
 //	received = stored + duplicate + rejected + ignored + pending
 //
@@ -52,9 +52,6 @@ type Message struct {
 	PacketID uint16 // the broker's identifier while it was in flight
 	QoS      byte
 	Retained bool // delivered because it was retained, not because it is new
-	// Derived marks a record that observers made: Payload is line protocol,
-	// Topic is empty, and the account of messages does not count it.
-	Derived bool
 }
 
 // Device is a thing that reports, as the inventory lists it or as its first

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"time"
 
 	"github.com/prometheus/prometheus/tsdb/wlog"
 
@@ -155,3 +156,16 @@ func (d *durableReader) Read(p []byte) (int, error) {
 }
 
 func readerOf(f *os.File) io.Reader { return bufio.NewReaderSize(f, 16*page) }
+
+// ReceivedAt is about when a message was received: when the segment it is in
+// begins, so at most a segment too early, but for the last message.
+func (j *Journal) ReceivedAt(seq uint64) (time.Time, bool) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for i := len(j.segments) - 1; i >= 0; i-- {
+		if s := j.segments[i]; s.first > 0 && s.first <= seq {
+			return time.Unix(0, s.started), true
+		}
+	}
+	return time.Time{}, false
+}

@@ -17,7 +17,6 @@ const (
 	headerBytes   = 20
 
 	flagRetained = 1 << 0
-	flagDerived  = 1 << 1
 	qosShift     = 2 // two bits
 )
 
@@ -26,9 +25,6 @@ func appendRecord(dst []byte, m *ingest.Message) []byte {
 	flags := m.QoS & 3 << qosShift
 	if m.Retained {
 		flags |= flagRetained
-	}
-	if m.Derived {
-		flags |= flagDerived
 	}
 	dst = append(dst, recordVersion, flags)
 	dst = binary.BigEndian.AppendUint16(dst, m.PacketID)
@@ -58,7 +54,6 @@ func parseRecord(rec []byte, m *ingest.Message) error {
 		PacketID: binary.BigEndian.Uint16(rec[2:]),
 		QoS:      flags >> qosShift & 3,
 		Retained: flags&flagRetained != 0,
-		Derived:  flags&flagDerived != 0,
 		Topic:    string(rec[topic : topic+int(n)]),
 		Payload:  rec[topic+int(n):],
 	}

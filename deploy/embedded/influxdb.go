@@ -1,0 +1,234 @@
+package embedded
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/influxdata/influxdb/cmd/influxd/run"
+	"github.com/influxdata/influxdb/models"
+	"github.com/influxdata/influxdb/services/httpd"
+	"github.com/influxdata/influxdb/services/meta"
+	"github.com/influxdata/influxdb/toml"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// InfluxConfig configures StartInfluxDB.
+type InfluxConfig struct {
+	// Addr is host:port of the HTTP interface; port 0 takes a free one.
+	Addr string
+	// Dir keeps the data. A second start on it finds what the first one wrote.
+	Dir string
+	// Database is created if it is not there; "" creates none. Clients of the
+	// 2.x interface call it bucket "name" or "name/autogen".
+	Database string
+	// Retention is how long points are kept; 0 is for ever.
+	Retention time.Duration
+	// Logger gets warnings and errors. Default: nobody.
+	Logger *slog.Logger
+}
+
+// InfluxDB is a running InfluxDB 1.8.
+type InfluxDB struct {
+	server *run.Server
+	addr   string
+}
+
+// StartInfluxDB starts InfluxDB and returns once it answers. A write that it
+// has answered with 204 survives a power cut: its log is fsynced each time.
+func StartInfluxDB(c InfluxConfig) (*InfluxDB, error) {
+	if c.Dir == "" {
+		return nil, errors.New("embedded InfluxDB: no directory given")
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	// The server reports a port in use as text among other text; asked before
+	// it, the operating system says it in a form that can be told apart.
+	probe, err := listen("InfluxDB", "--influxdb", c.Addr)
+	if err != nil {
+		return nil, err
+	}
+	address := probe.Addr().String()
+	if err := probe.Close(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
+		return nil, err
+	}
+	server, err := run.NewServer(influxConfig(c.Dir, address), &run.BuildInfo{Version: "1.8.10", Branch: "embedded"})
+	if err != nil {
+		return nil, fmt.Errorf("embedded InfluxDB: %w", err)
+	}
+	server.Logger = zap.New(zapToSlog{c.Logger})
+	if err := server.Open(); err != nil {
+		err = fmt.Errorf("embedded InfluxDB: %w", err)
+		return nil, errors.Join(err, server.Close())
+	}
+	db := &InfluxDB{server: server, addr: address}
+	for _, service := range server.Services {
+		if s, ok := service.(*httpd.Service); ok {
+			db.addr = s.Addr().String()
+		}
+	}
+	if c.Database != "" {
+		if err := db.ensure(c.Database, c.Retention); err != nil {
+			return nil, errors.Join(fmt.Errorf("embedded InfluxDB: database %s: %w", c.Database, err), server.Close())
+		}
+	}
+	return db, nil
+}
+
+// influxConfig is InfluxDB's configuration where it differs from its defaults.
+func influxConfig(dir, address string) *run.Config {
+	c := run.NewConfig()
+	c.ReportingDisabled = true
+	c.Monitor.StoreEnabled = false
+	c.BindAddress = "127.0.0.1:0" // backup and restore: nobody asks, and 8088 may be taken
+	c.ContinuousQuery.Enabled = false
+	c.Subscriber.Enabled = false
+	c.GraphiteInputs, c.CollectdInputs, c.OpenTSDBInputs, c.UDPInputs = nil, nil, nil, nil
+
+	c.HTTPD.BindAddress = address
+	c.HTTPD.FluxEnabled = true
+	c.HTTPD.LogEnabled = false
+	c.HTTPD.PprofEnabled = false
+
+	c.Meta.Dir = filepath.Join(dir, "meta")
+	c.Data.Dir = filepath.Join(dir, "data")
+	c.Data.WALDir = filepath.Join(dir, "wal")
+	c.Data.QueryLogEnabled = false
+	// The in-memory index costs about 1 KiB a series for as long as the process
+	// lives; tsi1 keeps it on disk and is limited neither in series nor in tag
+	// values, which a county's devices would exceed.
+	c.Data.Index = "tsi1"
+	c.Data.MaxSeriesPerDatabase = 0
+	c.Data.MaxValuesPerTag = 0
+	// A backfill writes to many weekly shards at once and each holds its cache:
+	// smaller ones, written out sooner, keep memory flat. A shard that rejects
+	// writes at its limit answers 500, which writers retry.
+	c.Data.CacheSnapshotMemorySize = toml.Size(8 << 20)
+	c.Data.CacheMaxMemorySize = toml.Size(256 << 20)
+	c.Data.CacheSnapshotWriteColdDuration = toml.Duration(time.Minute)
+	return c
+}
+
+// ensure creates a database or brings its retention up to date.
+func (db *InfluxDB) ensure(name string, retention time.Duration) error {
+	info := db.server.MetaClient.Database(name)
+	if info == nil {
+		replicas := 1
+		_, err := db.server.MetaClient.CreateDatabaseWithRetentionPolicy(name, &meta.RetentionPolicySpec{
+			Name: "autogen", Duration: &retention, ReplicaN: &replicas,
+		})
+		return err
+	}
+	if policy := info.RetentionPolicy("autogen"); policy != nil && policy.Duration != retention {
+		return db.server.MetaClient.UpdateRetentionPolicy(name, "autogen", &meta.RetentionPolicyUpdate{Duration: &retention}, true)
+	}
+	return nil
+}
+
+// URL is the address of the HTTP interface: http://127.0.0.1:8086.
+func (db *InfluxDB) URL() string { return "http://" + db.addr }
+
+// Addr is host:port of the HTTP interface.
+func (db *InfluxDB) Addr() string { return db.addr }
+
+// Close ends running requests and closes the files. The directory can be opened
+// again afterwards.
+func (db *InfluxDB) Close() error { return db.server.Close() }
+
+// Query runs InfluxQL statements through the HTTP interface, as any client
+// would, and returns the series of all of them in order. Times are unix
+// nanoseconds; numbers are json.Number, so that none loses a digit.
+func (db *InfluxDB) Query(ctx context.Context, database, influxql string) ([]models.Row, error) {
+	return Query(ctx, db.URL(), database, influxql)
+}
+
+// Query runs InfluxQL statements against any InfluxDB 1.x at base, or against
+// the 1.x interface of a later one.
+func Query(ctx context.Context, base, database, influxql string) ([]models.Row, error) {
+	form := url.Values{"db": {database}, "q": {influxql}, "epoch": {"ns"}}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/query?"+form.Encode(), nil)
+	if err != nil {
+		return nil, err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Error   string
+		Results []struct {
+			Error  string
+			Series []models.Row
+		}
+	}
+	d := json.NewDecoder(response.Body)
+	d.UseNumber()
+	if err := d.Decode(&answer); err != nil {
+		rest, _ := io.ReadAll(response.Body)
+		return nil, fmt.Errorf("query answered %s: %w %.200s", response.Status, err, rest)
+	}
+	if answer.Error != "" {
+		return nil, fmt.Errorf("query: %s", answer.Error)
+	}
+	var rows []models.Row
+	for _, r := range answer.Results {
+		if r.Error != "" {
+			return nil, fmt.Errorf("query: %s", r.Error)
+		}
+		rows = append(rows, r.Series...)
+	}
+	return rows, nil
+}
+
+// zapToSlog passes InfluxDB's warnings and errors on to slog.
+type zapToSlog struct{ to *slog.Logger }
+
+func (zapToSlog) Enabled(level zapcore.Level) bool { return level >= zapcore.WarnLevel }
+
+func (z zapToSlog) With(fields []zapcore.Field) zapcore.Core {
+	return zapToSlog{z.to.With(attributes(fields)...)}
+}
+
+func (z zapToSlog) Check(e zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if z.Enabled(e.Level) {
+		return checked.AddCore(e, z)
+	}
+	return checked
+}
+
+func (z zapToSlog) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	level := slog.LevelWarn
+	if e.Level >= zapcore.ErrorLevel {
+		level = slog.LevelError
+	}
+	z.to.Log(context.Background(), level, e.Message, attributes(fields)...)
+	return nil
+}
+
+func (zapToSlog) Sync() error { return nil }
+
+func attributes(fields []zapcore.Field) []any {
+	m := zapcore.NewMapObjectEncoder()
+	for _, f := range fields {
+		f.AddTo(m)
+	}
+	var attrs []any
+	for k, v := range m.Fields {
+		attrs = append(attrs, slog.Any(k, v))
+	}
+	return attrs
+}

@@ -1,0 +1,106 @@
+package mqtt
+
+import (
+	"bufio"
+	"errors"
+	"net"
+	"sync"
+)
+
+const (
+	readBuffer   = 64 << 10
+	maxUnwritten = 1 << 20
+)
+
+// bufferedConn reads through a buffer and gathers writes while the last one is
+// in flight: paho reads and writes in pieces of a few bytes, each a system call
+// otherwise. Nothing waits: a write starts as soon as the one before is done.
+type bufferedConn struct {
+	net.Conn
+	r *bufio.Reader
+
+	// mu guards what is waiting to be written, between paho's writer and ours.
+	mu      sync.Mutex
+	changed *sync.Cond
+	waiting []byte
+	err     error // of a write; ends the connection
+	closed  bool
+	done    chan struct{} // closed when the writer has ended
+}
+
+func newBufferedConn(c net.Conn) *bufferedConn {
+	b := &bufferedConn{Conn: c, r: bufio.NewReaderSize(c, readBuffer), done: make(chan struct{})}
+	b.changed = sync.NewCond(&b.mu)
+	go b.writer() // ends with Close, or with the connection's first error
+	return b
+}
+
+func (b *bufferedConn) Read(p []byte) (int, error) { return b.r.Read(p) }
+
+// Write queues p; an error of an earlier write is returned by a later one. It
+// blocks while more than maxUnwritten is queued.
+func (b *bufferedConn) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for len(b.waiting) > maxUnwritten && b.err == nil && !b.closed {
+		b.changed.Wait()
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	if b.closed {
+		return 0, net.ErrClosed
+	}
+	b.waiting = append(b.waiting, p...)
+	b.changed.Broadcast()
+	return len(p), nil
+}
+
+func (b *bufferedConn) writer() {
+	defer close(b.done)
+	var spare []byte
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for {
+		for len(b.waiting) == 0 && !b.closed {
+			b.changed.Wait()
+		}
+		if len(b.waiting) == 0 {
+			return
+		}
+		out := b.waiting
+		b.waiting = spare[:0]
+		b.mu.Unlock()
+		_, err := b.Conn.Write(out)
+		b.mu.Lock()
+		spare = out
+		b.changed.Broadcast()
+		if err != nil {
+			b.err = err
+			b.Conn.Close() // wakes the reader
+			return
+		}
+	}
+}
+
+// Close ends the connection once what is queued is written or cannot be.
+func (b *bufferedConn) Close() error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	idle := len(b.waiting) == 0
+	b.changed.Broadcast()
+	b.mu.Unlock()
+	if !idle {
+		// A peer that takes nothing must not hold up the reconnect.
+		_ = b.Conn.SetWriteDeadline(deadline())
+	}
+	<-b.done
+	if err := b.Conn.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}

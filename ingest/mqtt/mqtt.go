@@ -1,0 +1,368 @@
+// Package mqtt takes messages from a broker and acknowledges each when told
+// to, not before: what was handed over and not acknowledged, the broker sends
+// again.
+//
+// The session is persistent and the client id fixed, so that the broker keeps
+// messages while we are away. Order is kept. The library's callback only hands
+// over to a queue as long as the largest window of unacknowledged messages a
+// broker can have, so it does not block and keep-alives are answered whatever
+// happens behind the queue.
+//
+// The connection is ours (bufferedConn) and so is reconnecting, with jitter
+// and a low ceiling. Each connection is an epoch: an acknowledgement of an
+// earlier epoch is not sent, and the broker delivers that message again.
+package mqtt
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/eclipse/paho.mqtt.golang/packets"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// QueueSize covers the largest window of messages in flight: packet
+// identifiers have 16 bits.
+const QueueSize = 1 << 16
+
+const (
+	minBackoff     = 200 * time.Millisecond
+	maxBackoff     = 10 * time.Second
+	connectTimeout = 10 * time.Second
+	keepAlive      = 15 * time.Second
+	pingTimeout    = 10 * time.Second
+	closeTimeout   = time.Second
+)
+
+func deadline() time.Time { return time.Now().Add(closeTimeout) }
+
+// Delivery is a message as the broker handed it over.
+type Delivery struct {
+	Topic    string
+	Payload  []byte
+	PacketID uint16
+	QoS      byte
+	Dup      bool
+	Retained bool
+	Received int64  // unix nanoseconds
+	Epoch    uint32 // counts connections
+	message  paho.Message
+}
+
+// Ack acknowledges the message, unless its connection is gone.
+func (d *Delivery) Ack() { d.message.Ack() }
+
+// Options of a subscriber.
+type Options struct {
+	Brokers  []string // tcp://, mqtt://, tls://, ssl://, mqtts://; tried in turn
+	ClientID string
+	Username string
+	Password string
+	TLS      *tls.Config
+	Filters  []string
+	// Silence is after how long without any message the connection is made
+	// anew, as a subscription may have been lost. 0: never.
+	Silence time.Duration
+	// OnConnect is called before the first message of a connection.
+	OnConnect  func(sessionPresent bool, epoch uint32)
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+}
+
+// Subscriber receives what matches its filters.
+type Subscriber struct {
+	o     Options
+	queue chan *Delivery
+
+	epoch     atomic.Uint32
+	connected atomic.Bool
+	last      atomic.Int64 // unix nanoseconds of the last message
+
+	// mu guards the client and the filters, between Run and callers.
+	mu      sync.Mutex
+	client  paho.Client
+	filters []string
+
+	metrics metrics
+}
+
+type metrics struct {
+	connects prometheus.Counter
+	failures prometheus.Counter
+	refused  prometheus.Counter
+	silent   prometheus.Counter
+}
+
+// New returns a subscriber that is not connected yet.
+func New(o Options) (*Subscriber, error) {
+	for _, b := range o.Brokers {
+		if _, err := brokerURL(b); err != nil {
+			return nil, err
+		}
+	}
+	if len(o.Brokers) == 0 {
+		return nil, errors.New("no broker given")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Subscriber{o: o, queue: make(chan *Delivery, QueueSize), filters: o.Filters}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_mqtt_" + name, Help: help})
+	}
+	s.metrics = metrics{
+		connects: counter("connects_total", "Connections to the broker."),
+		failures: counter("connect_failures_total", "Attempts to connect that failed."),
+		refused:  counter("subscriptions_refused_total", "Filters the broker refused or granted without acknowledgement."),
+		silent:   counter("silent_reconnects_total", "Connections made anew because nothing arrived."),
+	}
+	if o.Registerer != nil {
+		o.Registerer.MustRegister(s.metrics.connects, s.metrics.failures, s.metrics.refused, s.metrics.silent,
+			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "greencommunity_mqtt_connected", Help: "Whether the broker is connected and all filters are subscribed."}, func() float64 {
+				if s.connected.Load() {
+					return 1
+				}
+				return 0
+			}))
+	}
+	return s, nil
+}
+
+func brokerURL(b string) (*url.URL, error) {
+	u, err := url.Parse(b)
+	if err != nil || u.Host == "" {
+		return nil, fmt.Errorf("broker %q has no scheme or host; try tcp://localhost:1883", b)
+	}
+	switch u.Scheme {
+	case "tcp", "mqtt", "tls", "ssl", "mqtts":
+		return u, nil
+	}
+	return nil, fmt.Errorf("broker %q: scheme is none of tcp, mqtt, tls, ssl, mqtts", b)
+}
+
+// Deliveries is the queue of what arrived. It is never closed.
+func (s *Subscriber) Deliveries() <-chan *Delivery { return s.queue }
+
+// Epoch is the current connection's.
+func (s *Subscriber) Epoch() uint32 { return s.epoch.Load() }
+
+// Connected reports whether the broker is connected and the filters granted.
+func (s *Subscriber) Connected() bool { return s.connected.Load() }
+
+// Run connects, and connects again, until ctx ends. It returns once the
+// connection is closed.
+func (s *Subscriber) Run(ctx context.Context) error {
+	backoff := minBackoff
+	for attempt := 0; ctx.Err() == nil; attempt++ {
+		broker := s.o.Brokers[attempt%len(s.o.Brokers)]
+		start := time.Now()
+		err := s.session(ctx, broker)
+		s.connected.Store(false)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if time.Since(start) > maxBackoff {
+			backoff = minBackoff
+		}
+		wait := backoff/2 + rand.N(backoff)
+		s.o.Logger.Warn("broker connection ended", "broker", broker, "error", err, "retry_in", wait.Round(time.Millisecond))
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+		backoff = min(2*backoff, maxBackoff)
+	}
+	return nil
+}
+
+// session is one connection, from connecting to its end.
+func (s *Subscriber) session(ctx context.Context, broker string) error {
+	epoch := s.epoch.Add(1)
+	lost := make(chan error, 1)
+	var conn atomic.Pointer[bufferedConn]
+	options := paho.NewClientOptions().
+		SetClientID(s.o.ClientID).SetUsername(s.o.Username).SetPassword(s.o.Password).
+		SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true).
+		SetAutoReconnect(false).SetConnectRetry(false).SetResumeSubs(false).
+		SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).SetConnectTimeout(connectTimeout).SetWriteTimeout(connectTimeout).
+		SetProtocolVersion(4).SetStore(noStore{}).
+		SetConnectionLostHandler(func(_ paho.Client, err error) { lost <- err }).
+		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
+			now := time.Now().UnixNano()
+			s.last.Store(now)
+			d := &Delivery{
+				Topic: m.Topic(), Payload: m.Payload(), PacketID: m.MessageID(), QoS: m.Qos(),
+				Dup: m.Duplicate(), Retained: m.Retained(), Received: now, Epoch: epoch, message: m,
+			}
+			select {
+			case s.queue <- d:
+			case <-ctx.Done():
+			}
+		}).
+		SetCustomOpenConnectionFn(func(u *url.URL, _ paho.ClientOptions) (net.Conn, error) {
+			c, err := s.dial(ctx, u)
+			if err != nil {
+				return nil, err
+			}
+			b := newBufferedConn(c)
+			conn.Store(b)
+			return b, nil
+		}).
+		AddBroker(broker)
+	client := paho.NewClient(options)
+	token := client.Connect()
+	if !token.WaitTimeout(2*connectTimeout) || token.Error() != nil {
+		s.metrics.failures.Inc()
+		client.Disconnect(0)
+		if b := conn.Load(); b != nil {
+			b.Close()
+		}
+		if token.Error() != nil {
+			return token.Error()
+		}
+		return errors.New("the broker did not answer the connect in time")
+	}
+	s.metrics.connects.Inc()
+	present := token.(*paho.ConnectToken).SessionPresent()
+	if s.o.OnConnect != nil {
+		s.o.OnConnect(present, epoch)
+	}
+	s.mu.Lock()
+	s.client = client
+	filters := s.filters
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.client = nil
+		s.mu.Unlock()
+		client.Disconnect(250)
+	}()
+	if err := s.subscribe(client, filters); err != nil {
+		return err
+	}
+	s.o.Logger.Info("broker connected", "broker", broker, "session_present", present, "filters", len(filters))
+	s.connected.Store(true)
+	s.last.Store(time.Now().UnixNano())
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-lost:
+			return err
+		case <-tick.C:
+			if since := time.Since(time.Unix(0, s.last.Load())); s.o.Silence > 0 && since > s.o.Silence {
+				s.metrics.silent.Inc()
+				return fmt.Errorf("connected but silent for %s", since.Round(time.Second))
+			}
+		}
+	}
+}
+
+func (s *Subscriber) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	dialer := &net.Dialer{KeepAlive: keepAlive}
+	switch u.Scheme {
+	case "tls", "ssl", "mqtts":
+		d := tls.Dialer{NetDialer: dialer, Config: s.o.TLS}
+		return d.DialContext(ctx, "tcp", hostPort(u, "8883"))
+	}
+	return dialer.DialContext(ctx, "tcp", hostPort(u, "1883"))
+}
+
+func hostPort(u *url.URL, port string) string {
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// subscribe subscribes at QoS 1 and makes sure that is what was granted.
+func (s *Subscriber) subscribe(client paho.Client, filters []string) error {
+	wanted := map[string]byte{}
+	for _, f := range filters {
+		wanted[f] = 1
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	token := client.SubscribeMultiple(wanted, nil)
+	if !token.WaitTimeout(connectTimeout) {
+		return errors.New("the broker did not answer the subscription in time")
+	}
+	if err := token.Error(); err != nil {
+		s.metrics.refused.Inc()
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	for filter, granted := range token.(*paho.SubscribeToken).Result() {
+		switch {
+		case granted == 0x80:
+			s.metrics.refused.Inc()
+			return fmt.Errorf("the broker refuses the subscription to %q; check its access rules", filter)
+		case granted == 0:
+			s.metrics.refused.Inc()
+			s.o.Logger.Warn("the broker grants QoS 0 only: messages can be lost on the way to us", "filter", filter)
+		}
+	}
+	return nil
+}
+
+// SetFilters changes what is subscribed, now and on every later connection.
+func (s *Subscriber) SetFilters(filters []string) error {
+	s.mu.Lock()
+	client, before := s.client, s.filters
+	s.filters = filters
+	s.mu.Unlock()
+	if client == nil {
+		return nil
+	}
+	if err := s.subscribe(client, filters); err != nil {
+		return err
+	}
+	keep := map[string]bool{}
+	for _, f := range filters {
+		keep[f] = true
+	}
+	for _, f := range before {
+		if !keep[f] {
+			if token := client.Unsubscribe(f); token.WaitTimeout(connectTimeout) && token.Error() != nil {
+				return fmt.Errorf("unsubscribe %q: %w", f, token.Error())
+			}
+		}
+	}
+	return nil
+}
+
+// Publish sends a message at QoS 0, if connected; it does not wait.
+func (s *Subscriber) Publish(topic string, payload []byte) {
+	s.mu.Lock()
+	client := s.client
+	s.mu.Unlock()
+	if client != nil && s.connected.Load() {
+		go client.Publish(topic, 0, false, payload) // paho may block while the connection ends
+	}
+}
+
+// noStore is paho's store of messages in flight. Ours are in the journal, and
+// nothing of ours is published at QoS 1.
+type noStore struct{}
+
+func (noStore) Open()                             {}
+func (noStore) Put(string, packets.ControlPacket) {}
+func (noStore) Get(string) packets.ControlPacket  { return nil }
+func (noStore) All() []string                     { return nil }
+func (noStore) Del(string)                        {}
+func (noStore) Close()                            {}
+func (noStore) Reset()                            {}

@@ -1,0 +1,158 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/journal"
+	"greencommunity/ingest/mqtt"
+)
+
+const (
+	maxGroup      = 4096
+	maxGroupBytes = 16 << 20
+	fullRetry     = 500 * time.Millisecond
+)
+
+// group is messages that became durable together.
+type group struct {
+	messages []*ingest.Message
+}
+
+// appender takes deliveries, makes them durable in groups and acknowledges
+// them. Nothing else stands before the acknowledgement.
+type appender struct {
+	p *Pipeline
+
+	// inFlight has, for each packet identifier, the last message journaled under
+	// it, as a hash of topic and payload. The broker uses an identifier again
+	// only once it has our acknowledgement, and a redelivery (DUP) has the same
+	// one: so a DUP that equals the entry is a message we have already.
+	inFlight [1 << 16]uint64
+	// lastMillis keeps the time received of two messages of one topic apart by
+	// a millisecond, since it may have to serve as the time of their readings.
+	lastMillis [4096]struct {
+		topic  uint64
+		millis int64
+	}
+	sessionLost uint32 // epoch in which the broker had no session for us; owned by run
+}
+
+func identity(topic string, payload []byte) uint64 {
+	return max(1, xxhash.Sum64String(topic)*31+xxhash.Sum64(payload))
+}
+
+// remember fills inFlight from the journal's end.
+func (a *appender) remember(j *journal.Journal) error {
+	from := uint64(1)
+	if last := j.Last(); last > 1<<16 {
+		from = last - 1<<16
+	}
+	r := j.Read(from)
+	defer r.Close()
+	for r.Next() {
+		m := r.Message()
+		a.inFlight[m.PacketID] = identity(m.Topic, m.Payload)
+	}
+	return r.Err()
+}
+
+func (a *appender) run(ctx context.Context) {
+	in := a.p.subscriber.Deliveries()
+	for {
+		var d *mqtt.Delivery
+		select {
+		case <-ctx.Done():
+			return
+		case d = <-in:
+		}
+		deliveries, bytes := []*mqtt.Delivery{d}, len(d.Payload)
+	gather:
+		for len(deliveries) < maxGroup && bytes < maxGroupBytes {
+			select {
+			case d := <-in:
+				deliveries, bytes = append(deliveries, d), bytes+len(d.Payload)
+			default:
+				break gather
+			}
+		}
+		if !a.append(ctx, deliveries) {
+			return
+		}
+	}
+}
+
+// append journals and acknowledges a group; false if ctx ended before.
+func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool {
+	g := a.group(deliveries)
+	for logged := false; ; {
+		err := a.p.journal.Append(g.messages)
+		if err == nil {
+			break
+		}
+		if !logged {
+			a.p.log.Error("messages are not acknowledged until the journal takes them", "messages", len(g.messages), "full", errors.Is(err, journal.ErrFull), "error", err)
+			logged = true
+		}
+		a.p.journalDown.Store(true)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(fullRetry):
+		}
+	}
+	if a.p.journalDown.Swap(false) {
+		a.p.log.Info("the journal takes messages again")
+	}
+	for _, d := range deliveries {
+		if d.QoS > 0 {
+			a.inFlight[d.PacketID] = identity(d.Topic, d.Payload)
+		}
+		d.Ack()
+	}
+	// Where the walker is behind, it reads the journal instead.
+	select {
+	case a.p.live <- g:
+	default:
+	}
+	select {
+	case a.p.wake <- struct{}{}:
+	default:
+	}
+	return true
+}
+
+// group makes messages of deliveries, leaving out what is journaled already.
+func (a *appender) group(deliveries []*mqtt.Delivery) group {
+	messages := make([]*ingest.Message, 0, len(deliveries))
+	block := make([]ingest.Message, len(deliveries))
+	for i, d := range deliveries {
+		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
+			a.inFlight, a.sessionLost = [1 << 16]uint64{}, lost
+		}
+		if d.QoS > 0 && d.Dup && a.inFlight[d.PacketID] == identity(d.Topic, d.Payload) {
+			a.p.metrics.redelivered.Inc()
+			continue
+		}
+		block[i] = ingest.Message{
+			Received: a.received(d), Topic: d.Topic, Payload: d.Payload,
+			PacketID: d.PacketID, QoS: d.QoS, Retained: d.Retained,
+		}
+		messages = append(messages, &block[i])
+	}
+	return group{messages}
+}
+
+func (a *appender) received(d *mqtt.Delivery) int64 {
+	topic, millis := xxhash.Sum64String(d.Topic), d.Received/1e6
+	last := &a.lastMillis[topic%uint64(len(a.lastMillis))]
+	if last.topic == topic && millis <= last.millis {
+		millis = last.millis + 1
+	}
+	last.topic, last.millis = topic, millis
+	return max(d.Received, millis*1e6)
+}

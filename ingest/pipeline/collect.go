@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector exposes the account as of the last durable checkpoint, and what is
+// pending now.
+type collector struct{ p *Pipeline }
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("greencommunity_"+name, help, labels, nil)
+}
+
+var (
+	receivedDesc  = desc("messages_received_total", "Messages in the journal, by the vendor whose source matched.", "vendor")
+	storedDesc    = desc("messages_stored_total", "Messages of which InfluxDB has confirmed at least one point.")
+	duplicateDesc = desc("messages_duplicate_total", "Messages in which every reading repeats one accepted before.")
+	rejectedDesc  = desc("messages_rejected_total", "Messages refused.", "vendor", "reason")
+	ignoredDesc   = desc("messages_ignored_total", "Messages understood that carry no reading.")
+	pendingDesc   = desc("messages_pending", "Messages whose fate is not decided yet: received less stored, duplicate, rejected and ignored.")
+	readingsDesc  = desc("readings_total", "Readings and events accepted.", "community", "facility")
+	refusedDesc   = desc("readings_refused_total", "Single readings refused in messages that were accepted.", "vendor", "reason")
+	lateDesc      = desc("readings_late_total", "Readings accepted that are older than one before them of the same series.")
+	pointsDesc    = desc("influxdb_points_total", "Points InfluxDB took or refused.", "result")
+	devicesDesc   = desc("devices_reported", "Devices that have ever reported.")
+	oldestDesc    = desc("journal_oldest_pending_seconds", "Age of the oldest message a reader has still to deal with.", "reader")
+)
+
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{
+		receivedDesc, storedDesc, duplicateDesc, rejectedDesc, ignoredDesc, pendingDesc, readingsDesc, refusedDesc,
+		lateDesc, pointsDesc, devicesDesc, oldestDesc,
+	} {
+		ch <- d
+	}
+}
+
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	p := c.p
+	p.mu.Lock()
+	t := p.shown.tally.clone()
+	first, walked := p.pending.first(), p.walked
+	p.mu.Unlock()
+
+	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	received := uint64(0)
+	for vendor, n := range t.Received {
+		counter(receivedDesc, n, string(vendor))
+		received += n
+	}
+	counter(storedDesc, t.Stored)
+	counter(duplicateDesc, t.Duplicate)
+	counter(ignoredDesc, t.Ignored)
+	for k, n := range t.Rejected {
+		counter(rejectedDesc, n, string(k.Vendor), string(k.Reason))
+	}
+	gauge(pendingDesc, float64(received-t.decided()))
+	for k, n := range t.Readings {
+		counter(readingsDesc, n, string(k.Community), string(k.Facility))
+	}
+	for k, n := range t.Refused {
+		counter(refusedDesc, n, string(k.Vendor), string(k.Reason))
+	}
+	counter(lateDesc, t.Late)
+	counter(pointsDesc, t.Points, "stored")
+	counter(pointsDesc, t.BadPoints, "refused")
+	gauge(devicesDesc, float64(p.registry.Len()))
+	gauge(oldestDesc, p.age(first), "store")
+	if walked < p.journal.Last() {
+		gauge(oldestDesc, p.age(walked+1), "observe")
+	} else {
+		gauge(oldestDesc, 0, "observe")
+	}
+}
+
+// age is how long ago a message was received, in seconds; 0 for message 0.
+func (p *Pipeline) age(seq uint64) float64 {
+	if seq == 0 {
+		return 0
+	}
+	at, ok := p.journal.ReceivedAt(seq)
+	if !ok {
+		return 0
+	}
+	return max(0, time.Since(at).Seconds())
+}

@@ -1,0 +1,349 @@
+// Package pipeline is the way of a message, in the order it is walked:
+//
+//	appender   deliveries → journal, fsynced in groups → acknowledged
+//	walker     journal → decoded, checked, entered as seen → account, rejects
+//	storer     lines → InfluxDB, in batches by size and age → account
+//	catch-up   what is pending and no longer in memory: journal → InfluxDB
+//
+// The walker and the store each have a position in the journal. The walker's
+// is one number. The store's is the set of messages that wait for InfluxDB's
+// word, a bit each: what is written live and what is caught up confirm in any
+// order, so that readings of now are not behind those of an outage.
+//
+// Between stages stand bounded channels, and none of them blocks the stage
+// before: where one is full, the messages are read from the journal again. An
+// outage of InfluxDB costs a bit of memory a message.
+//
+// A checkpoint is everything that is not in the journal, as of one message of
+// it. /metrics shows the account as of the last checkpoint that is durable, so
+// no counter goes back when the process is killed: what was counted since is
+// walked, or stored, and counted again.
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/time/rate"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/influx"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/journal"
+	"greencommunity/ingest/mqtt"
+)
+
+const (
+	checkpointEvery = time.Second
+	liveGroups      = 64 // groups the walker may be behind before it reads the journal
+	storeChunks     = 64 // chunks the store may be behind before it reads the journal
+)
+
+// Options of a pipeline.
+type Options struct {
+	DataDir   string
+	Inventory *inventory.Inventory
+	MQTT      mqtt.Options // Filters, OnConnect, Logger and Registerer are set here
+	InfluxDB  influx.Options
+	Journal   journal.Options // likewise Dir, Logger and Registerer
+	// BatchSize in lines and BatchAge bound a write to InfluxDB. Default 5,000 and 1 s.
+	BatchSize int
+	BatchAge  time.Duration
+	// FeedbackPerMinute bounds the reject notices to each vendor; 0 is none.
+	FeedbackPerMinute int
+	RejectsBytes      int64 // cap of the rejects files; default 256 MiB
+	Logger            *slog.Logger
+	Registerer        prometheus.Registerer
+}
+
+// Pipeline is the ingester.
+type Pipeline struct {
+	o          Options
+	log        *slog.Logger
+	lock       *os.File
+	journal    *journal.Journal
+	subscriber *mqtt.Subscriber
+	influx     *influx.Writer
+	registry   *inventory.Registry
+	inventory  atomic.Pointer[inventory.Inventory]
+	feedback   feedback
+	metrics    stageMetrics
+
+	live    chan group    // full: the walker reads the journal
+	wake    chan struct{} // says that the journal has grown
+	toStore chan *chunk   // full: the chunk is dropped and becomes backlog
+	reloads chan *inventory.Inventory
+	backlog backlog
+
+	journalDown atomic.Bool
+	sessionLost atomic.Uint32 // last epoch in which the broker had no session
+	ready       atomic.Bool
+
+	// mu guards the account: the walker and both writers book to it.
+	mu      sync.Mutex
+	tally   tally
+	pending pendingSet
+	walked  uint64
+	shown   shown // the account as of the last durable checkpoint
+
+	rejectsMu sync.Mutex // the walker and both writers reject
+	rejects   *rejects
+}
+
+// shown is what /metrics shows of the account.
+type shown struct {
+	tally  tally
+	walked uint64
+}
+
+type stageMetrics struct {
+	redelivered prometheus.Counter
+	delay       prometheus.Histogram
+}
+
+// New opens what is in the data directory. The account and the devices are
+// as the journal says when Run has opened /metrics (Ready).
+func New(o Options) (*Pipeline, error) {
+	if o.BatchSize <= 0 {
+		o.BatchSize = 5000
+	}
+	if o.BatchAge <= 0 {
+		o.BatchAge = time.Second
+	}
+	if o.RejectsBytes <= 0 {
+		o.RejectsBytes = 256 << 20
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
+	p := &Pipeline{
+		o: o, log: o.Logger,
+		live: make(chan group, liveGroups), wake: make(chan struct{}, 1),
+		toStore: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory),
+		backlog: backlog{wake: make(chan struct{}, 1)},
+	}
+	if err := p.open(); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *Pipeline) open() (err error) {
+	o := p.o
+	if err := os.MkdirAll(o.DataDir, 0o750); err != nil {
+		return err
+	}
+	// Two processes on one directory would each truncate the other's journal.
+	if p.lock, err = os.OpenFile(filepath.Join(o.DataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o640); err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(p.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		return fmt.Errorf("data directory %s is used by another process: %w", o.DataDir, err)
+	}
+	o.Journal.Dir, o.Journal.Logger, o.Journal.Registerer = filepath.Join(o.DataDir, "journal"), p.log, o.Registerer
+	if p.journal, err = journal.Open(o.Journal); err != nil {
+		return err
+	}
+	if p.rejects, err = openRejects(o.DataDir, o.RejectsBytes, p.log); err != nil {
+		return err
+	}
+	p.inventory.Store(o.Inventory)
+	p.registry = inventory.NewRegistry(o.Inventory)
+	o.InfluxDB.Logger, o.InfluxDB.Registerer = p.log, o.Registerer
+	p.influx = influx.New(o.InfluxDB)
+	o.MQTT.Filters, o.MQTT.Logger, o.MQTT.Registerer = o.Inventory.Filters(), p.log, o.Registerer
+	o.MQTT.OnConnect = func(sessionPresent bool, epoch uint32) {
+		if !sessionPresent {
+			p.sessionLost.Store(epoch)
+		}
+	}
+	if p.subscriber, err = mqtt.New(o.MQTT); err != nil {
+		return err
+	}
+	p.feedback = feedback{perMinute: o.FeedbackPerMinute, publish: p.subscriber.Publish, limits: map[ingest.VendorID]*rate.Limiter{}}
+	p.metrics = stageMetrics{
+		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_redeliveries_recognised", Help: "Deliveries the broker repeated and the journal had already."}),
+		delay:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "greencommunity_message_delay_seconds", Help: "From the earliest device time in a batch to its confirmation by InfluxDB.", Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400}}),
+	}
+	o.Registerer.MustRegister(p.metrics.redelivered, p.metrics.delay, collector{p})
+	return nil
+}
+
+// Ready reports whether readings are taken in: the journal is walked, the
+// broker connected, and the journal takes messages.
+func (p *Pipeline) Ready() error {
+	switch {
+	case !p.ready.Load():
+		return errors.New("the journal is being walked")
+	case p.journalDown.Load():
+		return errors.New("the journal takes no messages")
+	case !p.subscriber.Connected():
+		return errors.New("not connected to the broker")
+	}
+	return nil
+}
+
+// Run takes messages in until ctx ends. Opened is called once the account is
+// complete: the time to open /metrics.
+func (p *Pipeline) Run(ctx context.Context, opened func()) error {
+	defer p.close()
+	c, err := readCheckpoint(p.o.DataDir)
+	if err != nil {
+		return err
+	}
+	w := p.restore(c)
+	start := time.Now()
+	if err := w.catchUp(ctx); err != nil {
+		return fmt.Errorf("walking the journal: %w", err)
+	}
+	if err := p.checkpoint(w); err != nil {
+		p.log.Error("checkpoint not written; it is tried again", "error", err)
+	}
+	a := &appender{p: p}
+	if err := a.remember(p.journal); err != nil {
+		return err
+	}
+	p.log.Info("journal walked", "messages", p.journal.Last()-c.Seq, "seconds", time.Since(start).Seconds(), "pending", p.pending.Count)
+	w.live = true
+	p.ready.Store(true)
+	opened()
+
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.subscriber.Run(ctx) })
+	g.Go(func() error { a.run(ctx); return nil })
+	g.Go(func() error { return w.run(ctx) })
+	g.Go(func() error { p.storer(ctx); return nil })
+	g.Go(func() error { p.catchUpStore(ctx); return nil })
+	g.Go(func() error { p.housekeeping(ctx); return nil })
+	return g.Wait()
+}
+
+// restore takes over a checkpoint and returns the walker that goes on from it.
+func (p *Pipeline) restore(c *checkpoint) *walker {
+	p.journal.Continue(c.Seq)
+	p.tally, p.pending, p.walked = c.Tally, c.Pending, c.Seq
+	p.shown = shown{c.Tally.clone(), c.Seq}
+	for _, d := range c.Devices {
+		p.registry.Restore(d)
+	}
+	s := newSeen()
+	s.Series = c.Series
+	for _, name := range c.Names {
+		s.number(name)
+	}
+	if first := p.pending.first(); first > 0 {
+		p.backlog.add(first, c.Seq)
+	}
+	return &walker{p: p, worker: decode.NewWorker(p.inventory.Load(), p.registry), seen: s, seq: c.Seq, batch: newTally()}
+}
+
+// book adds what the walker decided to the account.
+func (p *Pipeline) book(t *tally, pending []uint64, walked uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for k, v := range t.Received {
+		p.tally.Received[k] += v
+	}
+	for k, v := range t.Rejected {
+		p.tally.Rejected[k] += v
+	}
+	for k, v := range t.Readings {
+		p.tally.Readings[k] += v
+	}
+	for k, v := range t.Refused {
+		p.tally.Refused[k] += v
+	}
+	p.tally.Duplicate += t.Duplicate
+	p.tally.Ignored += t.Ignored
+	p.tally.Late += t.Late
+	for _, seq := range pending {
+		p.pending.add(seq)
+	}
+	p.walked = walked
+}
+
+// checkpoint makes the account and the walker's state durable, and shows it.
+func (p *Pipeline) checkpoint(w *walker) error {
+	p.mu.Lock()
+	first := p.pending.first()
+	c := &checkpoint{Version: checkpointVersion, Seq: w.seq, Tally: p.tally.clone(), Pending: p.pending}
+	c.Pending.Words = append([]uint64(nil), p.pending.Words...)
+	unchanged := p.shown.walked == w.seq && p.shown.tally.decided() == c.Tally.decided() && p.shown.tally.Points == c.Tally.Points
+	p.mu.Unlock()
+	if unchanged {
+		return nil
+	}
+	c.Names, c.Series = w.seen.Names, w.seen.Series
+	c.Devices = make([]ingest.Device, p.registry.Len())
+	for i := range c.Devices {
+		c.Devices[i] = *p.registry.At(uint32(i))
+	}
+	if err := c.write(p.o.DataDir); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.shown = shown{c.Tally, c.Seq}
+	p.mu.Unlock()
+	p.journal.Commit("observe", c.Seq)
+	if first > 0 {
+		p.journal.Commit("store", first-1)
+	} else {
+		p.journal.Commit("store", c.Seq)
+	}
+	return nil
+}
+
+// housekeeping deletes what the journal need not keep.
+func (p *Pipeline) housekeeping(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			p.journal.Expire(now)
+		}
+	}
+}
+
+// Reload swaps the inventory, which Load has checked.
+func (p *Pipeline) Reload(ctx context.Context, inv *inventory.Inventory) error {
+	p.registry.Reload(inv)
+	p.inventory.Store(inv)
+	select {
+	case p.reloads <- inv:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return p.subscriber.SetFilters(inv.Filters())
+}
+
+// rejected keeps a refused message where people look.
+func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal) {
+	p.rejectsMu.Lock()
+	defer p.rejectsMu.Unlock()
+	p.rejects.add(m, vendor, refusal)
+}
+
+func (p *Pipeline) close() {
+	p.influx.Close()
+	if err := errors.Join(p.journal.Close(), p.rejects.close()); err != nil {
+		p.log.Error("closing", "error", err)
+	}
+	p.lock.Close()
+}

@@ -1,0 +1,222 @@
+package pipeline
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/influx"
+)
+
+// storer writes chunks as they come, in batches by size and age.
+func (p *Pipeline) storer(ctx context.Context) {
+	batch := &chunk{}
+	var started time.Time
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		var due <-chan time.Time
+		if batch.count > 0 {
+			timer.Reset(max(0, p.o.BatchAge-time.Since(started)))
+			due = timer.C
+		}
+		full := false
+		select {
+		case <-ctx.Done():
+			return
+		case c := <-p.toStore:
+			if batch.count == 0 {
+				started = time.Now()
+			}
+			batch.merge(c)
+			full = batch.count >= p.o.BatchSize
+		case <-due:
+			full = true
+		}
+		if full {
+			if !p.store(ctx, batch) {
+				return
+			}
+			batch = &chunk{}
+		}
+	}
+}
+
+func (c *chunk) merge(more *chunk) {
+	if c.count == 0 {
+		*c = *more
+		return
+	}
+	c.lines = append(c.lines, more.lines...)
+	c.count += more.count
+	c.messages = append(c.messages, more.messages...)
+	c.oldest = min(c.oldest, more.oldest)
+}
+
+// store writes a chunk and settles the fates of its messages; false if ctx
+// ended before.
+func (p *Pipeline) store(ctx context.Context, c *chunk) bool {
+	refused, err := p.influx.Write(ctx, c.lines)
+	if err != nil {
+		return false // they stay pending
+	}
+	p.confirm(c, refused)
+	if c.oldest > 0 {
+		p.metrics.delay.Observe(max(0, time.Since(time.Unix(0, c.oldest)).Seconds()))
+	}
+	return true
+}
+
+// confirm books what InfluxDB said about a chunk.
+func (p *Pipeline) confirm(c *chunk, refused []influx.Refused) {
+	var bad []rejectedMessage
+	p.mu.Lock()
+	line := 0
+	for _, m := range c.messages {
+		failed, why := 0, ""
+		for len(refused) > 0 && refused[0].Line < line+m.lines {
+			failed, why = failed+1, refused[0].Why
+			refused = refused[1:]
+		}
+		line += m.lines
+		if !p.pending.remove(m.seq) {
+			continue
+		}
+		p.tally.Points += uint64(m.lines - failed)
+		p.tally.BadPoints += uint64(failed)
+		if failed < m.lines {
+			p.tally.Stored++
+			continue
+		}
+		p.tally.Rejected[rejectKey{m.vendor, ingest.RefusedByInfluxDB}]++
+		bad = append(bad, rejectedMessage{m.seq, m.vendor, why})
+	}
+	p.mu.Unlock()
+	for _, b := range bad {
+		r := p.journal.Read(b.seq)
+		if r.Next() && r.Message().Seq == b.seq {
+			p.rejected(r.Message(), b.vendor, ingest.Refuse(ingest.RefusedByInfluxDB, "%s", b.why))
+		}
+		r.Close()
+	}
+}
+
+type rejectedMessage struct {
+	seq    uint64
+	vendor ingest.VendorID
+	why    string
+}
+
+// backlog is the ranges of messages the store has still to read from the
+// journal: what came while InfluxDB was away, or before a restart.
+type backlog struct {
+	mu     sync.Mutex // between the walker, which adds, and the reader of them
+	ranges [][2]uint64
+	wake   chan struct{}
+}
+
+func (b *backlog) add(from, to uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.ranges); n > 0 && from <= b.ranges[n-1][1]+maxGroup {
+		b.ranges[n-1][1] = to // what lies between is not pending, or written twice
+	} else {
+		b.ranges = append(b.ranges, [2]uint64{from, to})
+	}
+	select {
+	case b.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take removes and returns the first range.
+func (b *backlog) take() (from, to uint64, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.ranges) == 0 {
+		return 0, 0, false
+	}
+	r := b.ranges[0]
+	b.ranges = b.ranges[1:]
+	return r[0], r[1], true
+}
+
+// catchUpStore writes what is pending and no longer in memory, beside the live
+// batches, so that neither waits for the other.
+func (p *Pipeline) catchUpStore(ctx context.Context) {
+	for {
+		from, to, ok := p.backlog.take()
+		if !ok {
+			select {
+			case <-ctx.Done():
+				return
+			case <-p.backlog.wake:
+			}
+			continue
+		}
+		if !p.storeRange(ctx, from, to) {
+			return
+		}
+	}
+}
+
+// storeRange writes the pending messages of a range; false if ctx ended before.
+func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
+	worker := decode.NewWorker(p.inventory.Load(), p.registry)
+	var encoder influx.Encoder
+	r := p.journal.Read(from)
+	defer r.Close()
+	c := &chunk{}
+	for r.Next() && r.Message().Seq <= to {
+		m := r.Message()
+		if !p.isPending(m.Seq) {
+			continue
+		}
+		result := worker.Decode(m)
+		var vendor ingest.VendorID
+		if result.Source != nil {
+			vendor = result.Source.Vendor.ID
+		}
+		lines := 0
+		if result.Err == nil {
+			lines = c.encode(&encoder, result)
+		}
+		if lines == 0 {
+			// The inventory has changed since it was accepted.
+			p.refuse(m, vendor, result.Err)
+			continue
+		}
+		c.messages = append(c.messages, written{m.Seq, lines, vendor})
+		if c.count >= p.o.BatchSize {
+			if !p.store(ctx, c) {
+				return false
+			}
+			c = &chunk{}
+		}
+	}
+	if r.Err() != nil {
+		p.log.Error("journal not readable; its messages stay pending until the next start", "from", from, "to", to, "error", r.Err())
+	}
+	return c.count == 0 || p.store(ctx, c)
+}
+
+func (p *Pipeline) isPending(seq uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pending.has(seq)
+}
+
+// refuse rejects a message that was accepted once.
+func (p *Pipeline) refuse(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal) {
+	if refusal == nil {
+		refusal = ingest.Refuse(ingest.NoReading, "the inventory has changed: nothing of it has a meaning any more")
+	}
+	p.mu.Lock()
+	if p.pending.remove(m.Seq) {
+		p.tally.Rejected[rejectKey{vendor, refusal.Reason}]++
+	}
+	p.mu.Unlock()
+	p.rejected(m, vendor, refusal)
+}

@@ -1,0 +1,212 @@
+package pipeline
+
+import (
+	"context"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/influx"
+)
+
+// chunk is encoded lines and the messages they came from, in order.
+type chunk struct {
+	lines    []byte
+	count    int
+	messages []written
+	oldest   int64 // earliest device time, unix nanoseconds
+}
+
+// written is a message's share of a chunk.
+type written struct {
+	seq    uint64
+	lines  int
+	vendor ingest.VendorID
+}
+
+// walker goes through the journal in order, once: it decides every message's
+// fate as far as it does not depend on InfluxDB, and hands on what is to be
+// stored. In normal running it is given the messages; where it has fallen
+// behind, or starts, it reads them from the journal.
+type walker struct {
+	p       *Pipeline
+	worker  *decode.Worker
+	seen    *seen
+	seq     uint64 // the last message walked
+	live    bool   // false while starting: no feedback on what is old
+	encoder influx.Encoder
+	chunk   *chunk
+	batch   tally    // of the messages since the last settle
+	pending []uint64 // likewise
+}
+
+// catchUp walks to the journal's end.
+func (w *walker) catchUp(ctx context.Context) error {
+	r := w.p.journal.Read(w.seq + 1)
+	defer r.Close()
+	for n := 0; r.Next(); n++ {
+		w.message(r.Message())
+		if n%1024 == 1023 {
+			w.settle()
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+		}
+	}
+	w.settle()
+	return r.Err()
+}
+
+func (w *walker) run(ctx context.Context) error {
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	var took time.Duration
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return w.p.checkpoint(w)
+		case next := <-w.p.reloads:
+			w.worker = decode.NewWorker(next, w.p.registry)
+		case g := <-w.p.live:
+			for _, m := range g.messages {
+				if m.Seq == w.seq+1 {
+					w.message(m)
+				} else if m.Seq > w.seq {
+					break // some were dropped in between: the journal has them
+				}
+			}
+			w.settle()
+		case <-w.p.wake:
+			if len(w.p.live) == 0 && w.seq < w.p.journal.Last() {
+				if err := w.catchUp(ctx); err != nil && ctx.Err() == nil {
+					return err
+				}
+			}
+		case <-tick.C:
+		}
+		// A checkpoint takes at most a twentieth of the time.
+		if now := time.Now(); now.Sub(last) > max(checkpointEvery, 20*took) {
+			if err := w.p.checkpoint(w); err != nil {
+				w.p.log.Error("checkpoint not written; it is tried again", "error", err)
+			}
+			took, last = time.Since(now), time.Now()
+		}
+	}
+}
+
+// message decides a message's fate, or leaves it pending.
+func (w *walker) message(m *ingest.Message) {
+	w.seq = m.Seq
+	r := w.worker.Decode(m)
+	var vendor ingest.VendorID
+	if r.Source != nil {
+		vendor = r.Source.Vendor.ID
+	}
+	w.batch.Received[vendor]++
+	switch {
+	case r.Err != nil:
+		w.reject(m, r, vendor)
+		return
+	case r.Ignored != "":
+		w.batch.Ignored++
+		return
+	}
+	for i := range r.Refused {
+		w.batch.Refused[rejectKey{vendor, r.Refused[i].Reason}]++
+	}
+	if !w.fresh(r) {
+		w.batch.Duplicate++
+		return
+	}
+	lines := w.encode(r)
+	if lines == 0 {
+		r.Err = ingest.Refuse(ingest.Internal, "line protocol: %v", w.encoder.Err())
+		w.reject(m, r, vendor)
+		return
+	}
+	w.pending = append(w.pending, m.Seq)
+	w.chunk.messages = append(w.chunk.messages, written{m.Seq, lines, vendor})
+}
+
+func (w *walker) reject(m *ingest.Message, r *decode.Result, vendor ingest.VendorID) {
+	w.batch.Rejected[rejectKey{vendor, r.Err.Reason}]++
+	w.p.rejected(m, vendor, r.Err)
+	if w.live && r.Source != nil {
+		w.p.feedback.tell(r.Source.Vendor, m, r.Err)
+	}
+}
+
+// fresh enters the readings as seen, and reports whether any is new.
+func (w *walker) fresh(r *decode.Result) bool {
+	some := false
+	for i := range r.Readings {
+		reading := &r.Readings[i]
+		v := w.seen.reading(r.Devices[i], reading)
+		if v == duplicate {
+			continue
+		}
+		some = true
+		if v == late {
+			w.batch.Late++
+		}
+		w.batch.Readings[placeKey{reading.Device.Community, reading.Device.Facility}]++
+	}
+	for i := range r.Events {
+		e := &r.Events[i]
+		if w.seen.event(r.EventDevices[i], e) != duplicate {
+			some = true
+			w.batch.Readings[placeKey{e.Device.Community, e.Device.Facility}]++
+		}
+	}
+	return some
+}
+
+// encode appends a message's lines to the chunk; 0 if they cannot be written.
+func (w *walker) encode(r *decode.Result) int {
+	if w.chunk == nil {
+		w.chunk = &chunk{}
+	}
+	return w.chunk.encode(&w.encoder, r)
+}
+
+func (c *chunk) encode(e *influx.Encoder, r *decode.Result) int {
+	e.Reset()
+	lines := e.Readings(r.Readings) + e.Events(r.Events)
+	if e.Err() != nil {
+		return 0
+	}
+	c.lines = append(c.lines, e.Bytes()...)
+	c.count += lines
+	for i := range r.Readings {
+		if t := r.Readings[i].Time; c.oldest == 0 || t < c.oldest {
+			c.oldest = t
+		}
+	}
+	return lines
+}
+
+// settle books what was walked, and hands the chunk on. Where the store is
+// behind, the chunk is dropped and read from the journal again later.
+func (w *walker) settle() {
+	w.p.book(&w.batch, w.pending, w.seq)
+	w.batch, w.pending = emptied(w.batch), w.pending[:0]
+	if w.chunk == nil || len(w.chunk.messages) == 0 {
+		return
+	}
+	c := w.chunk
+	w.chunk = nil
+	select {
+	case w.p.toStore <- c:
+	default:
+		w.p.backlog.add(c.messages[0].seq, c.messages[len(c.messages)-1].seq)
+	}
+}
+
+func emptied(t tally) tally {
+	clear(t.Received)
+	clear(t.Rejected)
+	clear(t.Readings)
+	clear(t.Refused)
+	return tally{Received: t.Received, Rejected: t.Rejected, Readings: t.Readings, Refused: t.Refused}
+}
