@@ -14,9 +14,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/goccy/go-yaml"
-
 	"greencommunity/ingest"
+	"greencommunity/ingest/document"
 )
 
 // file is inventory.yaml.
@@ -35,20 +34,18 @@ func Load(path string, formats []string, zone *time.Location) (*Inventory, error
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
 	var f file
-	if err := yaml.UnmarshalWithOptions(data, &f, yaml.Strict()); err != nil {
-		return nil, fmt.Errorf("%s: %s", filepath.Base(path), strings.TrimSpace(yaml.FormatError(err, false, false)))
+	var p document.Problems
+	var inv *Inventory
+	if document.Decode(data, &f, &p) {
+		inv = build(&f, filepath.Dir(path), formats, zone, &p)
 	}
-	return build(&f, filepath.Dir(path), formats, zone)
+	if len(p) > 0 {
+		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
+	}
+	return inv, nil
 }
 
-// problems collects what is wrong, in the order of the file.
-type problems []error
-
-func (p *problems) add(path, format string, args ...any) {
-	*p = append(*p, fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...)))
-}
-
-func build(f *file, dir string, formats []string, zone *time.Location) (*Inventory, error) {
+func build(f *file, dir string, formats []string, zone *time.Location, p *document.Problems) *Inventory {
 	inv := &Inventory{
 		Communities: f.Communities, Vendors: f.Vendors, Zone: zone,
 		communities: map[ingest.CommunityID]*Community{},
@@ -56,70 +53,66 @@ func build(f *file, dir string, formats []string, zone *time.Location) (*Invento
 		aliases:     map[aliasKey]*ingest.Device{},
 		topics:      &matcher{},
 	}
-	var p problems
 	var err error
 	if inv.Facilities, err = ingest.NewFacilities(f.Facilities); err != nil {
-		p = append(p, err)
+		*p = append(*p, err)
 		inv.Facilities = ingest.BuiltinFacilities()
 	}
-	inv.buildCommunities(&p)
-	inv.buildVendors(dir, formats, &p)
-	if len(p) > 0 {
-		return nil, errors.Join(p...)
-	}
-	return inv, nil
+	inv.buildCommunities(p)
+	inv.buildVendors(dir, formats, p)
+	return inv
 }
 
-func (inv *Inventory) buildCommunities(p *problems) {
+func (inv *Inventory) buildCommunities(p *document.Problems) {
 	if len(inv.Communities) == 0 {
-		p.add("communities", "none listed; add at least one with id and name")
+		p.Add("communities", "none listed; add at least one with id and name")
 	}
 	for i, c := range inv.Communities {
 		path := fmt.Sprintf("communities[%d]", i)
 		if c == nil {
-			p.add(path, "empty; give id and name")
+			p.Add(path, "empty; give id and name")
 			inv.Communities[i] = &Community{}
 			continue
 		}
 		checkID(p, path+".id", string(c.ID))
 		if _, ok := inv.communities[c.ID]; ok {
-			p.add(path+".id", "%q is listed twice; ids are unique", c.ID)
+			p.Add(path+".id", "%q is listed twice; ids are unique", c.ID)
 		}
 		inv.communities[c.ID] = c
 		if c.Name == "" {
-			p.add(path+".name", "missing; give the name people use")
+			p.Add(path+".name", "missing; give the name people use")
 		}
 		if !slices.Contains([]string{"", "participating", "met"}, c.Stage) {
-			p.add(path+".stage", "%q is none of participating, met; leave it out for neither", c.Stage)
+			p.Add(path+".stage", "%q is none of participating, met; leave it out for neither", c.Stage)
 		}
 		if c.Households < 0 || c.Population < 0 {
-			p.add(path, "households and population cannot be negative")
+			p.Add(path, "households and population cannot be negative")
 		}
 		if c.Lat < -90 || c.Lat > 90 || c.Lon < -180 || c.Lon > 180 {
-			p.add(path, "lat %g, lon %g is not on Earth; degrees north and east", c.Lat, c.Lon)
+			p.Add(path, "lat %g, lon %g is not on Earth; degrees north and east", c.Lat, c.Lon)
 		}
 		seen := map[ingest.CompoundID]bool{}
 		for k, compound := range c.Compounds {
 			path := fmt.Sprintf("%s.compounds[%d]", path, k)
 			if compound == nil {
-				p.add(path, "empty; give id and name")
+				p.Add(path, "empty; give id and name")
 				continue
 			}
 			checkID(p, path+".id", string(compound.ID))
 			if seen[compound.ID] {
-				p.add(path+".id", "%q is listed twice in the community; ids are unique", compound.ID)
+				p.Add(path+".id", "%q is listed twice in the community; ids are unique", compound.ID)
 			}
 			seen[compound.ID] = true
 			if compound.Households < 0 {
-				p.add(path+".households", "cannot be negative")
+				p.Add(path+".households", "cannot be negative")
 			}
 		}
 	}
 }
 
-func (inv *Inventory) buildVendors(dir string, formats []string, p *problems) {
+func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Problems) {
 	if len(inv.Vendors) == 0 {
-		p.add("vendors", "none listed; add at least one with id and sources")
+		p.Add("vendors", "none listed; add at least one with id and sources")
 	}
 	ids := map[ingest.VendorID]bool{}
 	topics := map[string]ingest.VendorID{}
@@ -127,23 +120,23 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *problems) {
 	for i, v := range inv.Vendors {
 		path := fmt.Sprintf("vendors[%d]", i)
 		if v == nil {
-			p.add(path, "empty; give id and sources")
+			p.Add(path, "empty; give id and sources")
 			inv.Vendors[i] = &Vendor{}
 			continue
 		}
 		checkID(p, path+".id", string(v.ID))
 		if ids[v.ID] {
-			p.add(path+".id", "%q is listed twice; ids are unique", v.ID)
+			p.Add(path+".id", "%q is listed twice; ids are unique", v.ID)
 		}
 		ids[v.ID] = true
 		if len(v.Sources) == 0 {
-			p.add(path+".sources", "none; say where the vendor publishes: {topic: ..., format: ...}")
+			p.Add(path+".sources", "none; say where the vendor publishes: {topic: ..., format: ...}")
 		}
 		native := true
 		for k, s := range v.Sources {
 			path := fmt.Sprintf("%s.sources[%d]", path, k)
 			if s == nil {
-				p.add(path, "empty; give topic and format")
+				p.Add(path, "empty; give topic and format")
 				v.Sources[k] = &Source{}
 				continue
 			}
@@ -152,7 +145,7 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *problems) {
 			native = native && s.Format == "native"
 			inv.checkSource(s, path, formats, p)
 			if other, ok := topics[filterOf(s.Topic)]; ok {
-				p.add(path+".topic", "vendor %s has the same topics already; each topic belongs to one source", other)
+				p.Add(path+".topic", "vendor %s has the same topics already; each topic belongs to one source", other)
 			}
 			topics[filterOf(s.Topic)] = v.ID
 			inv.topics.add(s)
@@ -165,17 +158,17 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *problems) {
 				v.UnknownDevices = "accept"
 			}
 		default:
-			p.add(path+".unknown_devices", "%q is neither accept nor reject", v.UnknownDevices)
+			p.Add(path+".unknown_devices", "%q is neither accept nor reject", v.UnknownDevices)
 		}
 		if v.MaxDevices < 0 {
-			p.add(path+".max_devices", "cannot be negative")
+			p.Add(path+".max_devices", "cannot be negative")
 		}
 		if v.MaxDevices == 0 {
 			v.MaxDevices = 1_000_000
 		}
 		for k, c := range v.Communities {
 			if inv.communities[c] == nil {
-				p.add(fmt.Sprintf("%s.communities[%d]", path, k), "%q is not listed under communities", c)
+				p.Add(fmt.Sprintf("%s.communities[%d]", path, k), "%q is not listed under communities", c)
 			}
 		}
 		for k, d := range v.Devices {
@@ -187,24 +180,24 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *problems) {
 	}
 }
 
-func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *problems) {
+func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *document.Problems) {
 	checkTemplate(p, path+".topic", s.Topic)
 	if !slices.Contains(formats, s.Format) {
-		p.add(path+".format", "%q is unknown; one of %s", s.Format, strings.Join(formats, ", "))
+		p.Add(path+".format", "%q is unknown; one of %s", s.Format, strings.Join(formats, ", "))
 	}
 	if s.Payload != "" && !slices.Contains(formats, s.Payload) {
-		p.add(path+".payload", "%q is unknown; one of %s", s.Payload, strings.Join(formats, ", "))
+		p.Add(path+".payload", "%q is unknown; one of %s", s.Payload, strings.Join(formats, ", "))
 	}
 	if s.Community != "" && inv.communities[s.Community] == nil {
-		p.add(path+".community", "%q is not listed under communities", s.Community)
+		p.Add(path+".community", "%q is not listed under communities", s.Community)
 	}
 	if s.Facility != "" && inv.Facilities.Kind(s.Facility) == nil {
-		p.add(path+".facility", "%q is no kind of facility; one of %s, or declare it under facilities", s.Facility, kinds(inv.Facilities))
+		p.Add(path+".facility", "%q is no kind of facility; one of %s, or declare it under facilities", s.Facility, kinds(inv.Facilities))
 	}
 	if s.TimeZone != "" {
 		zone, err := time.LoadLocation(s.TimeZone)
 		if err != nil {
-			p.add(path+".time_zone", "%q is no time zone; use a name such as Asia/Shanghai", s.TimeZone)
+			p.Add(path+".time_zone", "%q is no time zone; use a name such as Asia/Shanghai", s.TimeZone)
 		} else {
 			s.Zone = zone
 		}
@@ -217,27 +210,27 @@ func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *p
 	}
 	if s.JSON != nil {
 		if (s.JSON.Name == "") != (s.JSON.Value == "") {
-			p.add(path+".json", "name and value go together")
+			p.Add(path+".json", "name and value go together")
 		}
 		for i, rule := range s.JSON.Time {
 			path := fmt.Sprintf("%s.json.time[%d]", path, i)
 			if rule == nil || rule.Path == "" {
-				p.add(path, "has no path")
+				p.Add(path, "has no path")
 				continue
 			}
 			if !slices.Contains([]string{"", "auto", "s", "ms", "us", "ns"}, rule.Unit) {
-				p.add(path+".unit", "%q is none of auto, s, ms, us, ns", rule.Unit)
+				p.Add(path+".unit", "%q is none of auto, s, ms, us, ns", rule.Unit)
 			}
 			if !slices.Contains([]string{"", "device", "gateway"}, rule.Source) {
-				p.add(path+".source", "%q is neither device nor gateway", rule.Source)
+				p.Add(path+".source", "%q is neither device nor gateway", rule.Source)
 			}
 		}
 	}
 }
 
-func (inv *Inventory) checkField(f *Field, path string, p *problems) {
+func (inv *Inventory) checkField(f *Field, path string, p *document.Problems) {
 	if f == nil {
-		p.add(path, "empty; give quantity, event or ignore")
+		p.Add(path, "empty; give quantity, event or ignore")
 		return
 	}
 	given := 0
@@ -247,13 +240,13 @@ func (inv *Inventory) checkField(f *Field, path string, p *problems) {
 		}
 	}
 	if given != 1 {
-		p.add(path, "give one of quantity, event and ignore")
+		p.Add(path, "give one of quantity, event and ignore")
 	}
 	if f.Event != "" && !ingest.ValidName(f.Event) {
-		p.add(path+".event", "%q: lower-case letters, digits and _, starting with a letter", f.Event)
+		p.Add(path+".event", "%q: lower-case letters, digits and _, starting with a letter", f.Event)
 	}
 	if f.Unit != "" && !ingest.KnownUnit(f.Unit) {
-		p.add(path+".unit", "%q is unknown; `greencommunity quantities --units` lists them", f.Unit)
+		p.Add(path+".unit", "%q is unknown; `greencommunity quantities --units` lists them", f.Unit)
 		return
 	}
 	if f.Quantity == "" {
@@ -269,21 +262,21 @@ func (inv *Inventory) checkField(f *Field, path string, p *problems) {
 	}
 	switch {
 	case !found:
-		p.add(path+".quantity", "%q is unknown; `greencommunity quantities` lists them, or declare it under facilities", f.Quantity)
+		p.Add(path+".quantity", "%q is unknown; `greencommunity quantities` lists them, or declare it under facilities", f.Quantity)
 	case !converts:
-		p.add(path+".unit", "%q does not convert to the unit of %s", f.Unit, f.Quantity)
+		p.Add(path+".unit", "%q does not convert to the unit of %s", f.Unit, f.Quantity)
 	}
 }
 
 // readDevices reads a CSV of devices, whose header names the columns.
-func (inv *Inventory) readDevices(v *Vendor, dir, path string, p *problems) {
+func (inv *Inventory) readDevices(v *Vendor, dir, path string, p *document.Problems) {
 	name := v.DevicesFile
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(dir, name)
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		p.add(path, "%v", err)
+		p.Add(path, "%v", err)
 		return
 	}
 	defer f.Close()
@@ -292,14 +285,14 @@ func (inv *Inventory) readDevices(v *Vendor, dir, path string, p *problems) {
 	r.TrimLeadingSpace = true
 	header, err := r.Read()
 	if err != nil {
-		p.add(path, "%s: no header line with id,community,facility,...", v.DevicesFile)
+		p.Add(path, "%s: no header line with id,community,facility,...", v.DevicesFile)
 		return
 	}
 	header = slices.Clone(header)
 	header[0] = strings.TrimPrefix(header[0], "\ufeff")
 	for _, column := range []string{"id", "community", "facility"} {
 		if !slices.Contains(header, column) {
-			p.add(path, "%s: no column %q in the header", v.DevicesFile, column)
+			p.Add(path, "%s: no column %q in the header", v.DevicesFile, column)
 			return
 		}
 	}
@@ -309,7 +302,7 @@ func (inv *Inventory) readDevices(v *Vendor, dir, path string, p *problems) {
 			return
 		}
 		if err != nil {
-			p.add(path, "%s: %v", v.DevicesFile, err)
+			p.Add(path, "%s: %v", v.DevicesFile, err)
 			return
 		}
 		line, _ := r.FieldPos(0)
@@ -323,14 +316,14 @@ func (inv *Inventory) readDevices(v *Vendor, dir, path string, p *problems) {
 }
 
 // setColumn sets the member a column of the CSV stands for.
-func setColumn(d *DeviceEntry, column, value, path string, p *problems) {
+func setColumn(d *DeviceEntry, column, value, path string, p *document.Problems) {
 	number := func() float64 {
 		if value == "" {
 			return 0
 		}
 		n, err := strconv.ParseFloat(value, 64)
 		if err != nil {
-			p.add(path, "%s %q is not a number", column, value)
+			p.Add(path, "%s %q is not a number", column, value)
 		}
 		return n
 	}
@@ -372,9 +365,9 @@ func setColumn(d *DeviceEntry, column, value, path string, p *problems) {
 	}
 }
 
-func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *problems) {
+func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *document.Problems) {
 	if d == nil {
-		p.add(path, "empty; give id, community and facility")
+		p.Add(path, "empty; give id, community and facility")
 		return
 	}
 	checkID(p, path+": id", string(d.ID))
@@ -382,31 +375,31 @@ func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *probl
 	kind := inv.Facilities.Kind(d.Facility)
 	switch {
 	case community == nil:
-		p.add(path, "device %q: community %q is not listed under communities", d.ID, d.Community)
+		p.Add(path, "device %q: community %q is not listed under communities", d.ID, d.Community)
 		return
 	case kind == nil:
-		p.add(path, "device %q: %q is no kind of facility; one of %s", d.ID, d.Facility, kinds(inv.Facilities))
+		p.Add(path, "device %q: %q is no kind of facility; one of %s", d.ID, d.Facility, kinds(inv.Facilities))
 		return
 	}
 	if len(v.Communities) > 0 && !slices.Contains(v.Communities, d.Community) {
-		p.add(path, "device %q: vendor %s may not write to community %s", d.ID, v.ID, d.Community)
+		p.Add(path, "device %q: vendor %s may not write to community %s", d.ID, v.ID, d.Community)
 	}
 	if d.Compound != "" && !slices.ContainsFunc(community.Compounds, func(c *Compound) bool { return c != nil && c.ID == d.Compound }) {
-		p.add(path, "device %q: community %s has no compound %q", d.ID, d.Community, d.Compound)
+		p.Add(path, "device %q: community %s has no compound %q", d.ID, d.Community, d.Compound)
 	}
 	for _, tag := range []string{d.Stream, d.Gateway, d.Boundary} {
 		if tag != "" && !ValidID(tag) {
-			p.add(path, "device %q: %q cannot be a tag; no control characters, / + # , = quotes or \\", d.ID, tag)
+			p.Add(path, "device %q: %q cannot be a tag; no control characters, / + # , = quotes or \\", d.ID, tag)
 		}
 	}
 	if !slices.Contains([]int{0, 16, 24, 32}, d.RegisterBits) {
-		p.add(path, "device %q: register_bits %d is none of 16, 24, 32", d.ID, d.RegisterBits)
+		p.Add(path, "device %q: register_bits %d is none of 16, 24, 32", d.ID, d.RegisterBits)
 	}
 	if d.Depth < 0 || d.Offset < 0 || (d.Depth > 0 && d.Depth <= d.Offset) {
-		p.add(path, "device %q: depth %g m must be above offset %g m, neither negative", d.ID, d.Depth, d.Offset)
+		p.Add(path, "device %q: depth %g m must be above offset %g m, neither negative", d.ID, d.Depth, d.Offset)
 	}
 	if other := inv.devices[d.ID]; other != nil {
-		p.add(path, "device %q is listed already, for vendor %s; ids are unique over all vendors", d.ID, other.Vendor)
+		p.Add(path, "device %q is listed already, for vendor %s; ids are unique over all vendors", d.ID, other.Vendor)
 		return
 	}
 	dev := &ingest.Device{
@@ -418,7 +411,7 @@ func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *probl
 	if d.Alias != "" {
 		key := aliasKey{v.ID, d.Alias}
 		if other := inv.aliases[key]; other != nil {
-			p.add(path, "device %q: alias %q is device %q already", d.ID, d.Alias, other.ID)
+			p.Add(path, "device %q: alias %q is device %q already", d.ID, d.Alias, other.ID)
 		}
 		inv.aliases[key] = dev
 	}
@@ -442,18 +435,18 @@ func mapKeys[V any](m map[string]V) func(func(string) bool) {
 	}
 }
 
-func checkID(p *problems, path, id string) {
+func checkID(p *document.Problems, path, id string) {
 	switch {
 	case id == "":
-		p.add(path, "missing")
+		p.Add(path, "missing")
 	case !ValidID(id):
-		p.add(path, "%q cannot be a tag; printable, at most 128 bytes, without .. / + # , = quotes or \\", id)
+		p.Add(path, "%q cannot be a tag; printable, at most 128 bytes, without .. / + # , = quotes or \\", id)
 	}
 }
 
-func checkTemplate(p *problems, path, template string) {
+func checkTemplate(p *document.Problems, path, template string) {
 	if template == "" {
-		p.add(path, "missing; give a topic template such as \"greencommunity/v1/{community}/{facility}/{device}\"")
+		p.Add(path, "missing; give a topic template such as \"greencommunity/v1/{community}/{facility}/{device}\"")
 		return
 	}
 	levels := strings.Split(template, "/")
@@ -462,13 +455,13 @@ func checkTemplate(p *problems, path, template string) {
 		_, known := captureNames[level]
 		switch {
 		case level == "#" && i != len(levels)-1:
-			p.add(path, "%q: # stands only at the end", template)
+			p.Add(path, "%q: # stands only at the end", template)
 		case strings.HasPrefix(level, "{") && !known:
-			p.add(path, "%q captures unknown name %q; use community, compound, facility, device or channel", template, strings.Trim(level, "{}"))
+			p.Add(path, "%q captures unknown name %q; use community, compound, facility, device or channel", template, strings.Trim(level, "{}"))
 		case !known && level != "#" && strings.ContainsAny(level, "{}+#"):
-			p.add(path, "%q: %q mixes a wildcard with text; a wildcard is a whole level", template, level)
+			p.Add(path, "%q: %q mixes a wildcard with text; a wildcard is a whole level", template, level)
 		case known && level != "+" && seen[level]:
-			p.add(path, "%q captures %s twice", template, level)
+			p.Add(path, "%q captures %s twice", template, level)
 		}
 		seen[level] = true
 	}

@@ -1,0 +1,381 @@
+// Package config is config.yaml: the reference of what can be set is the
+// comments of the structs here. Load reports every problem at once, each with
+// its path and its remedy, and nothing starts with a configuration that has
+// one.
+package config
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // zones on machines that have none installed
+
+	"greencommunity/ingest/document"
+)
+
+// Config is config.yaml. Paths are relative to the file.
+type Config struct {
+	DataDir   string   `yaml:"data_dir"`  // required; journal, checkpoint, rejects
+	TimeZone  string   `yaml:"time_zone"` // of times without one, and of local days; default Asia/Shanghai
+	Inventory string   `yaml:"inventory"` // required; inventory.yaml
+	MQTT      MQTT     `yaml:"mqtt"`
+	Journal   Journal  `yaml:"journal"`
+	InfluxDB  InfluxDB `yaml:"influxdb"`
+	HTTP      HTTP     `yaml:"http"`
+	Store     Store    `yaml:"store"`
+	Rejects   Rejects  `yaml:"rejects"`
+	Feedback  Feedback `yaml:"feedback"`
+
+	Zone *time.Location `yaml:"-"` // TimeZone resolved
+}
+
+// MQTT is the broker and our session with it.
+type MQTT struct {
+	Brokers      []string `yaml:"brokers"`   // required; tcp://, mqtt://, tls://, ssl://, mqtts://, tried in turn
+	ClientID     string   `yaml:"client_id"` // required; names the session at the broker, so keep it
+	Username     string   `yaml:"username"`
+	PasswordFile string   `yaml:"password_file"`
+	PasswordEnv  string   `yaml:"password_env"` // name of an environment variable
+	TLS          TLS      `yaml:"tls"`
+	// Silence is after how long without a message the connection is made anew,
+	// since a subscription may have been lost; 0 is never. Default 15m.
+	Silence  *Duration `yaml:"silence"`
+	Password Secret    `yaml:"-"`
+}
+
+// TLS is who is trusted and who we are. Without ca_file the system's
+// authorities are trusted; cert_file and key_file go together.
+type TLS struct {
+	CAFile   string `yaml:"ca_file"`
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// Journal bounds what is kept on disk.
+type Journal struct {
+	MaxBytes  Bytes    `yaml:"max_bytes"` // default 10GiB; when it is full, nothing is acknowledged any more
+	Retention Duration `yaml:"retention"` // default 168h; how long what is stored can be replayed
+}
+
+// InfluxDB is where points go: InfluxDB 2, 3, or 1.8 with its 2.x interface
+// (bucket is database or database/policy there).
+type InfluxDB struct {
+	URL       string   `yaml:"url"`    // required
+	Org       string   `yaml:"org"`    // required by InfluxDB 2
+	Bucket    string   `yaml:"bucket"` // required
+	TokenFile string   `yaml:"token_file"`
+	TokenEnv  string   `yaml:"token_env"` // name of an environment variable
+	Gzip      string   `yaml:"gzip"`      // on, off, or auto (default): on unless InfluxDB is on this machine
+	Timeout   Duration `yaml:"timeout"`   // of a request; default 30s
+	Token     Secret   `yaml:"-"`
+}
+
+// HTTP is where /metrics, the page and the rest are served.
+type HTTP struct {
+	Listen        string `yaml:"listen"`          // default 127.0.0.1:9108
+	WebConfigFile string `yaml:"web_config_file"` // TLS and passwords, as Prometheus' exporters take them
+}
+
+// Store bounds a write to InfluxDB.
+type Store struct {
+	BatchLines int      `yaml:"batch_lines"` // default 5000
+	BatchAge   Duration `yaml:"batch_age"`   // default 1s
+}
+
+// Rejects bounds the files of refused messages.
+type Rejects struct {
+	MaxBytes Bytes `yaml:"max_bytes"` // default 256MiB
+}
+
+// Feedback bounds what vendors are told of refused messages.
+type Feedback struct {
+	PerMinute *int `yaml:"per_minute"` // to each vendor; 0 switches it off; default 60
+}
+
+// Secret is a password or token. It prints as [redacted].
+type Secret string
+
+func (s Secret) String() string {
+	if s == "" {
+		return ""
+	}
+	return "[redacted]"
+}
+
+// GoString keeps %#v from showing it.
+func (s Secret) GoString() string { return strconv.Quote(s.String()) }
+
+// MarshalText keeps encoders from showing it.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Reveal is the secret itself.
+func (s Secret) Reveal() string { return string(s) }
+
+// Duration is a time.Duration as Go writes it, or in days: 90s, 168h, 7d.
+type Duration time.Duration
+
+// UnmarshalText reads a duration that is not negative.
+func (d *Duration) UnmarshalText(text []byte) error {
+	s := string(text)
+	v, err := time.ParseDuration(s)
+	if days, ok := strings.CutSuffix(s, "d"); ok && err != nil {
+		var n float64
+		if n, err = strconv.ParseFloat(days, 64); err == nil && n < 36500 {
+			v = time.Duration(n * 24 * float64(time.Hour))
+		}
+	}
+	if err != nil || v < 0 || s != "0" && v == 0 && !strings.HasPrefix(s, "0") {
+		return fmt.Errorf("%q is no duration; write 90s, 168h or 7d", s)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Bytes is a number of bytes: 1048576, 512MiB, 10GiB, 10GB.
+type Bytes int64
+
+var byteUnits = []struct {
+	suffix string
+	factor float64
+}{{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {"TB", 1e12}, {"GB", 1e9}, {"MB", 1e6}, {"kB", 1e3}, {"B", 1}, {"", 1}}
+
+// UnmarshalText reads a number of bytes above 0.
+func (b *Bytes) UnmarshalText(text []byte) error {
+	s := strings.TrimSpace(string(text))
+	for _, u := range byteUnits {
+		number, ok := strings.CutSuffix(s, u.suffix)
+		if !ok {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+		if err != nil || !(v*u.factor >= 1) || v*u.factor > 1<<60 {
+			break
+		}
+		*b = Bytes(v * u.factor)
+		return nil
+	}
+	return fmt.Errorf("%q is no size; write 512MiB or 10GiB", s)
+}
+
+// Load reads and checks a configuration.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	c, p := &Config{}, document.Problems{}
+	if document.Decode(data, c, &p) {
+		c.complete(filepath.Dir(path), &p)
+	}
+	if len(p) > 0 {
+		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
+	}
+	return c, nil
+}
+
+// complete fills in defaults and checks what is there.
+func (c *Config) complete(dir string, p *document.Problems) {
+	resolve := func(path *string) {
+		if *path != "" && !filepath.IsAbs(*path) {
+			*path = filepath.Join(dir, *path)
+		}
+	}
+	for _, path := range []*string{
+		&c.DataDir, &c.Inventory, &c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
+		&c.InfluxDB.TokenFile, &c.HTTP.WebConfigFile,
+	} {
+		resolve(path)
+	}
+	if c.DataDir == "" {
+		p.Add("data_dir", "missing; give a directory such as /var/lib/greencommunity")
+	}
+	if c.Inventory == "" {
+		p.Add("inventory", "missing; give the path of inventory.yaml")
+	}
+	if c.TimeZone == "" {
+		c.TimeZone = "Asia/Shanghai"
+	}
+	zone, err := time.LoadLocation(c.TimeZone)
+	if err != nil {
+		p.Add("time_zone", "%q is no time zone; use a name such as Asia/Shanghai", c.TimeZone)
+	}
+	c.Zone = zone
+	c.completeMQTT(p)
+	if c.Journal.MaxBytes == 0 {
+		c.Journal.MaxBytes = 10 << 30
+	}
+	if c.Journal.MaxBytes < 16<<20 {
+		p.Add("journal.max_bytes", "%d bytes is too little; give at least 16MiB", c.Journal.MaxBytes)
+	}
+	if c.Journal.Retention == 0 {
+		c.Journal.Retention = Duration(7 * 24 * time.Hour)
+	}
+	c.completeInfluxDB(p)
+	c.completeHTTP(p)
+	c.completeStore(p)
+}
+
+var schemes = []string{"tcp", "mqtt", "tls", "ssl", "mqtts"}
+
+func (c *Config) completeMQTT(p *document.Problems) {
+	m := &c.MQTT
+	if len(m.Brokers) == 0 {
+		p.Add("mqtt.brokers", "missing; give at least one, such as tcp://localhost:1883")
+	}
+	for i, b := range m.Brokers {
+		path := fmt.Sprintf("mqtt.brokers[%d]", i)
+		u, err := url.Parse(b)
+		switch {
+		case !strings.Contains(b, "://"):
+			host, _, _ := strings.Cut(b, ":")
+			p.Add(path, "%q has no scheme; try tcp://%s:1883", b, host)
+		case err != nil || u.Hostname() == "":
+			p.Add(path, "%q has no host; try tcp://localhost:1883", b)
+		case !slices.Contains(schemes, u.Scheme):
+			p.Add(path, "%q: scheme is none of %s", b, strings.Join(schemes, ", "))
+		case u.User != nil:
+			p.Add(path, "holds a password; use mqtt.username and mqtt.password_file")
+		}
+	}
+	switch {
+	case m.ClientID == "":
+		p.Add("mqtt.client_id", "missing; give a fixed name, it names the session at the broker")
+	case len(m.ClientID) > 128:
+		p.Add("mqtt.client_id", "has %d bytes; at most 128", len(m.ClientID))
+	}
+	m.Password = secret(p, "mqtt.password", m.PasswordFile, m.PasswordEnv)
+	if m.Password != "" && m.Username == "" {
+		p.Add("mqtt.username", "missing; a password needs one")
+	}
+	if (m.TLS.CertFile == "") != (m.TLS.KeyFile == "") {
+		p.Add("mqtt.tls", "cert_file and key_file go together")
+	} else if _, err := m.TLS.Config(); err != nil {
+		p.Add("mqtt.tls", "%v", err)
+	}
+	if m.Silence == nil {
+		d := Duration(15 * time.Minute)
+		m.Silence = &d
+	}
+}
+
+// Config is the client side of the connection.
+func (t TLS) Config() (*tls.Config, error) {
+	c := &tls.Config{MinVersion: tls.VersionTLS12}
+	if t.CAFile != "" {
+		pem, err := os.ReadFile(t.CAFile)
+		if err != nil {
+			return nil, fmt.Errorf("ca_file: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("ca_file: %s holds no certificate in PEM form", t.CAFile)
+		}
+	}
+	if t.CertFile != "" {
+		pair, err := tls.LoadX509KeyPair(t.CertFile, t.KeyFile)
+		if err != nil {
+			return nil, fmt.Errorf("cert_file, key_file: %w", err)
+		}
+		c.Certificates = []tls.Certificate{pair}
+	}
+	return c, nil
+}
+
+func (c *Config) completeInfluxDB(p *document.Problems) {
+	i := &c.InfluxDB
+	u, err := url.Parse(i.URL)
+	switch {
+	case i.URL == "":
+		p.Add("influxdb.url", "missing; give it as http://127.0.0.1:8086")
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		p.Add("influxdb.url", "%q is no address; give it as http://127.0.0.1:8086", i.URL)
+	case u.User != nil:
+		p.Add("influxdb.url", "holds a password; use influxdb.token_file")
+	}
+	if i.Bucket == "" {
+		p.Add("influxdb.bucket", "missing; give the bucket points go to")
+	}
+	if i.Org == "" {
+		p.Add("influxdb.org", "missing; give the organisation the bucket belongs to")
+	}
+	if !slices.Contains([]string{"", "on", "off", "auto"}, i.Gzip) {
+		p.Add("influxdb.gzip", "%q is none of on, off, auto", i.Gzip)
+	}
+	if i.Timeout == 0 {
+		i.Timeout = Duration(30 * time.Second)
+	}
+	i.Token = secret(p, "influxdb.token", i.TokenFile, i.TokenEnv)
+}
+
+func (c *Config) completeHTTP(p *document.Problems) {
+	if c.HTTP.Listen == "" {
+		c.HTTP.Listen = "127.0.0.1:9108"
+	}
+	_, port, err := net.SplitHostPort(c.HTTP.Listen)
+	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 0 || n > 65535 {
+		p.Add("http.listen", "%q is no address; give host:port, such as 127.0.0.1:9108", c.HTTP.Listen)
+	}
+	if c.HTTP.WebConfigFile != "" {
+		if _, err := os.Stat(c.HTTP.WebConfigFile); err != nil {
+			p.Add("http.web_config_file", "%v", err)
+		}
+	}
+}
+
+func (c *Config) completeStore(p *document.Problems) {
+	if c.Store.BatchLines == 0 {
+		c.Store.BatchLines = 5000
+	}
+	if c.Store.BatchLines < 0 || c.Store.BatchLines > 100_000 {
+		p.Add("store.batch_lines", "%d is not between 1 and 100000", c.Store.BatchLines)
+	}
+	if c.Store.BatchAge == 0 {
+		c.Store.BatchAge = Duration(time.Second)
+	}
+	if c.Rejects.MaxBytes == 0 {
+		c.Rejects.MaxBytes = 256 << 20
+	}
+	if c.Feedback.PerMinute == nil {
+		n := 60
+		c.Feedback.PerMinute = &n
+	}
+	if *c.Feedback.PerMinute < 0 {
+		p.Add("feedback.per_minute", "%d is negative; 0 switches it off", *c.Feedback.PerMinute)
+	}
+}
+
+// secret reads a secret from the file or the environment variable given.
+func secret(p *document.Problems, path, file, env string) Secret {
+	switch {
+	case file != "" && env != "":
+		p.Add(path, "%s_file and %s_env exclude each other", lastName(path), lastName(path))
+	case file != "":
+		data, err := os.ReadFile(file)
+		if err != nil {
+			p.Add(path+"_file", "%v", err)
+			return ""
+		}
+		s := strings.TrimRight(string(data), "\r\n")
+		if s == "" {
+			p.Add(path+"_file", "%s is empty", file)
+		}
+		return Secret(s)
+	case env != "":
+		s, ok := os.LookupEnv(env)
+		if !ok || s == "" {
+			p.Add(path+"_env", "environment variable %s is not set", env)
+		}
+		return Secret(s)
+	}
+	return ""
+}
+
+func lastName(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
