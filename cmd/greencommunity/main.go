@@ -18,6 +18,7 @@ import (
 // cli is the command line; a command's struct and Run method are in the file
 // named after it.
 type cli struct {
+	Run        runCmd        `cmd:"" help:"Take messages in until told to end."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

@@ -44,7 +44,7 @@ type Options struct {
 
 const (
 	minBackoff    = 250 * time.Millisecond
-	maxBackoff    = 15 * time.Second
+	maxBackoff    = 3 * time.Second
 	maxRetryAfter = 5 * time.Minute
 )
 

@@ -119,10 +119,6 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 	case a.p.live <- g:
 	default:
 	}
-	select {
-	case a.p.wake <- struct{}{}:
-	default:
-	}
 	return true
 }
 
@@ -134,6 +130,7 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
 			a.inFlight, a.sessionLost = [1 << 16]uint64{}, lost
 		}
+		d.Payload = a.p.redactor.Load().Redact(d.Topic, d.Payload)
 		if d.QoS > 0 && d.Dup && a.inFlight[d.PacketID] == identity(d.Topic, d.Payload) {
 			a.p.metrics.redelivered.Inc()
 			continue

@@ -46,8 +46,8 @@ import (
 
 const (
 	checkpointEvery = time.Second
-	liveGroups      = 64 // groups the walker may be behind before it reads the journal
-	storeChunks     = 64 // chunks the store may be behind before it reads the journal
+	liveGroups      = 8 // groups the walker may be behind before it reads the journal
+	storeChunks     = 8 // chunks the store may be behind before it reads the journal
 )
 
 // Options of a pipeline.
@@ -77,12 +77,12 @@ type Pipeline struct {
 	influx     *influx.Writer
 	registry   *inventory.Registry
 	inventory  atomic.Pointer[inventory.Inventory]
+	redactor   atomic.Pointer[decode.Redactor]
 	feedback   feedback
 	metrics    stageMetrics
 
-	live    chan group    // full: the walker reads the journal
-	wake    chan struct{} // says that the journal has grown
-	toStore chan *chunk   // full: the chunk is dropped and becomes backlog
+	live    chan group  // full: the walker reads the journal
+	toStore chan *chunk // full: the chunk is dropped and becomes backlog
 	reloads chan *inventory.Inventory
 	backlog backlog
 
@@ -132,7 +132,7 @@ func New(o Options) (*Pipeline, error) {
 	}
 	p := &Pipeline{
 		o: o, log: o.Logger,
-		live: make(chan group, liveGroups), wake: make(chan struct{}, 1),
+		live:    make(chan group, liveGroups),
 		toStore: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory),
 		backlog: backlog{wake: make(chan struct{}, 1)},
 	}
@@ -162,6 +162,7 @@ func (p *Pipeline) open() (err error) {
 		return err
 	}
 	p.inventory.Store(o.Inventory)
+	p.redactor.Store(decode.NewRedactor(o.Inventory))
 	p.registry = inventory.NewRegistry(o.Inventory)
 	o.InfluxDB.Logger, o.InfluxDB.Registerer = p.log, o.Registerer
 	p.influx = influx.New(o.InfluxDB)
@@ -176,7 +177,7 @@ func (p *Pipeline) open() (err error) {
 	}
 	p.feedback = feedback{perMinute: o.FeedbackPerMinute, publish: p.subscriber.Publish, limits: map[ingest.VendorID]*rate.Limiter{}}
 	p.metrics = stageMetrics{
-		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_redeliveries_recognised", Help: "Deliveries the broker repeated and the journal had already."}),
+		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_redeliveries_recognised_total", Help: "Deliveries the broker repeated and the journal had already."}),
 		delay:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "greencommunity_message_delay_seconds", Help: "From the earliest device time in a batch to its confirmation by InfluxDB.", Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400}}),
 	}
 	o.Registerer.MustRegister(p.metrics.redelivered, p.metrics.delay, collector{p})
@@ -323,6 +324,7 @@ func (p *Pipeline) housekeeping(ctx context.Context) {
 
 // Reload swaps the inventory, which Load has checked.
 func (p *Pipeline) Reload(ctx context.Context, inv *inventory.Inventory) error {
+	p.redactor.Store(decode.NewRedactor(inv)) // before anything new is subscribed
 	p.registry.Reload(inv)
 	p.inventory.Store(inv)
 	select {

@@ -2,11 +2,13 @@ package pipeline
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
+	"greencommunity/ingest/journal"
 )
 
 // chunk is encoded lines and the messages they came from, in order.
@@ -32,29 +34,43 @@ type walker struct {
 	p       *Pipeline
 	worker  *decode.Worker
 	seen    *seen
-	seq     uint64 // the last message walked
-	live    bool   // false while starting: no feedback on what is old
+	seq     uint64          // the last message walked
+	live    bool            // false while starting: no feedback on what is old
+	reader  *journal.Reader // while behind
 	encoder influx.Encoder
 	chunk   *chunk
 	batch   tally    // of the messages since the last settle
 	pending []uint64 // likewise
 }
 
-// catchUp walks to the journal's end.
-func (w *walker) catchUp(ctx context.Context) error {
-	r := w.p.journal.Read(w.seq + 1)
-	defer r.Close()
-	for n := 0; r.Next(); n++ {
-		w.message(r.Message())
-		if n%1024 == 1023 {
+// read walks on through the journal, some thousand messages at most, and
+// reports whether it has come to its end.
+func (w *walker) read() (end bool, err error) {
+	if w.reader == nil {
+		w.reader = w.p.journal.Read(w.seq + 1)
+	}
+	for range maxGroup {
+		if !w.reader.Next() {
+			err := w.reader.Err()
+			w.reader.Close()
+			w.reader = nil
 			w.settle()
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
+			return true, err
 		}
+		w.message(w.reader.Message())
 	}
 	w.settle()
-	return r.Err()
+	return false, nil
+}
+
+// catchUp walks to the journal's end.
+func (w *walker) catchUp(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if end, err := w.read(); end {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 func (w *walker) run(ctx context.Context) error {
@@ -62,28 +78,33 @@ func (w *walker) run(ctx context.Context) error {
 	defer tick.Stop()
 	var took time.Duration
 	last := time.Now()
+	behind := false // what is next has to be read from the journal
 	for {
-		select {
-		case <-ctx.Done():
-			return w.p.checkpoint(w)
-		case next := <-w.p.reloads:
-			w.worker = decode.NewWorker(next, w.p.registry)
-		case g := <-w.p.live:
-			for _, m := range g.messages {
-				if m.Seq == w.seq+1 {
-					w.message(m)
-				} else if m.Seq > w.seq {
-					break // some were dropped in between: the journal has them
-				}
+		if behind {
+			end, err := w.read()
+			if err != nil {
+				return fmt.Errorf("walking the journal: %w", err)
 			}
-			w.settle()
-		case <-w.p.wake:
-			if len(w.p.live) == 0 && w.seq < w.p.journal.Last() {
-				if err := w.catchUp(ctx); err != nil && ctx.Err() == nil {
-					return err
-				}
+			behind = !end
+			select {
+			case <-ctx.Done():
+				return w.p.checkpoint(w)
+			case next := <-w.p.reloads:
+				w.worker = decode.NewWorker(next, w.p.registry)
+			default:
 			}
-		case <-tick.C:
+		} else {
+			select {
+			case <-ctx.Done():
+				return w.p.checkpoint(w)
+			case next := <-w.p.reloads:
+				w.worker = decode.NewWorker(next, w.p.registry)
+			case g := <-w.p.live:
+				behind = w.group(g)
+			case <-tick.C:
+				// The appender may have dropped the last group.
+				behind = len(w.p.live) == 0 && w.seq < w.p.journal.Last()
+			}
 		}
 		// A checkpoint takes at most a twentieth of the time.
 		if now := time.Now(); now.Sub(last) > max(checkpointEvery, 20*took) {
@@ -93,6 +114,22 @@ func (w *walker) run(ctx context.Context) error {
 			took, last = time.Since(now), time.Now()
 		}
 	}
+}
+
+// group walks what the appender handed over. It reports whether some was
+// dropped in between, which is to be read from the journal.
+func (w *walker) group(g group) (gap bool) {
+	for _, m := range g.messages {
+		if m.Seq > w.seq+1 {
+			gap = true
+			break
+		}
+		if m.Seq == w.seq+1 {
+			w.message(m)
+		}
+	}
+	w.settle()
+	return gap
 }
 
 // message decides a message's fate, or leaves it pending.

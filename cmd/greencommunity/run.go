@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime/pprof"
+	"syscall"
+
+	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest/config"
+)
+
+// runCmd runs the ingester until it is told to end. SIGHUP reads the inventory
+// again.
+type runCmd struct {
+	Config     string `required:"" help:"Path of config.yaml." placeholder:"FILE"`
+	LogLevel   string `enum:"debug,info,warn,error" default:"info" help:"What is logged: debug, info, warn or error."`
+	CPUProfile string `name:"cpu-profile" hidden:"" help:"Write a CPU profile to this file."`
+}
+
+func (c *runCmd) Run(ctx context.Context, s streams) error {
+	conf, err := config.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.LogLevel)); err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+	service, err := serve.New(conf, log)
+	if err != nil {
+		return err
+	}
+	if c.CPUProfile != "" {
+		f, err := os.Create(c.CPUProfile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		defer pprof.StopCPUProfile()
+	}
+	fmt.Fprintf(s.out, "greencommunity listens on http://%s\n", service.Addr())
+	ctx, cancel := context.WithCancel(ctx)
+	reloads, done := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(reloads, syscall.SIGHUP)
+	defer func() {
+		signal.Stop(reloads)
+		cancel()
+		<-done
+	}()
+	go func() { // ends with Run
+		defer close(done)
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-reloads:
+				_ = service.Reload(ctx) // logged there
+			}
+		}
+	}()
+	return service.Run(ctx)
+}

@@ -1,0 +1,121 @@
+// Package serve puts the ingester together from a configuration: the pipeline
+// that takes messages in, and the server that shows what became of them. Both
+// commands that run it, greencommunity and standalone, run this.
+package serve
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"greencommunity/ingest/config"
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/influx"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/journal"
+	"greencommunity/ingest/mqtt"
+	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics"
+)
+
+// Service is an ingester.
+type Service struct {
+	config   *config.Config
+	log      *slog.Logger
+	pipeline *pipeline.Pipeline
+	server   *metrics.Server
+}
+
+// New opens the data directory and the HTTP port; nothing runs yet.
+func New(c *config.Config, log *slog.Logger) (*Service, error) {
+	inv, err := LoadInventory(c)
+	if err != nil {
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	s := &Service{config: c, log: log}
+	if s.server, err = metrics.Listen(metrics.Options{
+		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Gatherer: registry, Logger: log,
+		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
+	}); err != nil {
+		return nil, err
+	}
+	o, err := pipelineOptions(c)
+	if err != nil {
+		return nil, err
+	}
+	o.Inventory, o.Logger, o.Registerer = inv, log, registry
+	if s.pipeline, err = pipeline.New(o); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func pipelineOptions(c *config.Config) (pipeline.Options, error) {
+	broker, err := BrokerOptions(c)
+	return pipeline.Options{
+		DataDir: c.DataDir, MQTT: broker,
+		InfluxDB: influx.Options{
+			URL: c.InfluxDB.URL, Org: c.InfluxDB.Org, Bucket: c.InfluxDB.Bucket, Token: c.InfluxDB.Token.Reveal(),
+			Gzip: c.InfluxDB.Gzip, Timeout: time.Duration(c.InfluxDB.Timeout),
+		},
+		Journal:   journal.Options{MaxBytes: int64(c.Journal.MaxBytes), Retention: time.Duration(c.Journal.Retention)},
+		BatchSize: c.Store.BatchLines, BatchAge: time.Duration(c.Store.BatchAge),
+		FeedbackPerMinute: *c.Feedback.PerMinute, RejectsBytes: int64(c.Rejects.MaxBytes),
+	}, err
+}
+
+// BrokerOptions is how the configuration reaches the broker.
+func BrokerOptions(c *config.Config) (mqtt.Options, error) {
+	tls, err := c.MQTT.TLS.Config()
+	return mqtt.Options{
+		Brokers: c.MQTT.Brokers, ClientID: c.MQTT.ClientID, Username: c.MQTT.Username, Password: c.MQTT.Password.Reveal(),
+		TLS: tls, Silence: time.Duration(*c.MQTT.Silence),
+	}, err
+}
+
+// LoadInventory reads the inventory a configuration names.
+func LoadInventory(c *config.Config) (*inventory.Inventory, error) {
+	return inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), c.Zone)
+}
+
+// Addr is host:port of the HTTP server.
+func (s *Service) Addr() string { return s.server.Addr() }
+
+// Ready says why readings are not taken in, nil if they are.
+func (s *Service) Ready() error { return s.pipeline.Ready() }
+
+// Run takes messages in and serves until ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return s.server.Run(ctx) })
+	g.Go(func() error {
+		if err := s.pipeline.Run(ctx, s.server.Open); err != nil && ctx.Err() == nil {
+			return err
+		}
+		return nil
+	})
+	return g.Wait()
+}
+
+// Reload reads the inventory again. A bad one changes nothing.
+func (s *Service) Reload(ctx context.Context) error {
+	inv, err := LoadInventory(s.config)
+	if err != nil {
+		s.log.Error("inventory not reloaded", "error", err)
+		return err
+	}
+	if err := s.pipeline.Reload(ctx, inv); err != nil {
+		return fmt.Errorf("reload: %w", err)
+	}
+	s.log.Info("inventory reloaded", "communities", len(inv.Communities), "vendors", len(inv.Vendors), "devices", inv.Devices())
+	return nil
+}

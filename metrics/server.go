@@ -1,0 +1,126 @@
+// Package metrics serves what the ingester knows about itself over HTTP.
+//
+// The port is open from the first moment, so that one in use is found at once
+// and a supervisor sees life: /-/healthy answers while the process works, and
+// /metrics only once the account is complete (Open), since a counter that is
+// scraped half-read would seem to have gone back.
+package metrics
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/exporter-toolkit/web"
+)
+
+// Options of a server.
+type Options struct {
+	Listen        string
+	WebConfigFile string // TLS and passwords, as Prometheus' exporters take them
+	Gatherer      prometheus.Gatherer
+	// Ready says why readings are not taken in, nil if they are.
+	Ready func() error
+	// Reload reads the inventory again; nil if there is nothing to reload.
+	Reload func(context.Context) error
+	// Routes are further handlers by pattern: the page and its JSON.
+	Routes map[string]http.Handler
+	Logger *slog.Logger
+}
+
+// Server is the HTTP server.
+type Server struct {
+	o        Options
+	listener net.Listener
+	open     atomic.Bool
+}
+
+// Listen opens the port.
+func Listen(o Options) (*Server, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	l, err := net.Listen("tcp", o.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("http.listen: %w", err)
+	}
+	return &Server{o: o, listener: l}, nil
+}
+
+// Addr is host:port where the server listens.
+func (s *Server) Addr() string { return s.listener.Addr().String() }
+
+// Open says that the account is complete: /metrics answers from now on.
+func (s *Server) Open() { s.open.Store(true) }
+
+// Run serves until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	ended := make(chan struct{})
+	go func() { // ends with ctx, or when Serve has failed
+		defer close(ended)
+		<-ctx.Done()
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+		defer cancel()
+		if err := server.Shutdown(grace); err != nil {
+			server.Close() // a stream of events does not end by itself
+		}
+	}()
+	listen, file, systemd := []string{s.o.Listen}, s.o.WebConfigFile, false
+	err := web.Serve(s.listener, server, &web.FlagConfig{WebListenAddresses: &listen, WebConfigFile: &file, WebSystemdSocket: &systemd}, s.o.Logger)
+	if errors.Is(err, http.ErrServerClosed) {
+		<-ended
+		return nil
+	}
+	return fmt.Errorf("HTTP server: %w", err)
+}
+
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /-/healthy", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "healthy") })
+	mux.HandleFunc("GET /-/ready", func(w http.ResponseWriter, _ *http.Request) {
+		if err := s.o.Ready(); err != nil {
+			http.Error(w, "not ready: "+err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ready")
+	})
+	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, r *http.Request) {
+		// A page of another site must not be able to make a browser do this.
+		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
+			http.Error(w, "not from another site", http.StatusForbidden)
+			return
+		}
+		if err := s.o.Reload(r.Context()); err != nil {
+			http.Error(w, "nothing has changed:\n"+err.Error(), http.StatusUnprocessableEntity)
+			return
+		}
+		fmt.Fprintln(w, "reloaded")
+	})
+	exposition := promhttp.HandlerFor(s.o.Gatherer, promhttp.HandlerOpts{ErrorLog: errorLog{s.o.Logger}})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
+		if !s.open.Load() {
+			http.Error(w, "the journal is being read; counters would seem to go back", http.StatusServiceUnavailable)
+			return
+		}
+		exposition.ServeHTTP(w, r)
+	})
+	for pattern, h := range s.o.Routes {
+		mux.Handle(pattern, h)
+	}
+	return mux
+}
+
+type errorLog struct{ *slog.Logger }
+
+func (l errorLog) Println(v ...any) {
+	l.Error("metrics not gathered", "error", strings.TrimSpace(fmt.Sprintln(v...)))
+}
