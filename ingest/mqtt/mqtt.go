@@ -83,6 +83,8 @@ type Options struct {
 type Subscriber struct {
 	o     Options
 	queue chan *Delivery
+	// outgoing is what Publish is given; full, more is dropped.
+	outgoing chan outgoing
 
 	epoch     atomic.Uint32
 	connected atomic.Bool
@@ -116,7 +118,7 @@ func New(o Options) (*Subscriber, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Subscriber{o: o, queue: make(chan *Delivery, QueueSize), filters: o.Filters}
+	s := &Subscriber{o: o, queue: make(chan *Delivery, QueueSize), outgoing: make(chan outgoing, 256), filters: o.Filters}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_mqtt_" + name, Help: help})
 	}
@@ -261,6 +263,8 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 			return nil
 		case err := <-lost:
 			return err
+		case m := <-s.outgoing:
+			client.Publish(m.topic, 0, false, m.payload)
 		case <-tick.C:
 			if since := time.Since(time.Unix(0, s.last.Load())); s.o.Silence > 0 && since > s.o.Silence {
 				s.metrics.silent.Inc()
@@ -345,14 +349,18 @@ func (s *Subscriber) SetFilters(filters []string) error {
 	return nil
 }
 
-// Publish sends a message at QoS 0, if connected; it does not wait.
+// Publish sends a message at QoS 0 over the current connection, in order. It
+// does not wait: what there is no connection or no room for is dropped.
 func (s *Subscriber) Publish(topic string, payload []byte) {
-	s.mu.Lock()
-	client := s.client
-	s.mu.Unlock()
-	if client != nil && s.connected.Load() {
-		go client.Publish(topic, 0, false, payload) // paho may block while the connection ends
+	select {
+	case s.outgoing <- outgoing{topic, payload}:
+	default:
 	}
+}
+
+type outgoing struct {
+	topic   string
+	payload []byte
 }
 
 // noStore is paho's store of messages in flight. Ours are in the journal, and
