@@ -19,6 +19,8 @@ import (
 // named after it.
 type cli struct {
 	Run        runCmd        `cmd:"" help:"Take messages in until told to end."`
+	Check      checkCmd      `cmd:"" help:"Check configuration and inventory, and with --connect what they name."`
+	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

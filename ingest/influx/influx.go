@@ -113,6 +113,16 @@ func (w *Writer) Held() bool { return w.held.Load() }
 // Close releases idle connections.
 func (w *Writer) Close() { w.client.Close() }
 
+// Check reports whether InfluxDB answers and would take points, by writing none.
+func (w *Writer) Check(ctx context.Context) error {
+	err := w.api.WriteRecord(ctx, "# nothing")
+	var status *apihttp.Error
+	if errors.As(err, &status) && status.StatusCode == http.StatusBadRequest {
+		return nil // no points in it: the request got as far as that
+	}
+	return err
+}
+
 // Write writes lines, each ending in a newline. It returns the numbers of those
 // that InfluxDB refused, in order, with its words about each, once all others
 // are stored; or ctx's error, and then nothing is known.

@@ -55,7 +55,9 @@ type Options struct {
 	SegmentBytes int
 	// Reserve is what Append leaves free on the disk, so that checkpoints and
 	// rejects can still be written. Default 8 MiB.
-	Reserve    int64
+	Reserve int64
+	// ReadOnly leaves the files alone: for a reader beside a running service.
+	ReadOnly   bool
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -118,8 +120,10 @@ func Open(o Options) (*Journal, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if err := os.MkdirAll(o.Dir, 0o750); err != nil {
-		return nil, err
+	if !o.ReadOnly {
+		if err := os.MkdirAll(o.Dir, 0o750); err != nil {
+			return nil, err
+		}
 	}
 	j := &Journal{o: o, positions: map[string]uint64{}}
 	j.metrics = newMetrics(o.Registerer, j)
@@ -199,8 +203,10 @@ func (j *Journal) inspect(index int, isLast bool) (segment, error) {
 		return s, err
 	}
 	if whole < s.durable {
-		if err := j.cut(path, whole); err != nil {
-			return s, err
+		if !j.o.ReadOnly {
+			if err := j.cut(path, whole); err != nil {
+				return s, err
+			}
 		}
 		s.durable = whole
 	}
@@ -266,6 +272,9 @@ func (j *Journal) cut(path string, size int64) error {
 func (j *Journal) Append(messages []*ingest.Message) error {
 	if len(messages) == 0 {
 		return nil
+	}
+	if j.o.ReadOnly {
+		return errors.New("journal is open for reading only")
 	}
 	size := 0
 	for i, m := range messages {
@@ -444,6 +453,20 @@ func (j *Journal) Last() uint64 {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return j.last
+}
+
+// At is the first message of the segment in which the first message received at
+// or after a time, in unix nanoseconds, is.
+func (j *Journal) At(received int64) uint64 {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	seq := uint64(1)
+	for _, s := range j.segments {
+		if s.first > 0 && s.started <= received {
+			seq = s.first
+		}
+	}
+	return seq
 }
 
 // First is the sequence number of the first message that is still there.

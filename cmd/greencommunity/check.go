@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest/config"
+	"greencommunity/ingest/influx"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/mqtt"
+	"greencommunity/ingest/pipeline"
+)
+
+// checkCmd checks configuration and inventory, and with --connect what they
+// name: the broker, InfluxDB and the disk.
+type checkCmd struct {
+	Config  string `required:"" help:"Path of config.yaml." placeholder:"FILE"`
+	Connect bool   `help:"Connect to broker and InfluxDB, and measure what bounds throughput."`
+}
+
+func (c *checkCmd) Run(ctx context.Context, s streams) error {
+	conf, err := config.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	inv, err := serve.LoadInventory(conf)
+	if err != nil {
+		return err
+	}
+	sources := 0
+	for _, v := range inv.Vendors {
+		sources += len(v.Sources)
+	}
+	fmt.Fprintf(s.out, "configuration and inventory are in order: %d communities, %d vendors, %d sources, %d devices\n", len(inv.Communities), len(inv.Vendors), sources, inv.Devices())
+	fmt.Fprintf(s.out, "subscribes to %s\n", strings.Join(inv.Filters(), ", "))
+	if !c.Connect {
+		return nil
+	}
+	disk, err := checkDisk(s.out, conf.DataDir)
+	problems := []error{err, checkBroker(ctx, s.out, conf, inv, disk), checkInfluxDB(ctx, s.out, conf)}
+	return errors.Join(problems...)
+}
+
+// checkDisk measures the time of an fsync in the data directory.
+func checkDisk(out io.Writer, dir string) (time.Duration, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return 0, fmt.Errorf("data_dir: %w", err)
+	}
+	f, err := os.CreateTemp(dir, "check-*")
+	if err != nil {
+		return 0, fmt.Errorf("data_dir: %w", err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	page := make([]byte, 32<<10)
+	var times []time.Duration
+	for range 25 {
+		start := time.Now()
+		if _, err := f.Write(page); err != nil {
+			return 0, fmt.Errorf("data_dir: %w", err)
+		}
+		if err := f.Sync(); err != nil {
+			return 0, fmt.Errorf("data_dir: %w", err)
+		}
+		times = append(times, time.Since(start))
+	}
+	slices.Sort(times)
+	median := times[len(times)/2]
+	fmt.Fprintf(out, "disk: %s takes %s an fsync (median of %d)\n", filepath.Clean(dir), median.Round(time.Microsecond), len(times))
+	return median, nil
+}
+
+func checkBroker(ctx context.Context, out io.Writer, conf *config.Config, inv *inventory.Inventory, fsync time.Duration) error {
+	o, err := serve.BrokerOptions(conf)
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	o.Filters = inv.Filters()
+	probe, err := mqtt.ProbeBroker(ctx, o, pipeline.FeedbackTopic+"check-")
+	if err != nil {
+		return fmt.Errorf("broker: %w", err)
+	}
+	perSecond := float64(probe.Window) / (fsync + probe.RoundTrip).Seconds()
+	fmt.Fprintf(out, "broker: connected, every filter granted at QoS 1; %s from publisher to us\n", probe.RoundTrip.Round(time.Microsecond))
+	fmt.Fprintf(out, "broker: %d messages unacknowledged at a time, so about %.0f messages/s at most\n", probe.Window, perSecond)
+	if probe.Queued < mqtt.QueueProbe {
+		fmt.Fprintf(out, "warning: the broker kept %d of %d messages for an absent session: what comes while we are down is lost beyond that; raise max_queued_messages (Mosquitto: 0) or its like\n", probe.Queued, mqtt.QueueProbe)
+	}
+	fmt.Fprintln(out, "note: whether the broker keeps its queue over a restart cannot be seen from here; Mosquitto needs `persistence true`")
+	return nil
+}
+
+func checkInfluxDB(ctx context.Context, out io.Writer, conf *config.Config) error {
+	w := influx.New(influx.Options{URL: conf.InfluxDB.URL, Org: conf.InfluxDB.Org, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal(), Timeout: time.Duration(conf.InfluxDB.Timeout)})
+	defer w.Close()
+	start := time.Now()
+	if err := w.Check(ctx); err != nil {
+		return fmt.Errorf("influxdb: %w", err)
+	}
+	fmt.Fprintf(out, "influxdb: %s takes points for %s/%s; %s to answer\n", conf.InfluxDB.URL, conf.InfluxDB.Org, conf.InfluxDB.Bucket, time.Since(start).Round(time.Microsecond))
+	return nil
+}

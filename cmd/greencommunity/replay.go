@@ -1,0 +1,167 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest"
+	"greencommunity/ingest/config"
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/influx"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/journal"
+)
+
+// replayCmd decodes what is in the journal again, by the inventory as it is
+// now, and writes it to InfluxDB. A point that is there already is written
+// over with itself. The service may be running.
+type replayCmd struct {
+	Config string `required:"" help:"Path of config.yaml." placeholder:"FILE"`
+	From   string `required:"" help:"First time received: RFC 3339, a local date and time, or how long ago (36h, 2d)." placeholder:"TIME"`
+	To     string `help:"Time received before which to end; default now." placeholder:"TIME"`
+	Vendor string `help:"Only messages of this vendor." placeholder:"ID"`
+	DryRun bool   `help:"Decode and count, write nothing."`
+}
+
+const replayBatch = 5000
+
+func (c *replayCmd) Run(ctx context.Context, s streams) error {
+	conf, err := config.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	from, err := parseWhen(c.From, now, conf.Zone)
+	if err != nil {
+		return fmt.Errorf("--from: %w", err)
+	}
+	to := now
+	if c.To != "" {
+		if to, err = parseWhen(c.To, now, conf.Zone); err != nil {
+			return fmt.Errorf("--to: %w", err)
+		}
+	}
+	if !from.Before(to) {
+		return fmt.Errorf("--from %s is not before --to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
+	}
+	inv, err := serve.LoadInventory(conf)
+	if err != nil {
+		return err
+	}
+	log := slog.New(slog.NewTextHandler(s.err, nil))
+	j, err := journal.Open(journal.Options{Dir: filepath.Join(conf.DataDir, "journal"), ReadOnly: true, Logger: log})
+	if err != nil {
+		return err
+	}
+	r := &replay{
+		worker:   decode.NewWorker(inv, inventory.NewRegistry(inv)),
+		rejected: map[ingest.Reason]int{}, vendor: ingest.VendorID(c.Vendor), dryRun: c.DryRun,
+	}
+	r.writer = influx.New(influx.Options{
+		URL: conf.InfluxDB.URL, Org: conf.InfluxDB.Org, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal(),
+		Gzip: conf.InfluxDB.Gzip, Timeout: time.Duration(conf.InfluxDB.Timeout), Logger: log,
+	})
+	defer r.writer.Close()
+	if err := r.run(ctx, j, from.UnixNano(), to.UnixNano()); err != nil {
+		return err
+	}
+	fmt.Fprintf(s.out, "%d messages read, %d of them with readings; %d points written, %d refused by InfluxDB; %d ignored\n", r.messages, r.accepted, r.points, r.refused, r.ignored)
+	for _, reason := range slices.Sorted(maps.Keys(r.rejected)) {
+		fmt.Fprintf(s.out, "rejected as %s: %d\n", reason, r.rejected[reason])
+	}
+	return nil
+}
+
+type replay struct {
+	worker  *decode.Worker
+	writer  *influx.Writer
+	encoder influx.Encoder
+	vendor  ingest.VendorID
+	dryRun  bool
+	lines   []byte
+	count   int
+
+	messages, accepted, points, refused, ignored int
+	rejected                                     map[ingest.Reason]int
+}
+
+func (r *replay) run(ctx context.Context, j *journal.Journal, from, to int64) error {
+	messages := j.Read(j.At(from))
+	defer messages.Close()
+	for messages.Next() {
+		m := messages.Message()
+		if m.Received < from || m.Received >= to {
+			continue
+		}
+		if err := r.message(ctx, m); err != nil {
+			return err
+		}
+	}
+	if err := messages.Err(); err != nil {
+		return err
+	}
+	return r.write(ctx)
+}
+
+func (r *replay) message(ctx context.Context, m *ingest.Message) error {
+	result := r.worker.Decode(m)
+	if r.vendor != "" && (result.Source == nil || result.Source.Vendor.ID != r.vendor) {
+		return nil
+	}
+	r.messages++
+	switch {
+	case result.Err != nil:
+		r.rejected[result.Err.Reason]++
+		return nil
+	case result.Ignored != "":
+		r.ignored++
+		return nil
+	}
+	r.accepted++
+	r.encoder.Reset()
+	n := r.encoder.Readings(result.Readings) + r.encoder.Events(result.Events)
+	if err := r.encoder.Err(); err != nil {
+		return fmt.Errorf("message %d: %w", m.Seq, err)
+	}
+	r.lines, r.count = append(r.lines, r.encoder.Bytes()...), r.count+n
+	if r.count >= replayBatch {
+		return r.write(ctx)
+	}
+	return nil
+}
+
+func (r *replay) write(ctx context.Context) error {
+	if !r.dryRun {
+		refused, err := r.writer.Write(ctx, r.lines)
+		if err != nil {
+			return err
+		}
+		r.points += r.count - len(refused)
+		r.refused += len(refused)
+	}
+	r.lines, r.count = r.lines[:0], 0
+	return nil
+}
+
+// parseWhen reads a time, or how long ago it was.
+func parseWhen(text string, now time.Time, zone *time.Location) (time.Time, error) {
+	var ago config.Duration
+	if ago.UnmarshalText([]byte(text)) == nil {
+		return now.Add(-time.Duration(ago)), nil
+	}
+	for _, layout := range []string{"2006-01-02", "2006-01-02 15:04", "2006-01-02T15:04"} {
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil {
+			return t, nil
+		}
+	}
+	if ns, ok := decode.ParseTime(text, zone); ok {
+		return time.Unix(0, ns), nil
+	}
+	return time.Time{}, fmt.Errorf("%q is neither a time nor a duration; write 2026-11-23T08:00, or 36h for 36 hours ago", text)
+}
