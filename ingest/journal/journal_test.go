@@ -1,0 +1,441 @@
+package journal
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/prometheus/tsdb/wlog"
+
+	"greencommunity/ingest"
+)
+
+func message(i int) *ingest.Message {
+	return &ingest.Message{
+		Received: time.Unix(1_795_000_000, 0).UnixNano() + int64(i)*1e6, Topic: fmt.Sprintf("a/b/%d", i%7),
+		Payload: bytes.Repeat([]byte{byte(i), byte(i>>8) | 0x80}, 20+i%50), PacketID: uint16(i), QoS: 1, Retained: i%5 == 0,
+	}
+}
+
+func messages(from, to int) []*ingest.Message {
+	var m []*ingest.Message
+	for i := from; i <= to; i++ {
+		m = append(m, message(i))
+	}
+	return m
+}
+
+func open(t testing.TB, o Options) *Journal {
+	t.Helper()
+	j, err := Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { j.Close() })
+	return j
+}
+
+// checkRead reads from seq on, checks every message, and returns the last number.
+func checkRead(t testing.TB, j *Journal, seq uint64) uint64 {
+	t.Helper()
+	r := j.Read(seq)
+	defer r.Close()
+	last := uint64(0)
+	for r.Next() {
+		m := r.Message()
+		want := message(int(m.Seq))
+		if last != 0 && m.Seq != last+1 {
+			t.Fatalf("message %d follows %d", m.Seq, last)
+		}
+		if m.Topic != want.Topic || !bytes.Equal(m.Payload, want.Payload) || m.Received != want.Received || m.PacketID != want.PacketID || m.Retained != want.Retained || m.QoS != 1 {
+			t.Fatalf("message %d is %+v", m.Seq, m)
+		}
+		last = m.Seq
+	}
+	if r.Err() != nil {
+		t.Fatal(r.Err())
+	}
+	return last
+}
+
+func TestAppendAndRead(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, Options{Dir: dir, SegmentBytes: 4 * page})
+	follow := j.Read(1)
+	defer follow.Close()
+	n := 0
+	for group := 1; group <= 5000; group += 100 {
+		if err := j.Append(messages(group, group+99)); err != nil {
+			t.Fatal(err)
+		}
+		for follow.Next() {
+			n++
+			if follow.Message().Seq != uint64(n) {
+				t.Fatalf("message %d is number %d", n, follow.Message().Seq)
+			}
+		}
+	}
+	if n != 5000 || follow.Err() != nil {
+		t.Fatalf("followed %d messages, %v", n, follow.Err())
+	}
+	for _, from := range []uint64{0, 1, 2, 777, 4999, 5000} {
+		if last := checkRead(t, j, from); last != 5000 {
+			t.Errorf("reading from %d ended at %d", from, last)
+		}
+	}
+	if r := j.Read(5001); r.Next() {
+		t.Error("a message beyond the end")
+	}
+	j.Close()
+	again := open(t, Options{Dir: dir, SegmentBytes: 4 * page})
+	if again.Last() != 5000 || checkRead(t, again, 1) != 5000 {
+		t.Errorf("after opening again the last is %d", again.Last())
+	}
+	if err := again.Append(messages(5001, 5010)); err != nil || checkRead(t, again, 4990) != 5010 {
+		t.Errorf("going on: %v", err)
+	}
+}
+
+func TestBigMessage(t *testing.T) {
+	j := open(t, Options{Dir: t.TempDir(), SegmentBytes: 4 * page})
+	big := &ingest.Message{Topic: strings.Repeat("t", 60_000), Payload: bytes.Repeat([]byte("x"), 5<<20)}
+	if err := j.Append([]*ingest.Message{big}); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Append([]*ingest.Message{{Topic: "small"}, big, {Topic: "", Payload: nil}}); err != nil {
+		t.Fatal(err)
+	}
+	r := j.Read(1)
+	defer r.Close()
+	for i, want := range []int{5 << 20, 0, 5 << 20, 0} {
+		if !r.Next() || len(r.Message().Payload) != want {
+			t.Fatalf("message %d: %v", i+1, r.Err())
+		}
+	}
+}
+
+// However much of the tail is missing, or how it is damaged, what is before it
+// survives, opening succeeds, and appending goes on behind it.
+func TestTornTail(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, Options{Dir: dir})
+	if err := j.Append(messages(1, 20)); err != nil {
+		t.Fatal(err)
+	}
+	whole := map[int64]uint64{} // size of the file and the last message in it
+	_, index, _ := wlog.Segments(dir)
+	name := filepath.Base(wlog.SegmentName(dir, index))
+	for i := 21; i <= 23; i++ {
+		if err := j.Append(messages(i, i)); err != nil {
+			t.Fatal(err)
+		}
+		info, err := os.Stat(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole[info.Size()] = uint64(i)
+	}
+	j.Close()
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sizes []int64
+	for size := range whole {
+		sizes = append(sizes, size)
+	}
+	lastWithin := func(size int64) uint64 {
+		last := uint64(20)
+		for _, s := range sizes {
+			if s <= size {
+				last = max(last, whole[s])
+			}
+		}
+		return last
+	}
+	start := int64(len(data))
+	for _, s := range sizes {
+		start = min(start, s)
+	}
+	for size := start; size <= int64(len(data)); size++ {
+		for _, damage := range []string{"cut", "zeros", "noise"} {
+			torn := append([]byte(nil), data[:size]...)
+			switch damage {
+			case "zeros":
+				torn = append(torn, make([]byte, 300)...)
+			case "noise":
+				torn = append(torn, bytes.Repeat([]byte{0xa5, 0x17}, 150)...)
+			}
+			d := memoryDir(t)
+			if err := os.WriteFile(filepath.Join(d, name), torn, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			again, err := Open(Options{Dir: d})
+			if err != nil {
+				t.Fatalf("cut at %d, %s: %v", size, damage, err)
+			}
+			want := lastWithin(size)
+			if again.Last() != want {
+				t.Fatalf("cut at %d, %s: the last is %d, want %d", size, damage, again.Last(), want)
+			}
+			next := message(int(want) + 1)
+			if err := again.Append([]*ingest.Message{next}); err != nil || checkRead(t, again, 1) != want+1 {
+				t.Fatalf("cut at %d, %s: going on: %v", size, damage, err)
+			}
+			again.Close()
+			os.RemoveAll(d)
+		}
+	}
+}
+
+// memoryDir is a directory in memory where the machine has one: hundreds of
+// fsyncs are not what the test is about.
+func memoryDir(t *testing.T) string {
+	t.Helper()
+	base := "/dev/shm"
+	if _, err := os.Stat(base); err != nil {
+		base = ""
+	}
+	d, err := os.MkdirTemp(base, "journal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(d) })
+	return d
+}
+
+// Damage in the middle of an older file costs what is behind it in that file,
+// and is counted; the next file is read.
+func TestDamagedSegment(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, Options{Dir: dir, SegmentBytes: 4 * page})
+	for i := 1; i <= 3000; i += 50 {
+		if err := j.Append(messages(i, i+49)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	j.Close()
+	first, _, _ := wlog.Segments(dir)
+	f, err := os.OpenFile(wlog.SegmentName(dir, first), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteAt([]byte("damage"), page+100); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	again := open(t, Options{Dir: dir, SegmentBytes: 4 * page})
+	r := again.Read(1)
+	defer r.Close()
+	var seqs []uint64
+	for r.Next() {
+		seqs = append(seqs, r.Message().Seq)
+	}
+	if r.Err() != nil || len(seqs) == 0 || seqs[len(seqs)-1] != 3000 || len(seqs) == 3000 || len(seqs) < 1500 {
+		t.Errorf("read %d messages to %d, %v", len(seqs), seqs[len(seqs)-1], r.Err())
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	j := open(t, Options{Dir: t.TempDir(), SegmentBytes: 2 * page, MaxBytes: 64 * page, Retention: time.Hour})
+	n := 0
+	fill := func(count int) error {
+		for range count {
+			if err := j.Append(messages(n+1, n+10)); err != nil {
+				return err
+			}
+			n += 10
+		}
+		return nil
+	}
+	if err := fill(100); err != nil {
+		t.Fatal(err)
+	}
+	late := time.Unix(1_795_000_000, 0).Add(2 * time.Hour)
+	if deleted := j.Expire(late); deleted != 0 {
+		t.Errorf("%d segments deleted before anybody has committed", deleted)
+	}
+	j.Commit("store", 500)
+	j.Commit("observe", uint64(n))
+	if deleted := j.Expire(late); deleted == 0 {
+		t.Error("nothing expired")
+	}
+	if first := j.First(); first == 1 || first > 501 {
+		t.Errorf("the first is %d, and 501 is needed", first)
+	}
+	// Nobody reads on: the cap stops appending, and nothing that is needed goes.
+	err := fill(10_000)
+	if !errors.Is(err, ErrFull) {
+		t.Fatalf("beyond the cap: %v", err)
+	}
+	if j.First() > 501 {
+		t.Errorf("the first is %d, and 501 is needed", j.First())
+	}
+	if size := j.Bytes(); size > 64*page {
+		t.Errorf("%d bytes, more than the cap", size)
+	}
+	j.Commit("store", uint64(n))
+	if err := fill(1); err != nil {
+		t.Errorf("after a commit: %v", err)
+	}
+	if last := checkRead(t, j, 1); last != uint64(n) {
+		t.Errorf("the last is %d, want %d", last, n)
+	}
+}
+
+// On a disk that is full nothing is taken, nothing is half taken, and once
+// there is room it goes on, without the reserve and with it.
+func TestFullDisk(t *testing.T) {
+	for _, reserve := range []int64{1, 256 << 10} {
+		dir := filepath.Join(t.TempDir(), "disk")
+		if err := os.Mkdir(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		mount(t, dir, "2m")
+		ballast := filepath.Join(dir, "ballast")
+		if err := os.WriteFile(ballast, make([]byte, 800<<10), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		j := open(t, Options{Dir: filepath.Join(dir, "journal"), SegmentBytes: 4 * page, Reserve: reserve})
+		n := 0
+		var err error
+		for err == nil {
+			if err = j.Append(messages(n+1, n+37)); err == nil {
+				n += 37
+			}
+		}
+		if !errors.Is(err, ErrFull) {
+			t.Fatalf("reserve %d: %v", reserve, err)
+		}
+		for range 20 {
+			if err := j.Append(messages(n+1, n+37)); !errors.Is(err, ErrFull) {
+				t.Fatalf("reserve %d, again: %v", reserve, err)
+			}
+		}
+		if j.Last() != uint64(n) || checkRead(t, j, 1) != uint64(n) {
+			t.Errorf("reserve %d: the last is %d, want %d", reserve, j.Last(), n)
+		}
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+		for range 50 {
+			if err := j.Append(messages(n+1, n+37)); err != nil {
+				t.Fatalf("reserve %d, with room: %v", reserve, err)
+			}
+			n += 37
+		}
+		j.Close()
+		again := open(t, Options{Dir: filepath.Join(dir, "journal"), SegmentBytes: 4 * page, Reserve: reserve})
+		if checkRead(t, again, 1) != uint64(n) {
+			t.Errorf("reserve %d: opened again, the last is %d, want %d", reserve, again.Last(), n)
+		}
+		again.Close()
+	}
+}
+
+// mount gives the test a disk of its own size; it needs root.
+func mount(t *testing.T, dir, size string) {
+	t.Helper()
+	if out, err := exec.Command("mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no disk of its own: mount: %v %s", err, out)
+	}
+	t.Cleanup(func() {
+		if out, err := exec.Command("umount", "-l", dir).CombinedOutput(); err != nil {
+			t.Errorf("umount: %v %s", err, out)
+		}
+	})
+}
+
+func TestReadOnly(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, Options{Dir: dir})
+	if err := j.Append(messages(1, 100)); err != nil {
+		t.Fatal(err)
+	}
+	beside := open(t, Options{Dir: dir, ReadOnly: true})
+	if checkRead(t, beside, 1) != 100 {
+		t.Error("not all read beside a writer")
+	}
+	if beside.Append(messages(101, 101)) == nil {
+		t.Error("appended to a journal open for reading only")
+	}
+	if err := j.Append(messages(101, 110)); err != nil || checkRead(t, j, 1) != 110 {
+		t.Errorf("the writer was disturbed: %v", err)
+	}
+}
+
+func FuzzRecovery(f *testing.F) {
+	dir := f.TempDir()
+	j := open(f, Options{Dir: dir})
+	if err := j.Append(messages(1, 30)); err != nil {
+		f.Fatal(err)
+	}
+	j.Close()
+	_, index, _ := wlog.Segments(dir)
+	data, err := os.ReadFile(wlog.SegmentName(dir, index))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(uint(100), byte(0xff))
+	f.Add(uint(len(data)-1), byte(1))
+	f.Fuzz(func(t *testing.T, at uint, flip byte) {
+		d := t.TempDir()
+		damaged := append([]byte(nil), data...)
+		damaged[at%uint(len(data))] ^= flip
+		if err := os.WriteFile(filepath.Join(d, filepath.Base(wlog.SegmentName(dir, index))), damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Open(Options{Dir: d})
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := again.Last()
+		if got := checkRead(t, again, 1); got != last {
+			t.Errorf("read to %d, last is %d", got, last)
+		}
+		again.Close()
+	})
+}
+
+func BenchmarkAppend(b *testing.B) {
+	j := open(b, Options{Dir: b.TempDir()})
+	group := messages(1, 256)
+	for _, m := range group {
+		m.Payload = make([]byte, 200)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := j.Append(group); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/256, "ns/message")
+}
+
+func BenchmarkRead(b *testing.B) {
+	j := open(b, Options{Dir: b.TempDir()})
+	for i := range 100 {
+		if err := j.Append(messages(i*1000+1, i*1000+1000)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r := j.Read(1)
+		n := 0
+		for r.Next() {
+			n++
+		}
+		r.Close()
+		if n != 100_000 {
+			b.Fatal(n)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/message")
+}
