@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -131,7 +132,7 @@ func TestTornTail(t *testing.T) {
 	whole := map[int64]uint64{} // size of the file and the last message in it
 	_, index, _ := wlog.Segments(dir)
 	name := filepath.Base(wlog.SegmentName(dir, index))
-	for i := 21; i <= 23; i++ {
+	for i := 21; i <= 26; i++ {
 		if err := j.Append(messages(i, i)); err != nil {
 			t.Fatal(err)
 		}
@@ -159,11 +160,8 @@ func TestTornTail(t *testing.T) {
 		}
 		return last
 	}
-	start := int64(len(data))
-	for _, s := range sizes {
-		start = min(start, s)
-	}
-	for size := start; size <= int64(len(data)); size++ {
+	slices.Sort(sizes)
+	for size := sizes[0]; size <= sizes[len(sizes)-1]; size++ {
 		for _, damage := range []string{"cut", "zeros", "noise"} {
 			torn := append([]byte(nil), data[:size]...)
 			switch damage {
