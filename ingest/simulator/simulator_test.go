@@ -1,0 +1,195 @@
+package simulator
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/inventory"
+)
+
+var start = time.Date(2026, 11, 2, 0, 0, 0, 0, time.FixedZone("Asia/Shanghai", 8*3600))
+
+func run(t *testing.T, w *World, until time.Time) []Message {
+	t.Helper()
+	var all []Message
+	if err := w.Advance(until, func(m Message) error { all = append(all, m); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// The same seed gives the same messages, and an interrupted simulation the rest.
+func TestDeterministic(t *testing.T) {
+	until := start.AddDate(0, 0, 3)
+	o := Options{Seed: 7, Start: start, Faults: true}
+	whole := run(t, New(o), until)
+	parts := New(o)
+	if err := parts.Advance(start.AddDate(0, 0, 2), nil); err != nil {
+		t.Fatal(err)
+	}
+	rest := run(t, parts, until)
+	tail := whole[len(whole)-len(rest):]
+	for i := range rest {
+		if string(rest[i].Payload) != string(tail[i].Payload) || rest[i].Topic != tail[i].Topic {
+			t.Fatalf("message %d differs: %s, %s", i, rest[i].Payload, tail[i].Payload)
+		}
+	}
+	if other := run(t, New(Options{Seed: 8, Start: start}), until); string(other[40].Payload) == string(whole[40].Payload) {
+		t.Error("another seed gives the same")
+	}
+}
+
+// Every message of two weeks is one the pipeline takes, and the days look like
+// days: lamps by night, more water in the evening than at night, a rush at gates.
+func TestPlausibleDays(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "inventory.yaml")
+	if err := os.WriteFile(path, []byte(Inventory()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inv, err := inventory.Load(path, []string{"native"}, start.Location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := decode.NewWorker(inv, inventory.NewRegistry(inv))
+	type key struct {
+		device   ingest.DeviceID
+		quantity string
+	}
+	last := map[key]float64{}
+	byHour := map[string]*[24]float64{"active_power": {}, "water_volume_total": {}, "pass_in": {}}
+	weekday, weekend := 0.0, 0.0
+	for i, m := range run(t, New(Options{Seed: 1, Start: start}), start.AddDate(0, 0, 14)) {
+		r := worker.Decode(&ingest.Message{Seq: uint64(i), Topic: m.Topic, Payload: m.Payload, Received: m.At.UnixNano()})
+		if r.Err != nil || len(r.Unmapped) > 0 || len(r.Refused) > 0 {
+			t.Fatalf("%s %s: %v %v %v", m.Topic, m.Payload, r.Err, r.Unmapped, r.Refused)
+		}
+		local := m.At.In(start.Location())
+		for _, reading := range r.Readings {
+			name := reading.Quantity.Name
+			hours := byHour[name]
+			if hours == nil {
+				continue
+			}
+			v := reading.Value
+			if reading.Quantity.Kind == ingest.Register {
+				k := key{reading.Device.ID, name}
+				before, ok := last[k]
+				last[k] = v
+				if !ok {
+					continue
+				}
+				if v < before {
+					t.Fatalf("%v went back from %v to %v", k, before, v)
+				}
+				v -= before
+				if local.Weekday() == time.Saturday || local.Weekday() == time.Sunday {
+					weekend += v / 2
+				} else {
+					weekday += v / 5
+				}
+			}
+			hours[local.Hour()] += v
+		}
+	}
+	if p := byHour["active_power"]; p[21] < 20*p[12] || p[2] > 0.7*p[21] {
+		t.Errorf("lamps by hour: %.0f", p)
+	}
+	if v := byHour["water_volume_total"]; v[20] < 4*v[4] {
+		t.Errorf("water by hour: %.1f", v)
+	}
+	if weekend < 1.05*weekday {
+		t.Errorf("water on a day of the weekend %.1f m3, on a weekday %.1f", weekend, weekday)
+	}
+	if v := byHour["pass_in"]; v[18] < 5*v[3] {
+		t.Errorf("passes by hour: %.0f", v)
+	}
+}
+
+// Each kind of fault occurs somewhere among many devices, and shows in the data.
+func TestFaultsShow(t *testing.T) {
+	w := New(Options{Seed: 3, Start: start, Faults: true, Scale: 6})
+	labels := map[string]Label{}
+	kinds := map[Fault]int{}
+	for _, l := range w.Labels() {
+		labels[string(l.Device)] = l
+		kinds[l.Fault]++
+	}
+	for _, faults := range faultsOf {
+		for _, f := range faults {
+			if kinds[f] == 0 {
+				t.Errorf("no %s in %d devices", f, w.Devices())
+			}
+		}
+	}
+	shown := map[Fault]bool{}
+	reports := map[string]int{}
+	water, fill := map[string]float64{}, map[string]float64{}
+	err := w.Advance(start.AddDate(0, 0, 30), func(m Message) error {
+		device := m.Topic[strings.LastIndexByte(m.Topic, '/')+1:]
+		l, ok := labels[device]
+		if !ok || m.At.Before(l.From) || !m.At.Before(l.To) && l.Fault != RegisterReset {
+			var v struct {
+				Volume float64 `json:"water_volume_total"`
+				Fill   float64 `json:"fill_level"`
+			}
+			_ = json.Unmarshal(m.Payload, &v)
+			water[device], fill[device] = v.Volume, v.Fill
+			return nil
+		}
+		reports[device]++
+		var v struct {
+			Time        int64   `json:"time"`
+			Power       float64 `json:"active_power"`
+			Energy      float64 `json:"energy_total"`
+			Volume      float64 `json:"water_volume_total"`
+			Fill        float64 `json:"fill_level"`
+			Temperature float64 `json:"bin_temperature"`
+			Open        bool    `json:"door_open"`
+		}
+		if err := json.Unmarshal(m.Payload, &v); err != nil {
+			return err
+		}
+		hour := m.At.In(start.Location()).Hour()
+		switch l.Fault {
+		case Leak, Burst:
+			shown[l.Fault] = shown[l.Fault] || v.Volume > water[device]
+		case DayBurner:
+			shown[l.Fault] = shown[l.Fault] || hour == 12 && v.Power > 30
+		case LampOut:
+			shown[l.Fault] = shown[l.Fault] || hour == 22 && v.Power < 1
+		case StuckSensor:
+			shown[l.Fault] = shown[l.Fault] || v.Volume == water[device] && v.Fill == fill[device]
+		case BinFire:
+			shown[l.Fault] = shown[l.Fault] || v.Temperature > 60
+		case Overfull:
+			shown[l.Fault] = shown[l.Fault] || v.Fill == 1
+		case GateHeldOpen:
+			shown[l.Fault] = shown[l.Fault] || v.Open
+		case ClockWrong:
+			shown[l.Fault] = shown[l.Fault] || time.UnixMilli(v.Time).UTC().Year() == 2000
+		case RegisterReset:
+			shown[l.Fault] = shown[l.Fault] || v.Volume < 100 && v.Energy < 100
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for device, l := range labels {
+		if l.Fault == Offline && reports[device] == 0 {
+			shown[Offline] = true
+		}
+	}
+	for f := range kinds {
+		if !shown[f] {
+			t.Errorf("%s does not show", f)
+		}
+	}
+}
