@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+
+	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest/simulator"
+)
+
+const (
+	history  = 14 * 24 * time.Hour
+	liveStep = 30 * time.Second
+)
+
+// demo is the simulated communities and how far they have been published. The
+// world is a function of its seed, its start and its steps, so what is kept of
+// it is those.
+type demo struct {
+	path  string
+	state demoState
+}
+
+type demoState struct {
+	Seed   uint64
+	Start  time.Time
+	Phases []phase // published, in order
+}
+
+// phase is a time that was simulated in equal steps.
+type phase struct {
+	Step  time.Duration
+	Until time.Time
+}
+
+func openDemo(dir string) (*demo, error) {
+	d := &demo{path: filepath.Join(dir, "simulation.json")}
+	data, err := os.ReadFile(d.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		d.state = demoState{Seed: 1, Start: time.Now().Add(-history).Truncate(simulator.HistoryStep)}
+		return d, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(data, &d.state); err != nil {
+		return nil, fmt.Errorf("%s: %w", d.path, err)
+	}
+	return d, nil
+}
+
+// note says that everything before until is published, in steps of step.
+func (d *demo) note(step time.Duration, until time.Time) error {
+	if n := len(d.state.Phases); n > 0 && d.state.Phases[n-1].Step == step {
+		d.state.Phases[n-1].Until = until
+	} else {
+		d.state.Phases = append(d.state.Phases, phase{step, until})
+	}
+	data, err := json.Marshal(d.state)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(d.path+".new", data, 0o640); err != nil {
+		return err
+	}
+	return os.Rename(d.path+".new", d.path)
+}
+
+// run publishes the history that is missing, calls started, and goes on live.
+func (d *demo) run(ctx context.Context, out io.Writer, broker string, service *serve.Service, started func()) error {
+	w := simulator.New(simulator.Options{Seed: d.state.Seed, Start: d.state.Start, Faults: true})
+	for _, p := range d.state.Phases {
+		w.SetStep(p.Step)
+		if err := w.Advance(p.Until, nil); err != nil {
+			return err
+		}
+	}
+	publisher, err := simulator.Connect(broker, "greencommunity-demo", "", "")
+	if err != nil {
+		return err
+	}
+	defer publisher.Close()
+	w.SetStep(simulator.HistoryStep)
+	// Steps that are not over yet belong to the live part.
+	until := time.Now().Add(-simulator.HistoryStep)
+	if steps := w.Steps(until); steps > 0 {
+		bar := progressbar.NewOptions(steps, progressbar.OptionSetWriter(out), progressbar.OptionShowCount(),
+			progressbar.OptionSetDescription("publishing history"), progressbar.OptionThrottle(200*time.Millisecond), progressbar.OptionFullWidth())
+		for w.Next().Before(until) && ctx.Err() == nil {
+			if err := w.Advance(w.Next().Add(1), publisher.Publish); err != nil {
+				return err
+			}
+			_ = bar.Add(1) // a bar that cannot be drawn is no reason to end
+		}
+		if err := publisher.Flush(); err != nil {
+			return err
+		}
+		if err := d.note(simulator.HistoryStep, w.Next()); err != nil {
+			return err
+		}
+		_ = bar.Finish()
+		fmt.Fprintln(out)
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	started()
+	w.SetStep(liveStep)
+	return publisher.Live(ctx, w, func(until time.Time) error { return d.note(liveStep, until) })
+}

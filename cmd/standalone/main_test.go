@@ -1,0 +1,189 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"greencommunity/deploy/embedded"
+)
+
+func freeAddr(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// started is a standalone that has said it is running.
+type started struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	out    *bytes.Buffer
+	http   string
+	influx string
+}
+
+func start(t *testing.T, binary string, args ...string) *started {
+	t.Helper()
+	s := &started{t: t, out: &bytes.Buffer{}}
+	s.cmd = exec.Command(binary, args...)
+	pipe, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.cmd.Stderr = os.Stderr
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.cmd.Process.Kill() })
+	running := make(chan string, 1)
+	go func() { // ends with the process
+		buf := make([]byte, 4096)
+		said := false
+		for {
+			n, err := pipe.Read(buf)
+			s.out.Write(buf[:n])
+			if !said && bytes.Contains(s.out.Bytes(), []byte("Ctrl-C ends it.")) {
+				said = true
+				running <- s.out.String()
+			}
+			if err != nil {
+				if !said {
+					running <- ""
+				}
+				return
+			}
+		}
+	}()
+	select {
+	case text := <-running:
+		http := regexp.MustCompile(`metrics +(http://\S+)`).FindStringSubmatch(text)
+		influx := regexp.MustCompile(`InfluxDB +(http://\S+)`).FindStringSubmatch(text)
+		if http == nil || influx == nil {
+			t.Fatalf("it does not say where it is:\n%s", text)
+		}
+		s.http, s.influx = http[1], influx[1]
+	case <-time.After(60 * time.Second):
+		t.Fatal("not running within 60 s")
+	}
+	return s
+}
+
+func (s *started) interrupt() {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		s.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- s.cmd.Wait() }()
+	select {
+	case err := <-done:
+		if err != nil {
+			s.t.Errorf("ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		s.t.Error("does not end on Ctrl-C")
+	}
+}
+
+func fetch(t *testing.T, url string) string {
+	t.Helper()
+	r, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil || r.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %v", url, r.Status, err)
+	}
+	return string(body)
+}
+
+// account waits until nothing is pending and checks that the account balances.
+func (s *started) account() (received float64) {
+	s.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		values := map[string]float64{}
+		for line := range strings.Lines(fetch(s.t, s.http)) {
+			var name string
+			var v float64
+			name, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+			name, _, _ = strings.Cut(name, "{")
+			if n, _ := fmt.Sscan(rest, &v); n == 1 && strings.HasPrefix(name, "greencommunity_messages_") {
+				values[strings.TrimPrefix(name, "greencommunity_messages_")] += v
+			}
+		}
+		fates := values["stored_total"] + values["duplicate_total"] + values["rejected_total"] + values["ignored_total"]
+		if values["received_total"] != fates+values["pending"] {
+			s.t.Fatalf("the account does not balance: %v", values)
+		}
+		if values["pending"] == 0 && values["received_total"] > 0 {
+			return values["received_total"]
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("still pending: %v", values)
+		}
+	}
+}
+
+// What the README promises of `go run ./cmd/standalone`: two weeks of all four
+// facilities of both communities, an account that balances, an orderly end, and
+// going on from there.
+func TestStandalone(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "standalone")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	dir := filepath.Join(t.TempDir(), "data")
+	args := []string{"--data-dir", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t), "--influxdb", freeAddr(t)}
+	s := start(t, binary, args...)
+	received := s.account()
+	for _, community := range []string{"nancheng", "xicheng"} {
+		for measurement, field := range map[string]string{"lighting": "active_power", "water": "water_volume_total", "waste": "fill_level", "gate": "pass_in"} {
+			rows, err := embedded.Query(context.Background(), s.influx, "facilities",
+				fmt.Sprintf(`SELECT count(%s) FROM %s WHERE community='%s' AND time > now() - 15d GROUP BY time(1d)`, field, measurement, community))
+			if err != nil {
+				t.Fatal(err)
+			}
+			days := 0
+			for _, row := range rows {
+				for _, v := range row.Values {
+					if n, _ := v[1].(json.Number); n != "0" {
+						days++
+					}
+				}
+			}
+			if days < 14 {
+				t.Errorf("%s of %s: readings on %d days, want 14", measurement, community, days)
+			}
+		}
+	}
+	// A second one on the same ports says so, in a sentence.
+	other := exec.Command(binary, append([]string{"--data-dir", filepath.Join(t.TempDir(), "other")}, args[2:]...)...)
+	if out, err := other.CombinedOutput(); err == nil || !strings.Contains(string(out), "is in use; try --mqtt 127.0.0.1:") || strings.Contains(string(out), "goroutine") {
+		t.Errorf("on a port in use: %v %s", err, out)
+	}
+	s.interrupt()
+	again := start(t, binary, args...)
+	if n := again.account(); n < received || n > received+received/10 {
+		t.Errorf("%v messages before, %v after going on", received, n)
+	}
+	again.interrupt()
+}
