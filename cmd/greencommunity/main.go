@@ -20,6 +20,7 @@ import (
 type cli struct {
 	Run        runCmd        `cmd:"" help:"Take messages in until told to end."`
 	Check      checkCmd      `cmd:"" help:"Check configuration and inventory, and with --connect what they name."`
+	Decode     decodeCmd     `cmd:"" help:"Show what a payload becomes: readings, events, unmapped fields, or why it is refused."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
 	Simulate   simulateCmd   `cmd:"" help:"Publish simulated communities: history, live readings, planted faults."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`

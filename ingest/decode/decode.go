@@ -137,8 +137,18 @@ type Format struct {
 	// Retained says that retained messages mean something too (discovery);
 	// elsewhere they are old telemetry, and ignored.
 	Retained bool
-	// Binary payloads are read by Source.Encoding.
-	Binary bool
+	// Topics are the templates its devices publish to by default.
+	Topics []string
 	// About says in one line what it is for.
 	About string
+}
+
+// TemplateFor is the topic template of a format that matches a topic, or "#".
+func TemplateFor(f Format, topic string) string {
+	for _, template := range f.Topics {
+		if topic != "" && inventory.TemplateMatches(template, topic) {
+			return template
+		}
+	}
+	return "#"
 }

@@ -2,7 +2,6 @@ package decode
 
 import (
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
 
@@ -24,12 +23,9 @@ func newNative(*inventory.Source) (Decoder, error) {
 }
 
 func (d *native) Decode(in *Input, out *Output) error {
-	if !utf8.Valid(in.Payload) {
-		return ingest.Refuse(ingest.Malformed, "payload is not UTF-8")
-	}
-	root, err := d.parser.ParseBytes(in.Payload)
+	root, err := parseJSON(&d.parser, in.Payload)
 	if err != nil {
-		return ingest.Refuse(ingest.Malformed, "not JSON: %.120s", err.Error())
+		return err
 	}
 	switch root.Type() {
 	case fastjson.TypeObject:
@@ -113,7 +109,7 @@ func (d *native) object(in *Input, object *fastjson.Object, out *Output) (err er
 				event.Code = v.String()
 			}
 		default:
-			d.value(name, v, out)
+			out.scalar(Sample{}, name, v)
 		}
 	})
 	if err != nil {
@@ -144,28 +140,6 @@ func (d *native) name(key []byte) string {
 		d.names[name] = name
 	}
 	return name
-}
-
-func (d *native) value(name string, v *fastjson.Value, out *Output) {
-	switch v.Type() {
-	case fastjson.TypeTrue:
-		out.Samples = append(out.Samples, Sample{Field: name, Value: 1, IsBool: true})
-	case fastjson.TypeFalse:
-		out.Samples = append(out.Samples, Sample{Field: name, IsBool: true})
-	case fastjson.TypeNumber:
-		f, err := v.Float64()
-		if err != nil {
-			out.Refused = append(out.Refused, FieldRefusal{Field: name, Refusal: ingest.Refuse(ingest.BadValue, "%.60s: %.60q is not a number", name, v.String())})
-			return
-		}
-		out.Samples = append(out.Samples, Sample{Field: name, Value: f})
-	case fastjson.TypeString:
-		out.Samples = append(out.Samples, Sample{Field: name, Text: string(v.GetStringBytes()), IsText: true})
-	case fastjson.TypeNull:
-		// A quantity the device has and could not measure: no value, no fault.
-	default:
-		out.Refused = append(out.Refused, FieldRefusal{Field: name, Refusal: ingest.Refuse(ingest.BadValue, "%.60s is a %s; a quantity is one number", name, v.Type())})
-	}
 }
 
 // jsonTime reads a time that is a number (by magnitude) or text.

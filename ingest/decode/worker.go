@@ -60,6 +60,8 @@ type Worker struct {
 	inner    map[innerKey]Decoder
 	conv     map[unitPair]conversion
 
+	builtin *profiles
+
 	in     Input
 	out    Output
 	result Result
@@ -100,6 +102,7 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 		decoders: make([]Decoder, n),
 		inner:    map[innerKey]Decoder{},
 		conv:     map[unitPair]conversion{},
+		builtin:  builtinProfiles,
 	}
 }
 
@@ -457,7 +460,10 @@ func (w *Worker) field(src *inventory.Source, s *Sample, dev *ingest.Device) *in
 			return f
 		}
 	}
-	return nil
+	if s.Quantity != "" {
+		return nil
+	}
+	return w.builtin.field(src.Format, s.Field)
 }
 
 func (w *Worker) conversion(unit string, q *ingest.Quantity) (ingest.Conversion, *ingest.Refusal) {

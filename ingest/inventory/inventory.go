@@ -120,12 +120,18 @@ type Source struct {
 	Compound  ingest.CompoundID   `yaml:"compound"`
 	Facility  ingest.FacilityKind `yaml:"facility"`
 	Profile   string              `yaml:"profile"`
+	// Codecs are vendors' own JavaScript decoders of what an envelope carries,
+	// by device profile; "" is for every profile. Paths are relative to the
+	// inventory.
+	Codecs map[string]string `yaml:"codecs"`
 	// TimeZone is the zone of times without one. Default: the site's zone.
 	TimeZone string `yaml:"time_zone"`
 
 	Vendor *Vendor        `yaml:"-"` // the vendor it belongs to
 	Zone   *time.Location `yaml:"-"` // TimeZone resolved
 	Index  int            `yaml:"-"` // counts the sources of the inventory from 0
+	// Programs are the texts of Codecs, by device profile.
+	Programs map[string]string `yaml:"-"`
 }
 
 // Field is the meaning of one field of a vendor's payload.
@@ -150,7 +156,8 @@ type Field struct {
 }
 
 // Mapping reads a vendor's private JSON. Paths are dotted member names with
-// [n] for one element and [*] for each: "data.items[*].sn".
+// [n] for one element, [*] for each, and * for each member: "data.items[*].sn".
+// "@key" is the name of the member a * stands for.
 type Mapping struct {
 	// Records is the path of the objects that are one reading each. Default:
 	// the payload, or each element of it where it is an array.
@@ -169,6 +176,8 @@ type Mapping struct {
 	// Name and Value are paths of a record that is one field: {"key":"T","val":21}.
 	Name  string `yaml:"name"`
 	Value string `yaml:"value"`
+	// Unit is the path of the unit of a record that is one field.
+	Unit string `yaml:"unit"`
 }
 
 // TimeRule is where a time is and how it is written.

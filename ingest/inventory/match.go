@@ -123,6 +123,13 @@ func (inv *Inventory) Match(topic string, c *Captures) *Source {
 	return inv.topics.match(topic, true, c)
 }
 
+// TemplateMatches reports whether a topic matches a template.
+func TemplateMatches(template, topic string) bool {
+	m, c := &matcher{}, Captures{}
+	m.add(&Source{Topic: template})
+	return m.match(topic, true, &c) != nil
+}
+
 // filterOf is the MQTT filter a template stands for.
 func filterOf(template string) string {
 	levels := strings.Split(template, "/")

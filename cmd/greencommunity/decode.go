@@ -1,0 +1,311 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest"
+	"greencommunity/ingest/config"
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/inventory"
+)
+
+// decodeCmd shows what a payload becomes, by an inventory or, to try a format
+// out, without one.
+type decodeCmd struct {
+	Payload   []string          `arg:"" optional:"" help:"Files with a payload each, decoded in order; - or none is standard input." placeholder:"FILE"`
+	Inventory string            `help:"Path of inventory.yaml: its source for the topic decides." placeholder:"FILE" xor:"how"`
+	Config    string            `help:"Path of config.yaml, for its inventory." placeholder:"FILE" xor:"how"`
+	Topic     []string          `help:"Topic it was published to; once, or once a file." placeholder:"TOPIC"`
+	Format    string            `help:"Without an inventory: the format." placeholder:"NAME"`
+	Inner     string            `name:"payload-format" help:"Without an inventory: the format of what the envelope carries." placeholder:"NAME"`
+	Codec     map[string]string `help:"Without an inventory: a vendor's JavaScript decoder, for all devices (=FILE) or for a device profile (PROFILE=FILE)." placeholder:"PROFILE=FILE"`
+	Device    string            `help:"Without an inventory: the device, where neither topic nor payload name it." default:"device"`
+	Community string            `help:"Without an inventory: the community." default:"community"`
+	Facility  string            `help:"Without an inventory: the kind of facility; default is the one that knows most of the fields." placeholder:"KIND"`
+	Profile   string            `help:"Without an inventory: the device profile." placeholder:"NAME"`
+	Received  string            `help:"When it was received: RFC 3339; default now." placeholder:"TIME"`
+	Explain   bool              `help:"Say what was done, on standard error."`
+	Formats   bool              `help:"List the formats instead."`
+}
+
+func (c *decodeCmd) Run(s streams) error {
+	if c.Formats {
+		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+		for _, name := range slices.Sorted(maps.Keys(decode.Formats)) {
+			fmt.Fprintf(w, "%s\t%s\n", name, decode.Formats[name].About)
+		}
+		return w.Flush()
+	}
+	messages, err := c.messages(s.in)
+	if err != nil {
+		return err
+	}
+	workers, err := c.workers(messages[0].Topic)
+	if err != nil {
+		return err
+	}
+	// Without an inventory each kind of facility is tried; the first of those
+	// that understand most is taken.
+	best, most := 0, -1
+	for i, w := range workers {
+		n := 0
+		for _, m := range messages {
+			n += understood(w.Decode(m))
+		}
+		if n > most {
+			best, most = i, n
+		}
+	}
+	if workers, err = c.workers(messages[0].Topic); err != nil {
+		return err
+	}
+	w := workers[best]
+	if c.Explain {
+		w.Explain = func(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }
+	}
+	refused := false
+	for _, m := range messages {
+		r := w.Decode(m)
+		refused = refused || r.Err != nil
+		if err := printResult(s.out, r); err != nil {
+			return err
+		}
+	}
+	if refused {
+		return exitCode(1)
+	}
+	return nil
+}
+
+func understood(r *decode.Result) int { return len(r.Readings) + len(r.Events) }
+
+func (c *decodeCmd) messages(stdin io.Reader) ([]*ingest.Message, error) {
+	received := time.Now()
+	if c.Received != "" {
+		t, err := parseWhen(c.Received, received, time.UTC)
+		if err != nil {
+			return nil, fmt.Errorf("--received: %w", err)
+		}
+		received = t
+	}
+	files := c.Payload
+	if len(files) == 0 {
+		files = []string{"-"}
+	}
+	if len(c.Topic) > 1 && len(c.Topic) != len(files) {
+		return nil, fmt.Errorf("--topic: %d topics for %d files; give one, or one a file", len(c.Topic), len(files))
+	}
+	var messages []*ingest.Message
+	for i, name := range files {
+		var data []byte
+		var err error
+		if name == "-" {
+			data, err = io.ReadAll(stdin)
+		} else {
+			data, err = os.ReadFile(name)
+		}
+		if err != nil {
+			return nil, err
+		}
+		m := &ingest.Message{Seq: uint64(i) + 1, Received: received.UnixNano() + int64(i)*1e6, Payload: data}
+		switch {
+		case len(c.Topic) == 1:
+			m.Topic = c.Topic[0]
+		case len(c.Topic) > 1:
+			m.Topic = c.Topic[i]
+		}
+		messages = append(messages, m)
+	}
+	return messages, nil
+}
+
+// workers returns the worker of the inventory given, or one for each kind of
+// facility that may be meant.
+func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
+	switch {
+	case c.Config != "":
+		conf, err := config.Load(c.Config)
+		if err != nil {
+			return nil, err
+		}
+		inv, err := serve.LoadInventory(conf)
+		if err != nil {
+			return nil, err
+		}
+		return []*decode.Worker{decode.NewWorker(inv, inventory.NewRegistry(inv))}, nil
+	case c.Inventory != "":
+		zone, err := time.LoadLocation("Asia/Shanghai")
+		if err != nil {
+			return nil, err
+		}
+		inv, err := inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), zone)
+		if err != nil {
+			return nil, err
+		}
+		return []*decode.Worker{decode.NewWorker(inv, inventory.NewRegistry(inv))}, nil
+	case c.Format == "":
+		return nil, fmt.Errorf("give --inventory, --config, or a --format to try; --formats lists them")
+	}
+	kinds := []ingest.FacilityKind{ingest.FacilityKind(c.Facility)}
+	if c.Facility == "" {
+		kinds = []ingest.FacilityKind{"lighting", "water", "waste", "gate"}
+		for _, k := range ingest.BuiltinFacilities().Kinds() {
+			if !slices.Contains(kinds, k) {
+				kinds = append(kinds, k)
+			}
+		}
+	}
+	var workers []*decode.Worker
+	for _, kind := range kinds {
+		inv, err := c.adHoc(topic, kind)
+		if err != nil {
+			return nil, err
+		}
+		workers = append(workers, decode.NewWorker(inv, adHocRegistry{inventory.NewRegistry(inv), c.Device}))
+	}
+	return workers, nil
+}
+
+// adHocRegistry gives a name to a device that has none.
+type adHocRegistry struct {
+	*inventory.Registry
+	device string
+}
+
+func (r adHocRegistry) Resolve(src *inventory.Source, c *inventory.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+	if device == "" && c.Device == "" {
+		device = r.device
+	}
+	return r.Registry.Resolve(src, c, device, community, facility, compound, profile)
+}
+
+// adHoc is an inventory of one community and one source, for trying out.
+func (c *decodeCmd) adHoc(topic string, kind ingest.FacilityKind) (*inventory.Inventory, error) {
+	format, ok := decode.Formats[c.Format]
+	if !ok {
+		return nil, fmt.Errorf("--format %q is unknown; --formats lists them", c.Format)
+	}
+	source := map[string]any{"format": c.Format, "topic": decode.TemplateFor(format, topic), "community": c.Community, "facility": string(kind)}
+	if c.Inner != "" {
+		source["payload"] = c.Inner
+	}
+	if c.Profile != "" {
+		source["profile"] = c.Profile
+	}
+	codecs := map[string]string{}
+	for profile, file := range c.Codec {
+		path, err := filepath.Abs(file)
+		if err != nil {
+			return nil, err
+		}
+		codecs[profile] = path
+	}
+	if len(codecs) > 0 {
+		source["codecs"] = codecs
+	}
+	text, err := yaml.Marshal(map[string]any{
+		"communities": []any{map[string]any{"id": c.Community, "name": c.Community}},
+		"vendors":     []any{map[string]any{"id": "vendor", "unknown_devices": "accept", "sources": []any{source}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "greencommunity-decode")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "inventory.yaml")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		return nil, err
+	}
+	zone, err := time.LoadLocation("Asia/Shanghai")
+	if err != nil {
+		return nil, err
+	}
+	return inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), zone)
+}
+
+// line is a line of output; which members it has says what it is.
+type line struct {
+	Device     ingest.DeviceID     `json:"device,omitempty"`
+	Community  ingest.CommunityID  `json:"community,omitempty"`
+	Facility   ingest.FacilityKind `json:"facility,omitempty"`
+	Channel    *string             `json:"channel,omitempty"`
+	Quantity   string              `json:"quantity,omitempty"`
+	Event      string              `json:"event,omitempty"`
+	Field      string              `json:"field,omitempty"`
+	Value      any                 `json:"value,omitempty"`
+	Unit       string              `json:"unit,omitempty"`
+	Active     *bool               `json:"active,omitempty"`
+	Code       string              `json:"code,omitempty"`
+	Time       string              `json:"time,omitempty"`
+	TimeSource string              `json:"time_source,omitempty"`
+	// TimeReplaced marks a time outside the bounds, for which the time
+	// received stands in.
+	TimeReplaced bool          `json:"time_replaced,omitempty"`
+	Estimated    bool          `json:"estimated,omitempty"`
+	Unmapped     bool          `json:"unmapped,omitempty"`
+	Refused      ingest.Reason `json:"refused,omitempty"`  // a single value
+	Rejected     ingest.Reason `json:"rejected,omitempty"` // the message
+	Ignored      string        `json:"ignored,omitempty"`
+	Detail       string        `json:"detail,omitempty"`
+}
+
+func printResult(out io.Writer, r *decode.Result) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	if r.Err != nil {
+		return enc.Encode(line{Rejected: r.Err.Reason, Detail: r.Err.Detail})
+	}
+	if r.Ignored != "" {
+		return enc.Encode(line{Ignored: r.Ignored})
+	}
+	var lines []line
+	for i := range r.Readings {
+		v := &r.Readings[i]
+		lines = append(lines, line{
+			Device: v.Device.ID, Community: v.Device.Community, Facility: v.Device.Facility, Channel: &v.Channel,
+			Quantity: v.Quantity.Name, Value: v.Value, Unit: v.Quantity.Unit, Time: rfc3339(v.Time), TimeSource: v.TimeSource.String(),
+			TimeReplaced: v.TimeReplaced, Estimated: v.Estimated,
+		})
+	}
+	for i := range r.Events {
+		v := &r.Events[i]
+		lines = append(lines, line{
+			Device: v.Device.ID, Community: v.Device.Community, Facility: v.Device.Facility, Channel: &v.Channel,
+			Event: v.Type, Active: &v.Active, Code: v.Code, Time: rfc3339(v.Time), TimeSource: v.TimeSource.String(),
+		})
+	}
+	for _, v := range r.Unmapped {
+		l := line{Device: ingest.DeviceID(v.Device), Field: v.Field, Value: v.Value, Unmapped: true}
+		if v.IsText {
+			l.Value = v.Text
+		}
+		lines = append(lines, l)
+	}
+	for _, v := range r.Refused {
+		lines = append(lines, line{Device: ingest.DeviceID(v.Device), Field: v.Field, Refused: v.Reason, Detail: v.Detail})
+	}
+	for _, l := range lines {
+		if err := enc.Encode(l); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func rfc3339(unixNano int64) string {
+	return time.Unix(0, unixNano).UTC().Format("2006-01-02T15:04:05.000Z")
+}
