@@ -1,0 +1,3 @@
+package decode
+
+// nas is being written by the helper of the LoRaWAN payloads (21:16-22:00).
