@@ -1,7 +1,12 @@
 package decode
 
 import (
+	"fmt"
+	"maps"
+	"slices"
+
 	"greencommunity/ingest"
+	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
 )
 
@@ -17,15 +22,22 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	if profile == "" {
 		profile = in.Source.Profile
 	}
+	message := *in.Message
+	message.Payload = data
+	inner := Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port}
+	samples, events := len(out.Samples), len(out.Events)
+	base.Profile = profile
+	if c, err := w.codec(in.Source, profile); err != nil {
+		return err
+	} else if c != nil {
+		out.Explainf("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
+		return c.run(&inner, base, data, out)
+	}
 	decoder, name, err := w.innerDecoder(in.Source, profile)
 	if err != nil {
 		return err
 	}
 	out.Explainf("%d bytes on port %d, device profile %q: read by %s", len(data), port, profile, name)
-	message := *in.Message
-	message.Payload = data
-	inner := Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port}
-	samples, events := len(out.Samples), len(out.Events)
 	if err := decoder.Decode(&inner, out); err != nil {
 		return err
 	}
@@ -84,4 +96,54 @@ func (w *Worker) innerDecoder(src *inventory.Source, profile string) (Decoder, s
 	}
 	w.inner[key] = d
 	return d, src.Payload, nil
+}
+
+// codec is the vendor's decoder for a device profile, compiled once a worker;
+// nil if the source has none for it.
+func (w *Worker) codec(src *inventory.Source, profile string) (*codec, error) {
+	program, ok := src.Programs[profile]
+	if !ok {
+		profile = ""
+		if program, ok = src.Programs[profile]; !ok {
+			return nil, nil
+		}
+	}
+	key := innerKey{src.Index, "codec " + profile}
+	if c, ok := w.codecs[key]; ok {
+		return c, nil
+	}
+	c, err := newCodec(program)
+	if err != nil {
+		return nil, ingest.Refuse(ingest.CodecFailed, "codec of device profile %q: %v", profile, err)
+	}
+	w.codecs[key] = c
+	return c, nil
+}
+
+// CheckCodecs reports the codecs of an inventory that do not load.
+func CheckCodecs(inv *inventory.Inventory) error {
+	var p document.Problems
+	for i, v := range inv.Vendors {
+		for k, s := range v.Sources {
+			for _, profile := range slices.Sorted(maps.Keys(s.Programs)) {
+				if _, err := newCodec(s.Programs[profile]); err != nil {
+					p.Add(fmt.Sprintf("vendors[%d].sources[%d].codecs.%s", i, k, profile), "%s: %v", s.Codecs[profile], err)
+				}
+			}
+		}
+	}
+	return p.Err()
+}
+
+// raw hands bytes, or the bytes that hex or base64 stand for, to what the
+// source names for them.
+type raw struct{}
+
+func newRaw(*inventory.Source) (Decoder, error) { return raw{}, nil }
+
+func (raw) Decode(in *Input, out *Output) error {
+	if in.Inner == nil {
+		return ingest.Refuse(ingest.Malformed, "an envelope inside an envelope")
+	}
+	return in.Inner(Sample{}, 0, frameBytes(in.Payload), out)
 }

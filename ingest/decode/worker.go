@@ -58,6 +58,7 @@ type Worker struct {
 	resolver Resolver
 	decoders []Decoder // by Source.Index; nil until first used
 	inner    map[innerKey]Decoder
+	codecs   map[innerKey]*codec
 	conv     map[unitPair]conversion
 
 	builtin *profiles
@@ -101,6 +102,7 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 		inv: inv, resolver: resolver,
 		decoders: make([]Decoder, n),
 		inner:    map[innerKey]Decoder{},
+		codecs:   map[innerKey]*codec{},
 		conv:     map[unitPair]conversion{},
 		builtin:  builtinProfiles,
 	}

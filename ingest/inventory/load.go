@@ -144,6 +144,7 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Pro
 			index++
 			native = native && s.Format == "native"
 			inv.checkSource(s, path, formats, p)
+			s.readCodecs(dir, path+".codecs", p)
 			if other, ok := topics[filterOf(s.Topic)]; ok {
 				p.Add(path+".topic", "vendor %s has the same topics already; each topic belongs to one source", other)
 			}
@@ -225,6 +226,32 @@ func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *d
 				p.Add(path+".source", "%q is neither device nor gateway", rule.Source)
 			}
 		}
+	}
+}
+
+// maxCodec is the largest decoder read.
+const maxCodec = 1 << 20
+
+// readCodecs reads the vendors' decoders a source names.
+func (s *Source) readCodecs(dir, path string, p *document.Problems) {
+	for _, profile := range slices.Sorted(mapKeys(s.Codecs)) {
+		name := s.Codecs[profile]
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(dir, name)
+		}
+		text, err := os.ReadFile(name)
+		switch {
+		case err != nil:
+			p.Add(path+"."+profile, "%v", err)
+			continue
+		case len(text) > maxCodec:
+			p.Add(path+"."+profile, "%s has %d bytes; at most %d", s.Codecs[profile], len(text), maxCodec)
+			continue
+		}
+		if s.Programs == nil {
+			s.Programs = map[string]string{}
+		}
+		s.Programs[profile] = string(text)
 	}
 }
 

@@ -1,0 +1,263 @@
+// Package codec runs vendors' own JavaScript decoders as they are: those
+// written for ChirpStack, The Things Network, Milesight gateways and Alink's
+// pass-through products.
+//
+// A Program is compiled once and may be shared; a Runtime belongs to one
+// goroutine. What a decoder can do is bounded: it has no files, no network and
+// no clock of its own (the time is the message's), and a call that loops, that
+// recurses without end or that fills the memory ends as an error of that one
+// message. The same bytes give the same result whenever they are decoded, as
+// long as the decoder itself keeps nothing between calls.
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"math/rand"
+	"runtime/metrics"
+	"time"
+
+	"github.com/dop251/goja"
+	"github.com/dop251/goja_nodejs/buffer"
+	"github.com/dop251/goja_nodejs/require"
+)
+
+// Limits of one call. Decoders take some 30 µs and a few KiB.
+const (
+	MaxTime   = 250 * time.Millisecond
+	MaxMemory = 64 << 20 // growth of the whole heap while the call runs
+	MaxResult = 1 << 20  // bytes of the result as JSON
+	maxCalls  = 512      // depth of recursion
+	tick      = 5 * time.Millisecond
+)
+
+// entries are the functions a decoder may define, by what calls it elsewhere,
+// and how each is called.
+var entries = []struct{ name, call string }{
+	{"decodeUplink", "decodeUplink({bytes: bytes, fPort: port, variables: {}, recvTime: new Date()})"},
+	{"Decode", "Decode(port, bytes, {})"},
+	{"Decoder", "Decoder(bytes, port)"},
+	{"milesightDeviceDecode", "milesightDeviceDecode(bytes)"},
+	{"rawDataToProtocol", "rawDataToProtocol(bytes)"},
+	{"decode", "decode(bytes, port)"},
+}
+
+// bounds keeps single built-in calls from allocating at one stroke what no
+// decoder needs, and gives decoders the console they print to.
+const bounds = `(function () {
+  var limit = 1 << 20;
+  function bounded(f) {
+    return function (n, fill) {
+      if (Number(n) * Math.max(this.length, 1) > limit) throw new RangeError("string too large");
+      return f.call(this, n, fill);
+    };
+  }
+  ["repeat", "padStart", "padEnd"].forEach(function (name) {
+    Object.defineProperty(String.prototype, name, {value: bounded(String.prototype[name]), writable: true, configurable: true});
+  });
+  ["ArrayBuffer", "Uint8Array", "Int8Array", "Uint8ClampedArray", "Uint16Array", "Int16Array", "Uint32Array", "Int32Array", "Float32Array", "Float64Array", "Array"].forEach(function (name) {
+    this[name] = new Proxy(this[name], {
+      construct: function (target, args, self) {
+        if (args.length === 1 && typeof args[0] === "number" && args[0] > limit) throw new RangeError(name + " too large");
+        return Reflect.construct(target, args, self);
+      }
+    });
+  }, this);
+  var nothing = function () {};
+  this.console = {log: nothing, info: nothing, warn: nothing, error: nothing, debug: nothing};
+}).call(this)`
+
+// Program is a decoder that has been compiled and has been seen to define one
+// of the functions that are called. It is immutable.
+type Program struct {
+	name  string
+	code  *goja.Program
+	entry *goja.Program // function (bytes, port) that calls it and returns JSON
+}
+
+var boundsProgram = goja.MustCompile("bounds", bounds, false)
+
+// Compile checks a decoder's text. The error says what is wrong with it.
+func Compile(name, text string) (*Program, error) {
+	code, err := goja.Compile(name, text, false)
+	if err != nil {
+		return nil, fmt.Errorf("not JavaScript that can be run: %w", err)
+	}
+	p := &Program{name: name, code: code}
+	r, err := p.start()
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		if _, ok := goja.AssertFunction(r.vm.Get(e.name)); ok {
+			p.entry = goja.MustCompile("entry", "(function (bytes, port) { return stringify("+e.call+"); })", false)
+			return p, nil
+		}
+	}
+	return nil, errors.New("defines none of decodeUplink(input), Decode(fPort, bytes), Decoder(bytes, port), rawDataToProtocol(bytes)")
+}
+
+// Runtime runs a Program for one goroutine.
+type Runtime struct {
+	program *Program
+	vm      *goja.Runtime
+	decode  goja.Callable
+	now     time.Time
+}
+
+// New returns a runtime. Nothing is run before the first Decode.
+func New(p *Program) *Runtime { return &Runtime{program: p} }
+
+// start runs the program's top level in a new virtual machine.
+func (p *Program) start() (*Runtime, error) {
+	r := &Runtime{program: p}
+	if err := r.restart(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Runtime) restart() error {
+	r.vm = goja.New()
+	r.vm.SetMaxCallStackSize(maxCalls)
+	r.vm.SetTimeSource(func() time.Time { return r.now })
+	random := rand.New(rand.NewSource(1))
+	r.vm.SetRandSource(random.Float64)
+	// Modules that are files do not exist.
+	registry := require.NewRegistry(require.WithLoader(func(string) ([]byte, error) { return nil, require.ModuleFileDoesNotExistError }))
+	registry.Enable(r.vm)
+	buffer.Enable(r.vm)
+	stringify, err := r.vm.RunString(`(function () { var s = JSON.stringify; return function (v) { return s(v); }; })()`)
+	if err != nil {
+		return err
+	}
+	err = r.limited(func() error {
+		if _, err := r.vm.RunProgram(boundsProgram); err != nil {
+			return err
+		}
+		_, err := r.vm.RunProgram(r.program.code)
+		return err
+	})
+	if err != nil {
+		return reason(err)
+	}
+	if r.program.entry == nil {
+		return nil // being compiled
+	}
+	if err := r.vm.Set("stringify", stringify); err != nil {
+		return err
+	}
+	f, err := r.vm.RunProgram(r.program.entry)
+	if err != nil {
+		return reason(err)
+	}
+	r.decode, _ = goja.AssertFunction(f)
+	return nil
+}
+
+// Decode calls the decoder and returns what it returns as JSON. received
+// stands in for the clock.
+func (r *Runtime) Decode(port int, data []byte, received time.Time) (string, error) {
+	r.now = received
+	if r.vm == nil {
+		if err := r.restart(); err != nil {
+			r.vm = nil
+			return "", err
+		}
+	}
+	values := make([]any, len(data))
+	for i, b := range data {
+		values[i] = int64(b)
+	}
+	bytes := r.vm.NewArray(values...)
+	var result goja.Value
+	err := r.limited(func() (err error) {
+		result, err = r.decode(goja.Undefined(), bytes, r.vm.ToValue(port))
+		return err
+	})
+	if err != nil {
+		var thrown *goja.Exception
+		if !errors.As(err, &thrown) {
+			r.vm = nil // interrupted halfway: its state is not to be trusted
+		}
+		return "", reason(err)
+	}
+	if result == nil || goja.IsUndefined(result) || goja.IsNull(result) {
+		return "", errors.New("returned nothing")
+	}
+	text := result.String()
+	if len(text) > MaxResult {
+		return "", fmt.Errorf("returned %d bytes; at most %d", len(text), MaxResult)
+	}
+	return text, nil
+}
+
+var (
+	errTime   = fmt.Errorf("ran longer than %v", MaxTime)
+	errMemory = fmt.Errorf("took more than %d MiB", MaxMemory>>20)
+)
+
+// limited runs f, and interrupts the virtual machine when it takes too long or
+// too much. What ends in time pays for one timer and nothing else.
+func (r *Runtime) limited(f func() error) (err error) {
+	vm := r.vm
+	done, watched := make(chan struct{}), make(chan struct{})
+	started := time.Now()
+	timer := time.AfterFunc(tick, func() {
+		defer close(watched)
+		heap := heapBytes()
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(tick):
+			}
+			switch {
+			case time.Since(started) > MaxTime:
+				vm.Interrupt(errTime)
+				return
+			case heapBytes() > heap+MaxMemory:
+				vm.Interrupt(errMemory)
+				return
+			}
+		}
+	})
+	defer func() {
+		if p := recover(); p != nil {
+			r.vm = nil
+			err = fmt.Errorf("broke the runtime: %v", p)
+		}
+		close(done)
+		if !timer.Stop() {
+			<-watched
+			vm.ClearInterrupt()
+		}
+	}()
+	return f()
+}
+
+func heapBytes() uint64 {
+	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(sample)
+	return sample[0].Value.Uint64()
+}
+
+// reason says in one line why a call failed.
+func reason(err error) error {
+	var interrupted *goja.InterruptedError
+	if errors.As(err, &interrupted) {
+		if cause, ok := interrupted.Value().(error); ok {
+			return cause
+		}
+		return err
+	}
+	var overflow *goja.StackOverflowError
+	if errors.As(err, &overflow) {
+		return errors.New("recursed too deeply")
+	}
+	var thrown *goja.Exception
+	if errors.As(err, &thrown) {
+		return fmt.Errorf("threw %.200s", thrown.Value().String())
+	}
+	return err
+}

@@ -1,0 +1,255 @@
+package decode
+
+import (
+	"encoding/json"
+	"encoding/xml"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fastjson"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+)
+
+// Access terminals send names, ID cards, telephone numbers and photographs
+// with every pass. Their messages are cut down to the members below before the
+// journal, and nothing else of them is ever kept.
+var (
+	faceGateKept  = []string{"operator", "info.facesluiceId", "info.VerifyStatus", "info.RecordID", "info.time", "info.PushType", "info.Direction", "info.direction", "info.Sendintime"}
+	hikvisionKept = []string{"macAddress", "dateTime", "eventType", "eventState", "channelID", "AccessControllerEvent.majorEventType",
+		"AccessControllerEvent.subEventType", "AccessControllerEvent.doorNo", "AccessControllerEvent.serialNo", "AccessControllerEvent.currentVerifyMode"}
+	dahuaKept = []string{"Code", "Action", "Index", "Data.UTC", "Data.LocaleTime", "Data.Status", "Data.Door", "Data.Type", "Data.Method", "Data.ErrorCode"}
+)
+
+// keepMembers returns a redactor that keeps the scalars at the given paths of a
+// JSON object, and nothing where there is none.
+func keepMembers(paths []string) func([]byte) []byte {
+	return func(payload []byte) []byte {
+		root, err := fastjson.ParseBytes(payload)
+		if err != nil || root.Type() != fastjson.TypeObject {
+			return nil
+		}
+		var arena fastjson.Arena
+		kept := arena.NewObject()
+		for _, path := range paths {
+			outer, inner, nested := strings.Cut(path, ".")
+			from, to, name := root, kept, outer
+			if nested {
+				if from, name = root.Get(outer), inner; from == nil {
+					continue
+				}
+				if to = kept.Get(outer); to == nil {
+					to = arena.NewObject()
+					kept.Set(outer, to)
+				}
+			}
+			v := from.Get(name)
+			// A text where a code belongs could be anything.
+			if v == nil || v.Type() == fastjson.TypeObject || v.Type() == fastjson.TypeArray || len(v.GetStringBytes()) > 64 {
+				continue
+			}
+			to.Set(name, v)
+		}
+		return kept.MarshalTo(nil)
+	}
+}
+
+// faceGate reads RecPush of Chinese face terminals: a pass granted or refused.
+type faceGate struct{ parser fastjson.Parser }
+
+func newFaceGate(*inventory.Source) (Decoder, error) { return &faceGate{}, nil }
+
+func (d *faceGate) Decode(in *Input, out *Output) error {
+	root, err := parseObject(&d.parser, in.Payload)
+	if err != nil {
+		return err
+	}
+	operator := text(root, "operator")
+	info := root.Get("info")
+	switch operator {
+	case "RecPush":
+	case "":
+		return ingest.Refuse(ingest.Malformed, "no operator")
+	default:
+		out.Ignored = operator
+		return nil
+	}
+	if info == nil {
+		return ingest.Refuse(ingest.Malformed, "RecPush without info")
+	}
+	e := Event{Device: text(info, "facesluiceId"), Active: true, Code: text(info, "VerifyStatus")}
+	if at := text(info, "time"); at != "" {
+		t, ok := ParseTime(at, in.Zone())
+		if !ok {
+			return ingest.Refuse(ingest.Malformed, "time: %.60q is no time", at)
+		}
+		e.Time = t
+	}
+	switch e.Code {
+	case "1":
+		e.Type = "access_granted"
+	case "2", "3":
+		e.Type = "access_denied"
+	case "0":
+		out.Ignored = "not verified"
+		return nil
+	default:
+		return ingest.Refuse(ingest.BadValue, "VerifyStatus %.20q is none of 0, 1, 2, 3", e.Code)
+	}
+	out.Events = append(out.Events, e)
+	return nil
+}
+
+// hikvision reads events of Hikvision door controllers, in JSON, and alarms of
+// its other devices, in XML, as a bridge passes them on.
+type hikvision struct{ parser fastjson.Parser }
+
+func newHikvision(*inventory.Source) (Decoder, error) { return &hikvision{}, nil }
+
+// hikvisionEvents are the sub-events of major event 5, in decimal.
+var hikvisionEvents = map[int]string{
+	1: "access_granted", 38: "access_granted", 75: "access_granted",
+	6: "access_denied", 7: "access_denied", 8: "access_denied", 9: "access_denied", 39: "access_denied", 76: "access_denied",
+	21: "door_unlocked", 22: "door_locked", 25: "door_opened", 26: "door_closed", 27: "door_forced", 28: "door_held_open",
+}
+
+// hikvisionNotice is what of an XML notice is kept.
+type hikvisionNotice struct {
+	XMLName   xml.Name `xml:"EventNotificationAlert" json:"-"`
+	Mac       string   `xml:"macAddress" json:"macAddress"`
+	DateTime  string   `xml:"dateTime" json:"dateTime"`
+	EventType string   `xml:"eventType" json:"eventType"`
+	State     string   `xml:"eventState" json:"eventState"`
+	Channel   string   `xml:"channelID" json:"channelID"`
+}
+
+var keepHikvisionJSON = keepMembers(hikvisionKept)
+
+// redactHikvision turns XML into the same members as JSON.
+func redactHikvision(payload []byte) []byte {
+	if len(payload) > 0 && payload[0] != '<' {
+		return keepHikvisionJSON(payload)
+	}
+	var n hikvisionNotice
+	if xml.Unmarshal(payload, &n) != nil {
+		return nil
+	}
+	for _, s := range []*string{&n.Mac, &n.DateTime, &n.EventType, &n.State, &n.Channel} {
+		*s = (*s)[:min(len(*s), 64)]
+	}
+	kept, err := json.Marshal(n)
+	if err != nil {
+		return nil
+	}
+	return kept
+}
+
+func (d *hikvision) Decode(in *Input, out *Output) error {
+	payload := in.Payload
+	if len(payload) > 0 && payload[0] == '<' {
+		if payload = redactHikvision(payload); payload == nil {
+			return ingest.Refuse(ingest.Malformed, "not an EventNotificationAlert in XML")
+		}
+	}
+	root, err := parseObject(&d.parser, payload)
+	if err != nil {
+		return err
+	}
+	e := Event{Active: text(root, "eventState") != "inactive"}
+	if in.Captures.Device == "" {
+		e.Device = text(root, "macAddress")
+	}
+	if at := text(root, "dateTime"); at != "" {
+		t, ok := ParseTime(at, in.Zone())
+		if !ok {
+			return ingest.Refuse(ingest.Malformed, "dateTime: %.60q is no time", at)
+		}
+		e.Time = t
+	}
+	kind := text(root, "eventType")
+	controller := root.Get("AccessControllerEvent")
+	switch {
+	case kind == "":
+		return ingest.Refuse(ingest.Malformed, "no eventType")
+	case strings.EqualFold(kind, "heartBeat"):
+		out.Ignored = "heartbeat"
+		return nil
+	case controller == nil:
+		e.Type = snake(kind)
+		if e.Type == "pir" || e.Type == "vmd" {
+			e.Type = "motion"
+		}
+		out.Events = append(out.Events, e)
+		return nil
+	}
+	major, sub := controller.GetInt("majorEventType"), controller.GetInt("subEventType")
+	e.Code = strconv.Itoa(major) + "/" + strconv.Itoa(sub)
+	e.Channel = text(controller, "doorNo")
+	if e.Type = hikvisionEvents[sub]; major != 5 || e.Type == "" {
+		out.Ignored = "event " + e.Code
+		return nil
+	}
+	out.Events = append(out.Events, e)
+	return nil
+}
+
+// dahua reads door events of Dahua. UTC and local time come together; UTC is
+// taken.
+type dahua struct{ parser fastjson.Parser }
+
+func newDahua(*inventory.Source) (Decoder, error) { return &dahua{}, nil }
+
+func (d *dahua) Decode(in *Input, out *Output) error {
+	root, err := parseObject(&d.parser, in.Payload)
+	if err != nil {
+		return err
+	}
+	data := root.Get("Data")
+	code := text(root, "Code")
+	if code == "" {
+		return ingest.Refuse(ingest.Malformed, "no Code")
+	}
+	s := Sample{}
+	if data != nil {
+		if utc := data.Get("UTC"); utc != nil {
+			s.Time, _ = jsonTime(in, utc)
+		}
+		if local := text(data, "LocaleTime"); s.Time == 0 && local != "" {
+			s.Time, _ = ParseTime(local, in.Zone())
+		}
+	}
+	if index := root.GetInt("Index"); index > 0 {
+		s.Channel = strconv.Itoa(index)
+	}
+	e := Event{Channel: s.Channel, Time: s.Time, Active: text(root, "Action") != "Stop"}
+	switch code {
+	case "DoorStatus":
+		status := text(data, "Status")
+		if status != "Open" && status != "Close" {
+			return ingest.Refuse(ingest.BadValue, "Status %.20q is neither Open nor Close", status)
+		}
+		e.Type = "door_closed"
+		if status == "Open" {
+			s.Value, e.Type = 1, "door_opened"
+		}
+		s.Field, s.Quantity = "Data.Status", "door_open"
+		out.Samples = append(out.Samples, s)
+	case "BreakIn":
+		e.Type = "door_forced"
+	case "DoorNotClosed":
+		e.Type = "door_held_open"
+	case "AccessControl":
+		e.Type = "access_denied"
+		if data.GetInt("Status") == 1 {
+			e.Type = "access_granted"
+		}
+	case "Tamper", "AlarmLocal.Tamper":
+		e.Type = "tamper"
+	default:
+		out.Ignored = "event " + code[:min(len(code), 40)]
+		return nil
+	}
+	out.Events = append(out.Events, e)
+	return nil
+}

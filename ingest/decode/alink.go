@@ -1,0 +1,165 @@
+package decode
+
+import (
+	"strings"
+
+	"github.com/valyala/fastjson"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+)
+
+// alink reads the thing-model JSON of Aliyun IoT and its relatives, told apart
+// by shape: Alink and OneNET have params, TuyaLink has data; a value is bare or
+// {value, time}; a gateway packs sub-devices by identity, as a member (Alink)
+// or as an array (OneNET); history has arrays of values for each property.
+type alink struct{ parser fastjson.Parser }
+
+func newAlink(*inventory.Source) (Decoder, error) { return &alink{}, nil }
+
+func (d *alink) Decode(in *Input, out *Output) error {
+	root, err := parseObject(&d.parser, in.Payload)
+	if err != nil {
+		return err
+	}
+	params := root.Get("params")
+	if params == nil {
+		params = root.Get("data")
+	}
+	if params == nil {
+		if root.Exists("code") {
+			out.Ignored = "reply"
+			return nil
+		}
+		return ingest.Refuse(ingest.Malformed, "neither params nor data")
+	}
+	base := Sample{}
+	for _, name := range []string{"time", "timestamp"} {
+		if v := root.Get(name); v != nil && base.Time == 0 {
+			if t, ok := jsonTime(in, v); ok {
+				base.Time = t
+			}
+		}
+	}
+	if params.Type() == fastjson.TypeArray {
+		for i, item := range params.GetArray() {
+			d.pack(in, base, item, i, out)
+		}
+		return nil
+	}
+	if params.Type() != fastjson.TypeObject {
+		return ingest.Refuse(ingest.Malformed, "params is a %s; it must be an object", params.Type())
+	}
+	if event := alinkEvent(in.Topic, text(root, "method")); event != "" {
+		d.event(in, base, event, params, out)
+		return nil
+	}
+	if params.Exists("properties") || params.Exists("subDevices") || params.Exists("events") {
+		d.content(in, base, params, out)
+		for i, sub := range params.GetArray("subDevices") {
+			d.pack(in, base, sub, i, out)
+		}
+		return nil
+	}
+	d.properties(in, base, params, out)
+	return nil
+}
+
+// alinkEvent is the event's name where topic or method say that it is one:
+// thing.event.{name}.post with a name other than property.
+func alinkEvent(topic, method string) string {
+	parts := strings.Split(method, ".")
+	if method == "" {
+		parts = strings.Split(topic, "/")
+	}
+	for i, p := range parts {
+		if p == "event" && i+2 < len(parts) && parts[i+2] == "post" && parts[i+1] != "property" {
+			return parts[i+1]
+		}
+	}
+	return ""
+}
+
+// pack reads what a gateway says of one sub-device.
+func (d *alink) pack(in *Input, base Sample, item *fastjson.Value, index int, out *Output) {
+	identity := item.Get("identity")
+	for _, name := range []string{"deviceName", "deviceKey", "device_name"} {
+		if base.Device == "" && identity != nil {
+			base.Device = text(identity, name)
+		}
+	}
+	if base.Device == "" {
+		out.refuse("", "identity", ingest.BadIdentifier, "sub-device %d has no name in its identity", index)
+		return
+	}
+	d.content(in, base, item, out)
+}
+
+func (d *alink) content(in *Input, base Sample, item *fastjson.Value, out *Output) {
+	if properties := item.Get("properties"); properties != nil {
+		d.properties(in, base, properties, out)
+	}
+	item.GetObject("events").Visit(func(name []byte, v *fastjson.Value) {
+		if v.Type() == fastjson.TypeArray {
+			for _, one := range v.GetArray() {
+				d.event(in, base, string(name), one, out)
+			}
+			return
+		}
+		d.event(in, base, string(name), v, out)
+	})
+}
+
+func (d *alink) properties(in *Input, base Sample, properties *fastjson.Value, out *Output) {
+	properties.GetObject().Visit(func(name []byte, v *fastjson.Value) {
+		if v.Type() != fastjson.TypeArray {
+			out.flatten(in, base, string(name), v)
+			return
+		}
+		items := v.GetArray()
+		for _, item := range items { // history
+			if _, ok := out.timed(in, &Sample{}, item); !ok {
+				out.flatten(in, base, string(name), v)
+				return
+			}
+		}
+		for _, item := range items {
+			out.flatten(in, base, string(name), item)
+		}
+	})
+}
+
+func (d *alink) event(in *Input, base Sample, name string, v *fastjson.Value, out *Output) {
+	e := Event{Device: base.Device, Type: snake(name), Active: true, Time: base.Time}
+	s := base
+	if _, ok := out.timed(in, &s, v); ok {
+		e.Time = s.Time
+	}
+	out.Events = append(out.Events, e)
+}
+
+// snake turns a vendor's word into the form names have: alarmEvent1 and
+// "Lamp Error" become alarm_event1 and lamp_error.
+func snake(word string) string {
+	var b strings.Builder
+	lower := false // the letter before was a lower-case one or a digit
+	for _, r := range word {
+		switch {
+		case r >= 'A' && r <= 'Z':
+			if lower {
+				b.WriteByte('_')
+			}
+			b.WriteRune(r - 'A' + 'a')
+			lower = false
+		case r >= 'a' && r <= 'z' || r >= '0' && r <= '9':
+			b.WriteRune(r)
+			lower = true
+		default:
+			if b.Len() > 0 && !strings.HasSuffix(b.String(), "_") {
+				b.WriteByte('_')
+			}
+			lower = false
+		}
+	}
+	return strings.TrimSuffix(b.String(), "_")
+}

@@ -1,0 +1,110 @@
+package decode
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"maps"
+	"slices"
+
+	"greencommunity/ingest"
+)
+
+// frameBytes are the bytes a payload stands for: hex or base64 text, or itself.
+// Start is a byte that raw frames have among their first.
+func frameBytes(payload []byte) []byte {
+	text := bytes.TrimSpace(payload)
+	if compact := bytes.ReplaceAll(text, []byte(" "), nil); len(compact) >= 2 && len(compact)%2 == 0 && isHex(compact) {
+		out := make([]byte, len(compact)/2)
+		if _, err := hex.Decode(out, compact); err == nil {
+			return out
+		}
+	}
+	if out, ok := fromBase64(text); ok {
+		return out
+	}
+	return payload
+}
+
+func isHex(text []byte) bool {
+	for _, c := range text {
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+			return false
+		}
+	}
+	return true
+}
+
+// fromBase64 reads base64 with or without padding, in either alphabet.
+func fromBase64(text []byte) ([]byte, bool) {
+	if len(text) == 0 {
+		return nil, false
+	}
+	text = bytes.TrimRight(text, "=")
+	for _, enc := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
+		out := make([]byte, enc.DecodedLen(len(text)))
+		if n, err := enc.Decode(out, text); err == nil {
+			return out[:n], true
+		}
+	}
+	return nil, false
+}
+
+// gunzip unpacks a body, up to the size a message may have.
+func gunzip(data []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, ingest.Refuse(ingest.Malformed, "gzip: %v", err)
+	}
+	out, err := io.ReadAll(io.LimitReader(r, MaxPayload+1))
+	if err != nil {
+		return nil, ingest.Refuse(ingest.Malformed, "gzip: %v", err)
+	}
+	if len(out) > MaxPayload {
+		return nil, ingest.Refuse(ingest.TooLarge, "unpacked payload is larger than %d bytes", MaxPayload)
+	}
+	return out, nil
+}
+
+// bcd reads binary-coded decimal digits, low byte first. Unset is true where
+// every byte is FF, which meters send for "not supported".
+func bcd(data []byte) (value uint64, unset bool, err error) {
+	unset = true
+	for i := len(data) - 1; i >= 0; i-- {
+		b := data[i]
+		unset = unset && b == 0xff
+		value = value*100 + uint64(b>>4)*10 + uint64(b&15)
+		if b>>4 > 9 || b&15 > 9 {
+			err = ingest.Refuse(ingest.Checksum, "byte %02X is not two decimal digits", b)
+		}
+	}
+	if unset {
+		return 0, true, nil
+	}
+	return value, false, err
+}
+
+// address is a meter's address as people read it: the last byte first.
+func address(data []byte) string {
+	var b [16]byte
+	for i, v := range data {
+		b[len(data)-1-i] = v
+	}
+	return hex.EncodeToString(b[:len(data)])
+}
+
+// sum is the checksum of meter frames: all bytes, modulo 256.
+func sum(data []byte) byte {
+	var s byte
+	for _, b := range data {
+		s += b
+	}
+	return s
+}
+
+// sortedKeys are a map's keys in order, so that what is decoded is too.
+func sortedKeys(m map[string]any) []string {
+	return slices.Sorted(maps.Keys(m))
+}

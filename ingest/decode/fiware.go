@@ -1,0 +1,119 @@
+package decode
+
+import (
+	"strings"
+
+	"github.com/valyala/fastjson"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+)
+
+// fiware reads entities of NGSI as key-values, normalized and NGSI-LD, and
+// measures of an IoT Agent ({"t": "31.5"} on /{key}/{device}/attrs). The unit
+// code of an attribute goes before anything else known about its unit.
+type fiware struct{ parser fastjson.Parser }
+
+func newFIWARE(*inventory.Source) (Decoder, error) { return &fiware{}, nil }
+
+// unCEFACT are the unit codes of UN/CEFACT recommendation 20 that occur.
+var unCEFACT = map[string]string{
+	"LTR": "L", "MTQ": "m3", "E32": "L/h", "MQH": "m3/h", "MQS": "m3/s", "L2": "L/min", "KWH": "kWh", "WHR": "Wh", "MWH": "MWh",
+	"WTT": "W", "KWT": "kW", "VLT": "V", "AMP": "A", "4K": "mA", "CEL": "Cel", "FAH": "degF", "KEL": "K", "P1": "%", "C62": "1",
+	"KGM": "kg", "GRM": "g", "MTR": "m", "CMT": "cm", "MMT": "mm", "HTZ": "Hz", "BAR": "bar", "KPA": "kPa", "LUX": "lx", "DBM": "dBm",
+	"SEC": "s", "HUR": "h", "MIN": "min", "2N": "dB", "D46": "VA", "KVA": "kVA", "KVR": "kvar", "D44": "var",
+}
+
+// fiwareTimes are the members that say when an entity was observed.
+var fiwareTimes = []string{"dateObserved", "observationDateTime", "dateModified", "TimeInstant", "timestamp"}
+
+// fiwareStatic are members that describe and are no measurements.
+var fiwareStatic = map[string]bool{
+	"id": true, "type": true, "@context": true, "location": true, "address": true, "source": true, "dataProvider": true, "owner": true,
+	"name": true, "alternateName": true, "description": true, "areaServed": true, "seeAlso": true, "dateCreated": true, "deviceInfo": true,
+	"municipalityInfo": true, "license_plate": true,
+}
+
+func (d *fiware) Decode(in *Input, out *Output) error {
+	root, err := parseJSON(&d.parser, in.Payload)
+	if err != nil {
+		return err
+	}
+	entities := []*fastjson.Value{root}
+	switch {
+	case root.Type() == fastjson.TypeArray:
+		entities = root.GetArray()
+	case root.Get("data") != nil && root.Get("data").Type() == fastjson.TypeArray && root.Exists("subscriptionId"):
+		entities = root.GetArray("data") // a notification
+	}
+	for _, e := range entities {
+		if e.Type() != fastjson.TypeObject {
+			return ingest.Refuse(ingest.Malformed, "an entity is a %s; it must be an object", e.Type())
+		}
+		d.entity(in, e, out)
+	}
+	if len(out.Samples) == 0 && len(out.Refused) == 0 && root.Exists("id") {
+		out.Ignored = "an entity without measurements"
+	}
+	return nil
+}
+
+func (d *fiware) entity(in *Input, e *fastjson.Value, out *Output) {
+	base := Sample{}
+	if id := text(e, "id"); id != "" && e.Exists("type") {
+		base.Device = id
+	}
+	for _, name := range fiwareTimes {
+		v := e.Get(name)
+		if v != nil && v.Type() == fastjson.TypeObject {
+			v = v.Get("value")
+			if v != nil && v.Type() == fastjson.TypeObject {
+				v = v.Get("@value")
+			}
+		}
+		if v != nil && base.Time == 0 {
+			base.Time, _ = jsonTime(in, v)
+		}
+	}
+	e.GetObject().Visit(func(key []byte, v *fastjson.Value) {
+		name := string(key)
+		if fiwareStatic[name] || strings.HasPrefix(name, "ref") || strings.HasPrefix(name, "date") || name == "observationDateTime" || name == "TimeInstant" || name == "timestamp" {
+			return
+		}
+		s := base
+		if v.Type() == fastjson.TypeObject {
+			switch text(v, "type") {
+			case "GeoProperty", "Relationship", "geo:json", "DateTime":
+				return
+			}
+			value := v.Get("value")
+			if value == nil {
+				return // an address, a location
+			}
+			if code := text(v, "unitCode"); code != "" {
+				s.Unit = fiwareUnit(code)
+			} else if code := text(v, "metadata", "unitCode", "value"); code != "" {
+				s.Unit = fiwareUnit(code)
+			}
+			for _, at := range []*fastjson.Value{v.Get("observedAt"), v.Get("metadata", "TimeInstant", "value"), v.Get("metadata", "timestamp", "value")} {
+				if at != nil {
+					if t, ok := jsonTime(in, at); ok && t != 0 {
+						s.Time = t
+					}
+				}
+			}
+			v = value
+		}
+		if v.Type() == fastjson.TypeObject || v.Type() == fastjson.TypeArray {
+			return
+		}
+		out.scalar(s, name, v)
+	})
+}
+
+func fiwareUnit(code string) string {
+	if unit, ok := unCEFACT[code]; ok {
+		return unit
+	}
+	return code // refused later, by its name
+}
