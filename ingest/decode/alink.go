@@ -42,7 +42,12 @@ func (d *alink) Decode(in *Input, out *Output) error {
 		}
 	}
 	if params.Type() == fastjson.TypeArray {
+		// An item without an identity is of the gateway itself.
 		for i, item := range params.GetArray() {
+			if identityOf(item) == "" {
+				d.content(in, base, item, out)
+				continue
+			}
 			d.pack(in, base, item, i, out)
 		}
 		return nil
@@ -82,17 +87,21 @@ func alinkEvent(topic, method string) string {
 
 // pack reads what a gateway says of one sub-device.
 func (d *alink) pack(in *Input, base Sample, item *fastjson.Value, index int, out *Output) {
-	identity := item.Get("identity")
-	for _, name := range []string{"deviceName", "deviceKey", "device_name"} {
-		if base.Device == "" && identity != nil {
-			base.Device = text(identity, name)
-		}
-	}
-	if base.Device == "" {
+	if base.Device = identityOf(item); base.Device == "" {
 		out.refuse("", "identity", ingest.BadIdentifier, "sub-device %d has no name in its identity", index)
 		return
 	}
 	d.content(in, base, item, out)
+}
+
+func identityOf(item *fastjson.Value) string {
+	identity := item.Get("identity")
+	for _, name := range []string{"deviceName", "deviceKey", "device_name"} {
+		if device := text(identity, name); device != "" {
+			return device
+		}
+	}
+	return ""
 }
 
 func (d *alink) content(in *Input, base Sample, item *fastjson.Value, out *Output) {

@@ -47,11 +47,11 @@ func (d *chirpstack) Decode(in *Input, out *Output) error {
 		out.Ignored = event
 		return nil
 	}
-	if object := root.Get("object"); object != nil && object.Type() == fastjson.TypeObject && !hasInner(d.src) {
+	if object := root.Get("object"); object != nil && object.Type() == fastjson.TypeObject && !readsBytes(d.src, base.Profile) {
 		out.flatten(in, base, "", object)
 		return nil
 	}
-	if encoded := text(root, "objectJSON"); encoded != "" && !hasInner(d.src) {
+	if encoded := text(root, "objectJSON"); encoded != "" && !readsBytes(d.src, base.Profile) {
 		object, err := parseObject(&d.object, []byte(encoded))
 		if err != nil {
 			return ingest.Refuse(ingest.Malformed, "objectJSON: %v", err)
@@ -74,8 +74,13 @@ func (d *chirpstack) Decode(in *Input, out *Output) error {
 	return in.Inner(base, root.GetInt("fPort"), data, out)
 }
 
-// hasInner reports whether the source says how to read an envelope's bytes.
-func hasInner(src *inventory.Source) bool { return src.Payload != "" || len(src.Codecs) > 0 }
+// readsBytes reports whether the source says how to read an envelope's bytes
+// even where the network server has decoded them: by a payload format, or by a
+// codec of that device profile.
+func readsBytes(src *inventory.Source, profile string) bool {
+	_, named := src.Programs[profile]
+	return src.Payload != "" || named && profile != ""
+}
 
 // time is when the network took the uplink in, by the best clock there is.
 func (d *chirpstack) time(in *Input, root *fastjson.Value, out *Output) int64 {
@@ -149,7 +154,7 @@ func (d *tts) Decode(in *Input, out *Output) error {
 			base.Time, _ = jsonTime(in, v) // without one, the time received stands in
 		}
 	}
-	if decoded := uplink.Get("decoded_payload"); decoded != nil && !hasInner(d.src) {
+	if decoded := uplink.Get("decoded_payload"); decoded != nil && !readsBytes(d.src, base.Profile) {
 		out.flatten(in, base, "", decoded)
 		return nil
 	}

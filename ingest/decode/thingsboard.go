@@ -67,7 +67,7 @@ func (d *thingsboard) telemetry(in *Input, base Sample, v *fastjson.Value, out *
 }
 
 // neuron reads groups of tags of an EMQX Neuron gateway. A tag with an error
-// has no value: its error code is refused, not stored.
+// has no value; its error is an event.
 type neuron struct{ parser fastjson.Parser }
 
 func newNeuron(*inventory.Source) (Decoder, error) { return &neuron{}, nil }
@@ -98,7 +98,7 @@ func (d *neuron) Decode(in *Input, out *Output) error {
 	for _, tag := range tags.GetArray() {
 		name := text(tag, "name")
 		if code := tag.Get("error"); code != nil && code.GetInt() != 0 {
-			out.refuse(base.Device, name, ingest.BadValue, "%.60s: the gateway could not read it, error %s", name, code)
+			readError(base, name, code, out)
 			continue
 		}
 		if v := tag.Get("value"); v != nil {
@@ -106,7 +106,13 @@ func (d *neuron) Decode(in *Input, out *Output) error {
 		}
 	}
 	root.GetObject("errors").Visit(func(name []byte, code *fastjson.Value) {
-		out.refuse(base.Device, string(name), ingest.BadValue, "%.60s: the gateway could not read it, error %s", name, code)
+		readError(base, string(name), code, out)
 	})
 	return nil
+}
+
+func readError(base Sample, tag string, code *fastjson.Value, out *Output) {
+	out.Events = append(out.Events, Event{
+		Device: base.Device, Channel: tag, Type: "read_error", Active: true, Code: code.String(), Time: base.Time, TimeSource: base.TimeSource,
+	})
 }

@@ -204,6 +204,9 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), MaxReadings)
 	}
 	w.last.valid = false
+	if in.Source.TimeFields {
+		w.fieldTimes(in, out)
+	}
 	for i := range out.Samples {
 		s := &out.Samples[i]
 		dev, index, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile)
@@ -275,7 +278,7 @@ func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, 
 	field := w.field(in.Source, s, dev)
 	if field != nil {
 		switch {
-		case field.Ignore:
+		case field.Ignore, field.Time:
 			return nil
 		case field.Event != "":
 			w.fieldEvent(in, s, field, dev, index, r)
@@ -328,6 +331,48 @@ func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, 
 		w.fillLevel(r, index)
 	}
 	return nil
+}
+
+// fieldTimes takes out the samples that are times, and gives them to the other
+// samples and events of their device.
+func (w *Worker) fieldTimes(in *Input, out *Output) {
+	kept := out.Samples[:0]
+	times := map[string]int64{}
+	for i := range out.Samples {
+		s := out.Samples[i]
+		profile := s.Profile
+		if dev, _, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile); refusal == nil {
+			profile = dev.Profile
+		}
+		field := w.field(in.Source, &s, &ingest.Device{Profile: profile})
+		if field == nil || !field.Time {
+			kept = append(kept, s)
+			continue
+		}
+		t, ok := int64(0), false
+		if s.IsText {
+			t, ok = ParseTime(s.Text, in.Zone())
+		} else {
+			t, ok = TimeOfNumber(s.Value)
+		}
+		if !ok {
+			out.refuse(s.Device, s.Field, ingest.BadValue, "%.60s is no time", s.Field)
+			continue
+		}
+		out.Explainf("time from field %q", s.Field)
+		times[s.Device] = t
+	}
+	out.Samples = kept
+	for i := range out.Samples {
+		if t, ok := times[out.Samples[i].Device]; ok {
+			out.Samples[i].Time, out.Samples[i].TimeSource = t, ingest.TimeDevice
+		}
+	}
+	for i := range out.Events {
+		if t, ok := times[out.Events[i].Device]; ok {
+			out.Events[i].Time, out.Events[i].TimeSource = t, ingest.TimeDevice
+		}
+	}
 }
 
 func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {

@@ -127,9 +127,10 @@ type Source struct {
 	// TimeZone is the zone of times without one. Default: the site's zone.
 	TimeZone string `yaml:"time_zone"`
 
-	Vendor *Vendor        `yaml:"-"` // the vendor it belongs to
-	Zone   *time.Location `yaml:"-"` // TimeZone resolved
-	Index  int            `yaml:"-"` // counts the sources of the inventory from 0
+	Vendor     *Vendor        `yaml:"-"` // the vendor it belongs to
+	Zone       *time.Location `yaml:"-"` // TimeZone resolved
+	Index      int            `yaml:"-"` // counts the sources of the inventory from 0
+	TimeFields bool           `yaml:"-"` // whether any of Fields is a time
 	// Programs are the texts of Codecs, by device profile.
 	Programs map[string]string `yaml:"-"`
 }
@@ -153,6 +154,9 @@ type Field struct {
 	When   []string `yaml:"when"`
 	Clears bool     `yaml:"clears"`
 	Ignore bool     `yaml:"ignore"` // known, and not wanted
+	// Time makes the field the time of everything else the message says of the
+	// device, before any other time in it.
+	Time bool `yaml:"time"`
 }
 
 // Mapping reads a vendor's private JSON. Paths are dotted member names with

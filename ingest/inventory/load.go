@@ -205,6 +205,7 @@ func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *d
 	}
 	for _, name := range slices.Sorted(mapKeys(s.Fields)) {
 		inv.checkField(s.Fields[name], fmt.Sprintf("%s.fields.%s", path, name), p)
+		s.TimeFields = s.TimeFields || s.Fields[name] != nil && s.Fields[name].Time
 	}
 	if s.JSON == nil && (s.Format == "json" || s.Payload == "json") {
 		s.JSON = &Mapping{}
@@ -257,17 +258,17 @@ func (s *Source) readCodecs(dir, path string, p *document.Problems) {
 
 func (inv *Inventory) checkField(f *Field, path string, p *document.Problems) {
 	if f == nil {
-		p.Add(path, "empty; give quantity, event or ignore")
+		p.Add(path, "empty; give quantity, event, time or ignore")
 		return
 	}
 	given := 0
-	for _, has := range []bool{f.Quantity != "", f.Event != "", f.Ignore} {
+	for _, has := range []bool{f.Quantity != "", f.Event != "", f.Ignore, f.Time} {
 		if has {
 			given++
 		}
 	}
 	if given != 1 {
-		p.Add(path, "give one of quantity, event and ignore")
+		p.Add(path, "give one of quantity, event, time and ignore")
 	}
 	if f.Event != "" && !ingest.ValidName(f.Event) {
 		p.Add(path+".event", "%q: lower-case letters, digits and _, starting with a letter", f.Event)

@@ -91,7 +91,7 @@ func TestInvalid(t *testing.T) {
 		{"field of unknown quantity", with("format: native", "format: json, fields: {T: {quantity: temprature}}"), "", "vendors[0].sources[0].fields.T.quantity: \"temprature\" is unknown; `greencommunity quantities` lists them, or declare it under facilities"},
 		{"field of unknown unit", with("format: native", "format: json, fields: {T: {quantity: temperature, unit: degrees}}"), "", "vendors[0].sources[0].fields.T.unit: \"degrees\" is unknown; `greencommunity quantities --units` lists them"},
 		{"unit of another dimension", with("format: native", "format: json, fields: {T: {quantity: temperature, unit: kWh}}"), "", `vendors[0].sources[0].fields.T.unit: "kWh" does not convert to the unit of temperature`},
-		{"field of two meanings", with("format: native", "format: json, fields: {T: {quantity: temperature, ignore: true}}"), "", `vendors[0].sources[0].fields.T: give one of quantity, event and ignore`},
+		{"field of two meanings", with("format: native", "format: json, fields: {T: {quantity: temperature, ignore: true}}"), "", `vendors[0].sources[0].fields.T: give one of quantity, event, time and ignore`},
 		{"time rule", with("format: native", "format: json, json: {time: [{path: t, unit: minutes}, {unit: s}]}"), "", "vendors[0].sources[0].json.time[0].unit: \"minutes\" is none of auto, s, ms, us, ns\nvendors[0].sources[0].json.time[1]: has no path"},
 		{"zone", with("format: native", "format: native, time_zone: Tianshui"), "", `vendors[0].sources[0].time_zone: "Tianshui" is no time zone; use a name such as Asia/Shanghai`},
 		{"no devices file", valid + "  devices_file: /nonexistent/devices.csv\n", "", `vendors[0].devices_file: open /nonexistent/devices.csv: no such file or directory`},
