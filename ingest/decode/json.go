@@ -95,6 +95,9 @@ var valueNames, timeNames = []string{"value", "v"}, []string{"time", "ts", "time
 
 // timed reports whether v is an object of a value and a time, and sets the time.
 func (o *Output) timed(in *Input, base *Sample, v *fastjson.Value) (*fastjson.Value, bool) {
+	if v == nil || v.Type() != fastjson.TypeObject {
+		return nil, false
+	}
 	object := v.GetObject()
 	var value, at *fastjson.Value
 	for _, name := range valueNames {
