@@ -92,8 +92,10 @@ type Input struct {
 	*ingest.Message
 	Source   *inventory.Source
 	Captures inventory.Captures
-	// Port is the LoRaWAN port of an inner payload, 0 elsewhere.
-	Port int
+	// Port is the LoRaWAN port of an inner payload, 0 elsewhere, and Profile
+	// the device profile that is known for it.
+	Port    int
+	Profile string
 	// Inner decodes bytes found inside the payload by what the source
 	// names as Payload.
 	// The samples it adds get device, profile and time from base where they

@@ -28,4 +28,13 @@ var Formats = map[string]Format{
 	"face-gate":     {New: newFaceGate, Redact: keepMembers(faceGateKept), About: "face terminals' RecPush, without the person", Topics: []string{"mqtt/face/{device}/+"}},
 	"hikvision":     {New: newHikvision, Redact: redactHikvision, About: "Hikvision door controllers, bridged, without the person", Topics: []string{"hikvision/{device}/event"}},
 	"dahua":         {New: newDahua, Redact: keepMembers(dahuaKept), About: "Dahua door events, bridged, without the person", Topics: []string{"dahua/{device}/+"}},
+
+	// Application payloads of LoRaWAN devices, inside chirpstack and tts, or
+	// alone as bytes, hex or base64.
+	"milesight":      {New: newMilesight, About: "Milesight LoRaWAN sensors"},
+	"nas-luminaire":  {New: newNASLuminaire, About: "NAS luminaire controllers, firmware 1.1"},
+	"nas-watermeter": {New: newNASWaterMeter, About: "NAS meter modules CM30xx and UM30xx"},
+	"axioma":         {New: newAxioma, About: "Axioma Qalcosonic W1 water meters"},
+	"dragino":        {New: newDragino, About: "Dragino door, leak and distance sensors"},
+	"yobiiq":         {New: newYobiiq, About: "Yobiiq energy meters EM2101"},
 }

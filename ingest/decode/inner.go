@@ -24,7 +24,7 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	}
 	message := *in.Message
 	message.Payload = data
-	inner := Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port}
+	inner := Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port, Profile: profile}
 	samples, events := len(out.Samples), len(out.Events)
 	base.Profile = profile
 	if c, err := w.codec(in.Source, profile); err != nil {
@@ -33,7 +33,7 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 		out.Explainf("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
 		return c.run(&inner, base, data, out)
 	}
-	decoder, name, err := w.innerDecoder(in.Source, profile)
+	decoder, name, err := w.innerDecoder(in.Source, profile, port, data)
 	if err != nil {
 		return err
 	}
@@ -80,22 +80,49 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	return nil
 }
 
-// innerDecoder is what reads the bytes inside an envelope.
-func (w *Worker) innerDecoder(src *inventory.Source, profile string) (Decoder, string, error) {
-	key := innerKey{src.Index, src.Payload}
-	if d, ok := w.inner[key]; ok {
-		return d, src.Payload, nil
+// innerDecoder is what reads the bytes inside an envelope: what the source
+// says, else what the device profile is known to send, else what the bytes
+// themselves prove to be.
+func (w *Worker) innerDecoder(src *inventory.Source, profile string, port int, data []byte) (Decoder, string, error) {
+	name := src.Payload
+	if name == "" {
+		name = w.builtin.payload(profile)
 	}
-	format, ok := Formats[src.Payload]
+	if name == "" {
+		name = provenPayload(port, data)
+	}
+	key := innerKey{src.Index, name}
+	if d, ok := w.inner[key]; ok {
+		return d, name, nil
+	}
+	format, ok := Formats[name]
 	if !ok {
-		return nil, "", ingest.Refuse(ingest.NoReading, "nothing reads the bytes of device profile %q: add `payload` to the source", profile)
+		return nil, "", ingest.Refuse(ingest.NoReading, "nothing reads the bytes of device profile %q: add `payload` or `codecs` to the source", profile)
 	}
 	d, err := format.New(src)
 	if err != nil {
-		return nil, "", ingest.Refuse(ingest.Internal, "payload %s: %v", src.Payload, err)
+		return nil, "", ingest.Refuse(ingest.Internal, "payload %s: %v", name, err)
 	}
 	w.inner[key] = d
-	return d, src.Payload, nil
+	return d, name, nil
+}
+
+// provenPayload names the format that bytes are in where they say so
+// themselves: frames with a checksum that is right, and Milesight's own port.
+func provenPayload(port int, data []byte) string {
+	frame := data
+	for len(frame) > 0 && frame[0] == 0xfe {
+		frame = frame[1:]
+	}
+	switch {
+	case len(frame) >= 12 && frame[0] == 0x68 && frame[7] == 0x68 && len(frame) >= 12+int(frame[9]) && sum(frame[:10+int(frame[9])]) == frame[10+int(frame[9])]:
+		return "dlt645"
+	case len(frame) >= 13 && frame[0] == 0x68 && len(frame) >= 13+int(frame[10]) && sum(frame[:11+int(frame[10])]) == frame[11+int(frame[10])]:
+		return "cjt188"
+	case port == 85:
+		return "milesight"
+	}
+	return ""
 }
 
 // codec is the vendor's decoder for a device profile, compiled once a worker;

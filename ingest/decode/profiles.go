@@ -3,15 +3,26 @@ package decode
 import (
 	_ "embed"
 	"fmt"
+	"iter"
+	"slices"
+	"strings"
 
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
 )
 
-// profiles is what the fields of a format mean where the inventory says
-// nothing else: by format, and by field. It is immutable.
+// profiles is what the fields of a format, or of a known device, mean where
+// the inventory says nothing else. It is immutable.
 type profiles struct {
-	fields map[string]map[string]*inventory.Field
+	fields  map[string]map[string]*inventory.Field // by format
+	devices []deviceProfile
+}
+
+// deviceProfile is a known product.
+type deviceProfile struct {
+	Names   []string                    `yaml:"names"`   // parts of the names device profiles have, in lower case
+	Payload string                      `yaml:"payload"` // what reads its application payload
+	Fields  map[string]*inventory.Field `yaml:"fields"`  // of what its vendor's decoder returns
 }
 
 //go:embed profiles.yaml
@@ -22,12 +33,46 @@ var builtinProfiles = func() *profiles {
 	var problems document.Problems
 	var file struct {
 		Formats map[string]map[string]*inventory.Field `yaml:"formats"`
+		Devices []deviceProfile                        `yaml:"devices"`
 	}
 	if !document.Decode(profilesYAML, &file, &problems) {
 		panic(fmt.Sprintf("profiles.yaml: %v", problems.Err())) // a defect of the build
 	}
-	p.fields = file.Formats
+	p.fields, p.devices = file.Formats, file.Devices
 	return p
 }()
 
-func (p *profiles) field(format, name string) *inventory.Field { return p.fields[format][name] }
+func (p *profiles) field(format, profile, name string) *inventory.Field {
+	if f := p.fields[format][name]; f != nil {
+		return f
+	}
+	for d := range p.known(profile) {
+		if f := d.Fields[name]; f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// payload names what reads the application payload of a device profile.
+func (p *profiles) payload(profile string) string {
+	for d := range p.known(profile) {
+		if d.Payload != "" {
+			return d.Payload
+		}
+	}
+	return ""
+}
+
+// known yields the products a device profile may be of, the first goes before.
+func (p *profiles) known(profile string) iter.Seq[*deviceProfile] {
+	profile = strings.ToLower(profile)
+	return func(yield func(*deviceProfile) bool) {
+		for i := range p.devices {
+			d := &p.devices[i]
+			if slices.ContainsFunc(d.Names, func(name string) bool { return profile != "" && strings.Contains(profile, name) }) && !yield(d) {
+				return
+			}
+		}
+	}
+}

@@ -510,7 +510,7 @@ func (w *Worker) field(src *inventory.Source, s *Sample, dev *ingest.Device) *in
 	if s.Quantity != "" {
 		return nil
 	}
-	return w.builtin.field(src.Format, s.Field)
+	return w.builtin.field(src.Format, profile, s.Field)
 }
 
 func (w *Worker) conversion(unit string, q *ingest.Quantity) (ingest.Conversion, *ingest.Refusal) {

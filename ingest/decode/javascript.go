@@ -1,3 +1,0 @@
-package decode
-
-// javascript is being written by the helper of the LoRaWAN payloads (21:16-22:00).
