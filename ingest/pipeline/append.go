@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	maxGroup      = 4096
+	maxGroup      = 1024
 	maxGroupBytes = 16 << 20
 	fullRetry     = 500 * time.Millisecond
+	walkerWait    = 200 * time.Millisecond
 )
 
 // group is messages that became durable together.
@@ -114,10 +115,19 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 		}
 		d.Ack()
 	}
-	// Where the walker is behind, it reads the journal instead.
+	// A walker that is a little behind is waited for, since reading the journal
+	// again costs more than that; what waits for nothing else is never long.
 	select {
 	case a.p.live <- g:
+		return true
 	default:
+	}
+	patience := time.NewTimer(walkerWait)
+	defer patience.Stop()
+	select {
+	case a.p.live <- g:
+	case <-patience.C:
+	case <-ctx.Done():
 	}
 	return true
 }

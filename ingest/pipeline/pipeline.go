@@ -83,6 +83,7 @@ type Pipeline struct {
 
 	live    chan group  // full: the walker reads the journal
 	toStore chan *chunk // full: the chunk is dropped and becomes backlog
+	spare   chan *chunk // used, to be used again
 	reloads chan *inventory.Inventory
 	backlog backlog
 
@@ -133,7 +134,7 @@ func New(o Options) (*Pipeline, error) {
 	p := &Pipeline{
 		o: o, log: o.Logger,
 		live:    make(chan group, liveGroups),
-		toStore: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory),
+		toStore: make(chan *chunk, storeChunks), spare: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory),
 		backlog: backlog{wake: make(chan struct{}, 1)},
 	}
 	if err := p.open(); err != nil {

@@ -12,7 +12,7 @@ import (
 
 // storer writes chunks as they come, in batches by size and age.
 func (p *Pipeline) storer(ctx context.Context) {
-	batch := &chunk{}
+	batch := p.newChunk()
 	var started time.Time
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -31,6 +31,7 @@ func (p *Pipeline) storer(ctx context.Context) {
 				started = time.Now()
 			}
 			batch.merge(c)
+			p.recycle(c)
 			full = batch.count >= p.o.BatchSize
 		case <-due:
 			full = true
@@ -39,15 +40,43 @@ func (p *Pipeline) storer(ctx context.Context) {
 			if !p.store(ctx, batch) {
 				return
 			}
-			batch = &chunk{}
+			batch.reset()
 		}
 	}
 }
 
+// newChunk returns an empty chunk, one that was used before where there is one.
+func (p *Pipeline) newChunk() *chunk {
+	select {
+	case c := <-p.spare:
+		return c
+	default:
+		return &chunk{}
+	}
+}
+
+// recycle takes a chunk back that nobody holds any more.
+func (p *Pipeline) recycle(c *chunk) {
+	c.reset()
+	if cap(c.lines) > maxSpare {
+		return
+	}
+	select {
+	case p.spare <- c:
+	default:
+	}
+}
+
+// maxSpare is the largest space kept of a chunk.
+const maxSpare = 2 << 20
+
+func (c *chunk) reset() {
+	c.lines, c.messages, c.count, c.oldest = c.lines[:0], c.messages[:0], 0, 0
+}
+
 func (c *chunk) merge(more *chunk) {
 	if c.count == 0 {
-		*c = *more
-		return
+		c.oldest = more.oldest
 	}
 	c.lines = append(c.lines, more.lines...)
 	c.count += more.count

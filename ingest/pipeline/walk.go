@@ -85,7 +85,7 @@ func (w *walker) run(ctx context.Context) error {
 			if err != nil {
 				return fmt.Errorf("walking the journal: %w", err)
 			}
-			behind = !end
+			behind = !end && !w.caughtUp()
 			select {
 			case <-ctx.Done():
 				return w.p.checkpoint(w)
@@ -112,6 +112,24 @@ func (w *walker) run(ctx context.Context) error {
 				w.p.log.Error("checkpoint not written; it is tried again", "error", err)
 			}
 			took, last = time.Since(now), time.Now()
+		}
+	}
+}
+
+// caughtUp takes what the appender has handed over meanwhile, so that it does
+// not wait, and reports whether that begins where the journal was read to.
+func (w *walker) caughtUp() bool {
+	for {
+		select {
+		case g := <-w.p.live:
+			if n := len(g.messages); n == 0 || g.messages[n-1].Seq <= w.seq || g.messages[0].Seq > w.seq+1 {
+				continue // walked already, or still to be read
+			}
+			w.reader.Close()
+			w.reader = nil
+			return !w.group(g)
+		default:
+			return false
 		}
 	}
 }
@@ -202,7 +220,7 @@ func (w *walker) fresh(r *decode.Result) bool {
 // encode appends a message's lines to the chunk; 0 if they cannot be written.
 func (w *walker) encode(r *decode.Result) int {
 	if w.chunk == nil {
-		w.chunk = &chunk{}
+		w.chunk = w.p.newChunk()
 	}
 	return w.chunk.encode(&w.encoder, r)
 }
