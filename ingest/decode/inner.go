@@ -1,12 +1,7 @@
 package decode
 
 import (
-	"fmt"
-	"maps"
-	"slices"
-
 	"greencommunity/ingest"
-	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
 )
 
@@ -27,9 +22,7 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	inner := Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port, Profile: profile}
 	samples, events := len(out.Samples), len(out.Events)
 	base.Profile = profile
-	if c, err := w.codec(in.Source, profile); err != nil {
-		return err
-	} else if c != nil {
+	if c := w.codec(in.Source, profile); c != nil {
 		out.Explainf("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
 		return c.run(&inner, base, data, out)
 	}
@@ -125,41 +118,23 @@ func provenPayload(port int, data []byte) string {
 	return ""
 }
 
-// codec is the vendor's decoder for a device profile, compiled once a worker;
+// codec is the vendor's decoder for a device profile, with a runtime a worker;
 // nil if the source has none for it.
-func (w *Worker) codec(src *inventory.Source, profile string) (*codec, error) {
+func (w *Worker) codec(src *inventory.Source, profile string) *codec {
 	program, ok := src.Programs[profile]
 	if !ok {
 		profile = ""
 		if program, ok = src.Programs[profile]; !ok {
-			return nil, nil
+			return nil
 		}
 	}
 	key := innerKey{src.Index, "codec " + profile}
 	if c, ok := w.codecs[key]; ok {
-		return c, nil
+		return c
 	}
-	c, err := newCodec(program)
-	if err != nil {
-		return nil, ingest.Refuse(ingest.CodecFailed, "codec of device profile %q: %v", profile, err)
-	}
+	c := newCodec(program)
 	w.codecs[key] = c
-	return c, nil
-}
-
-// CheckCodecs reports the codecs of an inventory that do not load.
-func CheckCodecs(inv *inventory.Inventory) error {
-	var p document.Problems
-	for i, v := range inv.Vendors {
-		for k, s := range v.Sources {
-			for _, profile := range slices.Sorted(maps.Keys(s.Programs)) {
-				if _, err := newCodec(s.Programs[profile]); err != nil {
-					p.Add(fmt.Sprintf("vendors[%d].sources[%d].codecs.%s", i, k, profile), "%s: %v", s.Codecs[profile], err)
-				}
-			}
-		}
-	}
-	return p.Err()
+	return c
 }
 
 // raw hands bytes, or the bytes that hex or base64 stand for, to what the

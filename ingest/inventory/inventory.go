@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/javascript"
 )
 
 // Inventory is a checked inventory.yaml with its devices files.
@@ -131,8 +132,8 @@ type Source struct {
 	Zone       *time.Location `yaml:"-"` // TimeZone resolved
 	Index      int            `yaml:"-"` // counts the sources of the inventory from 0
 	TimeFields bool           `yaml:"-"` // whether any of Fields is a time
-	// Programs are the texts of Codecs, by device profile.
-	Programs map[string]string `yaml:"-"`
+	// Programs are the Codecs, compiled, by device profile.
+	Programs map[string]*javascript.Program `yaml:"-"`
 }
 
 // Field is the meaning of one field of a vendor's payload.

@@ -16,6 +16,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/document"
+	"greencommunity/ingest/javascript"
 )
 
 // file is inventory.yaml.
@@ -233,7 +234,7 @@ func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *d
 // maxCodec is the largest decoder read.
 const maxCodec = 1 << 20
 
-// readCodecs reads the vendors' decoders a source names.
+// readCodecs reads and compiles the vendors' decoders a source names.
 func (s *Source) readCodecs(dir, path string, p *document.Problems) {
 	for _, profile := range slices.Sorted(mapKeys(s.Codecs)) {
 		name := s.Codecs[profile]
@@ -249,10 +250,15 @@ func (s *Source) readCodecs(dir, path string, p *document.Problems) {
 			p.Add(path+"."+profile, "%s has %d bytes; at most %d", s.Codecs[profile], len(text), maxCodec)
 			continue
 		}
-		if s.Programs == nil {
-			s.Programs = map[string]string{}
+		program, err := javascript.Compile(s.Codecs[profile], string(text))
+		if err != nil {
+			p.Add(path+"."+profile, "%s: %v", s.Codecs[profile], err)
+			continue
 		}
-		s.Programs[profile] = string(text)
+		if s.Programs == nil {
+			s.Programs = map[string]*javascript.Program{}
+		}
+		s.Programs[profile] = program
 	}
 }
 

@@ -84,11 +84,7 @@ func BrokerOptions(c *config.Config) (mqtt.Options, error) {
 
 // LoadInventory reads the inventory a configuration names.
 func LoadInventory(c *config.Config) (*inventory.Inventory, error) {
-	inv, err := inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), c.Zone)
-	if err != nil {
-		return nil, err
-	}
-	return inv, decode.CheckCodecs(inv)
+	return inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), c.Zone)
 }
 
 // Addr is host:port of the HTTP server.

@@ -1,4 +1,4 @@
-// Package codec runs vendors' own JavaScript decoders as they are: those
+// Package javascript runs vendors' own JavaScript decoders as they are: those
 // written for ChirpStack, The Things Network, Milesight gateways and Alink's
 // pass-through products.
 //
@@ -8,7 +8,7 @@
 // recurses without end or that fills the memory ends as an error of that one
 // message. The same bytes give the same result whenever they are decoded, as
 // long as the decoder itself keeps nothing between calls.
-package codec
+package javascript
 
 import (
 	"errors"
@@ -26,20 +26,18 @@ import (
 const (
 	MaxTime   = 250 * time.Millisecond
 	MaxMemory = 64 << 20 // growth of the whole heap while the call runs
-	MaxResult = 1 << 20  // bytes of the result as JSON
 	maxCalls  = 512      // depth of recursion
 	tick      = 5 * time.Millisecond
 )
 
-// entries are the functions a decoder may define, by what calls it elsewhere,
-// and how each is called.
+// entries are the functions a decoder may define, in the order they are looked
+// for, and how each is called.
 var entries = []struct{ name, call string }{
-	{"decodeUplink", "decodeUplink({bytes: bytes, fPort: port, variables: {}, recvTime: new Date()})"},
-	{"Decode", "Decode(port, bytes, {})"},
-	{"Decoder", "Decoder(bytes, port)"},
-	{"milesightDeviceDecode", "milesightDeviceDecode(bytes)"},
-	{"rawDataToProtocol", "rawDataToProtocol(bytes)"},
-	{"decode", "decode(bytes, port)"},
+	{"decodeUplink", "f({bytes: bytes, fPort: port, variables: {}, recvTime: new Date()})"}, // ChirpStack 4, The Things Stack, Milesight
+	{"Decode", "f(port, bytes, {})"},        // ChirpStack 3
+	{"Decoder", "f(bytes, port)"},           // The Things Network 2
+	{"milesightDeviceDecode", "f(bytes)"},   // Milesight's own part of all of these
+	{"rawDataToProtocol", "f(bytes, \"\")"}, // Alink
 }
 
 // bounds keeps single built-in calls from allocating at one stroke what no
@@ -65,14 +63,16 @@ const bounds = `(function () {
   }, this);
   var nothing = function () {};
   this.console = {log: nothing, info: nothing, warn: nothing, error: nothing, debug: nothing};
+  this.exports = {};
+  this.module = {exports: this.exports}; // for those written for Node
 }).call(this)`
 
 // Program is a decoder that has been compiled and has been seen to define one
 // of the functions that are called. It is immutable.
 type Program struct {
-	name  string
+	Entry string // the function that is called
 	code  *goja.Program
-	entry *goja.Program // function (bytes, port) that calls it and returns JSON
+	call  *goja.Program // (function (f) { return function (bytes, port) { return f(...) } })
 }
 
 var boundsProgram = goja.MustCompile("bounds", bounds, false)
@@ -83,14 +83,14 @@ func Compile(name, text string) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not JavaScript that can be run: %w", err)
 	}
-	p := &Program{name: name, code: code}
-	r, err := p.start()
-	if err != nil {
+	p := &Program{code: code}
+	r := New(p)
+	if err := r.restart(); err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
-		if _, ok := goja.AssertFunction(r.vm.Get(e.name)); ok {
-			p.entry = goja.MustCompile("entry", "(function (bytes, port) { return stringify("+e.call+"); })", false)
+		if r.function(e.name) != nil {
+			p.Entry, p.call = e.name, goja.MustCompile("call", "(function (f) { return function (bytes, port) { return "+e.call+"; }; })", false)
 			return p, nil
 		}
 	}
@@ -108,15 +108,21 @@ type Runtime struct {
 // New returns a runtime. Nothing is run before the first Decode.
 func New(p *Program) *Runtime { return &Runtime{program: p} }
 
-// start runs the program's top level in a new virtual machine.
-func (p *Program) start() (*Runtime, error) {
-	r := &Runtime{program: p}
-	if err := r.restart(); err != nil {
-		return nil, err
+// function returns a function the decoder defines or exports, or nil.
+func (r *Runtime) function(name string) goja.Value {
+	v := r.vm.Get(name)
+	if module, ok := r.vm.Get("module").(*goja.Object); ok && v == nil {
+		if exports, ok := module.Get("exports").(*goja.Object); ok {
+			v = exports.Get(name)
+		}
 	}
-	return r, nil
+	if _, ok := goja.AssertFunction(v); !ok {
+		return nil
+	}
+	return v
 }
 
+// restart runs the program's top level in a new virtual machine.
 func (r *Runtime) restart() error {
 	r.vm = goja.New()
 	r.vm.SetMaxCallStackSize(maxCalls)
@@ -127,11 +133,7 @@ func (r *Runtime) restart() error {
 	registry := require.NewRegistry(require.WithLoader(func(string) ([]byte, error) { return nil, require.ModuleFileDoesNotExistError }))
 	registry.Enable(r.vm)
 	buffer.Enable(r.vm)
-	stringify, err := r.vm.RunString(`(function () { var s = JSON.stringify; return function (v) { return s(v); }; })()`)
-	if err != nil {
-		return err
-	}
-	err = r.limited(func() error {
+	err := r.limited(func() error {
 		if _, err := r.vm.RunProgram(boundsProgram); err != nil {
 			return err
 		}
@@ -141,28 +143,30 @@ func (r *Runtime) restart() error {
 	if err != nil {
 		return reason(err)
 	}
-	if r.program.entry == nil {
+	if r.program.call == nil {
 		return nil // being compiled
 	}
-	if err := r.vm.Set("stringify", stringify); err != nil {
-		return err
-	}
-	f, err := r.vm.RunProgram(r.program.entry)
+	wrap, err := r.vm.RunProgram(r.program.call)
 	if err != nil {
 		return reason(err)
 	}
-	r.decode, _ = goja.AssertFunction(f)
+	f, _ := goja.AssertFunction(wrap)
+	call, err := f(goja.Undefined(), r.function(r.program.Entry))
+	if err != nil {
+		return reason(err)
+	}
+	r.decode, _ = goja.AssertFunction(call)
 	return nil
 }
 
-// Decode calls the decoder and returns what it returns as JSON. received
-// stands in for the clock.
-func (r *Runtime) Decode(port int, data []byte, received time.Time) (string, error) {
+// Decode calls the decoder and returns the object it returns. received stands
+// in for the clock.
+func (r *Runtime) Decode(port int, data []byte, received time.Time) (map[string]any, error) {
 	r.now = received
 	if r.vm == nil {
 		if err := r.restart(); err != nil {
 			r.vm = nil
-			return "", err
+			return nil, err
 		}
 	}
 	values := make([]any, len(data))
@@ -170,9 +174,12 @@ func (r *Runtime) Decode(port int, data []byte, received time.Time) (string, err
 		values[i] = int64(b)
 	}
 	bytes := r.vm.NewArray(values...)
-	var result goja.Value
-	err := r.limited(func() (err error) {
-		result, err = r.decode(goja.Undefined(), bytes, r.vm.ToValue(port))
+	var result any
+	err := r.limited(func() error {
+		v, err := r.decode(goja.Undefined(), bytes, r.vm.ToValue(port))
+		if err == nil && v != nil {
+			result = v.Export()
+		}
 		return err
 	})
 	if err != nil {
@@ -180,16 +187,13 @@ func (r *Runtime) Decode(port int, data []byte, received time.Time) (string, err
 		if !errors.As(err, &thrown) {
 			r.vm = nil // interrupted halfway: its state is not to be trusted
 		}
-		return "", reason(err)
+		return nil, reason(err)
 	}
-	if result == nil || goja.IsUndefined(result) || goja.IsNull(result) {
-		return "", errors.New("returned nothing")
+	object, ok := result.(map[string]any)
+	if !ok {
+		return nil, errors.New("returns no object")
 	}
-	text := result.String()
-	if len(text) > MaxResult {
-		return "", fmt.Errorf("returned %d bytes; at most %d", len(text), MaxResult)
-	}
-	return text, nil
+	return object, nil
 }
 
 var (
@@ -213,11 +217,11 @@ func (r *Runtime) limited(f func() error) (err error) {
 			case <-time.After(tick):
 			}
 			switch {
-			case time.Since(started) > MaxTime:
-				vm.Interrupt(errTime)
-				return
 			case heapBytes() > heap+MaxMemory:
 				vm.Interrupt(errMemory)
+				return
+			case time.Since(started) > MaxTime:
+				vm.Interrupt(errTime)
 				return
 			}
 		}
