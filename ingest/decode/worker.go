@@ -63,10 +63,18 @@ type Worker struct {
 
 	builtin *profiles
 
+	// topics remembers what the inventory says of a topic, and which device it
+	// is that messages on it are of where they name none.
+	topics map[string]*topicEntry
+
+	innerFunc func(base Sample, port int, data []byte, out *Output) error // decodeInner, bound once
+
 	in     Input
 	out    Output
 	result Result
 	key    []byte // scratch for lookups in Source.Fields
+
+	entry *topicEntry // of the message at hand
 
 	// The device of the sample before, since most messages are of one device.
 	last struct {
@@ -98,14 +106,16 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 			n = max(n, s.Index+1)
 		}
 	}
-	return &Worker{
-		inv: inv, resolver: resolver,
+	w := &Worker{
+		inv: inv, resolver: resolver, topics: map[string]*topicEntry{},
 		decoders: make([]Decoder, n),
 		inner:    map[innerKey]Decoder{},
 		codecs:   map[innerKey]*codec{},
 		conv:     map[unitPair]conversion{},
 		builtin:  builtinProfiles,
 	}
+	w.innerFunc = w.decodeInner
+	return w
 }
 
 // Decode says what a message comes to. It never panics: a defect in a decoder
@@ -156,10 +166,11 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	}
 	in, out := &w.in, &w.out
 	*in = Input{Message: m}
-	in.Source = w.inv.Match(m.Topic, &in.Captures)
-	if in.Source == nil {
+	entry := w.topic(m.Topic)
+	if entry == nil {
 		return ingest.Refuse(ingest.UnknownTopic, "no source of the inventory matches topic %.200q", m.Topic)
 	}
+	in.Source, in.Captures = entry.source, entry.captures
 	r.Source = in.Source
 	if len(m.Payload) > MaxPayload {
 		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d", len(m.Payload), MaxPayload)
@@ -177,12 +188,41 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 		return ingest.Refuse(ingest.Internal, "format %s: %v", in.Source.Format, err)
 	}
 	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
-	in.Inner = w.decodeInner
+	in.Inner = w.innerFunc
 	out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
 	if err := decoder.Decode(in, out); err != nil {
 		return err
 	}
+	w.entry = entry
 	return w.interpret(in, out, r)
+}
+
+// topicEntry is what is remembered of a topic.
+type topicEntry struct {
+	source   *inventory.Source
+	captures inventory.Captures
+	dev      *ingest.Device // of samples that name none; nil until resolved
+	index    uint32
+}
+
+// maxTopics bounds what is remembered; beyond, it is begun anew.
+const maxTopics = 1 << 16
+
+// topic is what the inventory says of a topic; nil if no source matches.
+func (w *Worker) topic(topic string) *topicEntry {
+	if entry, ok := w.topics[topic]; ok {
+		return entry
+	}
+	entry := &topicEntry{}
+	topic = strings.Clone(topic) // captures are parts of it
+	if entry.source = w.inv.Match(topic, &entry.captures); entry.source == nil {
+		return nil
+	}
+	if len(w.topics) >= maxTopics {
+		clear(w.topics)
+	}
+	w.topics[topic] = entry
+	return entry
 }
 
 func (w *Worker) decoder(src *inventory.Source, format Format) (Decoder, error) {
@@ -262,12 +302,21 @@ func fieldNames(fields []Unmapped) string {
 
 // device resolves whom a sample is of, remembering the one before.
 func (w *Worker) device(in *Input, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+	// A resolved device stays what it is as long as the inventory, and with it
+	// the worker.
+	plain := device == "" && community == "" && facility == "" && compound == "" && profile == "" && in.Captures == w.entry.captures
+	if plain && w.entry.dev != nil {
+		return w.entry.dev, w.entry.index, nil
+	}
 	l := &w.last
 	if l.valid && l.device == device && l.community == community && l.facility == facility && l.compound == compound && l.profile == profile {
 		return l.dev, l.index, l.refusal
 	}
 	l.device, l.community, l.facility, l.compound, l.profile, l.valid = device, community, facility, compound, profile, true
 	l.dev, l.index, l.refusal = w.resolver.Resolve(in.Source, &in.Captures, device, community, facility, compound, profile)
+	if plain && l.refusal == nil {
+		w.entry.dev, w.entry.index = l.dev, l.index
+	}
 	return l.dev, l.index, l.refusal
 }
 

@@ -208,6 +208,11 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 			}
 			select {
 			case s.queue <- d:
+				return
+			default: // only a broker without a window gets this far ahead
+			}
+			select {
+			case s.queue <- d:
 			case <-ctx.Done():
 			}
 		}).
