@@ -100,6 +100,7 @@ type device struct {
 	size      float64 // household water use, lamp power, bin filling rate, gate traffic
 
 	energy, burned, water float64 // registers: kWh, s, m3
+	fill                  float64
 	passIn, passOut       int
 	last                  []byte // payload before, for a stuck sensor
 	faults                []Label
