@@ -87,7 +87,7 @@ type HTTP struct {
 // Store bounds a write to InfluxDB.
 type Store struct {
 	BatchLines int      `yaml:"batch_lines"` // default 5000
-	BatchAge   Duration `yaml:"batch_age"`   // default 1s
+	BatchAge   Duration `yaml:"batch_age"`   // default 200ms
 }
 
 // Rejects bounds the files of refused messages.
@@ -338,7 +338,7 @@ func (c *Config) completeStore(p *document.Problems) {
 		p.Add("store.batch_lines", "%d is not between 1 and 100000", c.Store.BatchLines)
 	}
 	if c.Store.BatchAge == 0 {
-		c.Store.BatchAge = Duration(time.Second)
+		c.Store.BatchAge = Duration(200 * time.Millisecond)
 	}
 	if c.Rejects.MaxBytes == 0 {
 		c.Rejects.MaxBytes = 256 << 20

@@ -17,6 +17,7 @@ const (
 	maxGroupBytes = 16 << 20
 	fullRetry     = 500 * time.Millisecond
 	walkerWait    = 200 * time.Millisecond
+	storeWait     = 500 * time.Millisecond
 )
 
 // group is messages that became durable together.
@@ -113,8 +114,8 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 		if d.QoS > 0 {
 			a.inFlight[d.PacketID] = identity(d.Topic, d.Payload)
 		}
-		d.Ack()
 	}
+	mqtt.Acknowledge(deliveries)
 	// A walker that is a little behind is waited for, since reading the journal
 	// again costs more than that; what waits for nothing else is never long.
 	select {

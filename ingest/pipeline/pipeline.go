@@ -57,7 +57,7 @@ type Options struct {
 	MQTT      mqtt.Options // Filters, OnConnect, Logger and Registerer are set here
 	InfluxDB  influx.Options
 	Journal   journal.Options // likewise Dir, Logger and Registerer
-	// BatchSize in lines and BatchAge bound a write to InfluxDB. Default 5,000 and 1 s.
+	// BatchSize in lines and BatchAge bound a write to InfluxDB. Default 5,000 and 200 ms.
 	BatchSize int
 	BatchAge  time.Duration
 	// FeedbackPerMinute bounds the reject notices to each vendor; 0 is none.
@@ -120,7 +120,7 @@ func New(o Options) (*Pipeline, error) {
 		o.BatchSize = 5000
 	}
 	if o.BatchAge <= 0 {
-		o.BatchAge = time.Second
+		o.BatchAge = 200 * time.Millisecond
 	}
 	if o.RejectsBytes <= 0 {
 		o.RejectsBytes = 256 << 20
@@ -242,11 +242,8 @@ func (p *Pipeline) restore(c *checkpoint) *walker {
 	for _, d := range c.Devices {
 		p.registry.Restore(d)
 	}
-	s := newSeen()
+	s := newSeen(c.Names)
 	s.Series = c.Series
-	for _, name := range c.Names {
-		s.number(name)
-	}
 	if first := p.pending.first(); first > 0 {
 		p.backlog.add(first, c.Seq)
 	}

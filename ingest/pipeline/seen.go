@@ -14,6 +14,9 @@ type seen struct {
 	Names   []string // by number
 	Series  [][]series
 	numbers map[string]uint16
+
+	quantities map[*ingest.Quantity]uint32 // numbers of their names
+	none       uint32                      // number of the empty channel
 }
 
 type series struct {
@@ -21,8 +24,14 @@ type series struct {
 	Times [4]int64 // unix ms, the latest first; 0 is none
 }
 
-func newSeen() *seen {
-	return &seen{numbers: map[string]uint16{}}
+// newSeen returns what has seen nothing; names are those of a checkpoint.
+func newSeen(names []string) *seen {
+	s := &seen{numbers: map[string]uint16{}, quantities: map[*ingest.Quantity]uint32{}}
+	for _, name := range names {
+		s.number(name)
+	}
+	s.none = uint32(s.number(""))
+	return s
 }
 
 // number interns a name. Beyond 65,535 names all further ones share a number:
@@ -51,7 +60,19 @@ const (
 
 // reading enters a reading and says how it stands.
 func (s *seen) reading(device uint32, r *ingest.Reading) verdict {
-	return s.enter(device, uint32(s.number(r.Channel))<<16|uint32(s.number(r.Quantity.Name)), r.Time/1e6)
+	quantity, ok := s.quantities[r.Quantity]
+	if !ok {
+		if len(s.quantities) > 1<<12 { // those of inventories before
+			clear(s.quantities)
+		}
+		quantity = uint32(s.number(r.Quantity.Name))
+		s.quantities[r.Quantity] = quantity
+	}
+	channel := s.none
+	if r.Channel != "" {
+		channel = uint32(s.number(r.Channel))
+	}
+	return s.enter(device, channel<<16|quantity, r.Time/1e6)
 }
 
 // event enters an event.

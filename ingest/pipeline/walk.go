@@ -31,16 +31,17 @@ type written struct {
 // stored. In normal running it is given the messages; where it has fallen
 // behind, or starts, it reads them from the journal.
 type walker struct {
-	p       *Pipeline
-	worker  *decode.Worker
-	seen    *seen
-	seq     uint64          // the last message walked
-	live    bool            // false while starting: no feedback on what is old
-	reader  *journal.Reader // while behind
-	encoder influx.Encoder
-	chunk   *chunk
-	batch   tally    // of the messages since the last settle
-	pending []uint64 // likewise
+	p         *Pipeline
+	worker    *decode.Worker
+	seen      *seen
+	seq       uint64          // the last message walked
+	live      bool            // false while starting: no feedback on what is old
+	reader    *journal.Reader // while behind
+	encoder   influx.Encoder
+	chunk     *chunk
+	storeAway bool     // the store has not taken a chunk for as long as storeWait
+	batch     tally    // of the messages since the last settle
+	pending   []uint64 // likewise
 }
 
 // read walks on through the journal, some thousand messages at most, and
@@ -79,6 +80,7 @@ func (w *walker) run(ctx context.Context) error {
 	var took time.Duration
 	last := time.Now()
 	behind := false // what is next has to be read from the journal
+	idle := w.seq   // where the walker stood at the tick before
 	for {
 		if behind {
 			end, err := w.read()
@@ -102,8 +104,10 @@ func (w *walker) run(ctx context.Context) error {
 			case g := <-w.p.live:
 				behind = w.group(g)
 			case <-tick.C:
-				// The appender may have dropped the last group.
-				behind = len(w.p.live) == 0 && w.seq < w.p.journal.Last()
+				// The appender may have dropped the last group; what it has only
+				// just written, it is about to hand over.
+				behind = len(w.p.live) == 0 && w.seq < w.p.journal.Last() && w.seq == idle
+				idle = w.seq
 			}
 		}
 		// A checkpoint takes at most a twentieth of the time.
@@ -251,10 +255,33 @@ func (w *walker) settle() {
 	}
 	c := w.chunk
 	w.chunk = nil
+	if !w.handOver(c) {
+		w.p.backlog.add(c.messages[0].seq, c.messages[len(c.messages)-1].seq)
+		w.p.recycle(c)
+	}
+}
+
+// handOver gives a chunk to the store. A store that is a little behind is
+// waited for, since reading the journal again costs more than that; one that
+// was not ready for that long is not waited for until it takes chunks again.
+func (w *walker) handOver(c *chunk) bool {
 	select {
 	case w.p.toStore <- c:
+		w.storeAway = false
+		return true
 	default:
-		w.p.backlog.add(c.messages[0].seq, c.messages[len(c.messages)-1].seq)
+	}
+	if w.storeAway || !w.live {
+		return false
+	}
+	patience := time.NewTimer(storeWait)
+	defer patience.Stop()
+	select {
+	case w.p.toStore <- c:
+		return true
+	case <-patience.C:
+		w.storeAway = true
+		return false
 	}
 }
 
