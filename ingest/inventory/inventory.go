@@ -8,6 +8,8 @@
 package inventory
 
 import (
+	"iter"
+	"maps"
 	"time"
 
 	"greencommunity/ingest"
@@ -33,6 +35,9 @@ func (inv *Inventory) Community(id ingest.CommunityID) *Community { return inv.c
 
 // Device returns a listed device, or nil.
 func (inv *Inventory) Device(id ingest.DeviceID) *ingest.Device { return inv.devices[id] }
+
+// AllDevices yields every listed device, in no order.
+func (inv *Inventory) AllDevices() iter.Seq[*ingest.Device] { return maps.Values(inv.devices) }
 
 // Devices is how many devices are listed.
 func (inv *Inventory) Devices() int { return len(inv.devices) }

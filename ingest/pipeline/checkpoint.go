@@ -2,9 +2,14 @@ package pipeline
 
 import (
 	"bufio"
+	"encoding/binary"
 	"encoding/gob"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,43 +17,89 @@ import (
 	"greencommunity/ingest"
 )
 
-// checkpoint is all that is not in the journal, as of one message of it. It is
-// written to a new file that takes the old one's name once it is durable, so
-// that there is always one whole checkpoint.
-type checkpoint struct {
-	Version int
-	Seq     uint64 // the last message walked
-	Tally   tally
-	Pending pendingSet
-	Names   []string
-	Series  [][]series
-	Devices []ingest.Device // by index
+// A checkpoint is all that is not in the journal, as of one message of it:
+//
+//	magic, then blocks: header (gob), series, states of observers, 0, CRC-32C
+//
+// It is written as a stream to a new file, which takes the old one's name once
+// it is durable, so that there is always one whole checkpoint and none of it is
+// held twice in memory. The devices, which only ever are added to, are lines
+// of a file of their own, of which the header says how much counts.
+type checkpointHeader struct {
+	Seq         uint64 // the last message walked
+	Now         int64  // the observers' clock
+	Tally       tally
+	Pending     pendingSet
+	Names       []string // of channels and quantities, by number
+	Devices     int      // lines of the devices file
+	DeviceBytes int64
+	Derived     [][]byte // points of observers that InfluxDB has not confirmed
+	States      []string // names of the observers whose states follow
 }
 
-const checkpointVersion = 1
+const checkpointMagic = "greencommunity checkpoint 2\n"
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func checkpointPath(dir string) string { return filepath.Join(dir, "checkpoint") }
 
-func (c *checkpoint) write(dir string) error {
-	path := checkpointPath(dir)
-	f, err := os.Create(path + ".new")
+// checkpointWriter writes a checkpoint to a file that is not the checkpoint yet.
+type checkpointWriter struct {
+	file *os.File
+	sum  hash.Hash32
+	w    *bufio.Writer
+	buf  []byte
+}
+
+func createCheckpoint(dir string) (*checkpointWriter, error) {
+	f, err := os.Create(checkpointPath(dir) + ".new")
 	if err != nil {
+		return nil, err
+	}
+	c := &checkpointWriter{file: f, sum: crc32.New(castagnoli)}
+	c.w = bufio.NewWriterSize(io.MultiWriter(f, c.sum), 64<<10)
+	return c, nil
+}
+
+// write writes all of it. An error of the file itself shows in finish.
+func (c *checkpointWriter) write(h *checkpointHeader, s *seen, observers []Observer) error {
+	for _, o := range observers {
+		h.States = append(h.States, o.Name())
+	}
+	c.w.WriteString(checkpointMagic)
+	if err := gob.NewEncoder(c.w).Encode(h); err != nil {
 		return err
 	}
-	defer f.Close()
-	w := bufio.NewWriterSize(f, 1<<20)
-	if err := gob.NewEncoder(w).Encode(c); err != nil {
+	for d := range s.Series {
+		c.buf = appendSeries(c.buf[:0], s.Series[d], s.Last[d])
+		c.w.Write(c.buf)
+	}
+	for _, o := range observers {
+		b := &blockWriter{w: c.w}
+		if err := o.Save(b); err != nil {
+			return fmt.Errorf("state of %s: %w", o.Name(), err)
+		}
+		c.w.WriteByte(0)
+	}
+	return c.w.Flush()
+}
+
+// finish makes it durable and the checkpoint.
+func (c *checkpointWriter) finish(dir string) error {
+	defer c.file.Close()
+	if _, err := c.file.Write(binary.BigEndian.AppendUint32(nil, c.sum.Sum32())); err != nil {
 		return err
 	}
-	if err := w.Flush(); err != nil {
+	if err := c.file.Sync(); err != nil {
 		return err
 	}
-	if err := f.Sync(); err != nil {
+	if err := os.Rename(c.file.Name(), checkpointPath(dir)); err != nil {
 		return err
 	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err
@@ -57,23 +108,201 @@ func (c *checkpoint) write(dir string) error {
 	return d.Sync()
 }
 
-// readCheckpoint returns an empty checkpoint where there is none yet.
-func readCheckpoint(dir string) (*checkpoint, error) {
-	c := &checkpoint{Version: checkpointVersion, Tally: newTally()}
+// appendSeries encodes a device's series: when it last reported, how many they
+// are, and of each the key, the latest time and what the others are before it.
+func appendSeries(b []byte, list []series, last uint32) []byte {
+	b = binary.AppendUvarint(b, uint64(last))
+	b = binary.AppendUvarint(b, uint64(len(list)))
+	for i := range list {
+		b = binary.AppendUvarint(b, uint64(list[i].Key))
+		b = binary.AppendVarint(b, list[i].Times[0])
+		for k := 1; k < len(list[i].Times); k++ {
+			b = binary.AppendUvarint(b, uint64(list[i].Times[k-1]-list[i].Times[k]))
+		}
+	}
+	return b
+}
+
+// blockWriter writes a state of unknown length: blocks, each after its length.
+type blockWriter struct{ w *bufio.Writer }
+
+func (b *blockWriter) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	b.w.Write(binary.AppendUvarint(nil, uint64(len(p))))
+	return b.w.Write(p)
+}
+
+// blockReader reads what blockWriter wrote, to the 0 after it.
+type blockReader struct {
+	r    *bufio.Reader
+	left uint64
+	end  bool
+}
+
+func (b *blockReader) Read(p []byte) (int, error) {
+	if b.left == 0 && !b.end {
+		n, err := binary.ReadUvarint(b.r)
+		if err != nil {
+			return 0, err
+		}
+		b.left, b.end = n, n == 0
+	}
+	if b.end {
+		return 0, io.EOF
+	}
+	n, err := b.r.Read(p[:min(uint64(len(p)), b.left)])
+	b.left -= uint64(n)
+	return n, err
+}
+
+// readCheckpoint reads the checkpoint into s and the observers, and returns
+// its header, an empty one where there is no checkpoint yet.
+func readCheckpoint(dir string, s *seen, observers []Observer) (*checkpointHeader, error) {
+	h := &checkpointHeader{Tally: newTally()}
 	f, err := os.Open(checkpointPath(dir))
 	if errors.Is(err, fs.ErrNotExist) {
-		return c, nil
+		return h, nil
 	}
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	c = &checkpoint{Tally: newTally()}
-	if err := gob.NewDecoder(bufio.NewReaderSize(f, 1<<20)).Decode(c); err != nil {
+	if err := h.read(f, s, observers); err != nil {
 		return nil, fmt.Errorf("checkpoint %s: %w; move it away to rebuild from the journal", f.Name(), err)
 	}
-	if c.Version != checkpointVersion {
-		return nil, fmt.Errorf("checkpoint %s has version %d, this program reads %d", f.Name(), c.Version, checkpointVersion)
+	return h, nil
+}
+
+func (h *checkpointHeader) read(f *os.File, s *seen, observers []Observer) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
 	}
-	return c, nil
+	if info.Size() < int64(len(checkpointMagic))+4 {
+		return errors.New("cut short")
+	}
+	sum := crc32.New(castagnoli)
+	if _, err := io.Copy(sum, io.LimitReader(f, info.Size()-4)); err != nil {
+		return err
+	}
+	var want [4]byte
+	if _, err := io.ReadFull(f, want[:]); err != nil {
+		return err
+	}
+	if binary.BigEndian.Uint32(want[:]) != sum.Sum32() {
+		return errors.New("damaged: the checksum is wrong")
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	r := bufio.NewReaderSize(io.LimitReader(f, info.Size()-4), 256<<10)
+	magic := make([]byte, len(checkpointMagic))
+	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != checkpointMagic {
+		return errors.New("of another version of this program")
+	}
+	if err := gob.NewDecoder(r).Decode(h); err != nil {
+		return err
+	}
+	s.restore(h.Names)
+	for range h.Devices {
+		list, last, err := readSeries(r)
+		if err != nil {
+			return err
+		}
+		s.Series, s.Last = append(s.Series, list), append(s.Last, last)
+	}
+	for _, name := range h.States {
+		b := &blockReader{r: r}
+		for _, o := range observers {
+			if o.Name() != name {
+				continue
+			}
+			if err := o.Load(b); err != nil {
+				return fmt.Errorf("state of %s: %w", name, err)
+			}
+		}
+		if _, err := io.Copy(io.Discard, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func readSeries(r *bufio.Reader) (list []series, last uint32, err error) {
+	number := func() uint64 {
+		n, e := binary.ReadUvarint(r)
+		err = errors.Join(err, e)
+		return n
+	}
+	last = uint32(number())
+	n := number()
+	for i := uint64(0); i < n && err == nil; i++ {
+		e := series{Key: uint32(number())}
+		t, fail := binary.ReadVarint(r)
+		err = errors.Join(err, fail)
+		e.Times[0] = t
+		for k := 1; k < len(e.Times); k++ {
+			e.Times[k] = e.Times[k-1] - int64(number())
+		}
+		list = append(list, e)
+	}
+	return list, last, err
+}
+
+// deviceFile is the devices by index, a line of JSON each. Lines beyond what
+// the checkpoint counts are of devices the journal introduces again.
+type deviceFile struct {
+	file  *os.File
+	count int
+	size  int64
+}
+
+func openDevices(dir string) (*deviceFile, error) {
+	f, err := os.OpenFile(filepath.Join(dir, "devices.ndjson"), os.O_CREATE|os.O_RDWR, 0o640)
+	return &deviceFile{file: f}, err
+}
+
+// restore calls fn with each device of the checkpoint, and cuts off the rest.
+func (d *deviceFile) restore(h *checkpointHeader, fn func(ingest.Device)) error {
+	if err := d.file.Truncate(h.DeviceBytes); err != nil {
+		return err
+	}
+	r := json.NewDecoder(bufio.NewReaderSize(io.NewSectionReader(d.file, 0, h.DeviceBytes), 256<<10))
+	for i := range h.Devices {
+		var device ingest.Device
+		if err := r.Decode(&device); err != nil {
+			return fmt.Errorf("%s: device %d of %d: %w; move it and the checkpoint away to rebuild from the journal", d.file.Name(), i+1, h.Devices, err)
+		}
+		fn(device)
+	}
+	d.count, d.size = h.Devices, h.DeviceBytes
+	return nil
+}
+
+// extend adds the devices up to count, and makes them durable.
+func (d *deviceFile) extend(count int, at func(uint32) *ingest.Device) error {
+	if count == d.count {
+		return nil
+	}
+	w := bufio.NewWriterSize(io.NewOffsetWriter(d.file, d.size), 64<<10)
+	size := d.size
+	for i := d.count; i < count; i++ {
+		line, err := json.Marshal(at(uint32(i)))
+		if err != nil {
+			return err
+		}
+		w.Write(line)
+		w.WriteByte('\n')
+		size += int64(len(line)) + 1
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	if err := d.file.Sync(); err != nil {
+		return err
+	}
+	d.count, d.size = count, size
+	return nil
 }

@@ -25,7 +25,7 @@ var (
 	refusedDesc   = desc("readings_refused_total", "Single readings refused in messages that were accepted.", "vendor", "reason")
 	lateDesc      = desc("readings_late_total", "Readings accepted that are older than one before them of the same series.")
 	pointsDesc    = desc("influxdb_points_total", "Points InfluxDB took or refused.", "result")
-	devicesDesc   = desc("devices_reported", "Devices that have ever reported.")
+	devicesDesc   = desc("devices", "Devices: online, offline (nothing for 25 h), or listed and never heard of.", "community", "facility", "state")
 	oldestDesc    = desc("journal_oldest_pending_seconds", "Age of the oldest message a reader has still to deal with.", "reader")
 )
 
@@ -42,7 +42,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	p := c.p
 	p.mu.Lock()
 	t := p.shown.tally.clone()
-	first, walked := p.pending.first(), p.walked
+	first, walked, devices := p.pending.first(), p.walked, p.shown.devices
 	p.mu.Unlock()
 
 	counter := func(d *prometheus.Desc, v uint64, labels ...string) {
@@ -72,7 +72,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(lateDesc, t.Late)
 	counter(pointsDesc, t.Points, "stored")
 	counter(pointsDesc, t.BadPoints, "refused")
-	gauge(devicesDesc, float64(p.registry.Len()))
+	for k, n := range devices {
+		gauge(devicesDesc, float64(n), string(k.place.Community), string(k.place.Facility), k.state)
+	}
 	gauge(oldestDesc, p.age(first), "store")
 	if walked < p.journal.Last() {
 		gauge(oldestDesc, p.age(walked+1), "observe")

@@ -1,7 +1,12 @@
 package pipeline
 
 import (
+	"context"
 	"io"
+	"sync"
+	"time"
+
+	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
@@ -56,3 +61,126 @@ type Field struct {
 	Key   string
 	Value any
 }
+
+// tickLag is how far the clock of the observers is behind ours when nothing
+// arrives: a message that is on its way has an earlier time than now.
+const tickLag = 5 * time.Second
+
+// observers calls each observer, with a clock that does not go back.
+type observers struct {
+	list []Observer
+	now  int64
+}
+
+func (o *observers) tick(now int64) {
+	if now <= o.now {
+		return
+	}
+	o.now = now
+	for _, each := range o.list {
+		each.Tick(now)
+	}
+}
+
+// derived is the points of observers that InfluxDB has still to confirm.
+type derived struct {
+	mu      sync.Mutex // between the walker, which adds, and the writer
+	batches [][]byte   // lines
+	wake    chan struct{}
+}
+
+func (d *derived) add(lines []byte) {
+	d.mu.Lock()
+	d.batches = append(d.batches, lines)
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// waiting is what is not confirmed yet.
+func (d *derived) waiting() [][]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return append([][]byte(nil), d.batches...)
+}
+
+// derive takes the observers' points.
+func (w *walker) derive() {
+	for _, o := range w.observers.list {
+		if points := o.Points(); len(points) > 0 {
+			lines, err := encodePoints(points)
+			if err != nil {
+				w.p.log.Error("points of an observer are no line protocol", "observer", o.Name(), "error", err)
+			}
+			w.p.derived.add(lines)
+		}
+	}
+}
+
+// encodePoints writes each point as a line; one that is none is left out.
+func encodePoints(points []Point) (lines []byte, err error) {
+	var e lineprotocol.Encoder
+	e.SetPrecision(lineprotocol.Millisecond)
+	for _, p := range points {
+		e.Reset()
+		e.ClearErr()
+		e.StartLine(p.Measurement)
+		for _, t := range p.Tags {
+			if t.Value != "" {
+				e.AddTag(t.Key, t.Value)
+			}
+		}
+		fields := 0
+		for _, f := range p.Fields {
+			if v, ok := lineprotocol.NewValue(f.Value); ok {
+				e.AddField(f.Key, v)
+				fields++
+			}
+		}
+		e.EndLine(time.Unix(0, p.Time))
+		if e.Err() != nil || fields == 0 {
+			err = e.Err()
+			continue
+		}
+		lines = append(lines, e.Bytes()...)
+	}
+	return lines, err
+}
+
+// storeDerived writes the observers' points, again if the process ends before
+// a checkpoint says that they are written.
+func (p *Pipeline) storeDerived(ctx context.Context) {
+	for {
+		waiting := p.derived.waiting()
+		if len(waiting) == 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-p.derived.wake:
+			}
+			continue
+		}
+		n, lines := 0, []byte(nil)
+		for n < len(waiting) && (n == 0 || len(lines)+len(waiting[n]) < derivedBytes) {
+			lines = append(lines, waiting[n]...)
+			n++
+		}
+		if len(lines) > 0 {
+			refused, err := p.influx.Write(ctx, lines)
+			if err != nil {
+				return // they stay in the checkpoint
+			}
+			if len(refused) > 0 {
+				p.log.Error("InfluxDB refuses points of observers", "points", len(refused), "why", refused[0].Why)
+			}
+		}
+		p.derived.mu.Lock()
+		p.derived.batches = p.derived.batches[n:]
+		p.derived.mu.Unlock()
+	}
+}
+
+// derivedBytes bounds a write of derived points.
+const derivedBytes = 1 << 20

@@ -63,6 +63,7 @@ type Options struct {
 	// FeedbackPerMinute bounds the reject notices to each vendor; 0 is none.
 	FeedbackPerMinute int
 	RejectsBytes      int64 // cap of the rejects files; default 256 MiB
+	Observers         []Observer
 	Logger            *slog.Logger
 	Registerer        prometheus.Registerer
 }
@@ -100,12 +101,16 @@ type Pipeline struct {
 
 	rejectsMu sync.Mutex // the walker and both writers reject
 	rejects   *rejects
+
+	devices *deviceFile // owned by the walker
+	derived derived
 }
 
 // shown is what /metrics shows of the account.
 type shown struct {
-	tally  tally
-	walked uint64
+	tally   tally
+	walked  uint64
+	devices map[deviceState]int
 }
 
 type stageMetrics struct {
@@ -135,7 +140,7 @@ func New(o Options) (*Pipeline, error) {
 		o: o, log: o.Logger,
 		live:    make(chan group, liveGroups),
 		toStore: make(chan *chunk, storeChunks), spare: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory),
-		backlog: backlog{wake: make(chan struct{}, 1)},
+		backlog: backlog{wake: make(chan struct{}, 1)}, derived: derived{wake: make(chan struct{}, 1)},
 	}
 	if err := p.open(); err != nil {
 		return nil, err
@@ -160,6 +165,9 @@ func (p *Pipeline) open() (err error) {
 		return err
 	}
 	if p.rejects, err = openRejects(o.DataDir, o.RejectsBytes, p.log); err != nil {
+		return err
+	}
+	if p.devices, err = openDevices(o.DataDir); err != nil {
 		return err
 	}
 	p.inventory.Store(o.Inventory)
@@ -203,23 +211,23 @@ func (p *Pipeline) Ready() error {
 // complete: the time to open /metrics.
 func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	defer p.close()
-	c, err := readCheckpoint(p.o.DataDir)
+	w, err := p.restore()
 	if err != nil {
 		return err
 	}
-	w := p.restore(c)
+	from := w.seq
 	start := time.Now()
 	if err := w.catchUp(ctx); err != nil {
 		return fmt.Errorf("walking the journal: %w", err)
 	}
-	if err := p.checkpoint(w); err != nil {
-		p.log.Error("checkpoint not written; it is tried again", "error", err)
-	}
+	w.observers.tick(time.Now().Add(-tickLag).UnixNano())
+	w.derive()
+	w.checkpoint(ctx, true)
 	a := &appender{p: p}
 	if err := a.remember(p.journal); err != nil {
 		return err
 	}
-	p.log.Info("journal walked", "messages", p.journal.Last()-c.Seq, "seconds", time.Since(start).Seconds(), "pending", p.pending.Count)
+	p.log.Info("journal walked", "messages", p.journal.Last()-from, "seconds", time.Since(start).Seconds(), "pending", p.pending.Count)
 	w.live = true
 	p.ready.Store(true)
 	opened()
@@ -230,24 +238,36 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	g.Go(func() error { return w.run(ctx) })
 	g.Go(func() error { p.storer(ctx); return nil })
 	g.Go(func() error { p.catchUpStore(ctx); return nil })
+	g.Go(func() error { p.storeDerived(ctx); return nil })
 	g.Go(func() error { p.housekeeping(ctx); return nil })
 	return g.Wait()
 }
 
-// restore takes over a checkpoint and returns the walker that goes on from it.
-func (p *Pipeline) restore(c *checkpoint) *walker {
-	p.journal.Continue(c.Seq)
-	p.tally, p.pending, p.walked = c.Tally, c.Pending, c.Seq
-	p.shown = shown{c.Tally.clone(), c.Seq}
-	for _, d := range c.Devices {
-		p.registry.Restore(d)
+// restore takes over the checkpoint and returns the walker that goes on from it.
+func (p *Pipeline) restore() (*walker, error) {
+	s := newSeen()
+	inv := p.inventory.Load()
+	for _, o := range p.o.Observers {
+		o.Bind(inv)
 	}
-	s := newSeen(c.Names)
-	s.Series = c.Series
+	h, err := readCheckpoint(p.o.DataDir, s, p.o.Observers)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.devices.restore(h, func(d ingest.Device) { p.registry.Restore(d) }); err != nil {
+		return nil, err
+	}
+	p.journal.Continue(h.Seq)
+	p.tally, p.pending, p.walked = h.Tally, h.Pending, h.Seq
+	p.shown = shown{tally: h.Tally.clone(), walked: h.Seq}
+	p.derived.batches = h.Derived
 	if first := p.pending.first(); first > 0 {
-		p.backlog.add(first, c.Seq)
+		p.backlog.add(first, h.Seq)
 	}
-	return &walker{p: p, worker: decode.NewWorker(p.inventory.Load(), p.registry), seen: s, seq: c.Seq, batch: newTally()}
+	return &walker{
+		p: p, worker: decode.NewWorker(inv, p.registry), seen: s, seq: h.Seq, batch: newTally(),
+		observers: observers{list: p.o.Observers, now: h.Now},
+	}, nil
 }
 
 // book adds what the walker decided to the account.
@@ -273,37 +293,6 @@ func (p *Pipeline) book(t *tally, pending []uint64, walked uint64) {
 		p.pending.add(seq)
 	}
 	p.walked = walked
-}
-
-// checkpoint makes the account and the walker's state durable, and shows it.
-func (p *Pipeline) checkpoint(w *walker) error {
-	p.mu.Lock()
-	first := p.pending.first()
-	c := &checkpoint{Version: checkpointVersion, Seq: w.seq, Tally: p.tally.clone(), Pending: p.pending}
-	c.Pending.Words = append([]uint64(nil), p.pending.Words...)
-	unchanged := p.shown.walked == w.seq && p.shown.tally.decided() == c.Tally.decided() && p.shown.tally.Points == c.Tally.Points
-	p.mu.Unlock()
-	if unchanged {
-		return nil
-	}
-	c.Names, c.Series = w.seen.Names, w.seen.Series
-	c.Devices = make([]ingest.Device, p.registry.Len())
-	for i := range c.Devices {
-		c.Devices[i] = *p.registry.At(uint32(i))
-	}
-	if err := c.write(p.o.DataDir); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	p.shown = shown{c.Tally, c.Seq}
-	p.mu.Unlock()
-	p.journal.Commit("observe", c.Seq)
-	if first > 0 {
-		p.journal.Commit("store", first-1)
-	} else {
-		p.journal.Commit("store", c.Seq)
-	}
-	return nil
 }
 
 // housekeeping deletes what the journal need not keep.
@@ -342,7 +331,7 @@ func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *
 
 func (p *Pipeline) close() {
 	p.influx.Close()
-	if err := errors.Join(p.journal.Close(), p.rejects.close()); err != nil {
+	if err := errors.Join(p.journal.Close(), p.rejects.close(), p.devices.file.Close()); err != nil {
 		p.log.Error("closing", "error", err)
 	}
 	p.lock.Close()

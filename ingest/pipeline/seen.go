@@ -11,8 +11,9 @@ import (
 // function of the journal, and owned by the walker. Names are interned, so that
 // a series costs 40 bytes.
 type seen struct {
-	Names   []string // by number
-	Series  [][]series
+	Names   []string   // by number
+	Series  [][]series // by device
+	Last    []uint32   // when each device's last message was received, unix seconds
 	numbers map[string]uint16
 
 	quantities map[*ingest.Quantity]uint32 // numbers of their names
@@ -24,14 +25,24 @@ type series struct {
 	Times [4]int64 // unix ms, the latest first; 0 is none
 }
 
-// newSeen returns what has seen nothing; names are those of a checkpoint.
-func newSeen(names []string) *seen {
+func newSeen() *seen {
 	s := &seen{numbers: map[string]uint16{}, quantities: map[*ingest.Quantity]uint32{}}
-	for _, name := range names {
-		s.number(name)
-	}
 	s.none = uint32(s.number(""))
 	return s
+}
+
+// restore takes over the names of a checkpoint, before anything is seen.
+func (s *seen) restore(names []string) {
+	for _, name := range names {
+		s.number(name) // the first is the empty one there as well
+	}
+}
+
+// room makes room for n devices.
+func (s *seen) room(n int) {
+	for len(s.Series) < n {
+		s.Series, s.Last = append(s.Series, nil), append(s.Last, 0)
+	}
 }
 
 // number interns a name. Beyond 65,535 names all further ones share a number:
@@ -81,9 +92,7 @@ func (s *seen) event(device uint32, e *ingest.Event) verdict {
 }
 
 func (s *seen) enter(device uint32, key uint32, ms int64) verdict {
-	for int(device) >= len(s.Series) {
-		s.Series = append(s.Series, nil)
-	}
+	s.room(int(device) + 1)
 	list := s.Series[device]
 	for i := range list {
 		if list[i].Key != key {

@@ -8,6 +8,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
+	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/journal"
 )
 
@@ -42,6 +43,9 @@ type walker struct {
 	storeAway bool     // the store has not taken a chunk for as long as storeWait
 	batch     tally    // of the messages since the last settle
 	pending   []uint64 // likewise
+
+	observers   observers
+	checkpoints checkpoints
 }
 
 // read walks on through the journal, some thousand messages at most, and
@@ -77,8 +81,6 @@ func (w *walker) catchUp(ctx context.Context) error {
 func (w *walker) run(ctx context.Context) error {
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
-	var took time.Duration
-	last := time.Now()
 	behind := false // what is next has to be read from the journal
 	idle := w.seq   // where the walker stood at the tick before
 	for {
@@ -90,17 +92,19 @@ func (w *walker) run(ctx context.Context) error {
 			behind = !end && !w.caughtUp()
 			select {
 			case <-ctx.Done():
-				return w.p.checkpoint(w)
+				w.checkpoint(ctx, true)
+				return nil
 			case next := <-w.p.reloads:
-				w.worker = decode.NewWorker(next, w.p.registry)
+				w.reload(next)
 			default:
 			}
 		} else {
 			select {
 			case <-ctx.Done():
-				return w.p.checkpoint(w)
+				w.checkpoint(ctx, true)
+				return nil
 			case next := <-w.p.reloads:
-				w.worker = decode.NewWorker(next, w.p.registry)
+				w.reload(next)
 			case g := <-w.p.live:
 				behind = w.group(g)
 			case <-tick.C:
@@ -108,15 +112,21 @@ func (w *walker) run(ctx context.Context) error {
 				// just written, it is about to hand over.
 				behind = len(w.p.live) == 0 && w.seq < w.p.journal.Last() && w.seq == idle
 				idle = w.seq
+				if w.seq == w.p.journal.Last() {
+					w.observers.tick(time.Now().Add(-tickLag).UnixNano())
+					w.derive()
+				}
 			}
 		}
-		// A checkpoint takes at most a twentieth of the time.
-		if now := time.Now(); now.Sub(last) > max(checkpointEvery, 20*took) {
-			if err := w.p.checkpoint(w); err != nil {
-				w.p.log.Error("checkpoint not written; it is tried again", "error", err)
-			}
-			took, last = time.Since(now), time.Now()
-		}
+		w.checkpoint(ctx, false)
+	}
+}
+
+// reload goes on with another inventory.
+func (w *walker) reload(inv *inventory.Inventory) {
+	w.worker = decode.NewWorker(inv, w.p.registry)
+	for _, o := range w.observers.list {
+		o.Bind(inv)
 	}
 }
 
@@ -157,6 +167,7 @@ func (w *walker) group(g group) (gap bool) {
 // message decides a message's fate, or leaves it pending.
 func (w *walker) message(m *ingest.Message) {
 	w.seq = m.Seq
+	w.observers.tick(m.Received)
 	r := w.worker.Decode(m)
 	var vendor ingest.VendorID
 	if r.Source != nil {
@@ -174,7 +185,7 @@ func (w *walker) message(m *ingest.Message) {
 	for i := range r.Refused {
 		w.batch.Refused[rejectKey{vendor, r.Refused[i].Reason}]++
 	}
-	if !w.fresh(r) {
+	if !w.fresh(r, m.Received) {
 		w.batch.Duplicate++
 		return
 	}
@@ -196,12 +207,14 @@ func (w *walker) reject(m *ingest.Message, r *decode.Result, vendor ingest.Vendo
 	}
 }
 
-// fresh enters the readings as seen, and reports whether any is new.
-func (w *walker) fresh(r *decode.Result) bool {
+// fresh enters the readings as seen, tells the observers of those that are
+// new, and reports whether any is.
+func (w *walker) fresh(r *decode.Result, received int64) bool {
 	some := false
 	for i := range r.Readings {
-		reading := &r.Readings[i]
-		v := w.seen.reading(r.Devices[i], reading)
+		reading, device := &r.Readings[i], r.Devices[i]
+		v := w.seen.reading(device, reading)
+		w.seen.Last[device] = uint32(received / int64(time.Second))
 		if v == duplicate {
 			continue
 		}
@@ -210,12 +223,21 @@ func (w *walker) fresh(r *decode.Result) bool {
 			w.batch.Late++
 		}
 		w.batch.Readings[placeKey{reading.Device.Community, reading.Device.Facility}]++
+		for _, o := range w.observers.list {
+			o.Reading(device, reading, v == late, received)
+		}
 	}
 	for i := range r.Events {
-		e := &r.Events[i]
-		if w.seen.event(r.EventDevices[i], e) != duplicate {
-			some = true
-			w.batch.Readings[placeKey{e.Device.Community, e.Device.Facility}]++
+		e, device := &r.Events[i], r.EventDevices[i]
+		v := w.seen.event(device, e)
+		w.seen.Last[device] = uint32(received / int64(time.Second))
+		if v == duplicate {
+			continue
+		}
+		some = true
+		w.batch.Readings[placeKey{e.Device.Community, e.Device.Facility}]++
+		for _, o := range w.observers.list {
+			o.Event(device, e, received)
 		}
 	}
 	return some
@@ -248,6 +270,7 @@ func (c *chunk) encode(e *influx.Encoder, r *decode.Result) int {
 // settle books what was walked, and hands the chunk on. Where the store is
 // behind, the chunk is dropped and read from the journal again later.
 func (w *walker) settle() {
+	w.derive()
 	w.p.book(&w.batch, w.pending, w.seq)
 	w.batch, w.pending = emptied(w.batch), w.pending[:0]
 	if w.chunk == nil || len(w.chunk.messages) == 0 {
