@@ -46,6 +46,9 @@ func (p *profiles) field(format, profile, name string) *inventory.Field {
 	if f := p.fields[format][name]; f != nil {
 		return f
 	}
+	if profile == "" {
+		return nil
+	}
 	for d := range p.known(profile) {
 		if f := d.Fields[name]; f != nil {
 			return f

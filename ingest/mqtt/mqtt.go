@@ -40,7 +40,7 @@ const QueueSize = 1 << 16
 // grow for that. If nothing takes them, the reader goes on, since keep-alives
 // come the same way.
 const (
-	crowded  = 4 << 10
+	crowded  = 2 << 10
 	patience = time.Second
 )
 

@@ -46,8 +46,8 @@ import (
 
 const (
 	checkpointEvery = time.Second
-	liveGroups      = 8 // groups the walker may be behind before it reads the journal
-	storeChunks     = 8 // chunks the store may be behind before it reads the journal
+	liveGroups      = 3 // groups the walker may be behind before it reads the journal
+	storeChunks     = 4 // chunks the store may be behind before it reads the journal
 )
 
 // Options of a pipeline.
