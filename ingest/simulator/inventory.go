@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Vendor is the simulated vendor's id.
+// Vendor is the id of the simulated vendor of native devices.
 const Vendor = "simulator"
 
 // Inventory is the inventory.yaml of the simulated communities.
@@ -23,5 +23,8 @@ func Inventory() string {
 		b.WriteString("]}\n")
 	}
 	fmt.Fprintf(&b, "vendors:\n- id: %s\n  name: 模拟设备\n  sources:\n  - {topic: \"greencommunity/v1/{community}/{facility}/{device}\", format: native}\n", Vendor)
+	for _, c := range Communities[1:] {
+		fmt.Fprintf(&b, vendorSources, c.ID)
+	}
 	return b.String()
 }

@@ -29,6 +29,9 @@ type Options struct {
 	Scale int
 	// Faults plants faults; without it every device works.
 	Faults bool
+	// Native has every device speak the native format, not only those of the
+	// first community.
+	Native bool
 }
 
 // Message is what a device publishes.
@@ -104,6 +107,7 @@ type device struct {
 	passIn, passOut       int
 	last                  []byte // payload before, for a stuck sensor
 	faults                []Label
+	native                bool // speaks the native format
 }
 
 // World is a simulation. It is for one goroutine.
@@ -138,7 +142,7 @@ func New(o Options) *World {
 		c := &Communities[i]
 		for _, kind := range kinds {
 			for n := range kind.count * o.Scale {
-				d := &device{community: c, facility: kind.facility, id: fmt.Sprintf("%s-%s-%03d", c.ID, kind.prefix, n+1), every: kind.every}
+				d := &device{community: c, facility: kind.facility, id: fmt.Sprintf("%s-%s-%03d", c.ID, kind.prefix, n+1), every: kind.every, native: o.Native || i == 0}
 				h := fnv.New64a()
 				h.Write([]byte(d.id))
 				d.random = rand.New(rand.NewPCG(o.Seed, h.Sum64()))
@@ -206,7 +210,10 @@ func (w *World) Advance(until time.Time, emit func(Message) error) error {
 			if payload == nil || emit == nil {
 				continue
 			}
-			topic := fmt.Sprintf("greencommunity/v1/%s/%s/%s", d.community.ID, d.facility, d.id)
+			topic, payload, err := d.publication(payload, w.o.Zone)
+			if err != nil {
+				return err
+			}
 			if err := emit(Message{w.next, topic, payload}); err != nil {
 				return err
 			}

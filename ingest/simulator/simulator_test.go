@@ -2,8 +2,10 @@ package simulator
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,7 +55,7 @@ func TestPlausibleDays(t *testing.T) {
 	if err := os.WriteFile(path, []byte(Inventory()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(path, []string{"native"}, start.Location())
+	inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), start.Location())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +116,7 @@ func TestPlausibleDays(t *testing.T) {
 
 // Each kind of fault occurs somewhere among many devices, and shows in the data.
 func TestFaultsShow(t *testing.T) {
-	w := New(Options{Seed: 3, Start: start, Faults: true, Scale: 6})
+	w := New(Options{Seed: 3, Start: start, Faults: true, Scale: 6, Native: true})
 	labels := map[string]Label{}
 	kinds := map[Fault]int{}
 	for _, l := range w.Labels() {
