@@ -36,17 +36,24 @@ type Result struct {
 	// Devices and EventDevices are the dense indexes of the devices of
 	// Readings and Events.
 	Devices, EventDevices []uint32
-	Unmapped              []Unmapped
+	// Unmapped are there in a message refused as no_reading, too.
+	Unmapped []Unmapped
 	Refused               []FieldRefusal // single values refused in a message that is accepted
 	Ignored               string
 	Err                   *ingest.Refusal
 }
 
-// Unmapped is a field whose meaning nobody has given yet.
+// Unmapped is a field whose meaning nobody has given yet, with what the message
+// says of it.
 type Unmapped struct {
-	Device, Field, Text string
-	Value               float64
-	IsText              bool
+	Device, Field, Channel string
+	Value                  float64
+	Text                   string // where IsText
+	IsText                 bool
+	Unit                   string // where the payload says it
+	Time                   int64  // unix nanoseconds, as of a Reading
+	TimeSource             ingest.TimeSource
+	TimeReplaced           bool
 }
 
 // Worker decodes messages by one inventory. It is used by one goroutine.
@@ -345,7 +352,11 @@ func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, 
 	}
 	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
 	if quantity == nil {
-		r.Unmapped = append(r.Unmapped, Unmapped{Device: string(dev.ID), Field: s.Field, Text: s.Text, Value: s.Value, IsText: s.IsText})
+		t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
+		r.Unmapped = append(r.Unmapped, Unmapped{
+			Device: string(dev.ID), Field: s.Field, Channel: channel, Value: s.Value, Text: s.Text, IsText: s.IsText, Unit: unit,
+			Time: t, TimeSource: source, TimeReplaced: replaced,
+		})
 		return nil
 	}
 	if channel == "" {
