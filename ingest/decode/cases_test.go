@@ -387,7 +387,7 @@ func differences(r *Result, want *expectation, directory string, received int64)
 		found := false
 		at, timed := wantTime(w.Time)
 		for i, e := range r.Events {
-			if !used[i] && e.Type == snake(w.Type) && (!timed || e.Time == at.UnixNano()) && (w.Tag == "" || w.Tag == e.Channel) {
+			if !used[i] && e.Type == snake(w.Type) && (!timed || e.Time == at.Truncate(time.Millisecond).UnixNano()) && (w.Tag == "" || w.Tag == e.Channel) {
 				used[i], found = true, true
 				break
 			}

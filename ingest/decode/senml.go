@@ -21,6 +21,7 @@ func newSenML(*inventory.Source) (Decoder, error) { return senml{}, nil }
 
 // senmlRecord is a record in both encodings; CBOR's labels are integers.
 type senmlRecord struct {
+	Version   int      `json:"bver" cbor:"-1,keyasint"`
 	BaseName  string   `json:"bn" cbor:"-2,keyasint"`
 	BaseTime  *float64 `json:"bt" cbor:"-3,keyasint"`
 	BaseUnit  string   `json:"bu" cbor:"-4,keyasint"`
@@ -53,6 +54,9 @@ func (senml) Decode(in *Input, out *Output) error {
 	}
 	var base senmlRecord
 	for i, r := range pack {
+		if r.Version > 10 {
+			return ingest.Refuse(ingest.Malformed, "record %d: version %d of SenML; at most 10", i, r.Version)
+		}
 		if r.BaseName != "" {
 			base.BaseName = r.BaseName
 		}

@@ -38,9 +38,9 @@ type Result struct {
 	Devices, EventDevices []uint32
 	// Unmapped are there in a message refused as no_reading, too.
 	Unmapped []Unmapped
-	Refused               []FieldRefusal // single values refused in a message that is accepted
-	Ignored               string
-	Err                   *ingest.Refusal
+	Refused  []FieldRefusal // single values refused in a message that is accepted
+	Ignored  string
+	Err      *ingest.Refusal
 }
 
 // Unmapped is a field whose meaning nobody has given yet, with what the message
