@@ -69,8 +69,18 @@ type Output struct {
 	// Ignored says why the message carries no reading, where that is in order:
 	// "join", "birth certificate", "discovery".
 	Ignored string
+	// Requests are messages to be published back.
+	Requests []Request
 	// Explain, where set, is told what was done: for `decode --explain`.
 	Explain func(format string, args ...any)
+}
+
+// Request is a message to be published to a device: a Sparkplug node is asked
+// for its birth. Publishing it is for whoever has the message live; it means
+// nothing on a replay.
+type Request struct {
+	Topic   string
+	Payload []byte
 }
 
 // FieldRefusal is one value that was refused inside a message.

@@ -23,7 +23,7 @@ var Formats = map[string]Format{
 	"zigbee2mqtt":   {New: newZigbee2MQTT, About: "Zigbee2MQTT", Topics: []string{"zigbee2mqtt/{device}", "zigbee2mqtt/{device}/{channel}"}},
 	"esphome":       {New: newESPHome, About: "ESPHome's one value a topic", Topics: []string{"{device}/+/+/state"}},
 	"homeassistant": {New: newHomeAssistant, Retained: true, About: "Home Assistant discovery: noted, no readings", Topics: []string{"homeassistant/#"}},
-	"fiware":        {New: newFIWARE, About: "FIWARE NGSI: key-values, normalized, NGSI-LD", Topics: []string{"/+/{device}/attrs", "/json/+/{device}/attrs"}},
+	"fiware":        {New: newFIWARE, About: "FIWARE NGSI: key-values, normalized, NGSI-LD", Topics: []string{"/+/{device}/attrs", "/json/+/{device}/attrs", "/+/{device}/attrs/+", "/json/+/{device}/attrs/+"}},
 	"influx":        {New: newInflux, About: "InfluxDB line protocol"},
 	"face-gate":     {New: newFaceGate, Redact: keepMembers(faceGateKept), About: "face terminals' RecPush, without the person", Topics: []string{"mqtt/face/{device}/+"}},
 	"hikvision":     {New: newHikvision, Redact: redactHikvision, About: "Hikvision door controllers, bridged, without the person", Topics: []string{"hikvision/{device}/event"}},

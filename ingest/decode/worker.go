@@ -41,6 +41,9 @@ type Result struct {
 	Refused  []FieldRefusal // single values refused in a message that is accepted
 	Ignored  string
 	Err      *ingest.Refusal
+	// Requests are to be published where the message is live; they go with a
+	// refusal too.
+	Requests []Request
 }
 
 // Unmapped is a field whose meaning nobody has given yet, with what the message
@@ -197,7 +200,9 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
 	in.Inner = w.innerFunc
 	out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
-	if err := decoder.Decode(in, out); err != nil {
+	err = decoder.Decode(in, out)
+	r.Requests = out.Requests
+	if err != nil {
 		return err
 	}
 	w.entry = entry
