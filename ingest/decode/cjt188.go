@@ -116,8 +116,12 @@ func cjt188Clock(b []byte, zone *time.Location) int64 {
 		v[i] = int(n)
 	}
 	year, month, day := v[6]*100+v[5], v[4], v[3]
-	if year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || v[2] > 23 || v[1] > 59 || v[0] > 60 {
+	if year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || v[2] > 23 || v[1] > 59 || v[0] > 59 {
 		return 0
 	}
-	return time.Date(year, time.Month(month), day, v[2], v[1], v[0], 0, zone).UnixNano()
+	at := time.Date(year, time.Month(month), day, v[2], v[1], v[0], 0, zone)
+	if at.Day() != day { // February 30
+		return 0
+	}
+	return at.UnixNano()
 }

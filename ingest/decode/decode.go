@@ -149,6 +149,8 @@ type Format struct {
 	// Retained says that retained messages mean something too (discovery);
 	// elsewhere they are old telemetry, and ignored.
 	Retained bool
+	// Facility is the kind its devices are of by far most often, "" for any.
+	Facility ingest.FacilityKind
 	// Topics are the templates its devices publish to by default.
 	Topics []string
 	// About says in one line what it is for.
