@@ -22,6 +22,7 @@ var layouts = []string{
 	"20060102150405",
 	"2006-01-02T15:04",
 	"2006-01-02 15:04",
+	"2006-01-02",
 }
 
 // ParseTime reads a time from text: RFC 3339 and the forms vendors use, in the
