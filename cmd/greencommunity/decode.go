@@ -26,7 +26,7 @@ type decodeCmd struct {
 	Payload   []string          `arg:"" optional:"" help:"Files with a payload each, decoded in order; - or none is standard input." placeholder:"FILE"`
 	Inventory string            `help:"Path of inventory.yaml: its source for the topic decides." placeholder:"FILE" xor:"how"`
 	Config    string            `help:"Path of config.yaml, for its inventory." placeholder:"FILE" xor:"how"`
-	Topic     []string          `help:"Topic it was published to; once, or once a file." placeholder:"TOPIC"`
+	Topic     []string          `help:"Topic it was published to; once, or once a file." placeholder:"TOPIC" sep:"none"`
 	Format    string            `help:"Without an inventory: the format." placeholder:"NAME"`
 	Inner     string            `name:"payload-format" help:"Without an inventory: the format of what the envelope carries." placeholder:"NAME"`
 	Codec     map[string]string `help:"Without an inventory: a vendor's JavaScript decoder, for all devices (=FILE) or for a device profile (PROFILE=FILE)." placeholder:"PROFILE=FILE"`
