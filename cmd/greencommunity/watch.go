@@ -106,8 +106,14 @@ func (c *watchCmd) connect(conf *config.Config, v *inventory.Vendor, f func(*ing
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
 			f(&ingest.Message{Topic: m.Topic(), Payload: m.Payload(), Received: time.Now().UnixNano(), Retained: m.Retained(), QoS: m.Qos()})
 		})
-	options.SetOnConnectHandler(func(client paho.Client) {
-		client.SubscribeMultiple(filters, nil) // after a lost connection too
+	subscribed := make(chan error, 1)
+	options.SetOnConnectHandler(func(client paho.Client) { // after a lost connection too
+		token := client.SubscribeMultiple(filters, nil)
+		token.Wait()
+		select {
+		case subscribed <- token.Error():
+		default:
+		}
 	})
 	for _, b := range o.Brokers {
 		options.AddBroker(b)
@@ -116,6 +122,16 @@ func (c *watchCmd) connect(conf *config.Config, v *inventory.Vendor, f func(*ing
 	if token := client.Connect(); !token.WaitTimeout(15*time.Second) || token.Error() != nil {
 		client.Disconnect(0)
 		return nil, fmt.Errorf("broker %s: %v", strings.Join(o.Brokers, ", "), token.Error())
+	}
+	select {
+	case err := <-subscribed:
+		if err != nil {
+			client.Disconnect(0)
+			return nil, fmt.Errorf("broker %s: subscribe: %w", strings.Join(o.Brokers, ", "), err)
+		}
+	case <-time.After(15 * time.Second):
+		client.Disconnect(0)
+		return nil, fmt.Errorf("broker %s: no answer to the subscription", strings.Join(o.Brokers, ", "))
 	}
 	return client, nil
 }

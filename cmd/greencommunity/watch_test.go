@@ -62,7 +62,6 @@ func TestWatch(t *testing.T) {
 		}
 		return nil
 	})
-	time.Sleep(300 * time.Millisecond) // the subscription is behind the connection
 	for _, m := range messages {
 		p.publish(m.topic, []byte(m.payload))
 	}

@@ -481,6 +481,8 @@ func TestNativeVariants(t *testing.T) {
 		{"event", "lighting", "", topic, `{"time":1795392000,"event":"lamp_fault","active":0,"code":7}`, "!lamp_fault-"},
 		{"one bad value", "lighting", "", topic, `{"voltage":"high","current":1}`, "current=1 xvoltage:bad_value"},
 		{"a quantity of another kind", "lighting", "", topic, `{"fill_level":0.4}`, "rejected no_reading"},
+		{"history of a clock never set", "lighting", "", topic, `[{"time":946684900,"voltage":2},{"time":946684800,"voltage":1}]`, "voltage=2 xvoltage:out_of_range"},
+		{"the same beside now", "lighting", "", topic, `[{"time":946684800,"voltage":1},{"voltage":3},{"time":946684900,"voltage":2},{"channel":"l1","time":946684900,"voltage":4}]`, "voltage=3 voltage[l1]=4 xvoltage:out_of_range xvoltage:out_of_range"},
 		{"a year ahead", "lighting", "", topic, `{"time":1827000000,"voltage":1}`, "voltage=1"},
 	})
 }
