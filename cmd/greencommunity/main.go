@@ -22,6 +22,8 @@ type cli struct {
 	Check      checkCmd      `cmd:"" help:"Check configuration and inventory, and with --connect what they name."`
 	Decode     decodeCmd     `cmd:"" help:"Show what a payload becomes: readings, events, unmapped fields, or why it is refused."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
+	Watch      watchCmd      `cmd:"" help:"Follow what a vendor publishes: accepted, rejected, unmapped, late, out of order."`
+	ACL        aclCmd        `cmd:"" name:"acl" help:"Print Mosquitto's access rules for the inventory: vendors reach their own topics only."`
 	Simulate   simulateCmd   `cmd:"" help:"Publish simulated communities: history, live readings, planted faults."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
