@@ -106,9 +106,22 @@ func TestLongley(t *testing.T) {
 
 func TestTQuantiles(t *testing.T) {
 	_, rows := readCSV(t, casePath(t, "08-t-quantiles-fsu-grid/t_two_sided.csv"))
+	// The reference was computed in single steps that left four of its cells off
+	// by up to 5e-9; 20 digits of the incomplete beta function say so.
+	exact := map[string]float64{
+		"0.8 3":   1.6377443536962101055,
+		"0.68 30": 1.0112157453924327919,
+		"0.8 30":  1.3104150253913956,
+		"0.9 30":  1.6972608865939578486,
+	}
 	for _, r := range rows {
 		df, _ := strconv.Atoi(r[1])
-		near(t, r[0]+" df "+r[1], TQuantile(number(t, r[0]), df), number(t, r[2]), 1e-9)
+		got, want, tolerance := TQuantile(number(t, r[0]), df), number(t, r[2]), 1e-9
+		if v, ok := exact[r[0]+" "+r[1]]; ok {
+			near(t, r[0]+" df "+r[1]+", reference", got, want, 1e-8)
+			want, tolerance = v, 1e-14
+		}
+		near(t, r[0]+" df "+r[1], got, want, tolerance)
 	}
 	if len(rows) < 60 {
 		t.Errorf("%d rows", len(rows))
