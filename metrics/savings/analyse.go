@@ -422,3 +422,26 @@ func (a *Analysis) Window(from, to time.Time) *Window {
 	}
 	return w
 }
+
+// Cumulated is the saving up to the end of an interval and its 90 % band.
+type Cumulated struct {
+	Date         time.Time
+	Saving, Band float64
+}
+
+// Cumulative adds up the covered intervals of the reporting period.
+func (a *Analysis) Cumulative() []Cumulated {
+	sums := make([]float64, a.fit.P)
+	saving, days := 0.0, 0
+	curve := make([]Cumulated, 0, len(a.Days))
+	for _, c := range a.Days {
+		saving += c.Baseline - c.Actual
+		days += c.Days
+		for j := range sums {
+			sums[j] += c.row[j]
+		}
+		_, se := a.fit.Band(sums, float64(days), float64(a.Effective))
+		curve = append(curve, Cumulated{Date: c.Start.AddDate(0, 0, c.Days-1), Saving: saving, Band: float64(a.T90) * se})
+	}
+	return curve
+}
