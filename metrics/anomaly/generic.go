@@ -196,3 +196,11 @@ func (g *Generic) learn(v, expected, scale, abs, slow float32, own int) {
 	}
 	g.mean[own] += a * (w - g.mean[own])
 }
+
+// Expected is what the profile holds for a time of day.
+func (g *Generic) Expected(timeOfDay int) float32 {
+	if b := timeOfDay * genericBuckets / 86400 % genericBuckets; g.n[b] > 2 {
+		return g.mean[b]
+	}
+	return g.total
+}
