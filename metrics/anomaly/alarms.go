@@ -37,6 +37,13 @@ type Alarm struct {
 	expires int64 // unix nanoseconds; 0: a condition clears it
 }
 
+// Change is an alarm raised or cleared.
+type Change struct {
+	At     time.Time
+	Raised bool
+	Alarm  Alarm
+}
+
 // alarmKey identifies an alarm. Devices from groupBase on are groups.
 type alarmKey struct {
 	Device  uint32
@@ -88,7 +95,9 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 		info := e.info[k.Device]
 		a.Community, a.Compound, a.Facility, a.Vendor, a.Device, a.Name = info.Community, info.Compound, info.Facility, info.Vendor, info.ID, info.Name
 		a.Channel = e.channels[k.Channel]
-		d.score(1.01)
+		if k.Kind != unusualValue { // which has its own score
+			d.score(1.01)
+		}
 	}
 	a.Why = why(k.Kind, a)
 	e.mu.Lock()
@@ -141,6 +150,9 @@ func (e *Engine) expireDue(t timer) {
 
 // note keeps a raise or clear for InfluxDB.
 func (e *Engine) note(a *Alarm, at int64, active bool) {
+	if e.o.Changed != nil {
+		e.o.Changed(Change{At: time.Unix(0, at).UTC(), Raised: active, Alarm: *a})
+	}
 	tags := []pipeline.Tag{{Key: "community", Value: string(a.Community)}}
 	for _, t := range []pipeline.Tag{
 		{Key: "channel", Value: a.Channel}, {Key: "compound", Value: string(a.Compound)}, {Key: "device", Value: string(a.Device)},

@@ -19,6 +19,8 @@ type Options struct {
 	Lat, Lon float64
 	// Zone is that of local hours; default is the inventory's.
 	Zone *time.Location
+	// Changed, if set, is told of each alarm raised and cleared, in order.
+	Changed func(Change)
 }
 
 // Engine runs the detectors over everything that is reported. It is a
@@ -487,6 +489,13 @@ func (e *Engine) clock(index uint32, d *device) {
 			e.clearAlarm(key, d.Received)
 		}
 	}
+}
+
+// SteppedBack says that a device's time has gone back, by seconds, from one
+// message to the next. Only who has all messages in the order they came can
+// tell that from one kept back.
+func (e *Engine) SteppedBack(index uint32, seconds float64, received int64) {
+	e.raiseUntil(alarmKey{index, 0, clockOffset}, received, -seconds, 0, received+int64(24*time.Hour))
 }
 
 // reported raises what a device says of itself.

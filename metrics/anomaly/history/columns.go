@@ -199,9 +199,6 @@ func (c *role) value(v float64) (float64, bool) {
 		if math.Abs(v) > 45 {
 			return 1, true
 		}
-		if v == 1 { // a state after all
-			return 1, true
-		}
 		return 0, true
 	}
 	v = c.conv.Apply(v)
