@@ -95,7 +95,8 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 		info := e.info[k.Device]
 		a.Community, a.Compound, a.Facility, a.Vendor, a.Device, a.Name = info.Community, info.Compound, info.Facility, info.Vendor, info.ID, info.Name
 		a.Channel = e.channels[k.Channel]
-		if k.Kind != unusualValue { // which has its own score
+		// A value has its own score, and silence says nothing of the next value.
+		if k.Kind != unusualValue && k.Kind != offline {
 			d.score(1.01)
 		}
 	}

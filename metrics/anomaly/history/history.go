@@ -120,10 +120,13 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 			return nil, fmt.Errorf("line %d: %q is no time: %w", n+first, text, err)
 		}
 		layout = used
-		name := r.Device
+		name, channel := r.Device, ""
 		for i, c := range roles {
-			if c.is == "device" && strings.TrimSpace(row[i]) != "" {
-				name = strings.TrimSpace(row[i])
+			switch field := strings.TrimSpace(row[i]); {
+			case c.is == "device" && field != "":
+				name = field
+			case c.is == "channel":
+				channel = field
 			}
 		}
 		d := devices[name]
@@ -146,7 +149,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 		shown, any := math.NaN(), false
 		for i, c := range roles {
 			field := strings.TrimSpace(row[i])
-			if c.is == "" || c.is == "device" || field == "" {
+			if c.is == "" || c.is == "device" || c.is == "channel" || field == "" {
 				continue
 			}
 			if c.is == "event" {
@@ -156,7 +159,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 				}
 				any = true
 				if kind != "" {
-					engine.Event(d.index, &ingest.Event{Device: d.info, Type: kind, Active: true, Time: at.UnixNano()}, received)
+					engine.Event(d.index, &ingest.Event{Device: d.info, Channel: channel, Type: kind, Active: true, Time: at.UnixNano()}, received)
 				}
 				continue
 			}
@@ -170,7 +173,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 			any = true
 			if c.is == "collected" {
 				if v != 0 {
-					engine.Event(d.index, &ingest.Event{Device: d.info, Type: "collected", Active: true, Time: at.UnixNano()}, received)
+					engine.Event(d.index, &ingest.Event{Device: d.info, Channel: channel, Type: "collected", Active: true, Time: at.UnixNano()}, received)
 				}
 				continue
 			}
@@ -188,7 +191,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 			if math.IsNaN(shown) {
 				shown = v
 			}
-			reading := ingest.Reading{Device: d.info, Quantity: c.q, Value: v, Time: at.UnixNano()}
+			reading := ingest.Reading{Device: d.info, Channel: channel, Quantity: c.q, Value: v, Time: at.UnixNano()}
 			engine.Reading(d.index, &reading, late, received)
 		}
 		if back > 0 && any {
