@@ -73,7 +73,7 @@ func (c *detectCmd) Run(ctx context.Context, s streams) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		return c.print(s, name, result)
+		return c.print(s, name, result, zone)
 	}
 	if c.Influxdb != "" {
 		if len(c.Table) > 0 {
@@ -132,7 +132,7 @@ func finite(v float64) *float64 {
 	return &v
 }
 
-func (c *detectCmd) print(s streams, name string, r *history.Result) error {
+func (c *detectCmd) print(s streams, name string, r *history.Result, zone *time.Location) error {
 	if c.Scores {
 		// The time is written as the table has it, so that rows can be joined.
 		fmt.Fprintln(s.out, "time,device,score")
@@ -153,8 +153,8 @@ func (c *detectCmd) print(s streams, name string, r *history.Result) error {
 		for _, ch := range r.Changes {
 			a := ch.Alarm
 			l := change{
-				Time: ch.At.Format(time.RFC3339), Alarm: "cleared", Kind: a.Kind, Severity: a.Severity, Facility: a.Facility, Device: a.Device,
-				Channel: a.Channel, Since: a.Since.Format(time.RFC3339), Value: finite(a.Value), Expected: finite(a.Expected), Title: a.Title, Why: a.Why,
+				Time: ch.At.In(zone).Format(time.RFC3339), Alarm: "cleared", Kind: a.Kind, Severity: a.Severity, Facility: a.Facility, Device: a.Device,
+				Channel: a.Channel, Since: a.Since.In(zone).Format(time.RFC3339), Value: finite(a.Value), Expected: finite(a.Expected), Title: a.Title, Why: a.Why,
 			}
 			if ch.Raised {
 				l.Alarm = "raised"

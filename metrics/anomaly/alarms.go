@@ -75,31 +75,19 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 		e.mu.Unlock()
 		return
 	}
-	about := Kinds[k.Kind]
-	a := &Alarm{
-		Kind: about.Name, Severity: about.Severity.String(), Title: about.Title, Since: time.Unix(0, at).UTC(),
-		Value: value, Expected: expected, Channel: "", key: k, expires: until,
-	}
 	var d *device
-	if k.Device >= groupBase {
-		g := &e.groups[k.Device-groupBase]
-		a.Community, a.Facility, a.Device = g.Key.Community, g.Facility, ingest.DeviceID(g.Key.Name)
-		if a.Facility == "" {
-			a.Facility = anyFacility
-		}
-	} else {
+	if k.Device < groupBase {
 		d = e.devices.at(k.Device + 1)
-		if slices.Contains(e.parameters(d).All.Disabled, about.Name) {
+		if slices.Contains(e.parameters(d).All.Disabled, k.Kind.String()) {
 			return
 		}
-		info := e.info[k.Device]
-		a.Community, a.Compound, a.Facility, a.Vendor, a.Device, a.Name = info.Community, info.Compound, info.Facility, info.Vendor, info.ID, info.Name
-		a.Channel = e.channels[k.Channel]
 		// A value has its own score, and silence says nothing of the next value.
 		if k.Kind != unusualValue && k.Kind != offline {
 			d.score(1.01)
 		}
 	}
+	a := e.alarm(k, at)
+	a.Value, a.Expected, a.expires = value, expected, until
 	a.Why = why(k.Kind, a)
 	e.mu.Lock()
 	e.alarms[k] = a

@@ -16,7 +16,10 @@ func (s Severity) String() string {
 }
 
 // Text is a name or a sentence in both languages of the service.
-type Text = ingest.Text
+type Text struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
 
 // Kind is a kind of alarm. Rules, runbooks and dashboards are generated from
 // the table of Kinds, so that names cannot drift apart.
