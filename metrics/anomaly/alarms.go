@@ -351,7 +351,7 @@ func why(k kind, a *Alarm) Text {
 	case reverseFlow:
 		return both("倒流%.0f升。", "%.0f L ran backwards.", v)
 	case registerReset:
-		return both("读数由%.2f变为%.2f立方米。", "The register went from %.2f to %.2f m3.", x, v)
+		return both("读数由%.2f变为%.2f。", "The register went from %.2f to %.2f.", x, v)
 	case stuckRegister:
 		return both("读数%s小时不动，以往最长%s小时。", "The register has stood still for %s hours; the longest so far was %s hours.", hours(v), hours(x))
 	case overQmax:

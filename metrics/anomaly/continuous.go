@@ -14,7 +14,7 @@ type flat struct {
 	Run     uint32 // equal values in a row
 	Longest float32
 	Since   int64
-	Seen    uint32
+	Changes uint32
 }
 
 // flat takes in a value and reports whether it is not to be believed: repeated
@@ -22,21 +22,21 @@ type flat struct {
 // lasted.
 func (e *Engine) flat(k alarmKey, d *device, f *flat, v float32, at int64) bool {
 	p := &e.parameters(d).All
-	if f.Seen < math.MaxUint32 {
-		f.Seen++
-	}
-	if v != f.Last || f.Seen == 1 {
-		if !e.active(k) && f.Seen > 1 {
+	if v != f.Last || f.Since == 0 {
+		if !e.active(k) && f.Since != 0 {
 			f.Longest = max(f.Longest*0.9999, float32(f.Run))
 		}
 		f.Last, f.Run, f.Since = v, 1, at
+		if f.Changes < math.MaxUint32 {
+			f.Changes++
+		}
 		e.clearAlarm(k, at)
 		return false
 	}
 	f.Run++
 	limit := max(float64(p.FlatRun), p.FlatFactor*float64(f.Longest))
-	if f.Seen < 200 {
-		return false
+	if f.Changes < 100 {
+		return false // has not shown yet that it moves
 	}
 	held := float64(at-f.Since) / float64(p.FlatAfter)
 	d.score(0.99 * min(float64(f.Run)/limit, held, 1))

@@ -188,11 +188,9 @@ func (e *Engine) settle(index uint32) {
 		p = own
 	}
 	id, ok := e.paramsOf[p]
-	if !ok {
-		if p != e.params[0] {
-			e.params = append(e.params, p)
-		}
-		id = uint16(len(e.params) - 1)
+	if !ok && p != e.params[0] {
+		id = uint16(len(e.params))
+		e.params = append(e.params, p)
 		e.paramsOf[p] = id
 	}
 	d.Params = id
