@@ -59,7 +59,12 @@ type totalKey struct {
 	Kind      kind
 }
 
-func (e *Engine) active(k alarmKey) bool { return e.alarms[k] != nil }
+func (e *Engine) active(k alarmKey) bool {
+	if k.Device < groupBase && e.devices.at(k.Device+1).Open == 0 {
+		return false
+	}
+	return e.alarms[k] != nil
+}
 
 // raise raises an alarm unless it is raised, as of at.
 func (e *Engine) raise(k alarmKey, at int64, value, expected float64) {
@@ -92,6 +97,7 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 	e.mu.Lock()
 	e.alarms[k] = a
 	if d != nil {
+		d.Open++
 		if g := e.inhibitor(k, d); g != nil {
 			a.Inhibited = g.Key.Name
 		}
@@ -111,9 +117,12 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 
 // clearAlarm clears an alarm if it is raised, as of at.
 func (e *Engine) clearAlarm(k alarmKey, at int64) {
-	a := e.alarms[k]
-	if a == nil {
+	if !e.active(k) {
 		return
+	}
+	a := e.alarms[k]
+	if k.Device < groupBase {
+		e.devices.at(k.Device + 1).Open--
 	}
 	e.mu.Lock()
 	delete(e.alarms, k)

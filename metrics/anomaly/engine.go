@@ -81,6 +81,7 @@ type device struct {
 	ClockBad uint8 // messages in a row with a wrong clock
 	ClockOK  uint8
 	Flags    uint8
+	Open     uint16 // alarms open, so that most readings need not look for one
 	Place    uint16 // index into places
 	Params   uint16
 	Feeder   int32 // groups, -1 none
@@ -233,6 +234,9 @@ func (e *Engine) device(index uint32, info *ingest.Device) *device {
 func (e *Engine) parameters(d *device) *Parameters { return e.params[d.Params] }
 
 func (e *Engine) channel(name string) uint16 {
+	if name == "" {
+		return 0
+	}
 	id, ok := e.channelID[name]
 	if !ok {
 		id = uint16(len(e.channels))
@@ -369,9 +373,11 @@ func (e *Engine) message(index uint32, d *device, received int64) {
 	p := e.parameters(d)
 	if d.LastSeen != 0 {
 		if gap := float32(float64(heard-d.LastSeen) / 1e9); gap > 1 {
-			limit := float32(e.silence(d, p) / 1e9)
-			// Silence beyond the limit teaches no more than a little growth.
-			taught := min(gap, limit*0.8)
+			taught := gap
+			if gap > d.Longest {
+				// Silence beyond the limit teaches no more than a little growth.
+				taught = min(gap, 0.8*float32(e.silence(d, p)/1e9))
+			}
 			d.Longest = max(taught, d.Longest*(1-min(gap, 86400)/(45*86400)))
 			if d.Interval == 0 {
 				d.Interval = taught
