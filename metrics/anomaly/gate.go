@@ -238,7 +238,7 @@ func (e *Engine) pass(g *gate, d *device, at int64, n float64) {
 	// An hour without a message is an hour without passes at a gate that only
 	// tells what happens, and no hour at all at one that reports its counts.
 	quiet := int64(16 * time.Hour)
-	if g.Flags&gateCounts != 0 {
+	if g.Flags&gateCounts != 0 && g.Granted == 0 {
 		quiet = int64(2 * time.Hour)
 	}
 	if hour-g.HourAt > quiet {
