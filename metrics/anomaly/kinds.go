@@ -212,3 +212,12 @@ var Kinds = [kindCount]Kind{
 }
 
 func (k kind) String() string { return Kinds[k].Name }
+
+// KindNamed returns the kind of alarm with a name.
+func KindNamed(name string) (Kind, bool) {
+	k, ok := kindNamed(name)
+	if !ok {
+		return Kind{}, false
+	}
+	return Kinds[k], true
+}
