@@ -27,7 +27,7 @@ or
 	for _, k := range anomaly.Kinds {
 		g.Alerts = append(g.Alerts, alert{
 			Name: "Greencommunity" + camel(k.Name), Page: k.Name,
-			Expr: `sum by (community, facility, kind, severity) (` + held + `{kind="` + k.Name + `"}) > 0`,
+			Expr:     `sum by (community, facility, kind, severity) (` + held + `{kind="` + k.Name + `"}) > 0`,
 			Severity: k.Severity.String(), Label: "{{ $labels.severity }}", KeepFiring: "5m",
 			Summary: Text{ZH: k.Title.ZH, EN: k.Title.EN},
 			Description: Text{

@@ -235,7 +235,7 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		Clears: Text{ZH: "五分钟内不再出错后自动解除。", EN: "Clears after five minutes without an error."},
 	}, {
 		Name: "GreencommunityJournalCorrupt", Page: "journal_corrupt", Severity: "warning", Component: "ingester",
-		Expr: `increase(greencommunity_journal_corruptions_total[1h]) > 0`,
+		Expr:    `increase(greencommunity_journal_corruptions_total[1h]) > 0`,
 		Summary: Text{ZH: "日志文件损坏", EN: "Damage in the journal"},
 		Description: Text{
 			ZH: "{{ $labels.instance }}读日志时遇到损坏的文件，其后的记录被跳过。",
