@@ -73,7 +73,7 @@ func vendorAlerts() []alert {
 		Expr: `(
   vendor:greencommunity_messages_received:increase1h == 0
   and
-  quantile_over_time(0.05, vendor:greencommunity_messages_received:increase1h[7d] offset 1h) > 0
+  quantile_over_time(0.05, vendor:greencommunity_messages_received:increase1h[7d:1h] offset 1h) > 0
 )
 or
 (
