@@ -23,6 +23,7 @@ type cli struct {
 	Decode     decodeCmd     `cmd:"" help:"Show what a payload becomes: readings, events, unmapped fields, or why it is refused."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
 	Simulate   simulateCmd   `cmd:"" help:"Publish simulated communities: history, live readings, planted faults."`
+	Notify     notifyCmd     `cmd:"" help:"Deliver alerts to chat groups of WeCom, DingTalk and Feishu."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
