@@ -3,6 +3,7 @@ package decode
 import (
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -105,8 +106,12 @@ func checkResult(t *testing.T, r *Result) {
 	}
 }
 
+// GREENCOMMUNITY_FUZZ_FORMAT holds the fuzzer to one format.
 func FuzzDecode(f *testing.F) {
 	names := slices.Sorted(maps.Keys(Formats))
+	if only := os.Getenv("GREENCOMMUNITY_FUZZ_FORMAT"); only != "" {
+		names = []string{only}
+	}
 	for i, name := range names {
 		for _, e := range examples[name] {
 			f.Add(uint8(i), e.topic, []byte(e.payload))
@@ -120,6 +125,8 @@ func FuzzDecode(f *testing.F) {
 			more = `, json: {records: "data[*]", device: "$.sn", name: k, value: v, time: [{path: t}]}`
 		case "raw", "ctwing":
 			more = ", payload: cjt188"
+		case "alink":
+			more = `, codecs: {"": raw.js}`
 		case "chirpstack":
 			more = `, codecs: {bin: tlv.js}`
 		}
@@ -142,7 +149,11 @@ func BenchmarkFormats(b *testing.B) {
 		if name == "json" {
 			more = `, json: {records: "data[*]", device: "$.sn", name: k, value: v}`
 		}
-		w := source(b, "lighting", name, TemplateFor(Formats[name], e.topic), more)
+		kind := Formats[name].Facility
+		if kind == "" {
+			kind = "lighting"
+		}
+		w := source(b, kind, name, TemplateFor(Formats[name], e.topic), more)
 		m := &ingest.Message{Seq: 1, Topic: e.topic, Payload: []byte(e.payload), Received: 1_795_392_060_000_000_000}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -34,7 +34,8 @@ type lamp struct {
 	DarkSince int64
 	OffSince  int64
 	Edges     [4]int64 // times of the last switchings, the latest first
-	Burnt     bool
+	Known     int64
+	Energy    float64 // register before, kWh
 
 	Flat flat
 }
@@ -65,6 +66,14 @@ func (e *Engine) lamp(index uint32, d *device, channel uint16) (uint32, *lamp) {
 
 func (e *Engine) lighting(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
 	name := r.Quantity.Name
+	if name == "energy_total" {
+		_, l := e.lamp(index, d, channel)
+		if l.Energy > 1 && r.Value < l.Energy/10 {
+			e.raiseUntil(alarmKey{index, channel, registerReset}, at, r.Value, l.Energy, at+int64(24*time.Hour))
+		}
+		l.Energy = r.Value
+		return
+	}
 	if name != "active_power" && name != "light_level" && name != "light_on" {
 		return
 	}
@@ -106,19 +115,25 @@ func (e *Engine) judgeLamp(id uint32) {
 
 	// A line that repeats itself says nothing about the lamp.
 	stuck := false
-	if l.Flags&lampPower != 0 {
+	if l.Flags&lampPower != 0 && l.Power != 0 { // off is no value that has to move
 		stuck = e.flat(key(flatLine), d, &l.Flat, l.Power, at)
 	}
 
+	if l.Known == 0 {
+		l.Known = at
+	}
 	rated := float32(p.RatedPower)
 	if rated == 0 {
 		rated = float32(attribute(e.info[l.Device], "rated_power"))
 	}
-	if rated == 0 {
+	// What was learned means something once a night has been seen, and more
+	// than a controller's standby.
+	if rated == 0 && at-l.Known >= int64(24*time.Hour) && l.Rated >= 5 {
 		rated = l.Rated
 	}
 	burns, dark := l.On != 0, l.On == 0
 	if l.Flags&lampPower != 0 {
+		// A power meter knows better than a status.
 		if !stuck {
 			l.Rated = max(l.Rated*(1-1e-6), min(l.Power, l.Before))
 		}
@@ -155,16 +170,15 @@ func (e *Engine) judgeLamp(id uint32) {
 	// this hour on most nights.
 	seconds, _ := e.local(at)
 	hour := seconds / 3600
-	wanted := true
-	if l.Flags&lampLevel != 0 && l.Level <= 0.01 {
-		wanted = false
-	}
-	if l.Flags&lampState != 0 && l.Flags&lampPower != 0 && l.On == 0 {
-		wanted = false
-	}
+	told := l.Flags&lampLevel != 0 && l.Level <= 0.01 || l.Flags&lampState != 0 && l.On == 0
 	night := elevation < p.NightSun
-	if wanted && l.NightN > 200 && l.Nights[hour] < 125 {
-		wanted = false
+	share := float64(l.Nights[hour]) / 250
+	seen := l.NightN > 60
+	wanted := !told && (!seen || share >= 0.5)
+	if told && seen && share >= 0.9 {
+		// It says itself that it is off, but not whether it was told to be; at
+		// this hour it has burnt on practically every night.
+		wanted = true
 	}
 	switch {
 	case night && dark && wanted:
@@ -184,7 +198,7 @@ func (e *Engine) judgeLamp(id uint32) {
 	}
 	if night && !e.active(key(outage)) {
 		// A running share of the nights in which it burnt at this hour.
-		share := float32(l.Nights[hour])
+		have := float32(l.Nights[hour])
 		if l.NightN < math.MaxUint16 {
 			l.NightN++
 		}
@@ -192,11 +206,11 @@ func (e *Engine) judgeLamp(id uint32) {
 		if burns {
 			target = 250
 		}
-		if l.NightN < 100 {
-			share = target
+		if l.NightN < 60 {
+			have = target
 		}
-		step := (target - share) * 0.1
-		l.Nights[hour] = uint8(min(max(share+step+0.5*sign(step), 0), 250))
+		step := (target - have) * 0.1
+		l.Nights[hour] = uint8(min(max(have+step+0.5*sign(step), 0), 250))
 	}
 
 	// Cycling.

@@ -105,7 +105,8 @@ type WasteParameters struct {
 	// StuckFactor is how many times the longest standstill before.
 	StuckFactor float64 `yaml:"stuck_factor"`
 	// OverdueFactor is how many times the longest interval between two
-	// collections a bin may wait, while it is fuller than OverdueFill.
+	// collections a bin may wait, while it is fuller than OverdueFill. A bin
+	// collected almost empty does not show it: so one may look like two.
 	OverdueFactor float64 `yaml:"overdue_factor"`
 	OverdueFill   float64 `yaml:"overdue_fill"`
 }
@@ -135,8 +136,8 @@ type GateParameters struct {
 // AllParameters are those of any device.
 type AllParameters struct {
 	// Offline is the least silence that counts, by facility; OfflineFactor how
-	// many times the longest ordinary silence it must be. A battery meter sends
-	// once a day; a bin's fire must not be missed for a day.
+	// many times the longest ordinary silence it must be. A battery meter that
+	// sends once a day may miss once; a bin's fire must not be missed for a day.
 	Offline       map[ingest.FacilityKind]time.Duration `yaml:"offline"`
 	OfflineFactor float64                               `yaml:"offline_factor"`
 	// Clock is by how much a clock must be off.
@@ -172,7 +173,7 @@ func DefaultParameters() Parameters {
 		Waste: WasteParameters{
 			Fire: 70, FireRise: 10, FireAbove: 20, FireClear: 50, FireQuiet: 30 * time.Minute,
 			Full: 0.95, FullClear: 0.8, FullAfter: 2 * time.Hour, Jump: 0.6, JumpAfter: 6 * time.Hour,
-			StuckAfter: 12 * time.Hour, StuckFactor: 3, OverdueFactor: 1.5, OverdueFill: 0.3,
+			StuckAfter: 12 * time.Hour, StuckFactor: 3, OverdueFactor: 2, OverdueFill: 0.3,
 		},
 		Gate: GateParameters{
 			HeldOpen: 2 * time.Minute, GrantBefore: 10 * time.Second, Unopened: 3, Denied: 8, DeniedSpan: 5 * time.Minute,
@@ -180,7 +181,7 @@ func DefaultParameters() Parameters {
 		},
 		All: AllParameters{
 			Offline: map[ingest.FacilityKind]time.Duration{
-				"lighting": time.Hour, "water": 26 * time.Hour, "waste": 4 * time.Hour, "gate": 4 * time.Hour, anyFacility: 4 * time.Hour,
+				"lighting": time.Hour, "water": 48 * time.Hour, "waste": 4 * time.Hour, "gate": 4 * time.Hour, anyFacility: 4 * time.Hour,
 			},
 			OfflineFactor: 1.5, Clock: 2 * time.Minute, FlatRun: 12, FlatFactor: 3, FlatAfter: 2 * time.Hour,
 			Generic: FleetLevels, Quantities: []string{"water_pressure", "voltage"}, Reported: 24 * time.Hour, Share: 0.5,

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"greencommunity/dashboards/page"
+	"greencommunity/ingest"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
@@ -23,6 +25,7 @@ import (
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics"
+	"greencommunity/metrics/facility"
 )
 
 // Service is an ingester.
@@ -30,6 +33,7 @@ type Service struct {
 	config   *config.Config
 	log      *slog.Logger
 	pipeline *pipeline.Pipeline
+	facility *facility.Observer
 	server   *metrics.Server
 }
 
@@ -41,10 +45,22 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s := &Service{config: c, log: log}
+	s := &Service{config: c, log: log, facility: facility.New()}
+	registry.MustRegister(s.facility)
+	view := page.New(page.Sources{
+		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
+		Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() },
+		FindDevices: func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32) {
+			return s.pipeline.FindDevices(query, community, limit)
+		},
+		Facility: s.facility,
+		Alarms:   func() []page.Alarm { return nil },
+		Savings:  func() []page.Saving { return nil },
+	})
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Gatherer: registry, Logger: log,
 		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
+		Routes: view.Routes(),
 	}); err != nil {
 		return nil, err
 	}
@@ -53,6 +69,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 		return nil, err
 	}
 	o.Inventory, o.Logger, o.Registerer = inv, log, registry
+	o.Observers = []pipeline.Observer{s.facility}
 	if s.pipeline, err = pipeline.New(o); err != nil {
 		return nil, err
 	}

@@ -22,11 +22,11 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"greencommunity/ingest"
+	"greencommunity/metrics/anomaly"
 )
 
 // Text is a text in both languages. Chinese is what goes out.
-type Text = ingest.Text
+type Text = anomaly.Text
 
 // alert is one alerting rule with the page that explains it.
 type alert struct {

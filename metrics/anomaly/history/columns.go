@@ -112,6 +112,9 @@ func (r *Reader) guess(column string, largest float64, numeric bool) role {
 	if name == "device" || name == "device_id" || name == "deviceid" || name == "meter_id" || name == "sn" || name == "imei" {
 		return role{is: "device"}
 	}
+	if name == "channel" {
+		return role{is: "channel"}
+	}
 	if q := r.facilities.Quantity(r.Facility, whole); q != nil {
 		return r.quantity(q, "")
 	}
@@ -161,7 +164,7 @@ func (r *Reader) quantity(q *ingest.Quantity, unit string) role {
 func (r *Reader) mapped(column, to string) (role, error) {
 	name, unit, _ := strings.Cut(to, ":")
 	switch name {
-	case "time", "device", "event", "collected":
+	case "time", "device", "channel", "event", "collected":
 		return role{is: name}, nil
 	case "ignore", "":
 		return role{}, nil
@@ -197,9 +200,6 @@ func (r *Reader) mapped(column, to string) (role, error) {
 func (c *role) value(v float64) (float64, bool) {
 	if c.tilt {
 		if math.Abs(v) > 45 {
-			return 1, true
-		}
-		if v == 1 { // a state after all
 			return 1, true
 		}
 		return 0, true

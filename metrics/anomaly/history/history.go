@@ -22,7 +22,6 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/anomaly"
 )
 
@@ -56,17 +55,10 @@ type Row struct {
 	Score  float64 // above 1 is anomalous
 }
 
-// Change is an alarm raised or cleared.
-type Change struct {
-	At     time.Time
-	Raised bool
-	Alarm  anomaly.Alarm
-}
-
 // Result is what a table came to.
 type Result struct {
 	Rows     []Row
-	Changes  []Change
+	Changes  []anomaly.Change
 	Open     []anomaly.Alarm
 	Devices  int
 	From, To time.Time
@@ -85,7 +77,8 @@ type dot struct {
 	info     *ingest.Device
 	last     time.Time
 	received time.Time
-	offset   time.Duration // received - its own time
+	offset   time.Duration   // received - its own time
+	ahead    []time.Duration // the last jumps ahead: silence, or the clock
 	interval time.Duration
 	sums     map[int]float64
 }
@@ -113,9 +106,10 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 		return nil, err
 	}
 	out := &Result{Used: used}
-	engine := anomaly.NewEngine(r.Options)
+	options := r.Options
+	options.Changed = func(c anomaly.Change) { out.Changes = append(out.Changes, c) }
+	engine := anomaly.NewEngine(options)
 	engine.Bind(&inventory.Inventory{Facilities: r.facilities, Zone: r.Zone})
-	open := map[string]anomaly.Alarm{}
 	devices := map[string]*dot{}
 	layout := ""
 	first := 2
@@ -126,10 +120,13 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 			return nil, fmt.Errorf("line %d: %q is no time: %w", n+first, text, err)
 		}
 		layout = used
-		name := r.Device
+		name, channel := r.Device, ""
 		for i, c := range roles {
-			if c.is == "device" && strings.TrimSpace(row[i]) != "" {
-				name = strings.TrimSpace(row[i])
+			switch field := strings.TrimSpace(row[i]); {
+			case c.is == "device" && field != "":
+				name = field
+			case c.is == "channel":
+				channel = field
 			}
 		}
 		d := devices[name]
@@ -140,7 +137,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 			devices[name] = d
 			out.Devices++
 		}
-		late := d.arrive(at)
+		late, back := d.arrive(at)
 		received := d.received.UnixNano()
 		engine.Tick(received)
 		if out.From.IsZero() || d.received.Before(out.From) {
@@ -152,7 +149,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 		shown, any := math.NaN(), false
 		for i, c := range roles {
 			field := strings.TrimSpace(row[i])
-			if c.is == "" || c.is == "device" || field == "" {
+			if c.is == "" || c.is == "device" || c.is == "channel" || field == "" {
 				continue
 			}
 			if c.is == "event" {
@@ -162,7 +159,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 				}
 				any = true
 				if kind != "" {
-					engine.Event(d.index, &ingest.Event{Device: d.info, Type: kind, Active: true, Time: at.UnixNano()}, received)
+					engine.Event(d.index, &ingest.Event{Device: d.info, Channel: channel, Type: kind, Active: true, Time: at.UnixNano()}, received)
 				}
 				continue
 			}
@@ -176,7 +173,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 			any = true
 			if c.is == "collected" {
 				if v != 0 {
-					engine.Event(d.index, &ingest.Event{Device: d.info, Type: "collected", Active: true, Time: at.UnixNano()}, received)
+					engine.Event(d.index, &ingest.Event{Device: d.info, Channel: channel, Type: "collected", Active: true, Time: at.UnixNano()}, received)
 				}
 				continue
 			}
@@ -194,8 +191,11 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 			if math.IsNaN(shown) {
 				shown = v
 			}
-			reading := ingest.Reading{Device: d.info, Quantity: c.q, Value: v, Time: at.UnixNano()}
+			reading := ingest.Reading{Device: d.info, Channel: channel, Quantity: c.q, Value: v, Time: at.UnixNano()}
 			engine.Reading(d.index, &reading, late, received)
+		}
+		if back > 0 && any {
+			engine.SteppedBack(d.index, back.Seconds(), received)
 		}
 		if !any {
 			out.Skipped++
@@ -207,92 +207,42 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 		if r.Scores {
 			out.Rows = append(out.Rows, Row{Time: at, Device: name, Text: text, Value: shown, Score: score})
 		}
-		out.changes(engine, open)
 	}
 	engine.Tick(out.To.UnixNano())
-	out.changes(engine, open)
 	out.Open = engine.Alarms()
 	return out, nil
 }
 
-// changes takes over what was raised and cleared.
-func (r *Result) changes(engine *anomaly.Engine, open map[string]anomaly.Alarm) {
-	points := engine.Points()
-	if len(points) == 0 {
-		return
-	}
-	now := map[string]anomaly.Alarm{}
-	for _, a := range engine.Alarms() {
-		now[string(a.Device)+"\x00"+a.Channel+"\x00"+a.Kind] = a
-	}
-	for _, p := range points {
-		c := Change{At: time.Unix(0, p.Time).UTC(), Raised: active(p)}
-		key := tag(p, "device") + "\x00" + tag(p, "channel") + "\x00" + tag(p, "type")
-		if a, ok := now[key]; ok && c.Raised {
-			open[key] = a
-		}
-		c.Alarm = open[key]
-		if c.Alarm.Kind == "" { // raised and cleared between two rows
-			c.Alarm = anomaly.Alarm{Kind: tag(p, "type"), Device: ingest.DeviceID(tag(p, "device")), Facility: ingest.FacilityKind(tag(p, "facility")), Since: c.At}
-			if k, ok := anomaly.KindNamed(c.Alarm.Kind); ok {
-				c.Alarm.Severity, c.Alarm.Title = k.Severity.String(), k.Title
-			}
-			if !c.Raised {
-				c.Alarm.Since = r.since(c.Alarm)
-			}
-		}
-		if !c.Raised {
-			delete(open, key)
-		}
-		r.Changes = append(r.Changes, c)
-	}
-}
-
-// since is when an alarm that is not open any more was raised.
-func (r *Result) since(a anomaly.Alarm) time.Time {
-	for _, c := range slices.Backward(r.Changes) {
-		if c.Raised && c.Alarm.Kind == a.Kind && c.Alarm.Device == a.Device {
-			return c.At
-		}
-	}
-	return a.Since
-}
-
-func active(p pipeline.Point) bool {
-	for _, f := range p.Fields {
-		if f.Key == "active" {
-			return f.Value == int64(1)
-		}
-	}
-	return false
-}
-
-func tag(p pipeline.Point, key string) string {
-	for _, t := range p.Tags {
-		if t.Key == key {
-			return t.Value
-		}
-	}
-	return ""
-}
-
-// arrive works out when a row was received, and whether it is out of order.
+// arrive works out when a row was received, whether it is out of order, and by
+// how much its clock has been set back, 0 if it has not.
 //
 // A table of rows in the order they came shows a clock that is set back: the
-// times go back by more than an interval, while the rows go on. From then on
-// they are taken to have been received an interval after each other, until the
-// clock is set right again.
-func (d *dot) arrive(at time.Time) (late bool) {
+// times go back by more than an interval, while the rows go on. Either it had
+// jumped ahead before: then it is right again, and until it has caught up there
+// is nothing new. Or it is wrong from then on, and the rows are taken to have
+// been received an interval after each other until it is set right.
+func (d *dot) arrive(at time.Time) (late bool, back time.Duration) {
 	if d.last.IsZero() {
 		d.last, d.received = at, at
-		return false
+		return false, 0
 	}
 	step := at.Sub(d.last)
 	switch {
 	case step < 0 && -step > max(2*d.interval, 2*time.Minute):
+		back = -step
+		for i, ahead := range d.ahead {
+			if d.offset == 0 && (ahead-back).Abs() < max(ahead/4, d.interval) {
+				d.ahead = slices.Delete(d.ahead, i, i+1)
+				d.last = at
+				return true, back
+			}
+		}
 		d.offset += d.interval - step
 	case step < 0:
-		return true
+		return true, 0
+	case d.received.After(at) && d.offset == 0:
+		d.last = at
+		return true, 0
 	case d.offset > 0 && (step-d.interval-d.offset).Abs() < max(d.offset/4, d.interval):
 		d.offset = 0
 	}
@@ -303,6 +253,11 @@ func (d *dot) arrive(at time.Time) (late bool) {
 		if d.interval == 0 {
 			d.interval = gap
 		}
+		if gap > 2*d.interval {
+			if d.ahead = append(d.ahead, gap-d.interval); len(d.ahead) > 16 {
+				d.ahead = d.ahead[1:]
+			}
+		}
 		// A running median.
 		if gap > d.interval {
 			d.interval += d.interval / 20
@@ -311,7 +266,7 @@ func (d *dot) arrive(at time.Time) (late bool) {
 		}
 		d.received = received
 	}
-	return false
+	return false, back
 }
 
 // read reads a delimited table with a header; without one the columns are time,
