@@ -22,12 +22,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-
-	"greencommunity/metrics/anomaly"
 )
 
 const (
@@ -100,29 +97,21 @@ func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // open asks the ingester which devices are concerned. A message without them
 // is better than none, so nothing hinders it.
-func (n *Notifier) open(ctx context.Context, hook *webhook) []anomaly.Alarm {
-	community := hook.GroupLabels["community"]
-	if n.alarms == "" || community == "" || hook.Status != "firing" {
+func (n *Notifier) open(ctx context.Context, hook *webhook) []alarm {
+	if n.alarms == "" || hook.GroupLabels["community"] == "" || hook.Status != "firing" {
 		return nil
 	}
-	alarms, err := n.list(ctx, community)
+	alarms, err := n.list(ctx)
 	if err != nil {
 		n.log.Warn("the message names no devices", "alert", hook.GroupLabels["alertname"], "error", err)
 	}
 	return alarms
 }
 
-// list returns the alarms of a community. The ingester answers an array of
-// alarms, or an object with it as alarms.
-func (n *Notifier) list(ctx context.Context, community string) ([]anomaly.Alarm, error) {
-	u, err := url.Parse(n.alarms)
-	if err != nil {
-		return nil, fmt.Errorf("alarms: %w", err)
-	}
-	q := u.Query()
-	q.Set("community", community)
-	u.RawQuery = q.Encode()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+// list returns the open alarms, the worst first. The ingester lists all of
+// them; those of the community are picked out while rendering.
+func (n *Notifier) list(ctx context.Context) ([]alarm, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.alarms, nil)
 	if err != nil {
 		return nil, fmt.Errorf("alarms: %w", err)
 	}
@@ -134,19 +123,9 @@ func (n *Notifier) list(ctx context.Context, community string) ([]anomaly.Alarm,
 	if answer.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("alarms: HTTP %d", answer.StatusCode)
 	}
-	data, err := io.ReadAll(io.LimitReader(answer.Body, maxAlarms))
-	if err != nil {
+	var alarms []alarm
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAlarms)).Decode(&alarms); err != nil {
 		return nil, fmt.Errorf("alarms: %w", err)
 	}
-	var alarms []anomaly.Alarm
-	if err := json.Unmarshal(data, &alarms); err == nil {
-		return alarms, nil
-	}
-	var wrapped struct {
-		Alarms []anomaly.Alarm `json:"alarms"`
-	}
-	if err := json.Unmarshal(data, &wrapped); err != nil {
-		return nil, fmt.Errorf("alarms: %w", err)
-	}
-	return wrapped.Alarms, nil
+	return alarms, nil
 }

@@ -7,8 +7,6 @@ import (
 	"sort"
 	"strings"
 	"time"
-
-	"greencommunity/metrics/anomaly"
 )
 
 // webhook is what Alertmanager sends, version 4 of its format.
@@ -26,6 +24,21 @@ type webhookAlert struct {
 	Annotations map[string]string `json:"annotations"`
 	StartsAt    time.Time         `json:"startsAt"`
 	EndsAt      time.Time         `json:"endsAt"`
+}
+
+// alarm is what a message needs of an entry of the ingester's list of alarms.
+type alarm struct {
+	Kind      string `json:"kind"`
+	Severity  string `json:"severity"`
+	Community string `json:"community"`
+	Compound  string `json:"compound"`
+	Facility  string `json:"facility"`
+	Device    string `json:"device"`
+	Name      string `json:"name"`
+	Inhibited string `json:"inhibited"` // the group whose alarm stands for this one
+	Why       struct {
+		ZH string `json:"zh"`
+	} `json:"why"`
 }
 
 // Names is what people call communities and kinds of facility.
@@ -47,7 +60,7 @@ type renderer struct {
 // much as the robot takes: whole alerts, the open ones first, and how many more
 // there are. Alarms are the ingester's, of which those that belong to an alert
 // are named; nil if they are not known.
-func (r renderer) render(w *webhook, alarms []anomaly.Alarm, fits func(message) bool) message {
+func (r renderer) render(w *webhook, alarms []alarm, fits func(message) bool) message {
 	alerts := slices.Clone(w.Alerts)
 	slices.SortStableFunc(alerts, func(a, b webhookAlert) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), a.StartsAt.Compare(b.StartsAt)) // firing before resolved
@@ -126,7 +139,7 @@ func toneOf(w *webhook, alerts []webhookAlert) tone {
 func heading(m message) string { return "### " + m.title }
 
 // item is one alert: since when, what is known of it, and which devices.
-func (r renderer) item(a *webhookAlert, alarms []anomaly.Alarm) string {
+func (r renderer) item(a *webhookAlert, alarms []alarm) string {
 	var b strings.Builder
 	description := a.Annotations["description"]
 	community, facility := a.Labels["community"], a.Labels["facility"]
@@ -146,16 +159,16 @@ func (r renderer) item(a *webhookAlert, alarms []anomaly.Alarm) string {
 	n := 0
 	for i := range alarms {
 		d := &alarms[i]
-		if string(d.Community) != community || string(d.Facility) != facility || d.Kind != a.Labels["kind"] || d.Severity != a.Labels["severity"] || d.Inhibited != "" {
+		if d.Community != community || d.Facility != facility || d.Kind != a.Labels["kind"] || d.Severity != a.Labels["severity"] || d.Inhibited != "" {
 			continue
 		}
 		if n++; n <= listed {
-			device := string(d.Device)
+			device := d.Device
 			if d.Name != "" {
 				device = d.Name + "（" + device + "）"
 			}
 			if d.Compound != "" {
-				device = string(d.Compound) + " " + device
+				device = d.Compound + " " + device
 			}
 			fmt.Fprintf(&b, "\n- %s：%s", plain(device), plain(d.Why.ZH))
 		}

@@ -16,6 +16,10 @@ const held = "instance:greencommunity_anomaly_active:held"
 // They have no `for`: the ingester keeps durations and hysteresis, over
 // restarts too. keep_firing_for is Alertmanager's group interval, so that what
 // clears and comes back between two messages is one alert.
+//
+// BUG(alerts): what is kept while the ingester is away is lost when Prometheus
+// is away at the same time for more than five minutes. The alerts then clear,
+// and are raised again when the ingester is back.
 func anomalies() group {
 	g := group{Name: "greencommunity-anomalies", Records: []record{{
 		Name: held,
@@ -46,12 +50,12 @@ var checks = map[string][]Text{
 		{ZH: "看告警中的最小小时流量：几升是马桶或龙头滴漏，几十升以上是管道或水箱浮球。", EN: "The least hourly flow in the alarm: a few litres are a cistern or tap, tens of litres a pipe or float valve."},
 		{ZH: "户表：请住户关闭所有龙头，看表上小指针是否还转；仍转则逐段关阀。", EN: "A household's meter: with every tap shut, does the small dial still turn? Then shut valves section by section."},
 		{ZH: "总表：对比其下各户表之和，差额即公共管段漏损；夜间用听漏棒查井室。", EN: "A master meter: compare with the sum of the meters below; the difference leaks in between. Listen at the chambers by night."},
-		{ZH: "确有全天用水（诊所、机房冷却）的，在参数中对该表关闭此告警。", EN: "If the user takes water around the clock (a clinic, cooling), switch this alarm off for the meter."},
+		{ZH: "确有全天用水（诊所、机房冷却）的，对该表设参数always_flowing。", EN: "If the user takes water around the clock (a clinic, cooling), set always_flowing for the meter."},
 	},
 	"burst": {
 		{ZH: "先派人到现场并准备关闭上游阀门；看同社区其他水表压力和流量是否异常。", EN: "Send somebody to shut the valve upstream; do other meters of the community show odd pressure or flow?"},
 		{ZH: "询问是否正在消防演练、冲洗管道、绿化浇灌或水箱补水。", EN: "Ask whether a fire drill, flushing, watering or the filling of a tank is going on."},
-		{ZH: "查看读数时间：补传的多小时数据集中到达不会触发，但错误的时间可能会。", EN: "Look at the times of the readings: a wrong device clock can make a slow rise look steep."},
+		{ZH: "查看读数及其时间：设备时间错误会使缓慢的增长看起来很陡。", EN: "Look at the readings and their times: a wrong device clock makes a slow rise look steep."},
 	},
 	"reverse_flow": {
 		{ZH: "新装或刚检修的表：箭头方向是否装反。", EN: "A new or repaired meter: does its arrow point the right way?"},
@@ -90,7 +94,7 @@ var checks = map[string][]Text{
 	},
 	"partial_failure": {
 		{ZH: "目视：是否有部分灯珠或多头灯中的一头不亮。", EN: "Look: is part of the LEDs, or one head of several, dark?"},
-		{ZH: "刚更换过灯具：功率变小是正常的，登记后几天内会重新学习。", EN: "Was the luminaire just replaced? Less power is right then, and is learned within days."},
+		{ZH: "刚更换过灯具：功率变小是正常的，三十天后自动按新功率判断。", EN: "Was the luminaire just replaced? Less power is right then, and is taken as the new one after thirty days."},
 		{ZH: "供电电压是否偏低。", EN: "Is the supply voltage low?"},
 	},
 	"stuck_dimmer": {
@@ -140,7 +144,7 @@ var checks = map[string][]Text{
 	"missed_collection": {
 		{ZH: "联系清运单位核对当日路线和车辆轨迹。", EN: "Ask the collector for the day's route and track."},
 		{ZH: "是否因停车、施工进不去。", EN: "Was the way blocked by cars or works?"},
-		{ZH: "清运计划改了的，之后几次清运会重新学习间隔。", EN: "If the plan has changed, the next collections teach the new interval."},
+		{ZH: "清运计划改疏了的，下次清运后自动按新的间隔判断。", EN: "If the plan has fewer trips now, the next collection teaches the longer interval."},
 	},
 	"held_open": {
 		{ZH: "看视频或派门岗：是否有物品顶住门、正在搬家。", EN: "Look at the camera or send the guard: is it propped open, is somebody moving house?"},
