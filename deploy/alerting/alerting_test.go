@@ -49,9 +49,11 @@ func (e *exporter) show(anomalies string) {
 	e.text.Store(&text)
 }
 
-// wecom is the robot's server: the texts of the messages it was sent.
-func wecom(t *testing.T) (address string, messages <-chan string) {
+// wecom is the robot's server: the texts of the messages it was sent. It fails
+// until it has been asked often enough.
+func wecom(t *testing.T, failures int32) (address string, messages <-chan string) {
 	received := make(chan string, 100)
+	var asked atomic.Int32
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var m struct {
 			Msgtype  string
@@ -59,6 +61,10 @@ func wecom(t *testing.T) (address string, messages <-chan string) {
 		}
 		if err := json.NewDecoder(r.Body).Decode(&m); err != nil || m.Msgtype != "markdown" || r.URL.Query().Get("key") != "k" {
 			t.Errorf("message: %v, %+v, %s", err, m, r.URL)
+		}
+		if asked.Add(1) <= failures {
+			http.Error(w, "down", http.StatusBadGateway)
+			return
 		}
 		received <- m.Markdown.Content
 		io.WriteString(w, `{"errcode":0,"errmsg":"ok"}`)
@@ -151,10 +157,10 @@ func none(t *testing.T, messages <-chan string, during time.Duration) {
 
 const leak = `greencommunity_anomaly_active{community="nancheng",facility="water",kind="continuous_flow",severity="warning"} %d` + "\n"
 
-// An anomaly becomes one message in the chat, an ingester that is restarted
-// changes nothing, and the clearing becomes another.
+// An anomaly becomes one message in the chat, though the robot fails at first;
+// an ingester that is restarted changes nothing; the clearing becomes another.
 func TestAnomalyBecomesAMessage(t *testing.T) {
-	robot, messages := wecom(t)
+	robot, messages := wecom(t, 4) // the renderer tries thrice, then Alertmanager must
 	e := newExporter(t)
 	start(t, strings.TrimPrefix(e.URL, "http://"), renderer(t, robot))
 	e.show(fmt.Sprintf(leak, 0) + `greencommunity_anomaly_active{community="nancheng",facility="water",kind="unusual_value",severity="info"} 3` + "\n")

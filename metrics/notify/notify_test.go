@@ -395,6 +395,34 @@ func TestRateLimit(t *testing.T) {
 	}
 }
 
+// Whatever the labels and texts are, a message is one, and the robot takes it.
+func FuzzRender(f *testing.F) {
+	f.Add([]byte(burst))
+	f.Add([]byte(`{"version":"4","status":"resolved","truncatedAlerts":-5,"alerts":[{},{"labels":{"community":"a","facility":"all"},"annotations":{"description":"a（all）","runbook_url":"x"}}]}`))
+	r := renderer{zone: time.UTC, page: "http://10.1.2.3/", runbooks: "https://wiki.example"}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var w webhook
+		if json.Unmarshal(data, &w) != nil || len(w.Alerts) == 0 || len(data) > 1<<16 {
+			return
+		}
+		for i := range w.Alerts { // a community's name and a runbook's address are the operator's
+			if len(w.Alerts[i].Labels["community"])+len(w.Alerts[i].Annotations["runbook_url"]) > 500 || len(w.GroupLabels["community"]) > 500 {
+				return
+			}
+		}
+		for _, kind := range []string{wecom, dingtalk, feishu} {
+			robot := newRobot(Robot{Kind: kind, URL: "http://robot/", Secret: "s", PerMinute: 20})
+			m := r.render(&w, nil, robot.fits)
+			if !robot.fits(m) {
+				t.Errorf("%s: %d bytes", kind, len(m.text))
+			}
+			if _, body := robot.request(m); !json.Valid(body) || m.title == "" {
+				t.Errorf("%s: %q, %s", kind, m.title, body)
+			}
+		}
+	})
+}
+
 func TestConfig(t *testing.T) {
 	dir := t.TempDir()
 	for name, content := range map[string]string{"url": "https://qyapi.example/send?key=s3cr3t\n", "secret": "SECs3cr3t\n", "bad": "s3cr3t", "empty": "\n"} {

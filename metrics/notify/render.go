@@ -46,8 +46,10 @@ type Names struct {
 	Communities, Facilities map[string]string
 }
 
-// listed is how many devices an alert of a message names.
-const listed = 5
+const (
+	listed     = 5   // devices an alert of a message names
+	maxSummary = 100 // characters of a headline
+)
 
 // renderer turns alerts into a message.
 type renderer struct {
@@ -103,6 +105,9 @@ func (r renderer) title(w *webhook, alerts []webhookAlert) string {
 	}
 	if w.Status == "resolved" {
 		state = "已恢复"
+	}
+	if long := []rune(summary); len(long) > maxSummary {
+		summary = string(long[:maxSummary]) + "…"
 	}
 	title := "【" + state + "】" + plain(summary)
 	if community := w.GroupLabels["community"]; community != "" {
