@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -98,9 +99,56 @@ func TestLeakBecomesAMessage(t *testing.T) {
 	upload(now.Add(-10*time.Hour), now, 0)
 	next("【已恢复】持续流量（疑似漏水） · 南城社区")
 	t.Logf("its end %s after publishing", time.Since(began).Round(time.Millisecond))
+	p.publish("greencommunity/v1/nancheng/water/meter-12", []byte("{")) // so that rejects have a series
 	select {
 	case m := <-messages:
 		t.Errorf("another message:\n%s", m)
 	case <-time.After(3 * time.Second):
 	}
+	eventually(t, 10*time.Second, "every metric of the rules", func() error { return rulesKnow(in.url) })
 }
+
+// rulesKnow returns an error where a rule reads a metric that the ingester does
+// not show. Those on savings appear with the first closed day of a boundary.
+func rulesKnow(url string) error {
+	exposition, err := get(url + "/metrics")
+	if err != nil {
+		return err
+	}
+	paths, err := filepath.Glob("../../deploy/prometheus/rules/*.yaml")
+	if err != nil || len(paths) == 0 {
+		return fmt.Errorf("rules: %d files, %w", len(paths), err)
+	}
+	var missing []string
+	seen := 0
+	for _, path := range paths {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, line := range strings.Split(string(data), "\n") {
+			if strings.Contains(line, "description") || strings.Contains(line, "record:") || strings.HasPrefix(line, "#") {
+				continue
+			}
+			for _, name := range metricName.FindAllString(line, -1) {
+				if strings.HasPrefix(name, ":") || strings.Contains(name, "savings") {
+					continue
+				}
+				seen++
+				if !strings.Contains(exposition, "\n"+name+"{") && !strings.Contains(exposition, "\n"+name+" ") {
+					missing = append(missing, name)
+				}
+			}
+		}
+	}
+	if seen < 15 {
+		return fmt.Errorf("only %d metrics in the rules", seen)
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("not exposed: %s", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// metricName matches our metrics, and the names of recorded series with their colon.
+var metricName = regexp.MustCompile(`:?\bgreencommunity_[a-z_]+\b`)
