@@ -27,13 +27,14 @@ type Recomputation struct {
 	fields    map[string]*ingest.Quantity
 }
 
-// Query is what to read: a field of a measurement, for the devices of the
-// communities named, in [From, To), and beyond it for each series the last
-// before From and the first from To on.
+// Query is what to read: a field of a measurement, for the devices of a
+// community, in [From, To), and beyond it for each series the last before From
+// and the first from To on. It is of one community: InfluxDB sorts the series
+// of an answer, and many short answers cost less than one long one.
 type Query struct {
 	Measurement string
 	Field       string
-	Communities []ingest.CommunityID
+	Community   ingest.CommunityID
 	From, To    time.Time
 	Around      bool // whether the readings before and after are wanted
 }
@@ -74,17 +75,13 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 func (r *Recomputation) Queries() []Query {
 	start, end := r.engine.calendar.midnight(r.from).Add(-lead), r.engine.calendar.midnight(r.to).Add(lead)
 	var queries []Query
+	asked := map[Query]bool{}
 	want := func(measurement, field string, community ingest.CommunityID, around bool) {
-		for i := range queries {
-			q := &queries[i]
-			if q.Measurement == measurement && q.Field == field {
-				if !slices.Contains(q.Communities, community) {
-					q.Communities = append(q.Communities, community)
-				}
-				return
-			}
+		q := Query{measurement, field, community, start, end, around}
+		if !asked[q] {
+			asked[q] = true
+			queries = append(queries, q)
 		}
-		queries = append(queries, Query{measurement, field, []ingest.CommunityID{community}, start, end, around})
 	}
 	for _, a := range r.engine.accounts {
 		c := a.boundary.community.ID

@@ -48,30 +48,26 @@ func (d *Database) Run(ctx context.Context, r *savings.Recomputation) error {
 				}{"first(" + quote(q.Field) + ")", q.To, q.To.Add(around)})
 		}
 		for _, p := range parts {
-			text := fmt.Sprintf("SELECT %s FROM %s WHERE time >= %d AND time < %d AND (%s) GROUP BY device, channel",
-				p.selector, quote(q.Measurement), p.from.UnixNano(), p.to.UnixNano(), communities(q))
-			if err := d.rows(ctx, text, func(device, channel string, t int64, v float64) { r.Read(q.Field, device, channel, t, v) }); err != nil {
-				return fmt.Errorf("%s of %s: %w", q.Field, q.Measurement, err)
+			statement := fmt.Sprintf("SELECT %s FROM %s WHERE time >= %d AND time < %d AND community = %s GROUP BY device, channel",
+				p.selector, quote(q.Measurement), p.from.UnixNano(), p.to.UnixNano(), text(string(q.Community)))
+			if err := d.rows(ctx, statement, func(device, channel string, t int64, v float64) { r.Read(q.Field, device, channel, t, v) }); err != nil {
+				return fmt.Errorf("%s of %s in %s: %w", q.Field, q.Measurement, q.Community, err)
 			}
 		}
 	}
 	return nil
 }
 
-func communities(q savings.Query) string {
-	var terms []string
-	for _, c := range q.Communities {
-		terms = append(terms, "community = '"+strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(string(c))+"'")
-	}
-	return strings.Join(terms, " OR ")
+func text(s string) string {
+	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }
 
 func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `\"`) + `"` }
 
 // rows streams an answer in CSV: name, tags, time, value.
-func (d *Database) rows(ctx context.Context, text string, row func(device, channel string, t int64, v float64)) error {
+func (d *Database) rows(ctx context.Context, statement string, row func(device, channel string, t int64, v float64)) error {
 	bucket, policy, _ := strings.Cut(d.Bucket, "/")
-	form := url.Values{"q": {text}, "db": {bucket}, "epoch": {"ns"}, "chunked": {"true"}, "chunk_size": {"20000"}}
+	form := url.Values{"q": {statement}, "db": {bucket}, "epoch": {"ns"}, "chunked": {"true"}, "chunk_size": {"20000"}}
 	if policy != "" {
 		form.Set("rp", policy)
 	}
