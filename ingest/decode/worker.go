@@ -87,6 +87,8 @@ type Worker struct {
 
 	entry *topicEntry // of the message at hand
 
+	meanings map[meaningsKey]*meanings
+
 	// Of the message at hand: whether any reading's time was replaced, and the
 	// times of its readings as they were written.
 	replaced bool
@@ -129,6 +131,7 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 		codecs:   map[innerKey]*codec{},
 		conv:     map[unitPair]conversion{},
 		builtin:  builtinProfiles,
+		meanings: map[meaningsKey]*meanings{},
 	}
 	w.innerFunc = w.decodeInner
 	return w
@@ -220,6 +223,7 @@ type topicEntry struct {
 	source   *inventory.Source
 	captures inventory.Captures
 	dev      *ingest.Device // of samples that name none; nil until resolved
+	meanings *meanings      // of its samples
 	index    uint32
 }
 
@@ -270,7 +274,7 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 		s := &out.Samples[i]
 		dev, index, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile)
 		if refusal == nil {
-			refusal = w.reading(in, out, s, dev, index, r)
+			refusal = w.reading(in, out, i, dev, index, r)
 		}
 		if refusal != nil {
 			r.Refused = append(r.Refused, FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
@@ -344,9 +348,10 @@ func (w *Worker) device(in *Input, device, community, facility, compound, profil
 
 // reading gives one sample its meaning and appends the reading, the event or
 // the unmapped field it comes to.
-func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, index uint32, r *Result) *ingest.Refusal {
-	channel, name, unit := s.Channel, s.Quantity, s.Unit
-	field := w.field(in.Source, s, dev)
+func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, index uint32, r *Result) *ingest.Refusal {
+	s := &out.Samples[i]
+	channel, unit := s.Channel, s.Unit
+	field, quantity := w.meaning(in.Source, s, i, dev)
 	if field != nil {
 		switch {
 		case field.Ignore, field.Time:
@@ -355,17 +360,13 @@ func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, 
 			w.fieldEvent(in, s, field, dev, index, r)
 			return nil
 		}
-		name = field.Quantity
 		if field.Unit != "" {
 			unit = field.Unit
 		}
 		if field.Channel != "" {
 			channel = field.Channel
 		}
-	} else if name == "" {
-		name = s.Field
 	}
-	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
 	if quantity == nil {
 		if out.Explain != nil {
 			out.Explain("%.60q has no meaning for %s: give it one under fields", s.Field, dev.Facility)
@@ -639,6 +640,65 @@ func (w *Worker) fieldEvent(in *Input, s *Sample, field *inventory.Field, dev *i
 	t, source, _ := eventTime(s.Time, s.TimeSource, in.Received)
 	r.Events = append(r.Events, ingest.Event{Device: dev, Channel: channel, Type: field.Event, Active: active, Code: text, Time: t, TimeSource: source})
 	r.EventDevices = append(r.EventDevices, index)
+}
+
+// meanings is what the first samples of messages of one source, kind of
+// facility and device profile were found to mean, in the order they came: the
+// next message most likely says the same in the same order.
+type meanings struct {
+	list []meaning
+}
+
+type meaning struct {
+	name, quantityName string // of the sample
+	field              *inventory.Field
+	quantity           *ingest.Quantity
+}
+
+type meaningsKey struct {
+	source            int
+	facility          ingest.FacilityKind
+	profile, inSample string
+}
+
+const (
+	maxMeanings = 32   // of a message
+	maxLists    = 4096 // profiles come from payloads
+)
+
+// meaning is what the inventory says about the i-th sample of a message, and
+// the quantity it is of: nil where it is of none.
+func (w *Worker) meaning(src *inventory.Source, s *Sample, i int, dev *ingest.Device) (*inventory.Field, *ingest.Quantity) {
+	known := w.entry.meanings
+	if known == nil || dev != w.entry.dev || s.Profile != "" {
+		key := meaningsKey{src.Index, dev.Facility, dev.Profile, s.Profile}
+		if known = w.meanings[key]; known == nil {
+			if len(w.meanings) >= maxLists {
+				clear(w.meanings)
+			}
+			known = &meanings{}
+			key.inSample = strings.Clone(key.inSample)
+			w.meanings[key] = known
+		}
+		if dev == w.entry.dev && s.Profile == "" {
+			w.entry.meanings = known
+		}
+	}
+	if i < len(known.list) && known.list[i].name == s.Field && known.list[i].quantityName == s.Quantity {
+		return known.list[i].field, known.list[i].quantity
+	}
+	field, name := w.field(src, s, dev), s.Quantity
+	switch {
+	case field != nil:
+		name = field.Quantity
+	case name == "":
+		name = s.Field
+	}
+	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
+	if i == len(known.list) && i < maxMeanings {
+		known.list = append(known.list, meaning{strings.Clone(s.Field), strings.Clone(s.Quantity), field, quantity})
+	}
+	return field, quantity
 }
 
 // field is what the inventory says about a sample's field, for its device
