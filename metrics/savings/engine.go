@@ -56,8 +56,9 @@ type Engine struct {
 	republish int64
 	points    []pipeline.Point
 
-	mu    sync.Mutex // guards shown, which scrapes read
-	shown []shown
+	mu        sync.Mutex // guards what follows, which scrapes read
+	shown     []shown
+	programme Programme
 }
 
 // Values of slots that name no meter.
