@@ -19,7 +19,9 @@ type shown struct {
 	anomalies        map[Reason]int64
 	periods          []shownPeriod
 	info             []shownBaseline
-	accounts         []*account // for the times of last readings
+	saves            bool       // some boundary has a baseline
+	confidence       string     // of the bands
+	accounts         []*account // for their atomics only: a reload changes the rest
 	perCapita, quota float64    // of the current quarter; NaN: not known
 	night, netNight  float64    // m³/h, last closed day; NaN: not known
 }
@@ -52,6 +54,9 @@ func (e *Engine) publish() {
 			}
 		}
 		s.info = append(s.info, a.describe())
+		if a.saves() && !s.saves {
+			s.saves, s.confidence = true, fmt.Sprintf("%.2f", a.Uncertainty.Confidence)
+		}
 		e.gauges(a, s)
 		if !a.counts() {
 			continue
@@ -75,8 +80,12 @@ func (e *Engine) publish() {
 		}
 		list = append(list, *s)
 	}
+	var programme Programme
+	if e.inv != nil {
+		programme = CountProgramme(e.inv)
+	}
 	e.mu.Lock()
-	e.shown = list
+	e.shown, e.programme = list, programme
 	e.mu.Unlock()
 }
 
@@ -156,8 +165,12 @@ func (e *Engine) Describe(chan<- *prometheus.Desc) {}
 // accrued − down is what holds. Gauges are by event time and may fall.
 func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	e.mu.Lock()
-	list := e.shown
+	list, programme := e.shown, e.programme
 	e.mu.Unlock()
+	stages := prometheus.NewDesc("greencommunity_programme_communities", "Communities by stage; met and participating are of all.", []string{"stage"}, nil)
+	for stage, n := range map[string]int{"all": programme.All, "participating": programme.Participating, "met": programme.Met} {
+		out <- prometheus.MustNewConstMetric(stages, prometheus.GaugeValue, float64(n), stage)
+	}
 	labels := []string{"community", "facility"}
 	send := func(kind prometheus.ValueType, name, help string, v float64, names []string, values ...string) {
 		if math.IsNaN(v) {
@@ -176,11 +189,7 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 		gauge := func(name, help string, v float64, names []string, values ...string) {
 			send(prometheus.GaugeValue, name, help, v, names, with(values...)...)
 		}
-		saves := false
-		for _, a := range s.accounts {
-			saves = saves || a.saves()
-		}
-		if saves {
+		if s.saves {
 			counter(u.name+"_actual_"+u.unit+"_total", "Use in covered time, as accrued.", s.actual*u.scale, nil)
 			counter(u.name+"_baseline_"+u.unit+"_total", "Adjusted baseline of the same time, as accrued.", s.baseline*u.scale, nil)
 			for side, of := range []string{"actual", "baseline"} {
@@ -197,7 +206,7 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 				}
 				if !math.IsNaN(r.Coverage) {
 					gauge(u.name+"_savings_"+u.unit, "Adjusted baseline less actual use over the covered time; negative where more was used.", r.Saving*u.scale, []string{"period", "status"}, p.name, status)
-					gauge(u.name+"_savings_uncertainty_"+u.unit, "Half width of the saving's band.", r.Uncertainty*u.scale, []string{"period", "confidence"}, p.name, s.confidence())
+					gauge(u.name+"_savings_uncertainty_"+u.unit, "Half width of the saving's band.", r.Uncertainty*u.scale, []string{"period", "confidence"}, p.name, s.confidence)
 					gauge("savings_significant", "1 where the saving is larger than its band, 0 where it is not distinguishable from zero.", indicator(r.Significant), []string{"resource", "period"}, s.group.resource, p.name)
 					gauge("savings_coverage_ratio", "Days that count on both sides, of the days due.", r.Coverage, []string{"resource", "period"}, s.group.resource, p.name)
 					gauge("savings_revision", "Revision of a final figure, 0 while it is provisional.", float64(r.Revision), []string{"resource", "period"}, s.group.resource, p.name)
@@ -233,15 +242,6 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 		gauge("water_night_flow_cubic_meters_per_hour", "Mean flow from 02:00 to 04:00 of the last closed day.", s.night, nil)
 		gauge("water_net_night_flow_cubic_meters_per_hour", "Night flow less legitimate night use.", s.netNight, nil)
 	}
-}
-
-func (s *shown) confidence() string {
-	for _, a := range s.accounts {
-		if a.saves() {
-			return fmt.Sprintf("%.2f", a.Uncertainty.Confidence)
-		}
-	}
-	return "0.90"
 }
 
 func indicator(b bool) float64 {

@@ -40,6 +40,7 @@ type Engine struct {
 
 	// Owned by the walker's goroutine.
 	accounts []*account // in the order of the inventory
+	groups   map[group][]*account
 	byKey    map[string]*account
 	owners   map[ingest.DeviceID][]owner
 	meters   []meter
@@ -55,8 +56,9 @@ type Engine struct {
 	republish int64
 	points    []pipeline.Point
 
-	mu    sync.Mutex // guards shown, which scrapes read
-	shown []shown
+	mu        sync.Mutex // guards what follows, which scrapes read
+	shown     []shown
+	programme Programme
 }
 
 // Values of slots that name no meter.
@@ -178,6 +180,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	if e.closed != 0 {
 		e.due = e.nextClose()
 	}
+	e.regroup()
 	// Who a device's readings are for is found again when it next reports.
 	clear(e.slots)
 	e.seen = e.seen[:0]
@@ -187,6 +190,14 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 		e.unseen[e.meters[i].spec] = int32(i)
 	}
 	e.publish()
+}
+
+// regroup sorts the accounts by what they are shown for.
+func (e *Engine) regroup() {
+	e.groups = map[group][]*account{}
+	for _, a := range e.accounts {
+		e.groups[a.group()] = append(e.groups[a.group()], a)
+	}
 }
 
 // adopt compares a boundary with what was frozen for it.
@@ -510,8 +521,8 @@ func (e *Engine) combine(g group, sums func(*account) (s Sums, revision int)) Re
 	total.Coverage = math.NaN()
 	squares, due, days := 0.0, 0, 0
 	total.Revision = math.MaxInt
-	for _, a := range e.accounts {
-		if a.conflict || !a.saves() || !a.counts() || a.group() != g {
+	for _, a := range e.groups[g] {
+		if a.conflict || !a.saves() || !a.counts() {
 			continue
 		}
 		s, revision := sums(a)

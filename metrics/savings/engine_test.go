@@ -380,6 +380,31 @@ greencommunity_savings_significant{community="nancheng",facility="lighting",peri
 	}
 }
 
+// Scrapes and reloads do not disturb the walker, nor each other.
+func TestScrapesWhileReadingsCome(t *testing.T) {
+	r := newRig(t, steady)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for range 200 {
+			if _, err := testutil.CollectAndLint(r.Engine); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	start := midnight("2026-01-01")
+	for h := range 24 * 60 {
+		r.send(start.Add(time.Duration(h)*time.Hour), "em", "energy_total", float64(h)/3)
+		if h%200 == 0 {
+			r.Bind(r.inv)
+		}
+	}
+	<-done
+	if got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1); math.Abs(got.Actual-8*58) > 9 {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestBytesAMeter(t *testing.T) {
 	const n = 100_000
 	r := newRig(t, "- {id: all, spec: {resource: electricity, ipmvp: none, meter_count: 100000}}")

@@ -16,6 +16,9 @@ import (
 // A saving that was planted is found: in at least 85 of 100 seeded runs it lies
 // inside the 90 % band, and one of 0 is called not distinguishable from zero.
 func TestPlantedSavingIsInsideItsBand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("600 quarters")
+	}
 	for _, planted := range []float64{0, 0.10, 0.30} {
 		for name, simulate := range map[string]func(*testing.T, *rand.Rand, float64) (Result, float64){"lighting": plantLighting, "water": plantWater} {
 			t.Run(fmt.Sprintf("%s %g %%", name, planted*100), func(t *testing.T) {

@@ -62,6 +62,7 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 	if community != "" {
 		r.engine.accounts = slices.DeleteFunc(r.engine.accounts, func(a *account) bool { return a.boundary.community.ID != community })
 	}
+	r.engine.regroup()
 	for _, a := range r.engine.accounts {
 		a.ledger.Floor, a.ledger.First = r.from-2, r.from-2
 		a.ledger.Cells = make([]Cell, 1, r.to-r.from+8)
@@ -187,6 +188,7 @@ func (r *Recomputation) Statement() *Statement {
 	s := &Statement{From: day(r.from), To: day(r.to), Items: []StatementItem{}}
 	sums := map[*account]Sums{}
 	var order []group
+	listed := map[group]bool{}
 	for _, a := range e.accounts {
 		for d := r.from; d < r.to; d++ {
 			if c := a.ledger.cell(d); c != nil {
@@ -194,7 +196,8 @@ func (r *Recomputation) Statement() *Statement {
 			}
 		}
 		sums[a] = a.sum(&a.ledger, r.from, r.to, func(d int) Conditions { return e.conditions(a, d) })
-		if !slices.Contains(order, a.group()) {
+		if !listed[a.group()] {
+			listed[a.group()] = true
 			order = append(order, a.group())
 		}
 	}
@@ -210,10 +213,7 @@ func (r *Recomputation) Statement() *Statement {
 			Significant: total.Significant, Verdict: total.Verdict(),
 		}
 		saves := false
-		for _, a := range e.accounts {
-			if a.group() != g {
-				continue
-			}
+		for _, a := range e.groups[g] {
 			info := a.describe()
 			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: r.to - r.from, Saving: Figure(math.NaN()), Band: Figure(math.NaN())}
 			for d := r.from; d < r.to; d++ {
