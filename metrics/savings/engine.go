@@ -30,8 +30,8 @@ type Options struct {
 //
 // A day is closed once, some time after local midnight; what changes it later
 // (a meter that was silent, a true-up, an adjustment) makes it dirty, and the
-// next closing evaluates it again. Only closings change figures, and when they
-// are due follows from the calendar, so that figures do not depend on how often
+// next closing or review evaluates it again. Only these change figures, and when
+// they are due follows from the calendar, so that figures do not depend on how often
 // Tick is called, nor on where the service was restarted.
 type Engine struct {
 	o        Options
@@ -50,8 +50,11 @@ type Engine struct {
 	seen     []*weather // by -2-slot
 	quantity struct{ energy, water, temperature, evapotranspiration, rainfall int }
 	closed   int   // days before it are closed; 0: nothing seen yet
+	review   int64 // when closed days that changed are looked at next, unix nanoseconds
 	due      int64 // when the first open day is closed, unix nanoseconds
 	bound    bool
+	changed  bool  // a day before closed may have changed since it was evaluated
+	open     int64 // when day closed begins, unix nanoseconds
 	// When scrapes are next shown the counts of reads, which grow at any time.
 	republish int64
 	points    []pipeline.Point
@@ -228,6 +231,7 @@ func (e *Engine) stain(a *account, reason Reason) {
 	for i := range a.ledger.Cells {
 		if c := &a.ledger.Cells[i]; c.Closed {
 			c.Dirty = reason
+			e.changed = true
 		}
 	}
 }
@@ -289,6 +293,7 @@ func (e *Engine) book(a *account, b Booking) {
 	if b.Reason != Plain {
 		a.anomalies[slices.Index(reasons[:], b.Reason)]++
 	}
+	e.changed = e.changed || b.From < e.open
 	if !a.ledger.book(&e.calendar, b) {
 		a.anomalies[slices.Index(reasons[:], Late)]++
 	}
@@ -354,10 +359,22 @@ func (e *Engine) Tick(now int64) {
 		e.closed = e.calendar.day
 		e.due = e.nextClose()
 	}
-	if now < e.due && now < e.republish {
+	if e.review == 0 {
+		e.review = nextReview(now)
+	} else if behind := now - int64(24*time.Hour); e.review < behind {
+		e.review = nextReview(behind) // once for all the time nothing came
+	}
+	if now < e.due && now < e.republish && now < e.review {
 		return
 	}
-	for now >= e.due {
+	for now >= min(e.due, e.review) {
+		if e.review < e.due {
+			if e.changed {
+				e.settle(e.closed - 1)
+			}
+			e.review = nextReview(e.review)
+			continue
+		}
 		e.close(e.closed)
 		e.closed++
 		e.due = e.nextClose()
@@ -366,8 +383,16 @@ func (e *Engine) Tick(now int64) {
 	e.publish()
 }
 
+// reviewEvery is how often closed days that have changed are evaluated again:
+// history that is sent at once is seen soon, and not after the next midnight.
+const reviewEvery = 10 * time.Minute
+
+// nextReview is the first full 10 minutes after a time (unix nanoseconds).
+func nextReview(at int64) int64 { return at - at%int64(reviewEvery) + int64(reviewEvery) }
+
 // nextClose is when the first open day is due.
 func (e *Engine) nextClose() int64 {
+	e.open = e.calendar.midnight(e.closed).UnixNano()
 	return e.calendar.midnight(e.closed + 1).Add(e.o.Grace).UnixNano()
 }
 
@@ -390,9 +415,20 @@ type group struct {
 
 func (a *account) group() group { return group{a.boundary.community.ID, a.Facility, a.Resource} }
 
-// close evaluates a day, and again those that are dirty; then sums up the
-// quarters concerned and writes the days' points.
+// close evaluates a day, and again those that are dirty.
 func (e *Engine) close(day int) {
+	for _, a := range e.accounts {
+		if !a.conflict && (a.metered() || a.reported(day)) {
+			a.ledger.cell(day)
+		}
+	}
+	e.settle(day)
+}
+
+// settle evaluates the days up to one that have not been or are dirty; then
+// sums up the quarters concerned and writes the days' points.
+func (e *Engine) settle(day int) {
+	e.changed = false
 	type dayOf struct {
 		group group
 		day   int
@@ -401,9 +437,6 @@ func (e *Engine) close(day int) {
 	for _, a := range e.accounts {
 		if a.conflict {
 			continue
-		}
-		if a.metered() || a.reported(day) {
-			a.ledger.cell(day)
 		}
 		changed := map[int]bool{quarter(day): true}
 		for i := range a.ledger.Cells {

@@ -18,6 +18,7 @@ const stateVersion = 1
 type savedHeader struct {
 	Version          int
 	Closed           int
+	Review           int64
 	Accounts, Meters int
 	Stations         int
 }
@@ -73,7 +74,7 @@ func (e *Engine) Save(w io.Writer) error {
 		devices = append(devices, d)
 	}
 	slices.Sort(devices)
-	if err := g.Encode(savedHeader{stateVersion, e.closed, len(keys), len(e.meters), len(devices)}); err != nil {
+	if err := g.Encode(savedHeader{stateVersion, e.closed, e.review, len(keys), len(e.meters), len(devices)}); err != nil {
 		return err
 	}
 	for _, k := range keys {
@@ -126,6 +127,7 @@ func (e *Engine) Load(r io.Reader) error {
 	if h.Version != stateVersion {
 		return fmt.Errorf("state of savings has version %d; this program reads %d", h.Version, stateVersion)
 	}
+	e.review, e.changed = h.Review, true // which a review finds out
 	if e.closed = h.Closed; e.closed != 0 {
 		e.due = e.nextClose()
 	}
