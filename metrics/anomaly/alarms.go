@@ -1,0 +1,407 @@
+package anomaly
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/pipeline"
+)
+
+// Alarm is something wrong at a device or a group of devices, from when it was
+// raised until it clears. There is one at a time of a kind at a device's channel.
+type Alarm struct {
+	Kind      string              `json:"kind"`
+	Severity  string              `json:"severity"`
+	Title     Text                `json:"title"`
+	Community ingest.CommunityID  `json:"community"`
+	Compound  ingest.CompoundID   `json:"compound,omitempty"`
+	Facility  ingest.FacilityKind `json:"facility"`
+	Vendor    ingest.VendorID     `json:"vendor,omitempty"`
+	Device    ingest.DeviceID     `json:"device"`
+	Name      string              `json:"name,omitempty"`
+	Channel   string              `json:"channel,omitempty"`
+	Since     time.Time           `json:"since"`
+	Value     float64             `json:"value"`
+	Expected  float64             `json:"expected"`
+	Why       Text                `json:"why"`
+	// Inhibited names the alarm of a group that stands for this one.
+	Inhibited string `json:"inhibited,omitempty"`
+	// OverBudget is set where the community has worse alarms enough to list.
+	OverBudget bool `json:"over_budget,omitempty"`
+
+	key     alarmKey
+	expires int64 // unix nanoseconds; 0: a condition clears it
+}
+
+// alarmKey identifies an alarm. Devices from groupBase on are groups.
+type alarmKey struct {
+	Device  uint32
+	Channel uint16
+	Kind    kind
+}
+
+const groupBase = 1 << 31
+
+type totalKey struct {
+	Community ingest.CommunityID
+	Facility  ingest.FacilityKind
+	Kind      kind
+}
+
+func (e *Engine) active(k alarmKey) bool { return e.alarms[k] != nil }
+
+// raise raises an alarm unless it is raised, as of at.
+func (e *Engine) raise(k alarmKey, at int64, value, expected float64) {
+	e.raiseUntil(k, at, value, expected, 0)
+}
+
+// raiseUntil raises an alarm that clears at a time, unless it is raised again
+// before: then it clears later.
+func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until int64) {
+	if a := e.alarms[k]; a != nil {
+		e.mu.Lock()
+		a.expires = max(a.expires, until)
+		e.mu.Unlock()
+		return
+	}
+	about := Kinds[k.Kind]
+	a := &Alarm{
+		Kind: about.Name, Severity: about.Severity.String(), Title: about.Title, Since: time.Unix(0, at).UTC(),
+		Value: value, Expected: expected, Channel: "", key: k, expires: until,
+	}
+	var d *device
+	if k.Device >= groupBase {
+		g := &e.groups[k.Device-groupBase]
+		a.Community, a.Facility, a.Device = g.Key.Community, g.Facility, ingest.DeviceID(g.Key.Name)
+		if a.Facility == "" {
+			a.Facility = anyFacility
+		}
+	} else {
+		d = e.devices.at(k.Device + 1)
+		if slices.Contains(e.parameters(d).All.Disabled, about.Name) {
+			return
+		}
+		info := e.info[k.Device]
+		a.Community, a.Compound, a.Facility, a.Vendor, a.Device, a.Name = info.Community, info.Compound, info.Facility, info.Vendor, info.ID, info.Name
+		a.Channel = e.channels[k.Channel]
+		d.score(1.01)
+	}
+	a.Why = why(k.Kind, a)
+	e.mu.Lock()
+	e.alarms[k] = a
+	if d != nil {
+		if g := e.inhibitor(k, d); g != nil {
+			a.Inhibited = g.Key.Name
+		}
+	}
+	if a.Inhibited == "" {
+		e.totals[totalKey{a.Community, a.Facility, k.Kind}]++
+	}
+	e.mu.Unlock()
+	if until != 0 {
+		e.timers.push(timer{Due: until, What: timeExpire, K: k})
+	}
+	e.note(a, at, true)
+	if d != nil {
+		e.count(k, d, at, 1)
+	}
+}
+
+// clearAlarm clears an alarm if it is raised, as of at.
+func (e *Engine) clearAlarm(k alarmKey, at int64) {
+	a := e.alarms[k]
+	if a == nil {
+		return
+	}
+	e.mu.Lock()
+	delete(e.alarms, k)
+	e.mu.Unlock()
+	e.note(a, at, false)
+	if k.Device < groupBase {
+		e.count(k, e.devices.at(k.Device+1), at, -1)
+	}
+}
+
+func (e *Engine) expireDue(t timer) {
+	a := e.alarms[t.K]
+	if a == nil || a.expires == 0 {
+		return
+	}
+	if a.expires > t.Due {
+		t.Due = a.expires
+		e.timers.push(t)
+		return
+	}
+	e.clearAlarm(t.K, t.Due)
+}
+
+// note keeps a raise or clear for InfluxDB.
+func (e *Engine) note(a *Alarm, at int64, active bool) {
+	tags := []pipeline.Tag{{Key: "community", Value: string(a.Community)}}
+	for _, t := range []pipeline.Tag{
+		{Key: "channel", Value: a.Channel}, {Key: "compound", Value: string(a.Compound)}, {Key: "device", Value: string(a.Device)},
+		{Key: "facility", Value: string(a.Facility)}, {Key: "type", Value: a.Kind}, {Key: "vendor", Value: string(a.Vendor)},
+	} {
+		if t.Value != "" {
+			tags = append(tags, t)
+		}
+	}
+	slices.SortFunc(tags, func(x, y pipeline.Tag) int { return cmp.Compare(x.Key, y.Key) })
+	fields := []pipeline.Field{{Key: "active", Value: int64(0)}, {Key: "code", Value: a.Severity}}
+	if active {
+		fields[0].Value = int64(1)
+	}
+	if !math.IsNaN(a.Value) && !math.IsInf(a.Value, 0) {
+		fields = append(fields, pipeline.Field{Key: "value", Value: a.Value})
+	}
+	if !math.IsNaN(a.Expected) && !math.IsInf(a.Expected, 0) {
+		fields = append(fields, pipeline.Field{Key: "expected", Value: a.Expected})
+	}
+	e.points = append(e.points, pipeline.Point{Measurement: "events", Tags: tags, Fields: fields, Time: at})
+}
+
+// Points returns the raises and clears since the call before.
+func (e *Engine) Points() []pipeline.Point {
+	p := e.points
+	e.points = nil
+	return p
+}
+
+// Alarms lists the open alarms: by community, the worst first, and of equal
+// ones the oldest. Those that another stands for come last.
+func (e *Engine) Alarms() []Alarm {
+	e.mu.Lock()
+	all := make([]Alarm, 0, len(e.alarms))
+	for _, a := range e.alarms {
+		all = append(all, *a)
+	}
+	e.mu.Unlock()
+	slices.SortFunc(all, func(a, b Alarm) int {
+		inhibited := func(a Alarm) int {
+			if a.Inhibited != "" {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(
+			cmp.Compare(a.Community, b.Community), cmp.Compare(inhibited(a), inhibited(b)),
+			-cmp.Compare(Kinds[a.key.Kind].Severity, Kinds[b.key.Kind].Severity), a.Since.Compare(b.Since),
+			cmp.Compare(a.Device, b.Device), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Kind, b.Kind))
+	})
+	listed := 0
+	for i := range all {
+		if i == 0 || all[i].Community != all[i-1].Community {
+			listed = 0
+		}
+		listed++
+		all[i].OverBudget = all[i].Inhibited != "" || e.o.Config.Budget > 0 && listed > e.o.Config.Budget
+	}
+	return all
+}
+
+// group is devices that fail together: the lamps of a feeder, what a gateway
+// carries, a community.
+type group struct {
+	Key      groupKey
+	Facility ingest.FacilityKind
+	Members  int32
+	Silent   int32 // with an alarm offline
+	Dark     int32 // outage
+	Burning  int32 // day burner
+}
+
+type groupKey struct {
+	What      uint8
+	Community ingest.CommunityID
+	Name      string
+}
+
+const (
+	groupFeeder = iota
+	groupGateway
+	groupCommunity
+)
+
+// join makes a device a member of a group, which it was perhaps not before.
+func (e *Engine) join(of *int32, k groupKey, facility ingest.FacilityKind) {
+	id := int32(-1)
+	if k.Name != "" {
+		var ok bool
+		if id, ok = e.groupOf[k]; !ok {
+			id = int32(len(e.groups))
+			e.groups = append(e.groups, group{Key: k, Facility: facility})
+			e.groupOf[k] = id
+		}
+	}
+	if *of == id {
+		return
+	}
+	if *of >= 0 {
+		e.groups[*of].Members--
+	}
+	if id >= 0 {
+		e.groups[id].Members++
+	}
+	*of = id
+}
+
+// count keeps the number of members with an alarm, and raises and clears the
+// group's own.
+func (e *Engine) count(k alarmKey, d *device, at int64, by int32) {
+	switch k.Kind {
+	case offline:
+		e.rollUp(d.Gateway, gatewayOffline, offline, at, by)
+		e.rollUp(d.Town, communityOffline, offline, at, by)
+	case outage:
+		e.rollUp(d.Feeder, feederOutage, outage, at, by)
+	case dayBurner:
+		e.rollUp(d.Feeder, feederDayBurner, dayBurner, at, by)
+	}
+}
+
+func (g *group) counter(member kind) *int32 {
+	switch member {
+	case offline:
+		return &g.Silent
+	case outage:
+		return &g.Dark
+	}
+	return &g.Burning
+}
+
+func (e *Engine) rollUp(id int32, as, member kind, at int64, by int32) {
+	if id < 0 {
+		return
+	}
+	g := &e.groups[id]
+	n := g.counter(member)
+	*n += by
+	p := e.params[0]
+	share, least := p.All.Share, int32(3)
+	switch as {
+	case feederOutage, feederDayBurner:
+		share = p.Lighting.Feeder
+	case communityOffline:
+		least = 10
+	}
+	k := alarmKey{groupBase + uint32(id), 0, as}
+	have := float64(*n)
+	switch {
+	case !e.active(k) && *n >= least && have >= share*float64(g.Members):
+		e.raise(k, at, have, float64(g.Members))
+		e.inhibit(id, member, g.Key.Name)
+	case e.active(k) && have < share/2*float64(g.Members):
+		e.clearAlarm(k, at)
+		e.inhibit(id, member, "")
+	}
+}
+
+// inhibit marks the members' alarms as stood for by name, or by nothing any more.
+func (e *Engine) inhibit(id int32, member kind, name string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, a := range e.alarms {
+		if k.Kind != member || k.Device >= groupBase {
+			continue
+		}
+		d := e.devices.at(k.Device + 1)
+		if d.Feeder != id && d.Gateway != id && d.Town != id {
+			continue
+		}
+		a.Inhibited = name
+		if g := e.inhibitor(k, d); g != nil {
+			a.Inhibited = g.Key.Name
+		}
+	}
+}
+
+// inhibitor returns the group whose alarm stands for a device's alarm, or nil.
+func (e *Engine) inhibitor(k alarmKey, d *device) *group {
+	is := func(id int32, as kind) bool {
+		return id >= 0 && e.alarms[alarmKey{groupBase + uint32(id), 0, as}] != nil
+	}
+	switch {
+	case k.Kind == offline && is(d.Town, communityOffline):
+		return &e.groups[d.Town]
+	case k.Kind == offline && is(d.Gateway, gatewayOffline):
+		return &e.groups[d.Gateway]
+	case k.Kind == outage && is(d.Feeder, feederOutage), k.Kind == dayBurner && is(d.Feeder, feederDayBurner):
+		return &e.groups[d.Feeder]
+	}
+	return nil
+}
+
+// why says in a sentence what was seen and what was expected.
+func why(k kind, a *Alarm) Text {
+	v, x := a.Value, a.Expected
+	hours := func(s float64) string { return fmt.Sprintf("%.1f", s/3600) }
+	both := func(zh, en string, args ...any) Text {
+		return Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}
+	}
+	switch k {
+	case continuousFlow:
+		return both("流量%.0f小时未归零，最小小时流量%.1f升。", "The flow has not come to rest for %.0f hours; its least hour was %.1f L.", x, v)
+	case burst:
+		return both("连续两小时流量%.0f升/小时，以往最高%.0f升/小时。", "%.0f L/h for two hours; the most so far was %.0f L/h.", v, x)
+	case reverseFlow:
+		return both("倒流%.0f升。", "%.0f L ran backwards.", v)
+	case registerReset:
+		return both("读数由%.2f变为%.2f立方米。", "The register went from %.2f to %.2f m3.", x, v)
+	case stuckRegister:
+		return both("读数%s小时不动，以往最长%s小时。", "The register has stood still for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+	case overQmax:
+		return both("流量%.2f立方米/小时，过载流量%.2f立方米/小时。", "%.2f m3/h through a meter built for %.2f m3/h.", v, x)
+	case dayBurner:
+		return both("太阳高度%.0f°，功率%.0f瓦。", "The sun is at %.0f° and the power is %.0f W.", x, v)
+	case outage:
+		return both("天黑后功率仅%.1f瓦，额定%.0f瓦。", "Dark outside, and only %.1f W of %.0f W.", v, x)
+	case cycling:
+		return both("两小时内开关%.0f次，正常不超过%.0f次。", "Switched %.0f times within two hours; %.0f is usual at most.", v, x)
+	case partialFailure, overPower, stuckDimmer:
+		return both("功率%.1f瓦，该调光下应为%.1f瓦。", "%.1f W, where this dimming level takes %.1f W.", v, x)
+	case feederOutage, feederDayBurner:
+		return both("回路%.0f盏（共%.0f盏）。", "%.0f of %.0f lamps of the feeder.", v, x)
+	case binFire:
+		return both("桶内%.0f ℃，周围约%.0f ℃。", "%.0f °C inside, about %.0f °C around.", v, x)
+	case overfull:
+		return both("装满度%.0f%%持续两小时，应低于%.0f%%。", "%.0f %% full for two hours; below %.0f %% is expected.", 100*v, 100*x)
+	case tipped:
+		return both("连续两次报告倾斜。", "Tilted in two readings in a row.")
+	case blocked:
+		return both("装满度由%.0f%%跳到%.0f%%并保持。", "The fill level jumped from %.0f %% to %.0f %% and stayed.", 100*x, 100*v)
+	case stuckFill:
+		return both("装满度%s小时不变，以往最长%s小时。", "No change for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+	case missedCollection:
+		return both("%s小时未清运，以往最长%s小时。", "Not emptied for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+	case heldOpen:
+		return both("开门超过%.0f秒。", "Open for more than %.0f s.", v)
+	case forcedOpen:
+		return both("开门前%.0f秒内无授权。", "Opened without a grant in the %.0f s before.", x)
+	case stuckClosed:
+		return both("连续%.0f次授权后未开门。", "%.0f grants in a row and no opening.", v)
+	case deniedBurst:
+		return both("五分钟内拒绝%.0f次，平常%.2f次。", "%.0f denials in five minutes; %.2f are usual.", v, x)
+	case offHours:
+		return both("本小时通行%.0f次，平常%.2f次。", "%.0f passes this hour; %.2f are usual.", v, x)
+	case tailgating:
+		return both("一次授权通过%.0f人，平常%.2f人。", "%.0f persons on one grant; %.2f are usual.", v, x)
+	case offline:
+		return both("静默%s小时，以往最长%s小时。", "Silent for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+	case clockOffset:
+		if math.IsNaN(v) {
+			return both("设备时间完全错误。", "The device's time is nowhere near.")
+		}
+		return both("设备时间偏差%.0f秒。", "The device's clock is off by %.0f s.", v)
+	case flatLine:
+		return both("数值%g连续重复%.0f次。", "The value %g has been repeated %.0f times.", v, x)
+	case unusualValue:
+		return both("数值%.4g，平常约%.4g。", "%.4g, where about %.4g is usual.", v, x)
+	case deviceReported:
+		return both("设备报告：%s。", "The device reports: %s.", a.Channel)
+	}
+	return both("%.0f台（共%.0f台）设备离线。", "%.0f of %.0f devices are silent.", v, x)
+}

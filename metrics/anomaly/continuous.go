@@ -1,0 +1,131 @@
+package anomaly
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	"greencommunity/ingest"
+)
+
+// flat follows how often a value repeats. It has no pointers.
+type flat struct {
+	Last    float32
+	Run     uint32 // equal values in a row
+	Longest float32
+	Since   int64
+	Seen    uint32
+}
+
+// flat takes in a value and reports whether it is not to be believed: repeated
+// more often than this quantity ever does. It raises a flat line when that has
+// lasted.
+func (e *Engine) flat(k alarmKey, d *device, f *flat, v float32, at int64) bool {
+	p := &e.parameters(d).All
+	if f.Seen < math.MaxUint32 {
+		f.Seen++
+	}
+	if v != f.Last || f.Seen == 1 {
+		if !e.active(k) && f.Seen > 1 {
+			f.Longest = max(f.Longest*0.9999, float32(f.Run))
+		}
+		f.Last, f.Run, f.Since = v, 1, at
+		e.clearAlarm(k, at)
+		return false
+	}
+	f.Run++
+	limit := max(float64(p.FlatRun), p.FlatFactor*float64(f.Longest))
+	if f.Seen < 200 {
+		return false
+	}
+	held := float64(at-f.Since) / float64(p.FlatAfter)
+	d.score(min(float64(f.Run)/limit, held))
+	if float64(f.Run) >= limit && held >= 1 {
+		e.raise(k, at, float64(v), float64(f.Run))
+	}
+	return float64(f.Run) >= max(4, 2*float64(f.Longest)+2)
+}
+
+// series is a quantity the generic detector looks at. It has no pointers.
+type series struct {
+	Next     uint32
+	Channel  uint16
+	Quantity uint16 // channels[Quantity] is its name
+	Calm     uint16 // readings in a row that were usual
+	At       int64
+	Flat     flat
+	Generic  Generic
+}
+
+// continuous runs the generic detector over quantities no rule knows.
+func (e *Engine) continuous(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+	q := r.Quantity
+	if q.Kind != ingest.Gauge {
+		return
+	}
+	p := &e.parameters(d).All
+	switch r.Device.Facility {
+	case "water", "lighting", "waste", "gate":
+		if !slices.Contains(p.Quantities, q.Name) {
+			return
+		}
+	default:
+		// Weather and radio have their own lives.
+		switch q.Name {
+		case "temperature", "humidity", "rssi", "battery_level", "battery_voltage":
+			if !slices.Contains(p.Quantities, q.Name) {
+				return
+			}
+		}
+	}
+	s := e.seriesOf(d, channel, e.channel(q.Name))
+	if at < s.At {
+		return
+	}
+	s.At = at
+	name := s.Quantity
+	if channel != 0 {
+		name = e.channel(q.Name + "/" + r.Channel)
+	}
+	e.flat(alarmKey{index, name, flatLine}, d, &s.Flat, float32(r.Value), at)
+	seconds, _ := e.local(at)
+	score := s.Generic.Add(float32(r.Value), seconds, &p.Generic)
+	d.score(float64(score))
+	k := alarmKey{index, name, unusualValue}
+	if score >= 1 {
+		s.Calm = 0
+		e.raise(k, at, r.Value, float64(s.Generic.Expected(seconds)))
+		return
+	}
+	if s.Calm++; s.Calm >= calm {
+		s.Calm = 0
+		e.clearAlarm(k, at)
+	}
+}
+
+// calm is after how many usual readings a value is usual again.
+const calm = 24
+
+func (e *Engine) seriesOf(d *device, channel, quantity uint16) *series {
+	for i := d.Series; i != 0; {
+		s := e.series.at(i)
+		if s.Channel == channel && s.Quantity == quantity {
+			return s
+		}
+		i = s.Next
+	}
+	i := e.series.add()
+	s := e.series.at(i)
+	s.Channel, s.Quantity, s.Next = channel, quantity, d.Series
+	d.Series = i
+	return s
+}
+
+// attribute is a number the inventory says of a device, 0 if it does not.
+func attribute(d *ingest.Device, name string) float64 {
+	v, err := strconv.ParseFloat(d.Attributes[name], 64)
+	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
+		return 0
+	}
+	return v
+}

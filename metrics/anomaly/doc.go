@@ -1,0 +1,2 @@
+// Package anomaly tells what is going wrong at a facility from what it reports.
+package anomaly

@@ -1,0 +1,532 @@
+package anomaly
+
+import (
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/pipeline"
+)
+
+// Options of an engine.
+type Options struct {
+	Config Config
+	// Lat and Lon stand in for a community's where it has none, in degrees.
+	// Default: 35° N and the meridian of the zone.
+	Lat, Lon float64
+	// Zone is that of local hours; default is the inventory's.
+	Zone *time.Location
+}
+
+// Engine runs the detectors over everything that is reported. It is a
+// pipeline.Observer: what it comes to is a function of the calls alone.
+//
+// One goroutine calls it. Alarms, Collect and Describe may be called by any.
+type Engine struct {
+	o    Options
+	zone *time.Location
+	inv  *inventory.Inventory
+
+	devices  arena[device] // by index of the device + 1
+	info     []*ingest.Device
+	params   []*Parameters // shared by most devices
+	places   []place       // by Engine.device.place
+	channels []string
+	groups   []group
+
+	meters  arena[meter]
+	lamps   arena[lamp]
+	bins    arena[bin]
+	gates   arena[gate]
+	series  arena[series]
+	dirty   []dirty // devices with readings not looked at yet
+	heardT  timers  // offline timers, in time heard
+	timers  timers  // all others
+	now     int64
+	lastAny int64 // when the last message of any device was received
+	lost    int64 // how long nothing at all was received, see heard
+	ambient []ambient
+
+	channelID   map[string]uint16
+	paramsOf    map[*Parameters]uint16
+	communityOf map[ingest.CommunityID]*Parameters
+	deviceOf    map[ingest.DeviceID]*Parameters
+	placeOf     map[ingest.CommunityID]uint16
+	groupOf     map[groupKey]int32
+
+	points []pipeline.Point
+
+	mu     sync.Mutex // guards what others look at: alarms and totals
+	alarms map[alarmKey]*Alarm
+	totals map[totalKey]uint64
+}
+
+// device is what is known of any device. It has no pointers.
+type device struct {
+	LastSeen  int64 // time heard, nanoseconds; 0 never
+	FirstSeen int64
+	Received  int64 // of the message looked at
+	Newest    int64 // newest time of a reading in it
+	Interval  float32
+	Longest   float32 // longest ordinary silence, slowly forgotten, s
+	Messages  uint32
+
+	Offset   float32 // ordinary time received - device time, s
+	LastLag  float32
+	ClockBad uint8 // messages in a row with a wrong clock
+	ClockOK  uint8
+	Flags    uint8
+	Place    uint16 // index into places
+	Params   uint16
+	Feeder   int32 // groups, -1 none
+	Gateway  int32
+	Town     int32
+
+	Meter, Lamp, Bin, Gate, Series uint32 // first of each, 0 none
+
+	Index uint32
+	Score float32 // of the readings since the last TakeScore
+}
+
+const (
+	flagTimer  = 1 << iota // has an offline timer
+	flagClock              // its clock is known to be wrong
+	flagOffset             // Offset has been learned
+	flagDevice             // reports its own times
+)
+
+// place is where a community is.
+type place struct {
+	Community ingest.CommunityID
+	Lat, Lon  float64
+}
+
+// ambient is what the bins of a community have as temperature.
+type ambient struct {
+	Mean float32
+	N    uint32
+}
+
+// dirty names a state with readings that have not been judged. All readings of
+// a message are taken in before they are, because a lamp's power means nothing
+// without its dimming level.
+type dirty struct {
+	What uint8 // 'l' lamp, 'b' bin
+	Of   uint32
+}
+
+// NewEngine returns an engine that knows no device yet. Bind comes next.
+func NewEngine(o Options) *Engine {
+	return &Engine{
+		o: o, channels: []string{""}, channelID: map[string]uint16{"": 0},
+		paramsOf: map[*Parameters]uint16{}, placeOf: map[ingest.CommunityID]uint16{}, groupOf: map[groupKey]int32{},
+		alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{},
+	}
+}
+
+// Name names the state in the checkpoint.
+func (e *Engine) Name() string { return "anomaly" }
+
+// Bind takes over what the inventory says of communities and devices.
+func (e *Engine) Bind(inv *inventory.Inventory) {
+	e.inv = inv
+	e.zone = e.o.Zone
+	if e.zone == nil {
+		e.zone = inv.Zone
+	}
+	if e.zone == nil {
+		e.zone = time.FixedZone("Asia/Shanghai", 8*3600)
+	}
+	if e.communityOf == nil {
+		e.communityOf, e.deviceOf = map[ingest.CommunityID]*Parameters{}, map[ingest.DeviceID]*Parameters{}
+		e.params = []*Parameters{&e.o.Config.Parameters}
+		for id, p := range e.o.Config.Communities {
+			e.communityOf[id] = &p
+		}
+		for id, p := range e.o.Config.Devices {
+			e.deviceOf[id] = &p
+		}
+	}
+	for i := range e.places {
+		e.locate(&e.places[i])
+	}
+	for i, d := range e.info {
+		if d == nil {
+			continue
+		}
+		if listed := inv.Device(d.ID); listed != nil && d.Listed {
+			e.info[i] = listed
+		}
+		e.settle(uint32(i))
+	}
+}
+
+func (e *Engine) locate(p *place) {
+	_, offset := time.Unix(0, 0).In(e.zone).Zone()
+	p.Lat, p.Lon = 35, float64(offset)/240
+	if e.o.Lat != 0 || e.o.Lon != 0 {
+		p.Lat, p.Lon = e.o.Lat, e.o.Lon
+	}
+	if c := e.inv.Community(p.Community); c != nil && (c.Lat != 0 || c.Lon != 0) {
+		p.Lat, p.Lon = c.Lat, c.Lon
+	}
+}
+
+// settle works out what the inventory says of a device with a state.
+func (e *Engine) settle(index uint32) {
+	d, info := e.devices.at(index+1), e.info[index]
+	p := e.params[0]
+	if own := e.communityOf[info.Community]; own != nil {
+		p = own
+	}
+	if own := e.deviceOf[info.ID]; own != nil {
+		p = own
+	}
+	id, ok := e.paramsOf[p]
+	if !ok {
+		if p != e.params[0] {
+			e.params = append(e.params, p)
+		}
+		id = uint16(len(e.params) - 1)
+		e.paramsOf[p] = id
+	}
+	d.Params = id
+	at, ok := e.placeOf[info.Community]
+	if !ok {
+		at = uint16(len(e.places))
+		e.placeOf[info.Community] = at
+		e.places = append(e.places, place{Community: info.Community})
+		e.ambient = append(e.ambient, ambient{})
+		e.locate(&e.places[at])
+	}
+	d.Place = at
+	e.join(&d.Town, groupKey{groupCommunity, info.Community, string(info.Community)}, "")
+	e.join(&d.Gateway, groupKey{groupGateway, info.Community, info.Gateway}, "")
+	feeder := ""
+	if info.Facility == "lighting" {
+		feeder = info.Attributes["feeder"]
+	}
+	e.join(&d.Feeder, groupKey{groupFeeder, info.Community, feeder}, "lighting")
+}
+
+// device returns the state of a device, made at its first reading.
+func (e *Engine) device(index uint32, info *ingest.Device) *device {
+	for uint32(len(e.info)) <= index {
+		e.info = append(e.info, nil)
+		e.devices.add()
+		d := e.devices.at(uint32(len(e.info)))
+		d.Feeder, d.Gateway, d.Town = -1, -1, -1
+		d.Index = uint32(len(e.info) - 1)
+	}
+	if e.info[index] == nil {
+		e.info[index] = info
+		e.settle(index)
+	} else if e.info[index] != info && info.Listed {
+		e.info[index] = info
+	}
+	return e.devices.at(index + 1)
+}
+
+func (e *Engine) parameters(d *device) *Parameters { return e.params[d.Params] }
+
+func (e *Engine) channel(name string) uint16 {
+	id, ok := e.channelID[name]
+	if !ok {
+		id = uint16(len(e.channels))
+		e.channels = append(e.channels, name)
+		e.channelID[name] = id
+	}
+	return id
+}
+
+// quietFor is how long nothing at all may be received before that counts as our
+// own absence, or the broker's, and not as the devices' silence.
+const quietFor = int64(15 * time.Minute)
+
+// crowd is from how many devices on silence of all is nobody's in particular.
+const crowd = 20
+
+// heard is the time by which silences are measured: it stands still while
+// nothing at all is received, so that an outage of the broker or of this
+// service makes no device offline. With few devices it is the time itself.
+func (e *Engine) heard(now int64) int64 {
+	if len(e.info) >= crowd && e.lastAny != 0 && now > e.lastAny+quietFor {
+		now = e.lastAny + quietFor
+	}
+	return now - e.lost
+}
+
+// Tick does what was due by now, in order and as of when it was due.
+func (e *Engine) Tick(now int64) {
+	e.flush()
+	for {
+		heard := e.heard(now)
+		ordinary := len(e.timers) > 0 && e.timers[0].Due <= now
+		silence := len(e.heardT) > 0 && e.heardT[0].Due <= heard
+		switch {
+		case ordinary && (!silence || e.timers[0].Due <= e.heardT[0].Due+e.lost):
+			t := e.timers.pop()
+			if t.What == timeHeldOpen {
+				e.heldOpenDue(t)
+			} else {
+				e.expireDue(t)
+			}
+		case silence:
+			e.offlineDue(e.heardT.pop())
+		default:
+			e.now = now
+			return
+		}
+	}
+}
+
+// Reading looks at one reading.
+func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received int64) {
+	d := e.device(index, r.Device)
+	if received != d.Received {
+		e.message(index, d, received)
+	}
+	at := r.Time
+	switch {
+	case r.TimeSource == ingest.TimeDevice && r.TimeReplaced:
+		d.Newest = -1
+		at = received
+	case r.TimeSource == ingest.TimeDevice:
+		d.Flags |= flagDevice
+		d.Newest = max(d.Newest, r.Time)
+		if d.Flags&flagClock != 0 {
+			at, late = received, false
+		}
+	}
+	if late || r.Estimated {
+		return
+	}
+	channel := e.channel(r.Channel)
+	switch r.Device.Facility {
+	case "water":
+		e.water(index, d, channel, r, at)
+	case "lighting":
+		e.lighting(index, d, channel, r, at)
+	case "waste":
+		e.waste(index, d, channel, r, at)
+	case "gate":
+		e.gateReading(index, d, channel, r, at)
+	}
+	e.continuous(index, d, channel, r, at)
+}
+
+// Event looks at one event.
+func (e *Engine) Event(index uint32, ev *ingest.Event, received int64) {
+	d := e.device(index, ev.Device)
+	if received != d.Received {
+		e.message(index, d, received)
+	}
+	if ev.TimeSource == ingest.TimeDevice {
+		d.Newest = max(d.Newest, ev.Time)
+	}
+	at := ev.Time
+	if d.Flags&flagClock != 0 {
+		at = received
+	}
+	channel := e.channel(ev.Channel)
+	switch ev.Device.Facility {
+	case "gate":
+		e.gateEvent(index, d, channel, ev, at)
+	case "waste":
+		if ev.Type == "collected" && ev.Active {
+			e.collected(index, d, channel, at)
+		}
+	}
+	e.reported(index, d, channel, ev, at)
+}
+
+// flush judges what came with the last message.
+func (e *Engine) flush() {
+	for _, s := range e.dirty {
+		switch s.What {
+		case 'l':
+			e.judgeLamp(s.Of)
+		case 'b':
+			e.judgeBin(s.Of)
+		}
+	}
+	e.dirty = e.dirty[:0]
+}
+
+// message notes that a device was heard.
+func (e *Engine) message(index uint32, d *device, received int64) {
+	if d.Received != 0 {
+		e.clock(index, d)
+	}
+	if len(e.info) >= crowd && e.lastAny != 0 && received > e.lastAny+quietFor {
+		e.lost += received - e.lastAny - quietFor
+	}
+	e.lastAny = max(e.lastAny, received)
+	heard := received - e.lost
+	p := e.parameters(d)
+	if d.LastSeen != 0 {
+		if gap := float32(float64(heard-d.LastSeen) / 1e9); gap > 1 {
+			limit := float32(e.silence(d, p) / 1e9)
+			// Silence beyond the limit teaches no more than a little growth.
+			taught := min(gap, limit*0.8)
+			d.Longest = max(taught, d.Longest*(1-min(gap, 86400)/(45*86400)))
+			if d.Interval == 0 {
+				d.Interval = taught
+			}
+			// A running median: up and down by the same step.
+			step := d.Interval * 0.05
+			if gap > d.Interval {
+				d.Interval += step
+			} else {
+				d.Interval -= step
+			}
+		}
+	} else {
+		d.FirstSeen = received
+	}
+	d.LastSeen, d.Received, d.Newest = max(heard, 1), received, 0
+	if d.Messages < math.MaxUint32 {
+		d.Messages++
+	}
+	e.clearAlarm(alarmKey{index, 0, offline}, received)
+	if d.Flags&flagTimer == 0 {
+		d.Flags |= flagTimer
+		e.heardT.push(timer{Due: d.LastSeen + e.silence(d, p), What: timeOffline, Of: index})
+	}
+}
+
+// silence is for how long a device may be silent, in nanoseconds: longer than
+// it has ordinarily been, and than four of its intervals; in its first week,
+// before it has shown its nights and weekends, at least 26 hours.
+func (e *Engine) silence(d *device, p *Parameters) int64 {
+	info := e.info[d.Index]
+	least, ok := p.All.Offline[info.Facility]
+	if !ok {
+		least = p.All.Offline[anyFacility]
+	}
+	if d.LastSeen+e.lost-d.FirstSeen < int64(7*24*time.Hour) {
+		least = max(least, 26*time.Hour)
+	}
+	s := max(float64(least), 4e9*float64(d.Interval), p.All.OfflineFactor*1e9*float64(d.Longest))
+	return int64(s)
+}
+
+func (e *Engine) offlineDue(t timer) {
+	d := e.devices.at(t.Of + 1)
+	p := e.parameters(d)
+	if due := d.LastSeen + e.silence(d, p); due > t.Due {
+		t.Due = due
+		e.heardT.push(t)
+		return
+	}
+	d.Flags &^= flagTimer
+	silent := float64(t.Due-d.LastSeen) / 1e9
+	e.raise(alarmKey{t.Of, 0, offline}, t.Due+e.lost, silent, float64(d.Longest))
+}
+
+// clock looks at the device's clock once all of a message has been read.
+//
+// A wrong clock is off by a constant: the lag differs from the ordinary one and
+// hardly from that of the message before. Messages kept back during an outage
+// and sent afterwards differ by changing lags.
+func (e *Engine) clock(index uint32, d *device) {
+	if d.Newest == 0 {
+		return // no time of its own
+	}
+	p := e.parameters(d)
+	limit := float32(p.All.Clock.Seconds())
+	bad := d.Newest < 0
+	lag := float32(math.MaxFloat32)
+	if !bad {
+		lag = float32(float64(d.Received-d.Newest) / 1e9)
+		if d.Flags&flagOffset == 0 {
+			if lag > -300 && lag < 26*3600 {
+				d.Flags |= flagOffset
+				d.Offset = lag
+			} else {
+				bad = true
+			}
+		}
+		if d.Flags&flagOffset != 0 {
+			off := lag - d.Offset
+			off = max(off, -off)
+			move := max(lag-d.LastLag, d.LastLag-lag)
+			bad = off > limit && (move < limit/2 || d.ClockBad == 0 || lag < -limit)
+			if off <= limit {
+				d.Offset += 0.05 * (lag - d.Offset)
+			} else if !bad {
+				d.ClockBad = 0
+			}
+		}
+	}
+	d.LastLag = lag
+	key := alarmKey{index, 0, clockOffset}
+	if bad {
+		d.ClockOK = 0
+		if d.ClockBad < 255 {
+			d.ClockBad++
+		}
+		if d.ClockBad >= 3 && d.Flags&flagClock == 0 {
+			d.Flags |= flagClock
+			value := -float64(lag - d.Offset)
+			if d.Newest < 0 {
+				value = math.NaN()
+			}
+			e.raise(key, d.Received, value, 0)
+		}
+		return
+	}
+	d.ClockBad = 0
+	if d.Flags&flagClock != 0 {
+		if d.ClockOK++; d.ClockOK >= 3 {
+			d.Flags &^= flagClock
+			d.ClockOK = 0
+			e.clearAlarm(key, d.Received)
+		}
+	}
+}
+
+// reported raises what a device says of itself.
+func (e *Engine) reported(index uint32, d *device, channel uint16, ev *ingest.Event, at int64) {
+	if !slices.Contains(reportedEvents, ev.Type) {
+		return
+	}
+	// One alarm a type of event: the type takes the place of the channel.
+	key := alarmKey{index, e.channel(ev.Channel + "/" + ev.Type), deviceReported}
+	if !ev.Active {
+		e.clearAlarm(key, at)
+		return
+	}
+	e.raiseUntil(key, at, 1, 0, at+int64(e.parameters(d).All.Reported))
+}
+
+// reportedEvents are those that tell of a fault and are no part of a rule here.
+var reportedEvents = []string{"leak", "backflow", "lamp_fault", "tamper", "overfull", "door_forced", "door_held_open", "node_offline"}
+
+// score notes how near a rule is to an alarm: above 1 is one.
+func (d *device) score(s float64) {
+	if f := float32(s); f > d.Score {
+		d.Score = f
+	}
+}
+
+// TakeScore returns the highest score of the device's readings since the last
+// call: above 1 is anomalous. It judges what has come in.
+func (e *Engine) TakeScore(index uint32) float64 {
+	e.flush()
+	d := e.devices.at(index + 1)
+	s := d.Score
+	d.Score = 0
+	return float64(s)
+}
+
+// local returns the local hour of the day and whether it is a weekend.
+func (e *Engine) local(at int64) (seconds int, weekend bool) {
+	t := time.Unix(0, at).In(e.zone)
+	h, m, s := t.Clock()
+	w := t.Weekday()
+	return h*3600 + m*60 + s, w == time.Saturday || w == time.Sunday
+}

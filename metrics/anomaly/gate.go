@@ -1,0 +1,357 @@
+package anomaly
+
+import (
+	"math"
+	"time"
+
+	"greencommunity/ingest"
+)
+
+// gate is the state of a gate or door. It has no pointers.
+type gate struct {
+	Next    uint32
+	Device  uint32
+	Channel uint16
+	Flags   uint8
+	Open    uint8  // leaves open: openings less closings
+	Cycles  uint16 // openings and closings since it is held open
+
+	OpenAt   int64    // since when it has been open
+	Grants   [4]int64 // not used by an opening yet, the latest first
+	Granted  uint32   // grants ever, saturating
+	Opened   uint32
+	Unopened uint8 // grants in a row without an opening
+	GrantAt  int64
+
+	Denials  [16]int64 // the latest first
+	Denied   uint32
+	Forced   int64
+	Since    int64
+	Passes   uint32 // cycles with a count of persons
+	Group    uint32 // of these, with more than one
+	Many     uint32 // of these, with Tail or more
+	Share    float32
+	RecentN  float32
+	RecentOf float32
+
+	HourAt int64 // begin of the hour being counted
+	Count  uint16
+	Rate   [48]float32 // passes an hour, by hour of workdays and of weekends
+	Hours  [48]uint8
+}
+
+const (
+	gateState  = 1 << iota // reports door_open
+	gateTimer              // has a timer for being held open
+	gateCounts             // reports how many passed
+)
+
+func (e *Engine) gate(index uint32, d *device, channel uint16) (uint32, *gate) {
+	for i := d.Gate; i != 0; {
+		g := e.gates.at(i)
+		if g.Channel == channel {
+			return i, g
+		}
+		i = g.Next
+	}
+	i := e.gates.add()
+	g := e.gates.at(i)
+	g.Channel, g.Next, g.Device = channel, d.Gate, index
+	d.Gate = i
+	return i, g
+}
+
+func (e *Engine) gateReading(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+	switch r.Quantity.Name {
+	case "door_open":
+		id, g := e.gate(index, d, channel)
+		g.Flags |= gateState
+		switch {
+		case r.Value == 1 && g.Open == 0:
+			e.opens(id, g, d, at)
+		case r.Value == 0 && g.Open != 0:
+			e.closes(g, d, at)
+		}
+	case "pass_in", "pass_out":
+		_, g := e.gate(index, d, channel)
+		g.Flags |= gateCounts
+		if g.Since == 0 {
+			g.Since = at
+		}
+		e.pass(g, d, at, r.Value)
+		if g.Opened > 0 && g.Flags&gateState == 0 || g.Granted > 0 {
+			e.persons(g, d, at, r.Value)
+		}
+	}
+}
+
+func (e *Engine) gateEvent(index uint32, d *device, channel uint16, ev *ingest.Event, at int64) {
+	if !ev.Active {
+		return
+	}
+	switch ev.Type {
+	case "access_granted", "access_denied", "door_opened", "door_closed", "door_unlocked":
+	default:
+		return
+	}
+	id, g := e.gate(index, d, channel)
+	if g.Since == 0 {
+		g.Since = at
+	}
+	p := &e.parameters(d).Gate
+	switch ev.Type {
+	case "access_granted":
+		copy(g.Grants[1:], g.Grants[:])
+		g.Grants[0] = at
+		g.Granted++
+		g.GrantAt = at
+		// Without openings to be seen nothing can be missed.
+		if g.Opened > 20 && g.Open == 0 {
+			g.Unopened = min(g.Unopened+1, 100)
+			d.score(float64(g.Unopened-1) / float64(p.Unopened))
+			// The latest grant may still be followed by its opening.
+			if int(g.Unopened) > p.Unopened {
+				e.raise(alarmKey{g.Device, g.Channel, stuckClosed}, at, float64(g.Unopened-1), 0)
+			}
+		}
+		if g.Opened == 0 && g.Flags&gateCounts == 0 {
+			e.pass(g, d, at, 1)
+		}
+	case "door_unlocked":
+		copy(g.Grants[1:], g.Grants[:])
+		g.Grants[0] = at
+	case "access_denied":
+		e.denied(g, d, at)
+	case "door_opened":
+		if g.Flags&gateState == 0 {
+			e.opens(id, g, d, at)
+		}
+	case "door_closed":
+		if g.Flags&gateState == 0 {
+			e.closes(g, d, at)
+		}
+	}
+}
+
+func (e *Engine) opens(id uint32, g *gate, d *device, at int64) {
+	p := &e.parameters(d).Gate
+	g.Opened++
+	g.Unopened = 0
+	e.clearAlarm(alarmKey{g.Device, g.Channel, stuckClosed}, at)
+
+	// An opening uses up the oldest grant that is still good.
+	used := -1
+	for i, t := range g.Grants {
+		if t != 0 && at-t <= int64(p.GrantBefore) {
+			used = i
+		}
+	}
+	if used >= 0 {
+		copy(g.Grants[used:], g.Grants[used+1:])
+		g.Grants[len(g.Grants)-1] = 0
+	} else if g.Granted >= 20 && g.Opened > 20 && float64(g.Opened) < 1.2*float64(g.Granted) {
+		// Only where openings do follow grants: elsewhere there are buttons
+		// inside that nobody reports.
+		d.score(1.5)
+		e.raiseUntil(alarmKey{g.Device, g.Channel, forcedOpen}, at, 1, p.GrantBefore.Seconds(), at+int64(30*time.Minute))
+	}
+	if g.Open == 0 {
+		g.OpenAt = at
+		if g.Flags&gateTimer == 0 {
+			g.Flags |= gateTimer
+			e.timers.push(timer{Due: at + int64(p.HeldOpen), What: timeHeldOpen, Of: id})
+		}
+	}
+	g.Open = min(g.Open+1, 200)
+	if g.Flags&gateCounts == 0 {
+		e.pass(g, d, at, 1)
+	}
+}
+
+func (e *Engine) closes(g *gate, d *device, at int64) {
+	if g.Open > 0 {
+		g.Open--
+	}
+	key := alarmKey{g.Device, g.Channel, heldOpen}
+	if e.active(key) {
+		// A closing that was lost would keep it open for ever: a door that
+		// opens and closes all day is not held open.
+		g.Cycles++
+		if g.Cycles > 20 && at-g.OpenAt > int64(2*time.Hour) {
+			g.Open = 0
+		}
+	}
+	if g.Open == 0 {
+		g.Cycles = 0
+		e.clearAlarm(key, at)
+	}
+}
+
+func (e *Engine) heldOpenDue(t timer) {
+	g := e.gates.at(t.Of)
+	d := e.devices.at(g.Device + 1)
+	held := int64(e.parameters(d).Gate.HeldOpen)
+	if g.Open == 0 {
+		g.Flags &^= gateTimer
+		return
+	}
+	if due := g.OpenAt + held; due > t.Due {
+		t.Due = due
+		e.timers.push(t)
+		return
+	}
+	g.Flags &^= gateTimer
+	g.Cycles = 0
+	e.raise(alarmKey{g.Device, g.Channel, heldOpen}, t.Due, float64(held)/1e9, 0)
+}
+
+// denied looks for more denials than the gate's own rate explains.
+func (e *Engine) denied(g *gate, d *device, at int64) {
+	p := &e.parameters(d).Gate
+	copy(g.Denials[1:], g.Denials[:])
+	g.Denials[0] = at
+	g.Denied++
+	n := 0
+	for _, t := range g.Denials {
+		if t != 0 && at-t <= int64(p.DeniedSpan) {
+			n++
+		}
+	}
+	lived := max(float64(at-g.Since), day)
+	// The burst itself is no part of the rate.
+	rate := (float64(g.Denied) - float64(n) + 1) / lived * float64(p.DeniedSpan)
+	key := alarmKey{g.Device, g.Channel, deniedBurst}
+	d.score(float64(n) / float64(p.Denied) * 0.99)
+	if n >= p.Denied && poissonTail(n, rate) < p.Odds {
+		e.raiseUntil(key, at, float64(n), rate, at+int64(30*time.Minute))
+	}
+}
+
+// pass counts passes by the hour and looks for too many in quiet hours.
+func (e *Engine) pass(g *gate, d *device, at int64, n float64) {
+	seconds, weekend := e.local(at)
+	hour := at - int64(seconds%3600)*1e9
+	hour -= hour % 1e9
+	if g.HourAt == 0 {
+		g.HourAt = hour
+	}
+	for g.HourAt < hour {
+		e.learnHour(g, d)
+		g.HourAt += int64(time.Hour)
+		g.Count = 0
+		if hour-g.HourAt > int64(14*24*time.Hour) { // long silence teaches nothing
+			g.HourAt = hour
+		}
+	}
+	if n == 0 {
+		return
+	}
+	g.Count = uint16(min(float64(g.Count)+n, 60000))
+	p := &e.parameters(d).Gate
+	slot := seconds / 3600
+	if weekend {
+		slot += 24
+	}
+	if at-g.Since < int64(7*24*time.Hour) || g.Hours[slot] < 2 {
+		return
+	}
+	// As if half a pass more had been seen: an hour without any so far is not
+	// one without any for ever.
+	expected := (float64(g.Rate[slot])*float64(g.Hours[slot]) + 0.5) / float64(g.Hours[slot])
+	mean := 0.0
+	for i, r := range g.Rate {
+		if i < 24 {
+			mean += 5 * float64(r) / (7 * 24)
+		} else {
+			mean += 2 * float64(r) / (7 * 24)
+		}
+	}
+	if expected > p.Quiet*mean {
+		return
+	}
+	odds := poissonTail(int(g.Count), expected)
+	d.score(math.Log(odds) / math.Log(p.Odds))
+	if odds < p.Odds {
+		e.raiseUntil(alarmKey{g.Device, g.Channel, offHours}, at, float64(g.Count), expected, at+int64(time.Hour))
+	}
+}
+
+// learnHour takes the hour that has ended into the gate's past, at most as
+// three times what was expected.
+func (e *Engine) learnHour(g *gate, d *device) {
+	seconds, weekend := e.local(g.HourAt)
+	slot := seconds / 3600
+	if weekend {
+		slot += 24
+	}
+	count := float32(g.Count)
+	if g.Hours[slot] >= 2 {
+		count = min(count, 3*g.Rate[slot]+3)
+	}
+	if g.Hours[slot] < 40 {
+		g.Hours[slot]++
+	}
+	g.Rate[slot] += (count - g.Rate[slot]) / float32(g.Hours[slot])
+}
+
+// persons takes in how many went through on one opening.
+//
+// Two signs of tailgating: a number this gate all but never sees, and a share
+// of passes by more than one that its own share cannot explain.
+func (e *Engine) persons(g *gate, d *device, at int64, n float64) {
+	if n < 1 || n > 20 {
+		return // a gate that counts by the hour
+	}
+	p := &e.parameters(d).Gate
+	key := alarmKey{g.Device, g.Channel, tailgating}
+	until := at + int64(2*time.Hour)
+	mean := 1 + float64(g.Share)
+	if g.Passes >= 200 && n >= float64(p.Tail) {
+		rare := float64(g.Many+1) / float64(g.Passes)
+		d.score(min(0.005/rare, 3))
+		if rare < 0.005 {
+			e.raiseUntil(key, at, n, mean, until)
+		}
+	}
+	g.Passes++
+	if n >= float64(p.Tail) {
+		g.Many++
+	}
+	more := float32(0)
+	if n > 1 {
+		more = 1
+		g.Group++
+	}
+	// The last 40 passes or so against all before.
+	g.RecentN = g.RecentN*0.975 + 1
+	g.RecentOf = g.RecentOf*0.975 + more
+	if g.Passes >= 200 && g.RecentN > 20 {
+		share := (float64(g.Group) + 1) / (float64(g.Passes) + 2)
+		odds := poissonTail(int(g.RecentOf+0.5), share*float64(g.RecentN))
+		d.score(math.Log(odds) / math.Log(1e-6))
+		if odds < 1e-6 {
+			e.raiseUntil(key, at, 1+float64(g.RecentOf/g.RecentN), 1+share, until)
+		}
+	}
+	g.Share = float32(g.Group) / float32(g.Passes)
+}
+
+// poissonTail is the probability of n or more where mean is expected.
+func poissonTail(n int, mean float64) float64 {
+	if n <= 0 {
+		return 1
+	}
+	if mean <= 0 {
+		mean = 1e-9
+	}
+	lg, _ := math.Lgamma(float64(n) + 1)
+	term := math.Exp(float64(n)*math.Log(mean) - mean - lg)
+	sum := 0.0
+	for k := float64(n + 1); ; k++ {
+		sum += term
+		term *= mean / k
+		if term < sum*1e-9 || k > float64(n)+1000 {
+			return min(sum, 1)
+		}
+	}
+}

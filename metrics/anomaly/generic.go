@@ -1,0 +1,206 @@
+package anomaly
+
+import "math"
+
+// Generic is the detector for any continuous quantity of which nothing else is
+// known. Three channels look at each value and share one hold-down:
+//
+//   - range: the value leaves everything seen so far by Tolerance of that range;
+//   - point: the value is far from the profile of its time of day, measured in
+//     that time's own mean absolute deviation;
+//   - smooth: the running mean of such residuals is far from 0, for shifts too
+//     small to be seen in one value.
+//
+// The last two are brought to one scale by what the series itself has shown:
+// beyond its 98th percentile a residual is taken to fall off exponentially, so
+// that the surprise -ln P(residual) = -ln 0.02 + (r - q98)/excess, in nats,
+// needs two numbers a channel (the exponential case of peaks over threshold,
+// Siffer et al., KDD 2017). A score is a surprise divided by its level: above 1
+// is anomalous.
+//
+// What is learned is winsorised: a value counts as at most 4 deviations from
+// its profile, and as at most 6 of its own excesses in the tail, so that an
+// anomaly teaches no more than one ordinary outlier would. The range alone
+// takes what it sees, because a value seen once is no longer new.
+//
+// Generic has no pointers, so that a million of them cost the garbage collector
+// nothing. The zero Generic is ready for use.
+type Generic struct {
+	mean [genericBuckets]float32 // profile over the day
+	dev  [genericBuckets]float32 // mean absolute deviation from it
+	n    [genericBuckets]uint8   // readings learned, saturating
+
+	count     uint32 // readings seen, saturating
+	hold      uint16 // readings left of the hold-down
+	low, high float32
+	total     float32 // running mean of everything
+	spread    float32 // running mean absolute deviation of everything
+	smooth    float32 // running mean of the residuals
+	alerted   float32 // score of the last alert
+	point     tail
+	slow      tail
+}
+
+// genericBuckets divide the day. Half hours follow a lamp's or a commuter's
+// edges closely enough, and fill within days at a reading an hour.
+const genericBuckets = 48
+
+// genericWarmup is how many readings the tails need before they mean anything.
+const genericWarmup = 250
+
+// tail is the upper tail of a non-negative quantity.
+type tail struct {
+	q98    float32 // running 98th percentile
+	excess float32 // running mean of what goes beyond it
+}
+
+// surprise is -ln of the probability of at least x, in nats.
+func (t *tail) surprise(x float32) float32 {
+	if x <= t.q98 || t.excess <= 0 {
+		return 0
+	}
+	return 3.912 + (x-t.q98)/t.excess
+}
+
+// learn moves the quantile by stochastic approximation: up 49 times as far as
+// down, so that it rests where 2 % are above.
+func (t *tail) learn(x float32, n uint32) {
+	if t.excess == 0 {
+		// Far too small on purpose: the winsorising lets it grow by a tenth with
+		// each value beyond, so that it comes up to the tail from below, and is
+		// not spoilt by what a start looks like.
+		t.q98, t.excess = x, max(x/4, 1e-9)
+		return
+	}
+	step := t.excess * max(0.02, 1/float32(n))
+	if x > t.q98 {
+		over := min(x-t.q98, 6*t.excess)
+		t.excess += 0.02 * (over - t.excess)
+		t.q98 += step * 0.98
+	} else {
+		t.q98 = max(t.q98-step*0.02, 0)
+	}
+}
+
+// GenericLevels says how surprising a value must be.
+type GenericLevels struct {
+	// Tolerance is how far a value must leave the range seen so far, as a share
+	// of that range; 0 switches the channel off.
+	Tolerance float32 `yaml:"tolerance"`
+	// Point and Smooth are surprises in nats; 0 switches the channel off.
+	Point  float32 `yaml:"point"`
+	Smooth float32 `yaml:"smooth"`
+	// Hold is for how many readings after an alert only a score half as high
+	// again is another.
+	Hold uint16 `yaml:"hold"`
+}
+
+// StandardLevels are for looking at a series: they show what a person would
+// want to look at, some of it in vain.
+var StandardLevels = GenericLevels{Tolerance: 0.02, Point: 8, Smooth: 7, Hold: 100}
+
+// FleetLevels are for alarms over many devices: what leaves the range by as
+// much again, or is a lasting shift beyond anything seen. On 909 months of
+// real meters they alert 0.04 times a meter-month, StandardLevels 1.1 times.
+var FleetLevels = GenericLevels{Tolerance: 1, Smooth: 12, Hold: 288}
+
+// Add looks at a value, learns from it, and returns its score. timeOfDay is in
+// seconds since local midnight.
+func (g *Generic) Add(v float32, timeOfDay int, l *GenericLevels) float32 {
+	if g.count == 0 {
+		g.low, g.high, g.total = v, v, v
+	}
+	if g.count < math.MaxUint32 {
+		g.count++
+	}
+	span := g.high - g.low
+
+	// The profile between the middles of two buckets.
+	at := float32(timeOfDay)*(genericBuckets/86400.0) - 0.5
+	if at < 0 {
+		at += genericBuckets
+	}
+	i := int(at) % genericBuckets
+	j := (i + 1) % genericBuckets
+	part := at - float32(int(at))
+	own := i
+	if part >= 0.5 {
+		own = j
+	}
+	expected, dev := g.total, g.spread
+	switch {
+	case g.n[i] > 2 && g.n[j] > 2:
+		expected = g.mean[i]*(1-part) + g.mean[j]*part
+		dev = g.dev[i]*(1-part) + g.dev[j]*part
+	case g.n[own] > 2:
+		expected, dev = g.mean[own], g.dev[own]
+	}
+	// A profile that happens to be exact must not make noise surprising.
+	scale := max(1.25*dev, 0.1*1.25*g.spread+0.002*span)
+	var z float32
+	if scale > 0 {
+		z = (v - expected) / scale
+	}
+	abs := max(z, -z)
+	const smoothing = 2.0 / 31
+	g.smooth += smoothing * ((v - expected) - g.smooth)
+	slow := max(g.smooth, -g.smooth)
+
+	var score float32
+	if g.count > 20 {
+		if l.Tolerance > 0 && span > 0 {
+			if out := max(v-g.high, g.low-v); out > l.Tolerance*span {
+				score = 1 + 0.05*float32(math.Log(float64(out/(l.Tolerance*span))))
+			}
+		}
+		if l.Point > 0 && g.count > genericWarmup {
+			score = max(score, g.point.surprise(abs)/l.Point)
+		}
+		if l.Smooth > 0 && g.count > genericWarmup {
+			score = max(score, g.slow.surprise(slow)/l.Smooth)
+		}
+	}
+
+	g.learn(v, expected, scale, abs, slow, own)
+
+	if g.hold > 0 {
+		g.hold--
+		if score < 1.5*g.alerted {
+			return min(score, 0.99)
+		}
+	}
+	if score >= 1 {
+		g.hold, g.alerted = l.Hold, score
+	}
+	return score
+}
+
+func (g *Generic) learn(v, expected, scale, abs, slow float32, own int) {
+	g.point.learn(abs, g.count)
+	g.slow.learn(slow, g.count)
+	g.low, g.high = min(g.low, v), max(g.high, v)
+	w := v
+	if g.count > 20 && scale > 0 {
+		w = min(max(v, expected-4*scale), expected+4*scale)
+	}
+	a := max(0.005, 1/float32(g.count))
+	g.spread += a * (max(w-g.total, g.total-w) - g.spread)
+	g.total += a * (w - g.total)
+	if g.n[own] < 255 {
+		g.n[own]++
+	}
+	a = max(0.05, 1/float32(g.n[own]))
+	if g.n[own] > 1 {
+		d := max(w-g.mean[own], g.mean[own]-w)
+		g.dev[own] += max(0.05, 1/float32(g.n[own]-1)) * (d - g.dev[own])
+	}
+	g.mean[own] += a * (w - g.mean[own])
+}
+
+// Expected is what the profile holds for a time of day.
+func (g *Generic) Expected(timeOfDay int) float32 {
+	if b := timeOfDay * genericBuckets / 86400 % genericBuckets; g.n[b] > 2 {
+		return g.mean[b]
+	}
+	return g.total
+}

@@ -1,0 +1,214 @@
+package anomaly
+
+import "greencommunity/ingest"
+
+// Severity says who has to do something about an alarm, and when.
+type Severity uint8
+
+const (
+	Info     Severity = iota + 1 // worth knowing when looking at the device
+	Warning                      // somebody should go there in working hours
+	Critical                     // somebody should go there now
+)
+
+func (s Severity) String() string {
+	return [...]string{"none", "info", "warning", "critical"}[s]
+}
+
+// Text is a name or a sentence in both languages of the service.
+type Text = ingest.Text
+
+// Kind is a kind of alarm. Rules, runbooks and dashboards are generated from
+// the table of Kinds, so that names cannot drift apart.
+type Kind struct {
+	Name     string              // snake_case: the label kind, the runbook's name
+	Facility ingest.FacilityKind // "all" where any facility can have it
+	Severity Severity
+	Title    Text
+	// What it means, how it is raised and how it clears, for runbooks.
+	Means, Clears Text
+	// Rollup marks an alarm of a group of devices that stands for theirs.
+	Rollup bool
+}
+
+// anyFacility is the Facility of kinds that do not belong to one.
+const anyFacility ingest.FacilityKind = "all"
+
+// kind is an index into Kinds. It is saved by name.
+type kind uint8
+
+const (
+	continuousFlow kind = iota
+	burst
+	reverseFlow
+	registerReset
+	stuckRegister
+	overQmax
+	dayBurner
+	outage
+	cycling
+	partialFailure
+	stuckDimmer
+	overPower
+	feederOutage
+	feederDayBurner
+	binFire
+	overfull
+	tipped
+	blocked
+	stuckFill
+	missedCollection
+	heldOpen
+	forcedOpen
+	stuckClosed
+	deniedBurst
+	offHours
+	tailgating
+	offline
+	clockOffset
+	flatLine
+	unusualValue
+	deviceReported
+	gatewayOffline
+	communityOffline
+
+	kindCount
+)
+
+// Kinds is the closed set of alarms, in the order documents list them.
+var Kinds = [kindCount]Kind{
+	continuousFlow: {Name: "continuous_flow", Facility: "water", Severity: Warning,
+		Title:  Text{ZH: "持续流量（疑似漏水）", EN: "Continuous flow (suspected leak)"},
+		Means:  Text{ZH: "一昼夜内流量从未归零：水箱、阀门或管道可能漏水。", EN: "The flow has not once come to rest for a day: a cistern, a valve or a pipe may leak."},
+		Clears: Text{ZH: "流量重新归零后自动解除。", EN: "Clears when the flow has come to rest again."}},
+	burst: {Name: "burst", Facility: "water", Severity: Critical,
+		Title:  Text{ZH: "爆管", EN: "Burst"},
+		Means:  Text{ZH: "流量远高于该表以往最大值并持续。", EN: "The flow is far above what this meter has ever seen, and stays there."},
+		Clears: Text{ZH: "流量回到以往范围后自动解除。", EN: "Clears when the flow is back in its range."}},
+	reverseFlow: {Name: "reverse_flow", Facility: "water", Severity: Warning,
+		Title:  Text{ZH: "倒流", EN: "Reverse flow"},
+		Means:  Text{ZH: "表读数减小：水倒流，或水表装反、被人为倒转。", EN: "The register runs backwards: water flows back, or the meter was turned round."},
+		Clears: Text{ZH: "一昼夜内不再倒流后自动解除。", EN: "Clears after a day without any."}},
+	registerReset: {Name: "register_reset", Facility: "water", Severity: Info,
+		Title:  Text{ZH: "表底数归零或换表", EN: "Register reset or meter exchanged"},
+		Means:  Text{ZH: "表读数跳到很小的值：换表、清零或通讯模块重启。", EN: "The register fell to a small value: an exchange, a reset or a restarted module."},
+		Clears: Text{ZH: "一昼夜后自动解除；请在台账登记换表。", EN: "Clears after a day; enter the exchange in the ledger."}},
+	stuckRegister: {Name: "stuck_register", Facility: "water", Severity: Warning,
+		Title:  Text{ZH: "水表停走", EN: "Register stands still"},
+		Means:  Text{ZH: "读数停止不动的时间远超该表以往：表卡住、脉冲线断，或住户外出。", EN: "The register has stood still for much longer than ever before: stuck, a broken pulse wire, or nobody at home."},
+		Clears: Text{ZH: "读数再次变化后自动解除。", EN: "Clears when it moves again."}},
+	overQmax: {Name: "over_qmax", Facility: "water", Severity: Warning,
+		Title:  Text{ZH: "超过水表过载流量", EN: "Above the meter's overload flow"},
+		Means:  Text{ZH: "流量超过水表的过载流量：口径过小、爆管或读数错误。", EN: "The flow exceeds what the meter is built for: too small a meter, a burst or a wrong reading."},
+		Clears: Text{ZH: "流量低于过载流量后自动解除。", EN: "Clears when the flow is below it."}},
+	dayBurner: {Name: "day_burner", Facility: "lighting", Severity: Warning,
+		Title:  Text{ZH: "白天亮灯", EN: "Lamp burns by day"},
+		Means:  Text{ZH: "太阳已高出地平线，灯仍亮一小时以上。", EN: "The sun is up and the lamp has been burning for more than an hour."},
+		Clears: Text{ZH: "灯熄灭或天黑后自动解除。", EN: "Clears when the lamp is off or it gets dark."}},
+	outage: {Name: "outage", Facility: "lighting", Severity: Warning,
+		Title:  Text{ZH: "夜间不亮", EN: "Lamp dark at night"},
+		Means:  Text{ZH: "天黑后该亮未亮半小时以上：光源、驱动或供电故障。", EN: "Dark outside, and the lamp that should burn has not for half an hour: lamp, driver or supply."},
+		Clears: Text{ZH: "灯重新亮起后自动解除；白天保持。", EN: "Clears when the lamp burns again; it stays over the day."}},
+	cycling: {Name: "cycling", Facility: "lighting", Severity: Warning,
+		Title:  Text{ZH: "反复开关", EN: "Cycling"},
+		Means:  Text{ZH: "两小时内反复亮灭：光源老化、驱动过热或接触不良。", EN: "On and off again within two hours: an old lamp, a hot driver or a loose contact."},
+		Clears: Text{ZH: "该亮的时段内两小时不再反复后自动解除。", EN: "Clears after two steady hours in which it should burn."}},
+	partialFailure: {Name: "partial_failure", Facility: "lighting", Severity: Warning,
+		Title:  Text{ZH: "功率偏低（部分失效）", EN: "Too little power (partial failure)"},
+		Means:  Text{ZH: "相同调光下功率比已学值低15%以上：部分灯珠或灯具失效。", EN: "Over 15 % below the power learned at this dimming level: part of the LEDs or lamps has failed."},
+		Clears: Text{ZH: "功率回到已学值附近后自动解除。", EN: "Clears when the power is back near what was learned."}},
+	stuckDimmer: {Name: "stuck_dimmer", Facility: "lighting", Severity: Warning,
+		Title:  Text{ZH: "调光失灵", EN: "Dimmer stuck"},
+		Means:  Text{ZH: "功率与调光指令不符，相当于另一档：调光接口或驱动故障。", EN: "The power is that of another dimming level than commanded: dimming interface or driver."},
+		Clears: Text{ZH: "功率与调光指令一致后自动解除。", EN: "Clears when power follows the command again."}},
+	overPower: {Name: "over_power", Facility: "lighting", Severity: Warning,
+		Title:  Text{ZH: "功率偏高", EN: "Too much power"},
+		Means:  Text{ZH: "相同调光下功率比已学值高15%以上：驱动故障、私接负载。", EN: "Over 15 % above the power learned at this dimming level: the driver, or something else on the line."},
+		Clears: Text{ZH: "功率回到已学值附近后自动解除。", EN: "Clears when the power is back near what was learned."}},
+	feederOutage: {Name: "feeder_outage", Facility: "lighting", Severity: Critical, Rollup: true,
+		Title:  Text{ZH: "回路停电", EN: "Feeder out"},
+		Means:  Text{ZH: "同一回路五分之一以上的灯不亮：空开、接触器或电缆故障。", EN: "Over a fifth of the lamps of one feeder are dark: breaker, contactor or cable."},
+		Clears: Text{ZH: "该回路不亮的灯少于十分之一后自动解除。", EN: "Clears when less than a tenth of them is dark."}},
+	feederDayBurner: {Name: "feeder_day_burner", Facility: "lighting", Severity: Warning, Rollup: true,
+		Title:  Text{ZH: "回路白天亮灯", EN: "Feeder burns by day"},
+		Means:  Text{ZH: "同一回路五分之一以上的灯白天亮：定时器、光控或接触器故障。", EN: "Over a fifth of the lamps of one feeder burn by day: timer, photocell or contactor."},
+		Clears: Text{ZH: "该回路白天亮的灯少于十分之一后自动解除。", EN: "Clears when less than a tenth of them burns."}},
+	binFire: {Name: "bin_fire", Facility: "waste", Severity: Critical,
+		Title:  Text{ZH: "垃圾桶起火", EN: "Bin on fire"},
+		Means:  Text{ZH: "桶内温度达70 ℃，或骤升且远高于相邻垃圾桶。", EN: "70 °C or more inside, or a steep rise far above the neighbouring bins."},
+		Clears: Text{ZH: "低于50 ℃半小时后自动解除。", EN: "Clears after half an hour below 50 °C."}},
+	overfull: {Name: "overfull", Facility: "waste", Severity: Warning,
+		Title:  Text{ZH: "满溢未清运", EN: "Overfull"},
+		Means:  Text{ZH: "装满度95%以上持续两小时。", EN: "Fuller than 95 % for two hours."},
+		Clears: Text{ZH: "低于80%后自动解除。", EN: "Clears below 80 %."}},
+	tipped: {Name: "tipped", Facility: "waste", Severity: Warning,
+		Title:  Text{ZH: "垃圾桶倾倒", EN: "Bin tipped over"},
+		Means:  Text{ZH: "连续两次报告倾斜45°以上。", EN: "Tilted by more than 45° in two readings in a row."},
+		Clears: Text{ZH: "扶正后自动解除。", EN: "Clears when it stands upright."}},
+	blocked: {Name: "blocked", Facility: "waste", Severity: Warning,
+		Title:  Text{ZH: "探头被遮挡", EN: "Sensor blocked"},
+		Means:  Text{ZH: "装满度一次跳升60个百分点以上并保持：袋子或纸板挡住探头。", EN: "The fill level jumped by over 60 points and stayed: a bag or board before the sensor."},
+		Clears: Text{ZH: "装满度回落后自动解除。", EN: "Clears when the fill level falls again."}},
+	stuckFill: {Name: "stuck_fill", Facility: "waste", Severity: Warning,
+		Title:  Text{ZH: "装满度不变", EN: "Fill level stands still"},
+		Means:  Text{ZH: "装满度长时间一点不变，远超该桶以往：探头故障，或桶无人使用。", EN: "The fill level has not moved at all for much longer than ever: the sensor, or an unused bin."},
+		Clears: Text{ZH: "装满度再次变化后自动解除。", EN: "Clears when it moves again."}},
+	missedCollection: {Name: "missed_collection", Facility: "waste", Severity: Warning,
+		Title:  Text{ZH: "漏收", EN: "Missed collection"},
+		Means:  Text{ZH: "按以往规律早该清运而未清运，且桶中有垃圾。", EN: "By its own rhythm the bin should have been emptied long ago, and it is not empty."},
+		Clears: Text{ZH: "清运后自动解除。", EN: "Clears when it has been emptied."}},
+	heldOpen: {Name: "held_open", Facility: "gate", Severity: Warning,
+		Title:  Text{ZH: "门长时间未关", EN: "Gate held open"},
+		Means:  Text{ZH: "开门超过两分钟未关。", EN: "Open for more than two minutes."},
+		Clears: Text{ZH: "关门后自动解除。", EN: "Clears when it is closed."}},
+	forcedOpen: {Name: "forced_open", Facility: "gate", Severity: Critical,
+		Title:  Text{ZH: "强行开门", EN: "Gate forced open"},
+		Means:  Text{ZH: "未经授权门被打开。", EN: "Opened without anybody having been granted access."},
+		Clears: Text{ZH: "半小时内不再发生后自动解除。", EN: "Clears after half an hour without another."}},
+	stuckClosed: {Name: "stuck_closed", Facility: "gate", Severity: Warning,
+		Title:  Text{ZH: "门打不开", EN: "Gate does not open"},
+		Means:  Text{ZH: "连续三次授权后门未打开。", EN: "Three grants in a row after which it did not open."},
+		Clears: Text{ZH: "门打开后自动解除。", EN: "Clears when it opens."}},
+	deniedBurst: {Name: "denied_burst", Facility: "gate", Severity: Warning,
+		Title:  Text{ZH: "连续拒绝", EN: "Burst of denials"},
+		Means:  Text{ZH: "短时间内多次拒绝，远多于平常：有人试卡，或名单下发失败。", EN: "Far more denials within minutes than usual: somebody is trying cards, or the list of residents was lost."},
+		Clears: Text{ZH: "半小时内不再发生后自动解除。", EN: "Clears after half an hour without."}},
+	offHours: {Name: "off_hours", Facility: "gate", Severity: Warning,
+		Title:  Text{ZH: "非常时段通行激增", EN: "Unusual traffic in quiet hours"},
+		Means:  Text{ZH: "平时无人的时段通行次数异常。", EN: "Far more passes than ever at an hour that is quiet on such days."},
+		Clears: Text{ZH: "一小时内不再异常后自动解除。", EN: "Clears after an hour without."}},
+	tailgating: {Name: "tailgating", Facility: "gate", Severity: Info,
+		Title:  Text{ZH: "尾随通行", EN: "Tailgating"},
+		Means:  Text{ZH: "一次授权通过的人数多于该门平常。", EN: "More persons on one grant than this gate usually sees."},
+		Clears: Text{ZH: "两小时内不再发生后自动解除。", EN: "Clears after two hours without."}},
+	offline: {Name: "offline", Facility: anyFacility, Severity: Warning,
+		Title:  Text{ZH: "设备离线", EN: "Device offline"},
+		Means:  Text{ZH: "静默时间远超该设备自身的上报规律。", EN: "Silent for much longer than its own rhythm."},
+		Clears: Text{ZH: "再次上报后自动解除。", EN: "Clears when it reports again."}},
+	clockOffset: {Name: "clock_offset", Facility: anyFacility, Severity: Info,
+		Title:  Text{ZH: "设备时钟错误", EN: "Device clock wrong"},
+		Means:  Text{ZH: "设备时间与接收时间的差突然改变。", EN: "The device's time has moved away from the time received."},
+		Clears: Text{ZH: "连续三条报文时间正确后自动解除。", EN: "Clears after three messages with the right time."}},
+	flatLine: {Name: "flat_line", Facility: anyFacility, Severity: Warning,
+		Title:  Text{ZH: "数值不变", EN: "Flat line"},
+		Means:  Text{ZH: "本应波动的量一直重复同一数值。", EN: "A quantity that always moves repeats one value."},
+		Clears: Text{ZH: "数值再次变化后自动解除。", EN: "Clears when the value moves again."}},
+	unusualValue: {Name: "unusual_value", Facility: anyFacility, Severity: Info,
+		Title:  Text{ZH: "数值异常", EN: "Unusual value"},
+		Means:  Text{ZH: "数值与该设备以往同时段的规律明显不符。", EN: "The value is far from what this device has shown at such times."},
+		Clears: Text{ZH: "数值恢复正常一段时间后自动解除。", EN: "Clears when the values have been usual for a while."}},
+	deviceReported: {Name: "device_reported", Facility: anyFacility, Severity: Warning,
+		Title:  Text{ZH: "设备自报故障", EN: "Reported by the device"},
+		Means:  Text{ZH: "设备自身报告故障或告警。", EN: "The device itself reports a fault or an alarm."},
+		Clears: Text{ZH: "设备报告恢复，或一昼夜内不再报告后自动解除。", EN: "Clears when the device says so, or after a day without another report."}},
+	gatewayOffline: {Name: "gateway_offline", Facility: anyFacility, Severity: Critical, Rollup: true,
+		Title:  Text{ZH: "网关离线", EN: "Gateway offline"},
+		Means:  Text{ZH: "同一网关下半数以上设备离线。", EN: "Over half of the devices behind one gateway are silent."},
+		Clears: Text{ZH: "离线设备少于四分之一后自动解除。", EN: "Clears when less than a quarter is."}},
+	communityOffline: {Name: "community_offline", Facility: anyFacility, Severity: Critical, Rollup: true,
+		Title:  Text{ZH: "社区整体离线", EN: "Community offline"},
+		Means:  Text{ZH: "一个社区半数以上设备离线：停电、断网或平台故障。", EN: "Over half of a community's devices are silent: power, network or the vendor's platform."},
+		Clears: Text{ZH: "离线设备少于四分之一后自动解除。", EN: "Clears when less than a quarter is."}},
+}
+
+func (k kind) String() string { return Kinds[k].Name }

@@ -1,0 +1,301 @@
+package anomaly
+
+import (
+	"math"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/metrics/sun"
+)
+
+// lamp is the state of a lamp, or of one channel of a cabinet. It has no
+// pointers.
+type lamp struct {
+	Next    uint32
+	Device  uint32
+	Channel uint16
+	Flags   uint8
+	Off     int8 // readings in a row off the learned power, the sign says where
+
+	At    int64   // time of the readings being collected, 0 none
+	Power float32 // W
+	Level float32 // commanded, 0-1
+	On    float32 // reported state
+	Judge int64   // time of the last readings judged
+
+	Rated   float32 // highest power two readings in a row have shown
+	Before  float32 // power before
+	Learned [11]float32
+	N       [11]uint8
+	Nights  [24]uint8 // share of dark readings of the hour it burnt, of 250
+	NightN  uint16
+
+	DaySince  int64
+	DarkSince int64
+	OffSince  int64
+	Edges     [4]int64 // times of the last switchings, the latest first
+	Burnt     bool
+
+	Flat flat
+}
+
+const (
+	lampLevel = 1 << iota // has reported a level
+	lampState             // has reported on or off
+	lampPower             // has reported power
+	lampFresh             // has power in the readings being collected
+	lampDirty             // is on the list of those to judge
+	lampBurns             // burnt at the last judgement
+)
+
+func (e *Engine) lamp(index uint32, d *device, channel uint16) (uint32, *lamp) {
+	for i := d.Lamp; i != 0; {
+		l := e.lamps.at(i)
+		if l.Channel == channel {
+			return i, l
+		}
+		i = l.Next
+	}
+	i := e.lamps.add()
+	l := e.lamps.at(i)
+	l.Channel, l.Next, l.Device, l.Level = channel, d.Lamp, index, 1
+	d.Lamp = i
+	return i, l
+}
+
+func (e *Engine) lighting(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+	name := r.Quantity.Name
+	if name != "active_power" && name != "light_level" && name != "light_on" {
+		return
+	}
+	id, l := e.lamp(index, d, channel)
+	if l.At != 0 && at != l.At && l.Flags&lampDirty != 0 {
+		e.judgeLamp(id) // readings of several times in one message
+	}
+	l.At = at
+	switch name {
+	case "active_power":
+		l.Power = float32(r.Value)
+		l.Flags |= lampPower | lampFresh
+	case "light_level":
+		l.Level = float32(r.Value)
+		l.Flags |= lampLevel
+	case "light_on":
+		l.On = float32(r.Value)
+		l.Flags |= lampState
+	}
+	if l.Flags&lampDirty == 0 {
+		l.Flags |= lampDirty
+		e.dirty = append(e.dirty, dirty{'l', id})
+	}
+}
+
+// judgeLamp judges what a lamp has reported for one time.
+func (e *Engine) judgeLamp(id uint32) {
+	l := e.lamps.at(id)
+	fresh := l.Flags&lampFresh != 0
+	l.Flags &^= lampDirty | lampFresh
+	if l.At == 0 || l.At <= l.Judge || !fresh && l.Flags&lampPower != 0 {
+		return
+	}
+	at := l.At
+	l.Judge = at
+	d := e.devices.at(l.Device + 1)
+	p := &e.parameters(d).Lighting
+	key := func(k kind) alarmKey { return alarmKey{l.Device, l.Channel, k} }
+
+	// A line that repeats itself says nothing about the lamp.
+	stuck := false
+	if l.Flags&lampPower != 0 {
+		stuck = e.flat(key(flatLine), d, &l.Flat, l.Power, at)
+	}
+
+	rated := float32(p.RatedPower)
+	if rated == 0 {
+		rated = float32(attribute(e.info[l.Device], "rated_power"))
+	}
+	if rated == 0 {
+		rated = l.Rated
+	}
+	burns, dark := l.On != 0, l.On == 0
+	if l.Flags&lampPower != 0 {
+		if !stuck {
+			l.Rated = max(l.Rated*(1-1e-6), min(l.Power, l.Before))
+		}
+		l.Before = l.Power
+		if rated <= 0 {
+			return
+		}
+		burns, dark = l.Power > float32(p.On)*rated, l.Power < float32(p.Off)*rated
+	}
+	if stuck {
+		l.DaySince, l.DarkSince, l.Off = 0, 0, 0
+		return
+	}
+	at0 := e.places[d.Place]
+	elevation := sun.Elevation(time.Unix(0, at), at0.Lat, at0.Lon)
+
+	// Burning by day.
+	switch {
+	case burns && elevation > p.DaySun:
+		if l.DaySince == 0 {
+			l.DaySince = at
+		}
+		held := at - l.DaySince
+		d.score(min(float64(held)/float64(p.DayAfter), 5))
+		if held >= int64(p.DayAfter) {
+			e.raise(key(dayBurner), at, float64(l.Power), elevation)
+		}
+	default:
+		l.DaySince = 0
+		e.clearAlarm(key(dayBurner), at)
+	}
+
+	// Dark at night, where it should burn: not told to be off, and not off at
+	// this hour on most nights.
+	seconds, _ := e.local(at)
+	hour := seconds / 3600
+	wanted := true
+	if l.Flags&lampLevel != 0 && l.Level <= 0.01 {
+		wanted = false
+	}
+	if l.Flags&lampState != 0 && l.Flags&lampPower != 0 && l.On == 0 {
+		wanted = false
+	}
+	night := elevation < p.NightSun
+	if wanted && l.NightN > 200 && l.Nights[hour] < 125 {
+		wanted = false
+	}
+	switch {
+	case night && dark && wanted:
+		if l.DarkSince == 0 {
+			l.DarkSince = at
+		}
+		held := at - l.DarkSince
+		d.score(min(float64(held)/float64(p.OutageAfter), 5))
+		if held >= int64(p.OutageAfter) && !e.active(key(cycling)) {
+			e.raise(key(outage), at, float64(l.Power), float64(rated))
+		}
+	default:
+		l.DarkSince = 0
+		if burns {
+			e.clearAlarm(key(outage), at)
+		}
+	}
+	if night && !e.active(key(outage)) {
+		// A running share of the nights in which it burnt at this hour.
+		share := float32(l.Nights[hour])
+		if l.NightN < math.MaxUint16 {
+			l.NightN++
+		}
+		target := float32(0)
+		if burns {
+			target = 250
+		}
+		if l.NightN < 100 {
+			share = target
+		}
+		step := (target - share) * 0.1
+		l.Nights[hour] = uint8(min(max(share+step+0.5*sign(step), 0), 250))
+	}
+
+	// Cycling.
+	if burns != (l.Flags&lampBurns != 0) && (burns || dark) {
+		l.Flags ^= lampBurns
+		copy(l.Edges[1:], l.Edges[:])
+		l.Edges[0] = at
+	}
+	recent := 0
+	for _, t := range l.Edges {
+		if t != 0 && at-t <= int64(p.CycleSpan) {
+			recent++
+		}
+	}
+	d.score(float64(recent) / float64(p.Cycles) * 0.99)
+	if recent >= min(p.Cycles, len(l.Edges)) {
+		e.raise(key(cycling), at, float64(recent), 2)
+	} else if recent == 0 && night {
+		e.clearAlarm(key(cycling), at)
+	}
+
+	if l.Flags&lampPower != 0 && burns && !e.active(key(cycling)) {
+		e.judgePower(l, d, p, at, key)
+	}
+}
+
+func sign(x float32) float32 {
+	switch {
+	case x > 0:
+		return 1
+	case x < 0:
+		return -1
+	}
+	return 0
+}
+
+// relearn is after how long another power is taken for the new one: lamps are
+// exchanged for better ones, and that is no fault.
+const relearn = int64(30 * 24 * time.Hour)
+
+// judgePower compares the power with what was learned at the same level.
+func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64, key func(kind) alarmKey) {
+	b := 10
+	if l.Flags&lampLevel != 0 {
+		b = int(l.Level*10 + 0.5)
+		b = min(max(b, 0), 10)
+	}
+	learned := l.Learned[b]
+	if l.N[b] < 20 {
+		l.N[b]++
+		l.Learned[b] += (l.Power - learned) / float32(l.N[b])
+		return
+	}
+	ratio := l.Power / learned
+	deviation := float32(p.Deviation)
+	off := max(ratio-1, 1-ratio)
+	d.score(float64(off/deviation) * 0.99 * min(float64(abs8(l.Off)+1)/float64(p.Readings), 1))
+	switch {
+	case off <= deviation:
+		l.Off, l.OffSince = 0, 0
+		l.Learned[b] += 0.02 * (l.Power - learned)
+		if off <= 0.8*deviation {
+			// A stuck dimmer looks right at the level it is stuck at.
+			e.clearAlarm(key(partialFailure), at)
+			e.clearAlarm(key(overPower), at)
+			if a := e.alarms[key(stuckDimmer)]; a != nil && math.Abs(a.Expected-float64(learned)) < 0.1*a.Expected {
+				e.clearAlarm(key(stuckDimmer), at)
+			}
+		}
+		return
+	case ratio > 1:
+		l.Off = min(max(l.Off, 0)+1, 100)
+	default:
+		l.Off = max(min(l.Off, 0)-1, -100)
+	}
+	if l.OffSince == 0 {
+		l.OffSince = at
+	}
+	if at-l.OffSince > relearn {
+		l.N[b], l.Learned[b], l.Off, l.OffSince = 1, l.Power, 0, 0
+		return
+	}
+	if int(abs8(l.Off)) < p.Readings {
+		return
+	}
+	// The power of another level is the dimmer's fault, not the lamp's.
+	k := partialFailure
+	if ratio > 1 {
+		k = overPower
+	}
+	for other := range l.Learned {
+		if other != b && l.N[other] >= 20 && math.Abs(float64(l.Power/l.Learned[other])-1) < 0.07 {
+			k = stuckDimmer
+		}
+	}
+	if e.active(key(partialFailure)) || e.active(key(overPower)) || e.active(key(stuckDimmer)) {
+		return // one finding about the power at a time
+	}
+	e.raise(key(k), at, float64(l.Power), float64(learned))
+}
+
+func abs8(x int8) int8 { return max(x, -x) }

@@ -1,0 +1,298 @@
+package anomaly
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"greencommunity/ingest"
+)
+
+// Parameters are the levels and durations of the rules. The comments say why
+// the defaults are what they are; the package comment says how they were tried.
+type Parameters struct {
+	Water    WaterParameters    `yaml:"water"`
+	Lighting LightingParameters `yaml:"lighting"`
+	Waste    WasteParameters    `yaml:"waste"`
+	Gate     GateParameters     `yaml:"gate"`
+	All      AllParameters      `yaml:"all"`
+}
+
+// WaterParameters are those of meters. Flows are in L/h.
+type WaterParameters struct {
+	// ContinuousAfter is for how long the flow must not have come to rest. A day
+	// is the trade's customary span: a household rests at night.
+	ContinuousAfter time.Duration `yaml:"continuous_after"`
+	// SmallAfter is the same where the least flow of an hour was below
+	// SmallFlow. Use by people comes to rest sooner or later, and the longer we
+	// wait the fewer of those are left; a dripping cistern can wait longer than
+	// a broken pipe, but should be told within two days.
+	SmallAfter time.Duration `yaml:"small_after"`
+	SmallFlow  float64       `yaml:"small_flow"`
+	// Gap is the longest time between two readings over which the register may
+	// stand for continuous flow. Uplinks lost over a few hours are ordinary.
+	Gap time.Duration `yaml:"gap"`
+	// ClearRests is how many hours at rest end a continuous flow: one may be
+	// the resolution of the register.
+	ClearRests int `yaml:"clear_rests"`
+	// AlwaysFlowing switches continuous flow off, for boilers and fountains.
+	AlwaysFlowing bool `yaml:"always_flowing"`
+	// BurstFlow is the least flow of a burst, sustained for two hours. 227 L/h
+	// (60 gal/h) is what utilities page for; a shower of 20 minutes an hour
+	// stays below it.
+	BurstFlow float64 `yaml:"burst_flow"`
+	// BurstFactor is how far a burst is above the highest flow the meter has
+	// sustained for two hours, so that a hotel's meter has its own measure.
+	BurstFactor float64 `yaml:"burst_factor"`
+	// Reverse is the volume in L that must have run backwards, in two readings
+	// at least: single registers out of order are not a flow.
+	Reverse float64 `yaml:"reverse"`
+	// StuckAfter and StuckFactor: at rest for this long, and for so many times
+	// the longest rest before. Holidays are the reason for both.
+	StuckAfter  time.Duration `yaml:"stuck_after"`
+	StuckFactor float64       `yaml:"stuck_factor"`
+	// Qmax is the overload flow in m3/h; 0: the attribute qmax, else unknown.
+	Qmax float64 `yaml:"qmax"`
+}
+
+// LightingParameters are those of lamps and cabinets.
+type LightingParameters struct {
+	// RatedPower in W; 0: the attribute rated_power, else the highest power two
+	// readings in a row have shown.
+	RatedPower float64 `yaml:"rated_power"`
+	// A lamp burns above On and is dark below Off, as shares of the rated
+	// power: dimmed lamps burn at 30 % and more, standby takes below 5 %.
+	On  float64 `yaml:"on"`
+	Off float64 `yaml:"off"`
+	// DaySun and NightSun are elevations of the sun in degrees. Lamps are
+	// switched between sunset and civil dusk (-6°); above +3° nobody needs them.
+	DaySun   float64 `yaml:"day_sun"`
+	NightSun float64 `yaml:"night_sun"`
+	// DayAfter leaves room for a dark thunderstorm, OutageAfter for a restart.
+	DayAfter    time.Duration `yaml:"day_after"`
+	OutageAfter time.Duration `yaml:"outage_after"`
+	// Cycles is how many switchings within CycleSpan are cycling. An evening
+	// with a flickering photocell has three.
+	Cycles    int           `yaml:"cycles"`
+	CycleSpan time.Duration `yaml:"cycle_span"`
+	// Deviation from the learned power at the same dimming level, as a share,
+	// in Readings readings in a row. Mains voltage moves power by about 5 %.
+	Deviation float64 `yaml:"deviation"`
+	Readings  int     `yaml:"readings"`
+	// Feeder is the share of a feeder's lamps that makes it the feeder's fault.
+	Feeder float64 `yaml:"feeder"`
+}
+
+// WasteParameters are those of bins. Fill levels are ratios, temperatures °C.
+type WasteParameters struct {
+	// Fire is the temperature nothing but fire reaches in a bin; a closed bin
+	// in the sun gets to about 60 °C.
+	Fire float64 `yaml:"fire"`
+	// FireRise a reading, twice in a row, and FireAbove the neighbours is fire
+	// as well, sooner.
+	FireRise   float64       `yaml:"fire_rise"`
+	FireAbove  float64       `yaml:"fire_above"`
+	FireClear  float64       `yaml:"fire_clear"`
+	FireQuiet  time.Duration `yaml:"fire_quiet"`
+	Full       float64       `yaml:"full"`
+	FullClear  float64       `yaml:"full_clear"`
+	FullAfter  time.Duration `yaml:"full_after"`
+	Jump       float64       `yaml:"jump"`       // of a blocked sensor, in one reading
+	JumpAfter  time.Duration `yaml:"jump_after"` // for which it must hold
+	StuckAfter time.Duration `yaml:"stuck_after"`
+	// StuckFactor is how many times the longest standstill before.
+	StuckFactor float64 `yaml:"stuck_factor"`
+	// OverdueFactor is how many times the longest interval between two
+	// collections a bin may wait, while it is fuller than OverdueFill.
+	OverdueFactor float64 `yaml:"overdue_factor"`
+	OverdueFill   float64 `yaml:"overdue_fill"`
+}
+
+// GateParameters are those of gates and doors.
+type GateParameters struct {
+	// HeldOpen: wheelchairs, prams and removals are through within two minutes.
+	HeldOpen time.Duration `yaml:"held_open"`
+	// GrantBefore is how long after a grant an opening still belongs to it.
+	GrantBefore time.Duration `yaml:"grant_before"`
+	// Unopened is how many grants in a row without an opening are a defect.
+	Unopened int `yaml:"unopened"`
+	// Denied within DeniedSpan, and at odds below Odds at the gate's own rate:
+	// a resident tries a worn card three or four times.
+	Denied     int           `yaml:"denied"`
+	DeniedSpan time.Duration `yaml:"denied_span"`
+	// Odds is the probability by the gate's own past below which a count is no
+	// chance: at 1e-6 a gate's 168 hours a week give a false one in 100 years.
+	Odds float64 `yaml:"odds"`
+	// Quiet is the share of the mean hour below which an hour is a quiet one.
+	Quiet float64 `yaml:"quiet"`
+	// Tail is how many persons on one grant are too many where the gate has
+	// seen so many in less than one in 200 passes.
+	Tail int `yaml:"tail"`
+}
+
+// AllParameters are those of any device.
+type AllParameters struct {
+	// Offline is the least silence that counts, by facility; OfflineFactor how
+	// many times the longest ordinary silence it must be. A battery meter sends
+	// once a day; a bin's fire must not be missed for a day.
+	Offline       map[ingest.FacilityKind]time.Duration `yaml:"offline"`
+	OfflineFactor float64                               `yaml:"offline_factor"`
+	// Clock is by how much a clock must be off.
+	Clock time.Duration `yaml:"clock"`
+	// FlatRun and FlatFactor: so many equal values in a row, and so many times
+	// the longest run before; FlatAfter: for at least this long.
+	FlatRun    int           `yaml:"flat_run"`
+	FlatFactor float64       `yaml:"flat_factor"`
+	FlatAfter  time.Duration `yaml:"flat_after"`
+	// Generic are the levels of the generic detector, and Quantities what it
+	// looks at, beside every gauge of facilities that have no rules.
+	Generic    GenericLevels `yaml:"generic"`
+	Quantities []string      `yaml:"quantities"`
+	// Reported is how long what a device reported stays without its end.
+	Reported time.Duration `yaml:"reported"`
+	// Share of a gateway's or community's devices that makes it one alarm.
+	Share float64 `yaml:"share"`
+	// Disabled are kinds of alarm not to raise.
+	Disabled []string `yaml:"disabled"`
+}
+
+// DefaultParameters returns the defaults.
+func DefaultParameters() Parameters {
+	return Parameters{
+		Water: WaterParameters{
+			ContinuousAfter: 24 * time.Hour, SmallAfter: 36 * time.Hour, SmallFlow: 4, Gap: 6 * time.Hour, ClearRests: 3,
+			BurstFlow: 227, BurstFactor: 1.5, Reverse: 10, StuckAfter: 7 * 24 * time.Hour, StuckFactor: 3,
+		},
+		Lighting: LightingParameters{
+			On: 0.3, Off: 0.1, DaySun: 3, NightSun: -6, DayAfter: time.Hour, OutageAfter: 30 * time.Minute,
+			Cycles: 4, CycleSpan: 2 * time.Hour, Deviation: 0.15, Readings: 3, Feeder: 0.2,
+		},
+		Waste: WasteParameters{
+			Fire: 70, FireRise: 10, FireAbove: 20, FireClear: 50, FireQuiet: 30 * time.Minute,
+			Full: 0.95, FullClear: 0.8, FullAfter: 2 * time.Hour, Jump: 0.6, JumpAfter: 6 * time.Hour,
+			StuckAfter: 12 * time.Hour, StuckFactor: 3, OverdueFactor: 1.5, OverdueFill: 0.3,
+		},
+		Gate: GateParameters{
+			HeldOpen: 2 * time.Minute, GrantBefore: 10 * time.Second, Unopened: 3, Denied: 8, DeniedSpan: 5 * time.Minute,
+			Odds: 1e-6, Quiet: 0.25, Tail: 3,
+		},
+		All: AllParameters{
+			Offline: map[ingest.FacilityKind]time.Duration{
+				"lighting": time.Hour, "water": 26 * time.Hour, "waste": 4 * time.Hour, "gate": 4 * time.Hour, anyFacility: 4 * time.Hour,
+			},
+			OfflineFactor: 1.5, Clock: 2 * time.Minute, FlatRun: 12, FlatFactor: 3, FlatAfter: 2 * time.Hour,
+			Generic: FleetLevels, Quantities: []string{"water_pressure", "voltage"}, Reported: 24 * time.Hour, Share: 0.5,
+		},
+	}
+}
+
+// Config is the section `anomaly` of the configuration: parameters for all, and
+// what differs for communities and devices. Each level says only what differs.
+type Config struct {
+	Parameters  Parameters                        `yaml:",inline"`
+	Communities map[ingest.CommunityID]Parameters `yaml:"communities"`
+	Devices     map[ingest.DeviceID]Parameters    `yaml:"devices"`
+	// Budget is how many open alarms a community lists before the rest is only
+	// counted; the worst come first.
+	Budget int `yaml:"budget"`
+}
+
+// DefaultConfig has no exceptions and lists 20 alarms a community.
+func DefaultConfig() Config { return Config{Parameters: DefaultParameters(), Budget: 20} }
+
+// ReadConfig reads a Config. Unknown keys fail.
+func ReadConfig(r io.Reader) (Config, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return Config{}, err
+	}
+	c := DefaultConfig()
+	var raw struct {
+		Water, Lighting, Waste, Gate, All any
+		Budget                            *int
+		Communities                       map[ingest.CommunityID]any
+		Devices                           map[ingest.DeviceID]any
+	}
+	if err := yaml.UnmarshalWithOptions(data, &raw, yaml.Strict()); err != nil {
+		return Config{}, err
+	}
+	own := map[string]any{"water": raw.Water, "lighting": raw.Lighting, "waste": raw.Waste, "gate": raw.Gate, "all": raw.All}
+	for k, v := range own {
+		if v == nil {
+			delete(own, k)
+		}
+	}
+	if err := overlay(&c.Parameters, own); err != nil {
+		return Config{}, err
+	}
+	if raw.Budget != nil {
+		c.Budget = *raw.Budget
+	}
+	c.Communities, c.Devices = map[ingest.CommunityID]Parameters{}, map[ingest.DeviceID]Parameters{}
+	for id, v := range raw.Communities {
+		p := c.Parameters
+		if err := overlay(&p, v); err != nil {
+			return Config{}, fmt.Errorf("communities.%s: %w", id, err)
+		}
+		c.Communities[id] = p
+	}
+	for id, v := range raw.Devices {
+		p := c.Parameters
+		if err := overlay(&p, v); err != nil {
+			return Config{}, fmt.Errorf("devices.%s: %w", id, err)
+		}
+		c.Devices[id] = p
+	}
+	for _, p := range append([]Parameters{c.Parameters}, values(c)...) {
+		for _, name := range p.All.Disabled {
+			if _, ok := kindNamed(name); !ok {
+				return Config{}, fmt.Errorf("all.disabled: %q is no kind of alarm", name)
+			}
+		}
+	}
+	return c, nil
+}
+
+func values(c Config) []Parameters {
+	var ps []Parameters
+	for _, p := range c.Communities {
+		ps = append(ps, p)
+	}
+	for _, p := range c.Devices {
+		ps = append(ps, p)
+	}
+	return ps
+}
+
+// overlay sets in p what v says.
+func overlay(p *Parameters, v any) error {
+	text, err := yaml.Marshal(v)
+	if err != nil {
+		return err
+	}
+	offline := p.All.Offline
+	p.All.Offline = nil
+	if err := yaml.UnmarshalWithOptions(text, p, yaml.Strict()); err != nil {
+		return err
+	}
+	merged := map[ingest.FacilityKind]time.Duration{}
+	for k, d := range offline {
+		merged[k] = d
+	}
+	for k, d := range p.All.Offline {
+		merged[k] = d
+	}
+	p.All.Offline = merged
+	return nil
+}
+
+func kindNamed(name string) (kind, bool) {
+	for k := range Kinds {
+		if Kinds[k].Name == name {
+			return kind(k), true
+		}
+	}
+	return 0, false
+}

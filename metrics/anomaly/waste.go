@@ -1,0 +1,272 @@
+package anomaly
+
+import (
+	"math"
+	"time"
+
+	"greencommunity/ingest"
+)
+
+// bin is the state of a waste bin. It has no pointers.
+type bin struct {
+	Next    uint32
+	Device  uint32
+	Channel uint16
+	Flags   uint8
+	Tilts   uint8 // readings in a row that said tilted
+	Rises   uint8 // steep rises of temperature in a row
+
+	At    int64
+	Judge int64
+	Fill  float32
+	Tilt  float32
+	Temp  float32
+
+	LastFill float32
+	LastTemp float32
+	Base     float32 // temperature before the rise
+	TempAt   int64
+	CoolFrom int64
+	FullFrom int64
+	JumpAt   int64   // 0 none
+	JumpFrom float32 // fill level before the jump
+
+	SameFrom int64
+	SameFill float32
+	Same     float32 // longest standstill, s, slowly forgotten
+
+	Emptied   int64 // last time
+	Intervals uint16
+	Interval  float32 // longest between two, s, slowly forgotten
+}
+
+const (
+	binFill = 1 << iota // which readings are being collected
+	binTilt
+	binTemp
+	binDirty
+	binKnown // LastFill is one
+)
+
+func (e *Engine) bin(index uint32, d *device, channel uint16) (uint32, *bin) {
+	for i := d.Bin; i != 0; {
+		b := e.bins.at(i)
+		if b.Channel == channel {
+			return i, b
+		}
+		i = b.Next
+	}
+	i := e.bins.add()
+	b := e.bins.at(i)
+	b.Channel, b.Next, b.Device = channel, d.Bin, index
+	d.Bin = i
+	return i, b
+}
+
+func (e *Engine) waste(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+	var flag uint8
+	switch r.Quantity.Name {
+	case "fill_level":
+		flag = binFill
+	case "bin_tilted":
+		flag = binTilt
+	case "bin_temperature":
+		flag = binTemp
+	default:
+		return
+	}
+	id, b := e.bin(index, d, channel)
+	if b.At != 0 && at != b.At && b.Flags&binDirty != 0 {
+		e.judgeBin(id)
+	}
+	b.At = at
+	v := float32(r.Value)
+	switch flag {
+	case binFill:
+		b.Fill = v
+	case binTilt:
+		b.Tilt = v
+	case binTemp:
+		b.Temp = v
+	}
+	b.Flags |= flag
+	if b.Flags&binDirty == 0 {
+		b.Flags |= binDirty
+		e.dirty = append(e.dirty, dirty{'b', id})
+	}
+}
+
+// judgeBin judges what a bin has reported for one time.
+func (e *Engine) judgeBin(id uint32) {
+	b := e.bins.at(id)
+	got := b.Flags
+	b.Flags &^= binDirty | binFill | binTilt | binTemp
+	if b.At <= b.Judge {
+		return
+	}
+	b.Judge = b.At
+	d := e.devices.at(b.Device + 1)
+	if got&binTemp != 0 {
+		e.judgeFire(b, d)
+	}
+	key := alarmKey{b.Device, b.Channel, tipped}
+	if got&binTilt != 0 {
+		if b.Tilt >= 0.5 {
+			b.Tilts = min(b.Tilts+1, 100)
+			d.score(float64(b.Tilts) / 2)
+			if b.Tilts >= 2 {
+				e.raise(key, b.At, 1, 0)
+			}
+		} else {
+			b.Tilts = 0
+			e.clearAlarm(key, b.At)
+		}
+	}
+	// What a tipped bin's sensor looks at is no fill level.
+	if got&binFill != 0 && b.Tilts == 0 {
+		e.judgeFill(b, d)
+	}
+}
+
+// judgeFire looks for fire: a temperature nothing else reaches, or a steep rise
+// the neighbours do not share.
+func (e *Engine) judgeFire(b *bin, d *device) {
+	p := &e.parameters(d).Waste
+	temp, at := float64(b.Temp), b.At
+	around := &e.ambient[d.Place]
+	base := float64(b.Base)
+	if around.N >= 100 {
+		base = float64(around.Mean)
+	}
+	if b.TempAt != 0 && at-b.TempAt <= int64(2*time.Hour) && temp-float64(b.LastTemp) >= p.FireRise {
+		if b.Rises == 0 {
+			b.Base = b.LastTemp
+		}
+		b.Rises = min(b.Rises+1, 100)
+	} else if temp < float64(b.LastTemp) || b.TempAt == 0 {
+		b.Rises, b.Base = 0, b.Temp
+	} else if b.Rises == 0 {
+		b.Base = b.Temp
+	}
+	b.LastTemp, b.TempAt = b.Temp, at
+	if temp < p.Fire {
+		// A running mean of the bins around, in which no bin weighs much.
+		around.N = min(around.N+1, 1e6)
+		step := float32(temp) - around.Mean
+		if around.N > 10 {
+			step = min(max(step, -5), 5)
+		}
+		around.Mean += step * max(0.02, 1/float32(around.N))
+	}
+	key := alarmKey{b.Device, b.Channel, binFire}
+	rising := b.Rises >= 2 && temp-base >= p.FireAbove
+	d.score(temp / p.Fire)
+	switch {
+	case temp >= p.Fire || rising:
+		b.CoolFrom = 0
+		e.raise(key, at, temp, base)
+	case temp < p.FireClear && e.active(key):
+		if b.CoolFrom == 0 {
+			b.CoolFrom = at
+		}
+		if at-b.CoolFrom >= int64(p.FireQuiet) {
+			b.CoolFrom = 0
+			e.clearAlarm(key, at)
+		}
+	}
+}
+
+// judgeFill looks at the fill level of an upright bin.
+func (e *Engine) judgeFill(b *bin, d *device) {
+	p := &e.parameters(d).Waste
+	fill, at := float64(b.Fill), b.At
+	key := func(k kind) alarmKey { return alarmKey{b.Device, b.Channel, k} }
+	last := float64(b.LastFill)
+	known := b.Flags&binKnown != 0
+	b.Flags |= binKnown
+	b.LastFill = b.Fill
+
+	// Emptied: falls by a fifth of the bin, to less than half of what it was.
+	if known && last-fill >= 0.2 && fill < 0.5*last && b.JumpAt == 0 {
+		e.emptied(b, d, at)
+	}
+
+	// A blocked sensor: up in one reading by more than people throw in, and
+	// there to stay. Until that is clear the bin is not overfull either.
+	switch {
+	case known && b.JumpAt == 0 && fill-last >= p.Jump:
+		b.JumpAt, b.JumpFrom = at, float32(last)
+	case b.JumpAt != 0 && fill < float64(b.JumpFrom)+p.Jump/2:
+		b.JumpAt = 0
+		e.clearAlarm(key(blocked), at)
+	case b.JumpAt != 0:
+		d.score(min(float64(at-b.JumpAt)/float64(p.JumpAfter), 5))
+		if at-b.JumpAt >= int64(p.JumpAfter) {
+			e.raise(key(blocked), at, fill, float64(b.JumpFrom))
+		}
+	}
+
+	// Overfull.
+	switch {
+	case fill >= p.Full && b.JumpAt == 0:
+		if b.FullFrom == 0 {
+			b.FullFrom = at
+		}
+		d.score(min(float64(at-b.FullFrom)/float64(p.FullAfter), 5))
+		if at-b.FullFrom >= int64(p.FullAfter) {
+			e.raise(key(overfull), at, fill, p.FullClear)
+		}
+	case fill < p.FullClear:
+		b.FullFrom = 0
+		e.clearAlarm(key(overfull), at)
+	case !e.active(key(overfull)):
+		b.FullFrom = 0
+	}
+
+	// Standing still. Empty and full bins have a right to.
+	if b.SameFrom == 0 || math.Abs(fill-float64(b.SameFill)) > 0.005 {
+		if b.SameFrom != 0 && !e.active(key(stuckFill)) {
+			stood := float32(float64(at-b.SameFrom) / 1e9)
+			b.Same = max(stood, b.Same*0.9995)
+		}
+		b.SameFrom, b.SameFill = at, b.Fill
+		e.clearAlarm(key(stuckFill), at)
+	} else if fill > 0.02 && fill < p.Full {
+		stood := float64(at-b.SameFrom) / 1e9
+		limit := max(p.StuckAfter.Seconds(), p.StuckFactor*float64(b.Same))
+		d.score(min(stood/limit, 5))
+		if stood >= limit {
+			e.raise(key(stuckFill), at, stood, float64(b.Same))
+		}
+	}
+
+	// Not collected for longer than this bin knows.
+	if b.Intervals >= 4 && fill >= p.OverdueFill {
+		waited := float64(at-b.Emptied) / 1e9
+		limit := p.OverdueFactor * float64(b.Interval)
+		d.score(min(waited/limit, 5))
+		if waited > limit {
+			e.raise(key(missedCollection), at, waited, float64(b.Interval))
+		}
+	}
+}
+
+// collected takes in a collection somebody reported.
+func (e *Engine) collected(index uint32, d *device, channel uint16, at int64) {
+	_, b := e.bin(index, d, channel)
+	e.emptied(b, d, at)
+}
+
+func (e *Engine) emptied(b *bin, d *device, at int64) {
+	key := alarmKey{b.Device, b.Channel, missedCollection}
+	// The same collection seen by the level and told by the lorry.
+	if at-b.Emptied < int64(2*time.Hour) {
+		return
+	}
+	if b.Emptied != 0 && !e.active(key) {
+		b.Interval = max(float32(float64(at-b.Emptied)/1e9), b.Interval*0.98)
+		b.Intervals = min(b.Intervals+1, 1000)
+	}
+	b.Emptied = at
+	e.clearAlarm(key, at)
+}

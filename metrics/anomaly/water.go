@@ -1,0 +1,244 @@
+package anomaly
+
+import (
+	"time"
+
+	"greencommunity/ingest"
+)
+
+// meter is the state of one register of water. Volumes are in L, flows in L/h.
+// It has no pointers.
+type meter struct {
+	Next    uint32
+	Channel uint16
+	Flags   uint8
+	Rests   uint8 // hours at rest in a row
+
+	At    int64   // time of the register before
+	Value float64 // the register before, L
+	Flow  float64 // the flow before, where there is no register
+
+	HourAt  int64   // begin of the hour being filled
+	Volume  float64 // in it
+	Covered int64   // of it, without long gaps
+
+	FlowingFor  int64   // nanoseconds without a rest, gaps not counted
+	Least       float64 // least hour of these
+	BeforeFlow  float64 // the hour before
+	BeforeLong  int64   // its length
+	Sustained   float64 // highest flow sustained for two hours, slowly forgotten
+	RestSince   int64   // 0 while flowing
+	LongestRest float64 // s, slowly forgotten
+	Backwards   float64 // L, since BackAt
+	BackAt      int64
+	BackN       uint8
+	Known       int64 // first reading
+}
+
+const (
+	meterRegister = 1 << iota // has a register
+)
+
+func (e *Engine) meter(d *device, channel uint16) *meter {
+	for i := d.Meter; i != 0; {
+		m := e.meters.at(i)
+		if m.Channel == channel {
+			return m
+		}
+		i = m.Next
+	}
+	i := e.meters.add()
+	m := e.meters.at(i)
+	m.Channel, m.Next = channel, d.Meter
+	d.Meter = i
+	return m
+}
+
+const day = 24 * float64(time.Hour)
+
+func (e *Engine) water(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+	switch r.Quantity.Name {
+	case "water_volume_total":
+		m := e.meter(d, channel)
+		m.Flags |= meterRegister
+		e.register(index, d, m, r.Value*1000, at)
+	case "water_flow":
+		m := e.meter(d, channel)
+		litres := r.Value * 3.6e6
+		e.qmax(index, d, m, litres, at)
+		if m.Flags&meterRegister != 0 {
+			return
+		}
+		// Without a register the flow holds until the next one.
+		if m.At != 0 && at > m.At {
+			dt := at - m.At
+			if p := e.parameters(d); dt <= int64(p.Water.Gap) {
+				e.used(index, d, m, max(m.Flow, 0)*float64(dt)/float64(time.Hour), m.At, at)
+			}
+		}
+		m.Flow, m.At = litres, at
+	}
+}
+
+// register takes in the register of a meter.
+func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at int64) {
+	if m.At == 0 {
+		m.At, m.Value, m.HourAt, m.Known = at, litres, at, at
+		return
+	}
+	if at <= m.At {
+		return
+	}
+	p := e.parameters(d)
+	from, used := m.At, litres-m.Value
+	before := m.Value
+	m.At, m.Value = at, litres
+	key := alarmKey{index, m.Channel, reverseFlow}
+	if used < 0 {
+		// To less than a tenth is another meter or a reset, not a flow.
+		if litres < before/10 && -used > 1000 {
+			e.raiseUntil(alarmKey{index, m.Channel, registerReset}, at, litres/1000, before/1000, at+int64(24*time.Hour))
+			m.HourAt, m.Volume, m.Covered = at, 0, 0
+			return
+		}
+		if at-m.BackAt > int64(24*time.Hour) {
+			m.Backwards, m.BackN = 0, 0
+		}
+		m.BackAt = at
+		m.Backwards -= used
+		if m.BackN < 255 {
+			m.BackN++
+		}
+		d.score(min(m.Backwards/p.Water.Reverse, 0.99))
+		if m.BackN >= 2 && m.Backwards > p.Water.Reverse {
+			d.score(m.Backwards / p.Water.Reverse)
+			e.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
+		}
+		m.HourAt, m.Volume, m.Covered = at, 0, 0
+		return
+	}
+	if hours := float64(at-from) / float64(time.Hour); hours > 0 && hours <= 6 {
+		e.qmax(index, d, m, used/hours, at)
+	}
+	e.used(index, d, m, used, from, at)
+}
+
+// qmax compares the flow with what the meter is built for.
+func (e *Engine) qmax(index uint32, d *device, m *meter, litres float64, at int64) {
+	limit := e.parameters(d).Water.Qmax
+	if limit == 0 {
+		limit = attribute(e.info[index], "qmax")
+	}
+	if limit == 0 {
+		return
+	}
+	key := alarmKey{index, m.Channel, overQmax}
+	switch flow := litres / 1000; {
+	case flow > limit:
+		d.score(flow / limit)
+		e.raise(key, at, flow, limit)
+	case flow < 0.9*limit:
+		e.clearAlarm(key, at)
+	}
+}
+
+// used takes in a volume used between two times, and judges whenever an hour
+// has come together: readings each minute and each hour are judged alike.
+func (e *Engine) used(index uint32, d *device, m *meter, litres float64, from, at int64) {
+	p := e.parameters(d)
+	if m.HourAt == 0 {
+		m.HourAt = from
+	}
+	m.Volume += litres
+	if at-from <= int64(p.Water.Gap) {
+		m.Covered += at - from
+	}
+	length := at - m.HourAt
+	if length < int64(55*time.Minute) {
+		return
+	}
+	flow := m.Volume / (float64(length) / float64(time.Hour))
+	e.hour(index, d, m, flow, m.Volume, length, m.Covered, at)
+	m.HourAt, m.Volume, m.Covered = at, 0, 0
+}
+
+// hour judges the flow over about an hour, or over a gap.
+func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, length, covered int64, at int64) {
+	p := &e.parameters(d).Water
+
+	// Continuous flow: rests end it, hours with flow make it longer, and a long
+	// gap does neither.
+	key := alarmKey{index, m.Channel, continuousFlow}
+	if volume <= 0 {
+		if m.Rests < 255 {
+			m.Rests++
+		}
+		if m.RestSince == 0 {
+			m.RestSince = at - length
+		}
+		m.FlowingFor, m.Least = 0, 0
+		if int(m.Rests) >= p.ClearRests {
+			e.clearAlarm(key, at)
+		}
+	} else {
+		m.Rests = 0
+		m.FlowingFor += covered
+		if m.Least == 0 || flow < m.Least {
+			m.Least = flow
+		}
+		need := p.SmallAfter
+		if m.Least >= p.SmallFlow {
+			need = p.ContinuousAfter
+		}
+		if !p.AlwaysFlowing {
+			d.score(min(float64(m.FlowingFor)/float64(need), 5))
+			if m.FlowingFor >= int64(need) {
+				e.raise(key, at, m.Least, float64(m.FlowingFor)/float64(time.Hour))
+			}
+		}
+	}
+
+	// Standing still.
+	key.Kind = stuckRegister
+	if m.RestSince != 0 {
+		if volume > 0 {
+			rest := float64(at-length-m.RestSince) / 1e9
+			if !e.active(key) {
+				m.LongestRest = max(m.LongestRest, rest)
+			}
+			m.RestSince = 0
+			e.clearAlarm(key, at)
+		} else if rest := float64(at-m.RestSince) / 1e9; true {
+			limit := max(p.StuckAfter.Seconds(), p.StuckFactor*m.LongestRest)
+			d.score(rest / limit)
+			if rest > limit {
+				e.raise(key, at, rest, m.LongestRest)
+			}
+		}
+	}
+	m.LongestRest *= 1 - float64(length)/(180*day)
+
+	// Burst: two hours in a row, of which the lesser counts, far above anything
+	// sustained so far. A gap of two hours is as good.
+	sustained := min(flow, m.BeforeFlow)
+	if length >= int64(110*time.Minute) {
+		sustained = flow
+	}
+	m.BeforeFlow, m.BeforeLong = flow, length
+	key.Kind = burst
+	limit := max(p.BurstFlow, p.BurstFactor*m.Sustained)
+	young := at-m.Known < int64(7*24*time.Hour)
+	switch {
+	case sustained > limit && !young:
+		d.score(sustained / limit)
+		e.raise(key, at, sustained, m.Sustained)
+	case flow < limit:
+		d.score(min(sustained/limit, 0.99))
+		e.clearAlarm(key, at)
+	}
+	// A burst teaches no more than its limit.
+	m.Sustained = max(m.Sustained*(1-float64(length)/(180*day)), min(sustained, max(limit, p.BurstFlow)))
+	if young {
+		m.Sustained = max(m.Sustained, sustained)
+	}
+}
