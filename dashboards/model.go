@@ -92,7 +92,7 @@ type GridPos struct {
 	Y int `json:"y"`
 }
 
-// Panel is a picture or a row's heading.
+// Panel is a picture.
 type Panel struct {
 	ID              int              `json:"id"`
 	Type            string           `json:"type"`
@@ -112,7 +112,6 @@ type Panel struct {
 	Repeat    string `json:"repeat,omitempty"`
 	Direction string `json:"repeatDirection,omitempty"`
 	MaxPerRow int    `json:"maxPerRow,omitempty"`
-	Collapsed *bool  `json:"collapsed,omitempty"` // of rows
 }
 
 // Target is a query.
@@ -276,11 +275,6 @@ func ranking(l Language, title, description, unit string, w, h int) *Panel {
 		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 	}
 	return p
-}
-
-// row is a heading.
-func row(title string) *Panel {
-	return &Panel{Type: "row", Title: title, GridPos: GridPos{W: 24, H: 1}, Collapsed: ptr(false)}
 }
 
 func (p *Panel) target(t *Target) *Panel {
