@@ -1,0 +1,706 @@
+package dashboards
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"maps"
+	"math"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
+
+	"greencommunity/deploy/embedded"
+	"greencommunity/ingest"
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/influx"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/mqtt"
+	"greencommunity/ingest/pipeline"
+	"greencommunity/ingest/simulator"
+	"greencommunity/metrics"
+	"greencommunity/metrics/anomaly"
+	communities "greencommunity/metrics/community"
+)
+
+const planted = "planted" // the community whose values are known
+
+var beijing = time.FixedZone("Asia/Shanghai", 8*3600)
+
+// service is broker, InfluxDB, pipeline and /metrics, fed through MQTT.
+type service struct {
+	t        *testing.T
+	broker   *embedded.Broker
+	database *embedded.InfluxDB
+	registry *prometheus.Registry
+	addr     string
+	publish  *simulator.Publisher
+}
+
+// start assembles what cmd/internal/serve assembles: that package cannot be
+// imported from here, and has its own test of the table of metrics.
+func start(t *testing.T) *service {
+	t.Helper()
+	must := func(err error) {
+		if err != nil {
+			t.Helper()
+			t.Fatal(err)
+		}
+	}
+	s := &service{t: t, registry: prometheus.NewRegistry()}
+	var err error
+	s.broker, err = embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
+	must(err)
+	t.Cleanup(func() { s.broker.Close() })
+	s.database, err = embedded.StartInfluxDB(embedded.InfluxConfig{Addr: "127.0.0.1:0", Dir: t.TempDir(), Database: "facilities"})
+	must(err)
+	t.Cleanup(func() { s.database.Close() })
+
+	path := filepath.Join(t.TempDir(), "inventory.yaml")
+	more := "- {id: " + planted + ", name: 种植社区, town: 城关镇, stage: met, households: 77, population: 200, lat: 34.7, lon: 106.2}\nvendors:\n"
+	must(os.WriteFile(path, []byte(strings.Replace(simulator.Inventory(), "vendors:\n", more, 1)), 0o600))
+	inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), beijing)
+	must(err)
+
+	engine := anomaly.NewEngine(anomaly.Options{})
+	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		communities.Collector{Inventory: func() *inventory.Inventory { return inv }})
+	if c, ok := any(engine).(prometheus.Collector); ok {
+		s.registry.MustRegister(c)
+	}
+	p, err := pipeline.New(pipeline.Options{
+		DataDir: t.TempDir(), Inventory: inv, MQTT: mqtt.Options{Brokers: []string{s.broker.URL()}, ClientID: "boards"},
+		InfluxDB:  influx.Options{URL: s.database.URL(), Org: "bureau", Bucket: "facilities"},
+		Observers: []pipeline.Observer{engine}, Logger: slog.New(slog.DiscardHandler), Registerer: s.registry,
+	})
+	must(err)
+	server, err := metrics.Listen(metrics.Options{Listen: "127.0.0.1:0", Gatherer: s.registry, Ready: p.Ready})
+	must(err)
+	s.addr = server.Addr()
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- server.Run(ctx) }()
+	go func() { ended <- p.Run(ctx, server.Open) }()
+	t.Cleanup(func() {
+		cancel()
+		for range 2 {
+			if err := <-ended; err != nil && ctx.Err() == nil {
+				t.Error(err)
+			}
+		}
+	})
+	s.wait("readiness", func() bool { return p.Ready() == nil })
+	s.publish, err = simulator.Connect(s.broker.URL(), "boards-feed", "", "")
+	must(err)
+	t.Cleanup(s.publish.Close)
+	return s
+}
+
+func (s *service) wait(what string, done func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(60 * time.Second); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("waited for %s in vain", what)
+		}
+	}
+}
+
+func (s *service) gather() map[string]*dto.MetricFamily {
+	s.t.Helper()
+	families, err := s.registry.Gather()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	all := map[string]*dto.MetricFamily{}
+	for _, f := range families {
+		all[f.GetName()] = f
+	}
+	return all
+}
+
+// settled waits until all messages have a fate.
+func (s *service) settled(atLeast float64) {
+	s.t.Helper()
+	s.wait("all messages to be decided", func() bool {
+		all, received := s.gather(), 0.0
+		if all[Prefix+"messages_received_total"] == nil {
+			return false
+		}
+		for _, m := range all[Prefix+"messages_received_total"].Metric {
+			received += m.GetCounter().GetValue()
+		}
+		return received >= atLeast && all[Prefix+"messages_pending"].Metric[0].GetGauge().GetValue() == 0
+	})
+}
+
+func (s *service) send(facility ingest.FacilityKind, device, payload string) {
+	s.t.Helper()
+	if err := s.publish.Publish(simulator.Message{Topic: fmt.Sprintf("greencommunity/v1/%s/%s/%s", planted, facility, device), Payload: []byte(payload)}); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// feed publishes ten days of the simulated communities, the planted readings of
+// the day before end's, and one fault of each facility now. It returns how many
+// messages that was.
+func (s *service) feed(end time.Time) (sent int) {
+	s.t.Helper()
+	count := func(m simulator.Message) error { sent++; return s.publish.Publish(m) }
+	w := simulator.New(simulator.Options{Seed: 3, Start: end.AddDate(0, 0, -10)})
+	if err := w.Advance(end, count); err != nil {
+		s.t.Fatal(err)
+	}
+	day := time.Date(end.Year(), end.Month(), end.Day(), 0, 0, 0, 0, beijing)
+	at := func(offset time.Duration) int64 { return day.Add(offset).UnixMilli() }
+	for _, m := range []struct {
+		facility ingest.FacilityKind
+		device   string
+		payload  string
+	}{
+		// Before midnight, after it, and in the evening: 3.25 kWh today.
+		{"lighting", "p-lamp-1", fmt.Sprintf(`[{"time":%d,"energy_total":100.0},{"time":%d,"energy_total":101.5},{"time":%d,"energy_total":103.25,"active_power":42,"light_on":1,"light_level":1,"voltage":230}]`, at(-30*time.Minute), at(90*time.Minute), at(20*time.Hour+30*time.Minute))},
+		// Its register is reset: 2 kWh after that are seen.
+		{"lighting", "p-lamp-2", fmt.Sprintf(`[{"time":%d,"energy_total":500.0},{"time":%d,"energy_total":0.5},{"time":%d,"energy_total":2.5,"active_power":8,"light_on":0,"light_level":0}]`, at(-30*time.Minute), at(90*time.Minute), at(20*time.Hour+30*time.Minute))},
+		{"water", "p-meter-1", fmt.Sprintf(`[{"time":%d,"water_volume_total":10.0},{"time":%d,"water_volume_total":10.75,"water_flow":0.001,"water_pressure":300000,"battery_level":90}]`, at(-30*time.Minute), at(19*time.Hour+30*time.Minute))},
+		{"water", "p-meter-2", fmt.Sprintf(`[{"time":%d,"water_volume_total":5.0},{"time":%d,"water_volume_total":5.25}]`, at(-30*time.Minute), at(19*time.Hour+30*time.Minute))},
+		{"waste", "p-bin-1", fmt.Sprintf(`{"time":%d,"fill_level":0.4,"bin_temperature":12,"waste_weight":10,"deposits":4}`, at(20*time.Hour))},
+		{"waste", "p-bin-2", fmt.Sprintf(`{"time":%d,"fill_level":0.8,"bin_temperature":33,"waste_weight":20,"deposits":5}`, at(20*time.Hour))},
+		{"gate", "p-gate-1", fmt.Sprintf(`[{"time":%d,"pass_in":3,"pass_out":2},{"time":%d,"pass_in":4,"pass_out":0,"door_open":1}]`, at(8*time.Hour), at(20*time.Hour))},
+		{"gate", "p-gate-2", fmt.Sprintf(`{"time":%d,"pass_in":0,"pass_out":0,"door_open":0}`, at(20*time.Hour))},
+		{"gate", "p-gate-2", fmt.Sprintf(`[{"time":%d,"event":"access_granted"},{"time":%d,"event":"access_denied"}]`, at(9*time.Hour), at(10*time.Hour))},
+		// Faults the devices report themselves.
+		{"lighting", "p-lamp-2", `{"event":"lamp_fault"}`}, {"water", "p-meter-2", `{"event":"leak"}`}, {"waste", "p-bin-2", `{"event":"tamper"}`}, {"gate", "p-gate-1", `{"event":"door_forced"}`},
+		// Refused: the whole message, and one reading of a good one.
+		{"lighting", "p-lamp-1", `{"active_power":"on fire"}`}, {"lighting", "p-lamp-1", fmt.Sprintf(`{"time":%d,"voltage":230,"frequency":-5}`, at(20*time.Hour+31*time.Minute))},
+	} {
+		s.send(m.facility, m.device, m.payload)
+		sent++
+	}
+	if err := s.publish.Flush(); err != nil {
+		s.t.Fatal(err)
+	}
+	return sent
+}
+
+// dailyResults writes what the savings engine writes once a day, so that its
+// panels are run before a quarter has passed: 10 days of 3 kWh and 2 m3 saved.
+func dailyResults(t *testing.T, db *embedded.InfluxDB, end time.Time) {
+	t.Helper()
+	w := influx.New(influx.Options{URL: db.URL(), Org: "bureau", Bucket: "facilities"})
+	defer w.Close()
+	var lines strings.Builder
+	for i := range 10 {
+		at := time.Date(end.Year(), end.Month(), end.Day()-i, 0, 0, 0, 0, beijing).UnixMilli()
+		fmt.Fprintf(&lines, "savings,community=%s,facility=lighting,resource=energy baseline=36e6,actual=25.2e6,saving=10.8e6,uncertainty=3.6e6,coverage=0.98 %d\n", planted, at)
+		fmt.Fprintf(&lines, "savings,community=%s,facility=water,resource=water baseline=50,actual=48,saving=2,uncertainty=3,coverage=0.9 %d\n", planted, at)
+	}
+	if refused, err := w.Write(context.Background(), []byte(lines.String())); err != nil || len(refused) > 0 {
+		t.Fatal(err, refused)
+	}
+}
+
+// ask runs a query of InfluxDB over the range that ends at end, as Grafana
+// would, and returns every value that is not null, by row and column.
+func ask(t *testing.T, db *embedded.InfluxDB, database string, q query, v values, length time.Duration, end time.Time) ([]map[string]any, error) {
+	t.Helper()
+	from := end.Add(-length)
+	if q.panel != nil {
+		switch frame := q.panel.TimeFrom; frame {
+		case "":
+		case "now/d":
+			from = time.Date(end.Year(), end.Month(), end.Day(), 0, 0, 0, 0, beijing)
+		default:
+			hours, days := strings.CutSuffix(frame, "d")
+			n, err := strconv.Atoi(strings.TrimSuffix(hours, "h"))
+			if err != nil {
+				t.Fatalf("%s: time frame %q", q.where, frame)
+			}
+			if days {
+				n *= 24
+			}
+			from = end.Add(-time.Duration(n) * time.Hour)
+		}
+		if q.panel.Interval != "" {
+			v.interval = q.panel.Interval
+		}
+	}
+	v.timeFilter = fmt.Sprintf("time >= %dms AND time <= %dms", from.UnixMilli(), end.UnixMilli())
+	rows, err := db.Query(context.Background(), database, fillInflux(q.text, v))
+	if err != nil {
+		return nil, err
+	}
+	var found []map[string]any
+	for _, row := range rows {
+		for _, cells := range row.Values {
+			m := map[string]any{}
+			for k, tag := range row.Tags {
+				m[k] = tag
+			}
+			for i, cell := range cells {
+				if row.Columns[i] != "time" && cell != nil {
+					m[row.Columns[i]] = cell
+				}
+			}
+			if len(m) > len(row.Tags) {
+				found = append(found, m)
+			}
+		}
+	}
+	return found, nil
+}
+
+// everyInflux runs every query of InfluxDB, and returns those that give no data.
+func everyInflux(t *testing.T, db *embedded.InfluxDB, database string, end time.Time, community string) (ran int, empty []string) {
+	t.Helper()
+	for _, l := range Languages {
+		for _, d := range Build(l) {
+			for _, q := range queries(d) {
+				if q.prom {
+					continue
+				}
+				v := values{community: community, facility: "lighting", device: "p-lamp-2", quantity: "active_power", interval: "10m"}
+				until := end
+				if strings.Contains(q.text, "FROM "+eventsMeasurement) {
+					until = time.Now().Add(time.Minute) // alarms are raised now
+				}
+				found, err := ask(t, db, database, q, v, 9*24*time.Hour, until)
+				if err != nil {
+					t.Errorf("%s: %v in %s", q.where, err, q.text)
+				}
+				if len(found) == 0 {
+					empty = append(empty, q.where)
+				}
+				ran++
+			}
+		}
+	}
+	return ran, empty
+}
+
+// end is an evening that is over: the day's tiles are then the same at any time
+// the test runs.
+func end() time.Time {
+	now := time.Now().In(beijing)
+	return time.Date(now.Year(), now.Month(), now.Day()-1, 21, 0, 0, 0, beijing)
+}
+
+// Every query is run on a real InfluxDB and a real Prometheus that were fed
+// through MQTT: no error, data, and tiles show what was planted.
+func TestQueries(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts a broker, InfluxDB and Prometheus")
+	}
+	s := start(t)
+	end := end()
+	prom := startPrometheus(t, s)
+	s.send("gate", "p-gate-1", fmt.Sprintf(`{"time":%d,"door_open":0}`, end.AddDate(0, 0, -9).UnixMilli()))
+	s.send("gate", "p-gate-1", `{"door_open":"ajar"}`) // series of refusals begin before they grow
+	s.settled(2)
+	prom.scraped(s)
+	sent := 2 + s.feed(end)
+	s.settled(float64(sent))
+	dailyResults(t, s.database, end)
+
+	t.Run("metrics", func(t *testing.T) { compareMetrics(t, s) })
+	t.Run("influxql", func(t *testing.T) {
+		ran, empty := everyInflux(t, s.database, "facilities", end, ".*")
+		for _, where := range empty {
+			t.Errorf("%s: no data", where)
+		}
+		if ran < 100 {
+			t.Errorf("only %d queries", ran)
+		}
+		t.Logf("%d queries of InfluxDB", ran)
+	})
+	t.Run("influxql tiles", func(t *testing.T) { influxTiles(t, s, end) })
+	t.Run("influxql empty database", func(t *testing.T) {
+		if rows, err := s.database.Query(context.Background(), "facilities", "CREATE DATABASE nothing"); err != nil {
+			t.Fatal(rows, err)
+		}
+		ran, empty := everyInflux(t, s.database, "nothing", end, ".*")
+		if len(empty) != ran {
+			t.Errorf("an empty database gives data for %d of %d queries", ran-len(empty), ran)
+		}
+	})
+	t.Run("influxql renamed field", func(t *testing.T) {
+		for _, q := range queries(Build(Chinese)["water"]) {
+			if strings.Contains(q.text, "water_volume_total") {
+				q.text = strings.ReplaceAll(q.text, "water_volume_total", "water_volume_sum")
+				if found, err := ask(t, s.database, "facilities", q, values{community: ".*"}, 9*24*time.Hour, end); err != nil || len(found) > 0 {
+					t.Errorf("%s: a field that does not exist gives %v, %v", q.where, found, err)
+				}
+			}
+		}
+	})
+	prom.check(s)
+}
+
+// influxTiles compares tiles of the planted community with what was planted.
+func influxTiles(t *testing.T, s *service, end time.Time) {
+	for _, c := range []struct {
+		board, panel string // by its English title
+		want         float64
+	}{
+		{"overview", "Water today", 1.0}, {"overview", "Lighting today", 5.25},
+		{"overview", "Lighting energy per lamp, 7 days", 5.25 / 2}, {"overview", "Water per meter, 7 days", 0.5},
+		{"lighting", "Energy today", 5.25}, {"lighting", "Power now", 50}, {"lighting", "Lamps burning", 0.5}, {"lighting", "Lamps reporting", 2},
+		{"water", "Water today", 1.0}, {"water", "Per meter, 7 days", 0.5}, {"water", "Meters reporting", 2},
+		{"waste", "Mean fill level", 0.6}, {"waste", "Hottest bin", 33},
+		{"gate", "In today", 7}, {"gate", "Out today", 2}, {"gate", "Gates open", 0.5},
+		{"community", "Water today", 1.0}, {"community", "Lighting today", 5.25}, {"community", "Mean fill level", 0.6}, {"community", "Passes in today", 7},
+		{"savings", "Energy saved so far", 30}, {"savings", "Water saved so far", 20},
+	} {
+		found := 0
+		for _, q := range queries(Build(English)[c.board]) {
+			if q.panel == nil || q.prom || q.panel.Title != c.panel || q.panel.Type == "timeseries" && c.board == "waste" {
+				continue
+			}
+			found++
+			rows, err := ask(t, s.database, "facilities", q, values{community: planted, interval: "1d"}, 12*24*time.Hour, end)
+			if err != nil || len(rows) == 0 {
+				t.Errorf("%s: %v %v", q.where, rows, err)
+				continue
+			}
+			got := math.NaN()
+			for _, v := range rows[len(rows)-1] {
+				if n, ok := v.(json.Number); ok {
+					got, _ = n.Float64()
+				}
+			}
+			if math.Abs(got-c.want) > 1e-9 {
+				t.Errorf("%s: %g, planted %g", q.where, got, c.want)
+			}
+		}
+		if found == 0 {
+			t.Errorf("%s has no panel %q", c.board, c.panel)
+		}
+	}
+	// The list of alarms has the planted ones, worst first or not, and no other of this community.
+	for _, q := range queries(Build(English)["overview"]) {
+		if q.panel == nil || q.panel.Title != "Open alarms" {
+			continue
+		}
+		rows, err := ask(t, s.database, "facilities", q, values{community: planted}, 0, time.Now().Add(time.Minute))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []string
+		for _, r := range rows {
+			got = append(got, fmt.Sprint(r["device"], " ", r["type"], " ", r["severity"]))
+		}
+		slices.Sort(got)
+		want := []string{"p-bin-2 device_reported warning", "p-gate-1 forced_open critical", "p-lamp-2 device_reported warning", "p-meter-2 device_reported warning"}
+		if !slices.Equal(got, want) {
+			t.Errorf("open alarms: %q, want %q", got, want)
+		}
+	}
+}
+
+// compareMetrics holds the table of metrics against what the service exposes.
+func compareMetrics(t *testing.T, s *service) {
+	exposed := s.gather()
+	for _, m := range Metrics {
+		f := exposed[Prefix+m.Name]
+		if f == nil {
+			if m.When == always {
+				t.Errorf("%s is not exposed", m.Name)
+			}
+			continue
+		}
+		if kind := strings.ToLower(f.GetType().String()); kind != m.Type {
+			t.Errorf("%s is a %s, the table says %s", m.Name, kind, m.Type)
+		}
+		var labels []string
+		for _, l := range f.Metric[0].Label {
+			labels = append(labels, l.GetName())
+		}
+		want := slices.Clone(m.Labels)
+		slices.Sort(labels)
+		slices.Sort(want)
+		if !slices.Equal(labels, want) {
+			t.Errorf("%s has the labels %q, the table says %q", m.Name, labels, want)
+		}
+	}
+	for name := range exposed {
+		if strings.HasPrefix(name, Prefix) && !slices.ContainsFunc(Metrics, func(m Metric) bool { return Prefix+m.Name == name }) {
+			t.Errorf("%s is exposed and in no table; add it to dashboards.Metrics and show it", name)
+		}
+	}
+}
+
+// promServer is Debian's Prometheus scraping the service each second.
+type promServer struct {
+	t   *testing.T
+	url string
+	// standIn names the metrics that this service does not expose yet and that
+	// come from planted values, so that their queries are run all the same.
+	standIn []string
+}
+
+func startPrometheus(t *testing.T, s *service) *promServer {
+	t.Helper()
+	program, err := exec.LookPath("prometheus")
+	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("prometheus is not installed")
+		}
+		t.Log("prometheus is not installed: its queries are not run")
+		return nil
+	}
+	p := &promServer{t: t}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	p.url = "http://" + address
+
+	stand := standIns(s)
+	for _, m := range stand.names {
+		p.standIn = append(p.standIn, Prefix+m)
+	}
+	standServer, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: promhttp.HandlerFor(stand.registry, promhttp.HandlerOpts{})}
+	go func() { _ = server.Serve(standServer) }() // ends with Close
+	t.Cleanup(func() { server.Close() })
+
+	dir := t.TempDir()
+	config := fmt.Sprintf("global: {scrape_interval: 1s}\nscrape_configs:\n- {job_name: greencommunity, static_configs: [{targets: [%q]}]}\n- {job_name: planted, static_configs: [{targets: [%q]}]}\n", s.addr, standServer.Addr().String())
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=error")
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return p
+}
+
+// standIns are planted values of metrics that appear only under a condition
+// which this test does not meet: a baseline of a year, say. Counters grow by
+// their value each second.
+type standInMetrics struct {
+	registry *prometheus.Registry
+	names    []string
+}
+
+// plantedMetrics are their values; each label not named has a plain one.
+var plantedMetrics = map[string]float64{
+	"energy_savings_joules": 7.2e6, "energy_savings_uncertainty_joules": 3.6e6,
+	"water_savings_cubic_meters": 12, "water_savings_uncertainty_cubic_meters": 5,
+	"savings_significant": 1, "savings_coverage_ratio": 0.93,
+	"programme_communities": 40,
+}
+
+func standIns(s *service) standInMetrics {
+	stand := standInMetrics{registry: prometheus.NewRegistry()}
+	exposed := s.gather()
+	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "energy", "kind": "forced_open", "severity": "critical"}
+	started := time.Now()
+	for _, m := range Metrics {
+		// What messages make appear is not there yet, and will be.
+		if exposed[Prefix+m.Name] != nil || m.When == always || m.When == onDevice || m.When == onReject {
+			continue
+		}
+		if _, ok := any(&anomaly.Engine{}).(prometheus.Collector); ok && m.When == onAlarm {
+			continue
+		}
+		stand.names = append(stand.names, m.Name)
+		value, ok := plantedMetrics[m.Name]
+		if !ok {
+			value = 1
+		}
+		add := func(labels prometheus.Labels, value float64) {
+			if m.Type == "counter" {
+				stand.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: Prefix + m.Name, Help: m.Means.EN, ConstLabels: labels}, func() float64 { return value * time.Since(started).Seconds() }))
+			} else {
+				stand.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: Prefix + m.Name, Help: m.Means.EN, ConstLabels: labels}, func() float64 { return value }))
+			}
+		}
+		labels := prometheus.Labels{}
+		for _, l := range m.Labels {
+			labels[l] = alone[l]
+		}
+		switch {
+		case m.Name == "programme_communities":
+			for stage, n := range map[string]float64{"all": 40, "participating": 26, "met": 18, "named": 3} {
+				add(prometheus.Labels{"stage": stage}, n)
+			}
+		case m.When == onAlarm:
+			for _, f := range []string{"lighting", "water", "waste"} {
+				add(prometheus.Labels{"community": planted, "facility": f, "kind": "device_reported", "severity": "warning"}, 1)
+			}
+			labels["facility"] = "gate"
+			add(labels, 1)
+		default:
+			add(labels, value)
+		}
+	}
+	return stand
+}
+
+type promSample struct {
+	labels map[string]string
+	value  float64
+}
+
+// eval runs a query now, or over the last half minute.
+func (p *promServer) eval(expr string, ranged bool) ([]promSample, error) {
+	form := url.Values{"query": {expr}}
+	path := "/api/v1/query"
+	if ranged {
+		now := time.Now()
+		path = "/api/v1/query_range"
+		form.Set("start", fmt.Sprint(now.Add(-30*time.Second).Unix()))
+		form.Set("end", fmt.Sprint(now.Unix()))
+		form.Set("step", "2")
+	}
+	r, err := http.PostForm(p.url+path, form)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Body.Close()
+	var answer struct {
+		Status, Error string
+		Data          struct {
+			Result []struct {
+				Metric map[string]string
+				Value  [2]any
+				Values [][2]any
+			}
+		}
+	}
+	if err := json.NewDecoder(r.Body).Decode(&answer); err != nil {
+		return nil, err
+	}
+	if answer.Status != "success" {
+		return nil, fmt.Errorf("%s", answer.Error)
+	}
+	var found []promSample
+	for _, series := range answer.Data.Result {
+		points := series.Values
+		if !ranged {
+			points = [][2]any{series.Value}
+		}
+		for _, point := range points {
+			text, _ := point[1].(string)
+			if v, err := strconv.ParseFloat(text, 64); err == nil && !math.IsNaN(v) {
+				found = append(found, promSample{series.Metric, v})
+			}
+		}
+	}
+	return found, nil
+}
+
+// scraped waits until both targets have been scraped twice.
+func (p *promServer) scraped(s *service) {
+	if p == nil {
+		return
+	}
+	s.wait("Prometheus", func() bool {
+		found, err := p.eval(`min(sum_over_time(up[1m]))`, false)
+		return err == nil && len(found) == 1 && found[0].value >= 2
+	})
+}
+
+// check runs every query of Prometheus.
+func (p *promServer) check(s *service) {
+	if p == nil {
+		return
+	}
+	t := p.t
+	s.wait("Prometheus to have seen all", func() bool {
+		found, err := p.eval("sum(increase("+Prefix+"messages_received_total[1m]))", false)
+		return err == nil && len(found) == 1 && found[0].value > 1000
+	})
+	v := values{community: ".*", vendor: ".*", period: "quarter", rateInterval: "30s"}
+	t.Run("promql", func(t *testing.T) {
+		ran := 0
+		for _, l := range Languages {
+			for _, d := range Build(l) {
+				for _, q := range queries(d) {
+					if !q.prom {
+						continue
+					}
+					ran++
+					ranged := q.panel != nil && q.panel.Type == "timeseries"
+					found, err := p.eval(fillProm(q.text, v), ranged)
+					if err != nil {
+						t.Errorf("%s: %v in %s", q.where, err, q.text)
+					} else if len(found) == 0 {
+						t.Errorf("%s: no data: %s", q.where, q.text)
+					}
+				}
+			}
+		}
+		t.Logf("%d queries of Prometheus; planted for want of a condition: %q", ran, p.standIn)
+	})
+	t.Run("promql tiles", func(t *testing.T) {
+		v := v
+		v.community = planted
+		for _, c := range []struct {
+			board, panel string
+			want         float64
+		}{
+			{"community", "Households", 77}, {"community", "Devices", 8}, {"community", "Online", 1}, {"community", "Open alarms", 4},
+			{"overview", "Critical alarms", 1}, {"overview", "Warnings", 3}, {"overview", "Gate alarms", 1}, {"overview", "Overfull bins", 0},
+			{"water", "Suspected leaks", 0}, {"gate", "Forced open", 1}, {"waste", "Open alarms", 1},
+			{"savings", "Energy saved", 2}, {"savings", "± energy", 1}, {"savings", "Water saved", 12}, {"savings", "± water", 5},
+			{"savings", "Distinguishable", 1}, {"savings", "Least coverage", 0.93},
+			{"programme", "Urban communities", 40}, {"programme", "Participating, share", 0.65}, {"programme", "Met, share", 0.45},
+			{"ingester", "Running", 1}, {"ingester", "Broker connected", 1}, {"ingester", "InfluxDB held", 0}, {"ingester", "Pending", 0}, {"ingester", "Account", 0}, {"ingester", "Journal errors", 0},
+		} {
+			found := 0
+			for _, q := range queries(Build(English)[c.board]) {
+				if q.panel == nil || !q.prom || q.panel.Title != c.panel || q.panel.Type != "stat" {
+					continue
+				}
+				found++
+				samples, err := p.eval(fillProm(q.text, v), false)
+				if err != nil || len(samples) != 1 || math.Abs(samples[0].value-c.want) > 1e-9 {
+					t.Errorf("%s: %v %v, want %g", q.where, samples, err, c.want)
+				}
+			}
+			if found != 1 {
+				t.Errorf("%s has %d tiles %q", c.board, found, c.panel)
+			}
+		}
+		// The map: red where something is forced open, grey nowhere, with place and name.
+		for _, q := range queries(Build(English)["overview"]) {
+			if q.panel != nil && q.panel.Type == "geomap" {
+				samples, err := p.eval(fillProm(q.text, v), false)
+				if err != nil || len(samples) != 1 || samples[0].value != 3 || samples[0].labels["name"] != "种植社区" || samples[0].labels["latitude"] != "34.7" {
+					t.Errorf("map: %v %v", samples, err)
+				}
+			}
+		}
+	})
+	t.Run("promql renamed metric", func(t *testing.T) {
+		if found, err := p.eval("sum("+Prefix+"appliances)", false); err != nil || len(found) > 0 {
+			t.Errorf("a metric that does not exist gives %v, %v", found, err)
+		}
+	})
+}
