@@ -21,6 +21,7 @@ type rejects struct {
 	path     string
 	maxBytes int64
 	last     uint64 // sequence number of the last line; what is walked again is not written again
+	recent   []Reject
 	f        *os.File
 	size     int64
 	log      *slog.Logger
@@ -59,6 +60,7 @@ func openRejects(dir string, maxBytes int64, log *slog.Logger) (*rejects, error)
 			var line reject
 			if json.Unmarshal(lines.Bytes(), &line) == nil {
 				r.last = max(r.last, line.Seq)
+				r.remember(&line)
 			}
 		}
 		f.Close()
@@ -99,6 +101,7 @@ func (r *rejects) add(m *ingest.Message, vendor ingest.VendorID, refusal *ingest
 	if len(line.Topic) > 1024 {
 		line.Topic = line.Topic[:1024]
 	}
+	r.remember(&line)
 	text, err := json.Marshal(line)
 	if err == nil {
 		text = append(text, '\n')
@@ -113,6 +116,25 @@ func (r *rejects) add(m *ingest.Message, vendor ingest.VendorID, refusal *ingest
 	if err != nil {
 		r.log.Error("reject not written", "seq", m.Seq, "error", err)
 	}
+}
+
+// Reject is a message that was refused, without its payload.
+type Reject struct {
+	Time   time.Time       `json:"time"` // received
+	Vendor ingest.VendorID `json:"vendor"`
+	Reason ingest.Reason   `json:"reason"`
+	Detail string          `json:"detail"`
+	Topic  string          `json:"topic"`
+}
+
+// maxRecent is how many rejects are kept at hand.
+const maxRecent = 50
+
+func (r *rejects) remember(line *reject) {
+	if len(r.recent) >= 2*maxRecent {
+		r.recent = append(r.recent[:0], r.recent[len(r.recent)-maxRecent:]...)
+	}
+	r.recent = append(r.recent, Reject{line.Time, line.Vendor, line.Reason, line.Detail, line.Topic})
 }
 
 func (r *rejects) rotate() error {

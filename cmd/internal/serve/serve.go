@@ -23,6 +23,7 @@ import (
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics"
+	"greencommunity/metrics/facility"
 )
 
 // Service is an ingester.
@@ -30,6 +31,7 @@ type Service struct {
 	config   *config.Config
 	log      *slog.Logger
 	pipeline *pipeline.Pipeline
+	facility *facility.Observer
 	server   *metrics.Server
 }
 
@@ -41,7 +43,8 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s := &Service{config: c, log: log}
+	s := &Service{config: c, log: log, facility: facility.New()}
+	registry.MustRegister(s.facility)
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Gatherer: registry, Logger: log,
 		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
@@ -53,6 +56,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 		return nil, err
 	}
 	o.Inventory, o.Logger, o.Registerer = inv, log, registry
+	o.Observers = []pipeline.Observer{s.facility}
 	if s.pipeline, err = pipeline.New(o); err != nil {
 		return nil, err
 	}

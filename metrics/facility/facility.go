@@ -1,0 +1,454 @@
+// Package facility knows what the facilities of each community do now and did
+// in the last 24 hours: lamps and their power, water drawn, how full the bins
+// are, passes through the gates. It is what tiles and small trends show; what
+// is saved, and what is wrong, are packages of their own.
+//
+// All of it is by the time of the readings, so that history which arrives at
+// once is seen as the days it is of. State is kept for each device (48 bytes) and each community and kind of
+// facility. A device that has been silent for 3 hours does not count as being
+// in a state any more, except where its reading is a register: silence is not
+// an empty bin, nor a lamp that is off.
+package facility
+
+import (
+	"encoding/gob"
+	"io"
+	"math"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/pipeline"
+)
+
+const (
+	binWidth = 10 * time.Minute
+	bins     = 144 // a day
+	// stale is after how long the last reading says nothing of now: three times
+	// the hourly reading that bins and lamps of the slower kind send.
+	stale = 3 * time.Hour
+	// largest is the most water one reading may add: more is an exchanged
+	// meter, not use. 100 m3 is a full day at a DN40 meter's nominal flow.
+	largest = 100.0
+	// burning is the power in W from which a lamp burns; below is standby.
+	burning = 5.0
+	// full is from where on a bin counts as overfull.
+	full = 0.95
+)
+
+// Place is a kind of facility of one community.
+type Place struct {
+	Community ingest.CommunityID
+	Facility  ingest.FacilityKind
+}
+
+// Now is what a place does now. What does not apply to its kind is 0.
+type Now struct {
+	Devices int     // that have reported within 3 hours
+	Last    int64   // the latest reading, unix nanoseconds
+	Power   float64 // W, of lamps that report power
+	Lit     int     // lamps that burn
+	Water   float64 // m3 drawn since the local day began
+	Fill    float64 // mean fill level of bins, ratio
+	Filled  int     // bins that report a fill level
+	Full    int     // bins at 95 % or more
+	Passes  float64 // through gates since the local day began, in and out
+	Open    int     // gates that are open
+}
+
+// device is what is known of one device. It has no pointers.
+type device struct {
+	Last            int64 // latest reading, unix nanoseconds
+	Held            int64 // since when Power or Fill is what it is
+	Power, Fill     float32
+	Register        float64 // last water_volume_total, or passes of registers
+	Place           uint16
+	Lit, Open       bool
+	HasPower        bool
+	HasLit, HasFill bool
+	HasRegister     bool
+}
+
+type place struct {
+	Key           Place
+	Day           int64 // number of the local day of Water and Passes
+	Water, Passes float64
+	In, Out       float64 // passes ever
+	Last          int64   // latest reading, unix nanoseconds
+	Newest        int64   // number of the latest bin of Trend
+	Trend         [bins]bin
+}
+
+// bin is 10 minutes of a place. Lamps and bins hold a value from one reading
+// to the next: Sum is value times hours, Weight the hours of all devices. Of
+// water and gates Sum is the amount, and Weight counts the readings.
+type bin struct{ Sum, Weight float32 }
+
+// Observer is an observer of the pipeline. Its zero value is not ready.
+type Observer struct {
+	mu      sync.Mutex // all of it, between the walker and readers
+	zone    *time.Location
+	places  []place
+	index   map[Place]uint16
+	devices []device
+}
+
+// New returns an observer that has seen nothing.
+func New() *Observer { return &Observer{zone: time.UTC, index: map[Place]uint16{}} }
+
+// Name names the state in the checkpoint.
+func (o *Observer) Name() string { return "facility" }
+
+// Bind takes the zone of local days.
+func (o *Observer) Bind(inv *inventory.Inventory) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.zone = inv.Zone
+}
+
+// Points has none: what this knows is of now.
+func (o *Observer) Points() []pipeline.Point { return nil }
+
+// Event takes events that are states of a gate.
+func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
+	switch e.Type {
+	case "door_opened", "door_closed":
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		d, _ := o.device(index, e.Device, e.Time)
+		d.Open = e.Type == "door_opened"
+	}
+}
+
+// Reading takes a reading. A late one says nothing of now.
+func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if late || r.Channel != "" {
+		return
+	}
+	d, p := o.device(index, r.Device, r.Time)
+	switch r.Quantity.Name {
+	case "active_power":
+		if d.HasPower {
+			p.hold(d.Held, r.Time, d.Power)
+		}
+		d.Power, d.HasPower, d.Held = float32(r.Value), true, r.Time
+	case "light_on":
+		d.Lit, d.HasLit = r.Value != 0, true
+	case "fill_level":
+		if d.HasFill {
+			p.hold(d.Held, r.Time, d.Fill)
+		}
+		d.Fill, d.HasFill, d.Held = float32(r.Value), true, r.Time
+	case "door_open":
+		d.Open = r.Value != 0
+	case "water_volume_total":
+		if add := r.Value - d.Register; d.HasRegister && add > 0 && add <= largest {
+			p.add(r.Time, o.day(r.Time), add, &p.Water)
+		}
+		d.Register, d.HasRegister = r.Value, true
+	case "pass_in":
+		p.In += r.Value
+		p.add(r.Time, o.day(r.Time), r.Value, &p.Passes)
+	case "pass_out":
+		p.Out += r.Value
+		p.add(r.Time, o.day(r.Time), r.Value, &p.Passes)
+	}
+}
+
+// add adds an amount to its day and to the trend. The day that runs is the
+// latest that was seen.
+func (p *place) add(at, day int64, v float64, sum *float64) {
+	if day > p.Day {
+		p.Day, p.Water, p.Passes = day, 0, 0
+	}
+	if day == p.Day {
+		*sum += v
+	}
+	if b := p.bin(at / int64(binWidth)); b != nil {
+		b.Sum += float32(v)
+		b.Weight++
+	}
+}
+
+// hold enters a value held between two times, for as long as a reading says
+// something.
+func (p *place) hold(from, to int64, v float32) {
+	to = min(to, from+int64(stale))
+	for at := max(from, to-bins*int64(binWidth)); at < to; {
+		n := at / int64(binWidth)
+		end := min(to, (n+1)*int64(binWidth))
+		if b := p.bin(n); b != nil {
+			hours := float32(time.Duration(end - at).Hours())
+			b.Sum += v * hours
+			b.Weight += hours
+		}
+		at = end
+	}
+}
+
+// bin is the bin with a number; nil if it is a day or more before the latest.
+func (p *place) bin(n int64) *bin {
+	if n <= p.Newest-bins {
+		return nil
+	}
+	for k := max(p.Newest+1, n-bins+1); k <= n; k++ {
+		p.Trend[k%bins] = bin{}
+	}
+	p.Newest = max(p.Newest, n)
+	return &p.Trend[n%bins]
+}
+
+func (o *Observer) day(ns int64) int64 {
+	_, offset := time.Unix(0, ns).In(o.zone).Zone()
+	return (ns/int64(time.Second) + int64(offset)) / 86400
+}
+
+func (o *Observer) device(index uint32, dev *ingest.Device, at int64) (*device, *place) {
+	if n := int(index) + 1; n > len(o.devices) {
+		o.devices = slices.Grow(o.devices, n-len(o.devices))[:n]
+	}
+	d := &o.devices[index]
+	if d.Last == 0 || o.places[d.Place].Key != (Place{dev.Community, dev.Facility}) {
+		d.Place = o.place(Place{dev.Community, dev.Facility})
+	}
+	p := &o.places[d.Place]
+	d.Last, p.Last = max(d.Last, at), max(p.Last, at)
+	return d, p
+}
+
+func (o *Observer) place(key Place) uint16 {
+	if i, ok := o.index[key]; ok {
+		return i
+	}
+	i := uint16(min(len(o.places), math.MaxUint16))
+	if int(i) < len(o.places) {
+		return i // 65,535 places are more than a county has; the rest is one
+	}
+	o.places, o.index[key] = append(o.places, place{Key: key}), i
+	return i
+}
+
+// Tick does nothing: what this knows is by the time of the readings.
+func (o *Observer) Tick(int64) {}
+
+// summarise counts what each place does at a time.
+func (o *Observer) summarise(at int64) []Now {
+	now := make([]Now, len(o.places))
+	for i := range o.devices {
+		d := &o.devices[i]
+		if d.Last == 0 || d.Last < at-int64(stale) {
+			continue
+		}
+		n := &now[d.Place]
+		n.Devices++
+		if d.HasPower {
+			n.Power += float64(d.Power)
+		}
+		if d.HasLit && d.Lit || !d.HasLit && d.HasPower && d.Power > burning {
+			n.Lit++
+		}
+		if d.HasFill {
+			n.Fill += float64(d.Fill)
+			n.Filled++
+			if d.Fill >= full {
+				n.Full++
+			}
+		}
+		if d.Open {
+			n.Open++
+		}
+	}
+	today := o.day(at)
+	for i := range now {
+		n, p := &now[i], &o.places[i]
+		if n.Filled > 0 {
+			n.Fill /= float64(n.Filled)
+		}
+		n.Last = p.Last
+		if p.Day == today {
+			n.Water, n.Passes = p.Water, p.Passes
+		}
+	}
+	return now
+}
+
+// Now is what each place does at a time (unix nanoseconds).
+func (o *Observer) Now(at int64) map[Place]Now {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	m := make(map[Place]Now, len(o.places))
+	for i, n := range o.summarise(at) {
+		m[o.places[i].Key] = n
+	}
+	return m
+}
+
+// Trends are the last 24 hours of every place before at (unix nanoseconds), in
+// bins of 10 minutes, the oldest first, and when the first begins (unix
+// seconds): W of lamps, m3/h of water, mean fill level of bins, passes in 10
+// minutes of gates. NaN is no data.
+func (o *Observer) Trends(at int64) (from int64, trends map[Place][]float64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	// What a device has last reported holds until now, which is not entered yet.
+	places := slices.Clone(o.places)
+	for i := range o.devices {
+		d := &o.devices[i]
+		switch {
+		case d.HasPower && d.Held < at:
+			places[d.Place].hold(d.Held, at, d.Power)
+		case d.HasFill && d.Held < at:
+			places[d.Place].hold(d.Held, at, d.Fill)
+		}
+	}
+	last := at / int64(binWidth) // which runs, and is left out
+	trends = make(map[Place][]float64, len(places))
+	for i := range places {
+		p := &places[i]
+		values := make([]float64, bins-1)
+		for k := range values {
+			n := last - int64(len(values)) + int64(k)
+			values[k] = math.NaN()
+			if n > p.Newest || n <= p.Newest-bins || p.Trend[n%bins].Weight == 0 {
+				continue
+			}
+			b := p.Trend[n%bins]
+			switch p.Key.Facility {
+			case "lighting", "water":
+				values[k] = float64(b.Sum) / binWidth.Hours()
+			case "waste":
+				values[k] = float64(b.Sum / b.Weight)
+			default:
+				values[k] = float64(b.Sum)
+			}
+		}
+		trends[p.Key] = values
+	}
+	return (last - bins + 1) * int64(binWidth/time.Second), trends
+}
+
+// LastReading is when a device's latest reading is of, unix nanoseconds; 0 if
+// it has none.
+func (o *Observer) LastReading(index uint32) int64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if int(index) >= len(o.devices) {
+		return 0
+	}
+	return o.devices[index].Last
+}
+
+type state struct {
+	Version int
+	Places  []place
+}
+
+// Save writes the state.
+func (o *Observer) Save(w io.Writer) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	e := gob.NewEncoder(w)
+	if err := e.Encode(state{Version: 1, Places: o.places}); err != nil {
+		return err
+	}
+	for from := 0; from < len(o.devices); from += saveChunk {
+		if err := e.Encode(o.devices[from:min(from+saveChunk, len(o.devices))]); err != nil {
+			return err
+		}
+	}
+	return e.Encode([]device{})
+}
+
+// saveChunk is how many devices are encoded at a time, so that a million of
+// them are not held twice.
+const saveChunk = 4096
+
+// Load reads a state.
+func (o *Observer) Load(r io.Reader) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := gob.NewDecoder(r)
+	var s state
+	if err := d.Decode(&s); err != nil {
+		return err
+	}
+	o.places = s.Places
+	for i := range o.places {
+		o.index[o.places[i].Key] = uint16(i)
+	}
+	for {
+		var chunk []device
+		if err := d.Decode(&chunk); err != nil {
+			return err
+		}
+		if len(chunk) == 0 {
+			return nil
+		}
+		o.devices = append(o.devices, chunk...)
+	}
+}
+
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("greencommunity_"+name, help, labels, nil)
+}
+
+var (
+	powerDesc  = desc("lighting_power_watts", "Power of the lamps that have reported within 3 hours.", "community")
+	litDesc    = desc("lighting_lamps_lit", "Lamps that burn.", "community")
+	lampsDesc  = desc("lighting_lamps", "Lamps that have reported within 3 hours.", "community")
+	waterDesc  = desc("water_today_cubic_meters", "Water drawn since the local day began.", "community")
+	fillDesc   = desc("waste_bin_fill_ratio", "Mean fill level of the bins.", "community")
+	fullDesc   = desc("waste_bins_full", "Bins at 95 % or more.", "community")
+	passesDesc = desc("gate_passes_total", "Passes through the gates.", "community", "direction")
+	openDesc   = desc("gates_open", "Gates that are open.", "community")
+	lastDesc   = desc("last_reading_timestamp_seconds", "When the latest reading is of.", "community", "facility")
+)
+
+// Describe sends the descriptions of the metrics.
+func (o *Observer) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{powerDesc, litDesc, lampsDesc, waterDesc, fillDesc, fullDesc, passesDesc, openDesc, lastDesc} {
+		ch <- d
+	}
+}
+
+// Collect sends the metrics.
+func (o *Observer) Collect(ch chan<- prometheus.Metric) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	for i, n := range o.summarise(time.Now().UnixNano()) {
+		p := &o.places[i]
+		community := string(p.Key.Community)
+		gauge(lastDesc, float64(n.Last)/1e9, community, string(p.Key.Facility))
+		if p.Key.Facility == "gate" {
+			ch <- prometheus.MustNewConstMetric(passesDesc, prometheus.CounterValue, p.In, community, "in")
+			ch <- prometheus.MustNewConstMetric(passesDesc, prometheus.CounterValue, p.Out, community, "out")
+		}
+		if n.Devices == 0 {
+			continue // nobody reports: no figure, not 0
+		}
+		switch p.Key.Facility {
+		case "lighting":
+			gauge(powerDesc, n.Power, community)
+			gauge(litDesc, float64(n.Lit), community)
+			gauge(lampsDesc, float64(n.Devices), community)
+		case "water":
+			gauge(waterDesc, n.Water, community)
+		case "waste":
+			gauge(fullDesc, float64(n.Full), community)
+			if n.Filled > 0 {
+				gauge(fillDesc, n.Fill, community)
+			}
+		case "gate":
+			gauge(openDesc, float64(n.Open), community)
+		}
+	}
+}

@@ -1,0 +1,129 @@
+package facility
+
+import (
+	"bytes"
+	"math"
+	"testing"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+)
+
+var (
+	table = ingest.BuiltinFacilities()
+	zone  = time.FixedZone("Asia/Shanghai", 8*3600)
+	noon  = time.Date(2026, 11, 23, 12, 0, 0, 0, zone)
+)
+
+func observer() *Observer {
+	o := New()
+	o.Bind(&inventory.Inventory{Zone: zone})
+	return o
+}
+
+// feed gives an observer a reading of a device of nancheng.
+func feed(t *testing.T, o *Observer, index uint32, facility ingest.FacilityKind, quantity string, at time.Time, v float64) {
+	t.Helper()
+	q := table.Quantity(facility, quantity)
+	if q == nil {
+		t.Fatalf("no quantity %s of %s", quantity, facility)
+	}
+	d := &ingest.Device{ID: ingest.DeviceID(quantity), Community: "nancheng", Facility: facility}
+	o.Reading(index, &ingest.Reading{Device: d, Quantity: q, Value: v, Time: at.UnixNano()}, false, at.UnixNano())
+}
+
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if math.Abs(got-want) > 1e-6*max(1, math.Abs(want)) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+func TestNow(t *testing.T) {
+	o := observer()
+	feed(t, o, 0, "lighting", "active_power", noon, 60)
+	feed(t, o, 0, "lighting", "light_on", noon, 1)
+	feed(t, o, 1, "lighting", "active_power", noon, 0.6)
+	feed(t, o, 2, "lighting", "active_power", noon.Add(-4*time.Hour), 60) // silent since
+	feed(t, o, 3, "water", "water_volume_total", noon.Add(-13*time.Hour), 100)
+	feed(t, o, 3, "water", "water_volume_total", noon.Add(-11*time.Hour), 101.5) // today
+	feed(t, o, 3, "water", "water_volume_total", noon, 102.25)
+	feed(t, o, 3, "water", "water_volume_total", noon.Add(time.Minute), 9000) // another meter
+	feed(t, o, 3, "water", "water_volume_total", noon.Add(2*time.Minute), 3)  // reset
+	feed(t, o, 3, "water", "water_volume_total", noon.Add(3*time.Minute), 3.5)
+	feed(t, o, 4, "waste", "fill_level", noon, 0.96)
+	feed(t, o, 5, "waste", "fill_level", noon, 0.5)
+	feed(t, o, 6, "gate", "pass_in", noon, 7)
+	feed(t, o, 6, "gate", "pass_out", noon, 5)
+	feed(t, o, 6, "gate", "door_open", noon, 1)
+	now := o.Now(noon.Add(5 * time.Minute).UnixNano())
+	light, water, waste, gate := now[Place{"nancheng", "lighting"}], now[Place{"nancheng", "water"}], now[Place{"nancheng", "waste"}], now[Place{"nancheng", "gate"}]
+	near(t, "power", light.Power, 60.6)
+	if light.Lit != 1 || light.Devices != 2 {
+		t.Errorf("%d lit of %d", light.Lit, light.Devices)
+	}
+	near(t, "water today", water.Water, 1.5+0.75+0.5)
+	near(t, "fill", waste.Fill, 0.73)
+	if waste.Full != 1 {
+		t.Errorf("%d full", waste.Full)
+	}
+	near(t, "passes", gate.Passes, 12)
+	if gate.Open != 1 {
+		t.Errorf("%d open", gate.Open)
+	}
+	tomorrow := o.Now(noon.Add(24 * time.Hour).UnixNano())
+	if n := tomorrow[Place{"nancheng", "water"}]; n.Water != 0 || n.Devices != 0 {
+		t.Errorf("a day later: %+v", n)
+	}
+}
+
+// The trend is by the time of the readings, holds what is not reported between
+// them for three hours, and shows silence as no data.
+func TestTrends(t *testing.T) {
+	o := observer()
+	start := noon.Add(-10 * time.Hour)
+	feed(t, o, 0, "lighting", "active_power", start, 60)
+	feed(t, o, 0, "lighting", "active_power", start.Add(15*time.Minute), 30)
+	feed(t, o, 1, "water", "water_volume_total", start, 10)
+	feed(t, o, 1, "water", "water_volume_total", start.Add(25*time.Minute), 10.5)
+	check := func(o *Observer) {
+		t.Helper()
+		from, trends := o.Trends(noon.UnixNano())
+		at := func(facility ingest.FacilityKind, when time.Time) float64 {
+			return trends[Place{"nancheng", facility}][(when.Unix()-from)/600]
+		}
+		near(t, "first bin", at("lighting", start), 60)
+		near(t, "half and half", at("lighting", start.Add(10*time.Minute)), 45)
+		near(t, "held", at("lighting", start.Add(2*time.Hour)), 30)
+		if v := at("lighting", start.Add(4*time.Hour)); !math.IsNaN(v) {
+			t.Errorf("after three hours of silence: %v", v)
+		}
+		near(t, "m3/h", at("water", start.Add(20*time.Minute)), 3)
+		if v := at("water", start); !math.IsNaN(v) {
+			t.Errorf("before any use is known: %v", v)
+		}
+	}
+	check(o)
+	var saved bytes.Buffer
+	if err := o.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	again := observer()
+	if err := again.Load(&saved); err != nil {
+		t.Fatal(err)
+	}
+	check(again)
+}
+
+func BenchmarkReading(b *testing.B) {
+	o := observer()
+	q := table.Quantity("lighting", "active_power")
+	d := &ingest.Device{Community: "nancheng", Facility: "lighting"}
+	r := &ingest.Reading{Device: d, Quantity: q, Value: 60}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		r.Time = noon.UnixNano() + int64(i)*int64(time.Second)
+		o.Reading(uint32(i%10000), r, false, r.Time)
+	}
+}
