@@ -21,6 +21,7 @@ type cli struct {
 	Run        runCmd        `cmd:"" help:"Take messages in until told to end."`
 	Check      checkCmd      `cmd:"" help:"Check configuration and inventory, and with --connect what they name."`
 	Decode     decodeCmd     `cmd:"" help:"Show what a payload becomes: readings, events, unmapped fields, or why it is refused."`
+	Detect     detectCmd     `cmd:"" help:"Run the detectors over the past, from tables or from InfluxDB, and show what they would have said."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
 	Simulate   simulateCmd   `cmd:"" help:"Publish simulated communities: history, live readings, planted faults."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`

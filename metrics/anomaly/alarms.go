@@ -37,6 +37,13 @@ type Alarm struct {
 	expires int64 // unix nanoseconds; 0: a condition clears it
 }
 
+// Change is an alarm raised or cleared.
+type Change struct {
+	At     time.Time
+	Raised bool
+	Alarm  Alarm
+}
+
 // alarmKey identifies an alarm. Devices from groupBase on are groups.
 type alarmKey struct {
 	Device  uint32
@@ -52,7 +59,12 @@ type totalKey struct {
 	Kind      kind
 }
 
-func (e *Engine) active(k alarmKey) bool { return e.alarms[k] != nil }
+func (e *Engine) active(k alarmKey) bool {
+	if k.Device < groupBase && e.devices.at(k.Device+1).Open == 0 {
+		return false
+	}
+	return e.alarms[k] != nil
+}
 
 // raise raises an alarm unless it is raised, as of at.
 func (e *Engine) raise(k alarmKey, at int64, value, expected float64) {
@@ -68,32 +80,24 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 		e.mu.Unlock()
 		return
 	}
-	about := Kinds[k.Kind]
-	a := &Alarm{
-		Kind: about.Name, Severity: about.Severity.String(), Title: about.Title, Since: time.Unix(0, at).UTC(),
-		Value: value, Expected: expected, Channel: "", key: k, expires: until,
-	}
 	var d *device
-	if k.Device >= groupBase {
-		g := &e.groups[k.Device-groupBase]
-		a.Community, a.Facility, a.Device = g.Key.Community, g.Facility, ingest.DeviceID(g.Key.Name)
-		if a.Facility == "" {
-			a.Facility = anyFacility
-		}
-	} else {
+	if k.Device < groupBase {
 		d = e.devices.at(k.Device + 1)
-		if slices.Contains(e.parameters(d).All.Disabled, about.Name) {
+		if slices.Contains(e.parameters(d).All.Disabled, k.Kind.String()) {
 			return
 		}
-		info := e.info[k.Device]
-		a.Community, a.Compound, a.Facility, a.Vendor, a.Device, a.Name = info.Community, info.Compound, info.Facility, info.Vendor, info.ID, info.Name
-		a.Channel = e.channels[k.Channel]
-		d.score(1.01)
+		// A value has its own score, and silence says nothing of the next value.
+		if k.Kind != unusualValue && k.Kind != offline {
+			d.score(1.01)
+		}
 	}
+	a := e.alarm(k, at)
+	a.Value, a.Expected, a.expires = value, expected, until
 	a.Why = why(k.Kind, a)
 	e.mu.Lock()
 	e.alarms[k] = a
 	if d != nil {
+		d.Open++
 		if g := e.inhibitor(k, d); g != nil {
 			a.Inhibited = g.Key.Name
 		}
@@ -113,9 +117,12 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 
 // clearAlarm clears an alarm if it is raised, as of at.
 func (e *Engine) clearAlarm(k alarmKey, at int64) {
-	a := e.alarms[k]
-	if a == nil {
+	if !e.active(k) {
 		return
+	}
+	a := e.alarms[k]
+	if k.Device < groupBase {
+		e.devices.at(k.Device + 1).Open--
 	}
 	e.mu.Lock()
 	delete(e.alarms, k)
@@ -141,6 +148,9 @@ func (e *Engine) expireDue(t timer) {
 
 // note keeps a raise or clear for InfluxDB.
 func (e *Engine) note(a *Alarm, at int64, active bool) {
+	if e.o.Changed != nil {
+		e.o.Changed(Change{At: time.Unix(0, at).UTC(), Raised: active, Alarm: *a})
+	}
 	tags := []pipeline.Tag{{Key: "community", Value: string(a.Community)}}
 	for _, t := range []pipeline.Tag{
 		{Key: "channel", Value: a.Channel}, {Key: "compound", Value: string(a.Compound)}, {Key: "device", Value: string(a.Device)},
@@ -350,7 +360,7 @@ func why(k kind, a *Alarm) Text {
 	case reverseFlow:
 		return both("倒流%.0f升。", "%.0f L ran backwards.", v)
 	case registerReset:
-		return both("读数由%.2f变为%.2f立方米。", "The register went from %.2f to %.2f m3.", x, v)
+		return both("读数由%.2f变为%.2f。", "The register went from %.2f to %.2f.", x, v)
 	case stuckRegister:
 		return both("读数%s小时不动，以往最长%s小时。", "The register has stood still for %s hours; the longest so far was %s hours.", hours(v), hours(x))
 	case overQmax:

@@ -14,7 +14,7 @@ type flat struct {
 	Run     uint32 // equal values in a row
 	Longest float32
 	Since   int64
-	Seen    uint32
+	Changes uint32
 }
 
 // flat takes in a value and reports whether it is not to be believed: repeated
@@ -22,24 +22,24 @@ type flat struct {
 // lasted.
 func (e *Engine) flat(k alarmKey, d *device, f *flat, v float32, at int64) bool {
 	p := &e.parameters(d).All
-	if f.Seen < math.MaxUint32 {
-		f.Seen++
-	}
-	if v != f.Last || f.Seen == 1 {
-		if !e.active(k) && f.Seen > 1 {
+	if v != f.Last || f.Since == 0 {
+		if !e.active(k) && f.Since != 0 {
 			f.Longest = max(f.Longest*0.9999, float32(f.Run))
 		}
 		f.Last, f.Run, f.Since = v, 1, at
+		if f.Changes < math.MaxUint32 {
+			f.Changes++
+		}
 		e.clearAlarm(k, at)
 		return false
 	}
 	f.Run++
 	limit := max(float64(p.FlatRun), p.FlatFactor*float64(f.Longest))
-	if f.Seen < 200 {
-		return false
+	if f.Changes < 100 {
+		return false // has not shown yet that it moves
 	}
 	held := float64(at-f.Since) / float64(p.FlatAfter)
-	d.score(min(float64(f.Run)/limit, held))
+	d.score(0.99 * min(float64(f.Run)/limit, held, 1))
 	if float64(f.Run) >= limit && held >= 1 {
 		e.raise(k, at, float64(v), float64(f.Run))
 	}
@@ -64,18 +64,16 @@ func (e *Engine) continuous(index uint32, d *device, channel uint16, r *ingest.R
 		return
 	}
 	p := &e.parameters(d).All
-	switch r.Device.Facility {
-	case "water", "lighting", "waste", "gate":
-		if !slices.Contains(p.Quantities, q.Name) {
+	known := slices.Contains(p.Quantities, q.Name)
+	if !known {
+		switch r.Device.Facility {
+		case "water", "lighting", "waste", "gate":
 			return
 		}
-	default:
 		// Weather and radio have their own lives.
 		switch q.Name {
 		case "temperature", "humidity", "rssi", "battery_level", "battery_voltage":
-			if !slices.Contains(p.Quantities, q.Name) {
-				return
-			}
+			return
 		}
 	}
 	s := e.seriesOf(d, channel, e.channel(q.Name))
@@ -87,7 +85,11 @@ func (e *Engine) continuous(index uint32, d *device, channel uint16, r *ingest.R
 	if channel != 0 {
 		name = e.channel(q.Name + "/" + r.Channel)
 	}
-	e.flat(alarmKey{index, name, flatLine}, d, &s.Flat, float32(r.Value), at)
+	if known {
+		// Of a quantity nobody has told us of, a count perhaps, standing still
+		// may be all it does.
+		e.flat(alarmKey{index, name, flatLine}, d, &s.Flat, float32(r.Value), at)
+	}
 	seconds, _ := e.local(at)
 	score := s.Generic.Add(float32(r.Value), seconds, &p.Generic)
 	d.score(float64(score))

@@ -19,6 +19,8 @@ type Options struct {
 	Lat, Lon float64
 	// Zone is that of local hours; default is the inventory's.
 	Zone *time.Location
+	// Changed, if set, is told of each alarm raised and cleared, in order.
+	Changed func(Change)
 }
 
 // Engine runs the detectors over everything that is reported. It is a
@@ -79,6 +81,7 @@ type device struct {
 	ClockBad uint8 // messages in a row with a wrong clock
 	ClockOK  uint8
 	Flags    uint8
+	Open     uint16 // alarms open, so that most readings need not look for one
 	Place    uint16 // index into places
 	Params   uint16
 	Feeder   int32 // groups, -1 none
@@ -186,11 +189,9 @@ func (e *Engine) settle(index uint32) {
 		p = own
 	}
 	id, ok := e.paramsOf[p]
-	if !ok {
-		if p != e.params[0] {
-			e.params = append(e.params, p)
-		}
-		id = uint16(len(e.params) - 1)
+	if !ok && p != e.params[0] {
+		id = uint16(len(e.params))
+		e.params = append(e.params, p)
 		e.paramsOf[p] = id
 	}
 	d.Params = id
@@ -233,6 +234,9 @@ func (e *Engine) device(index uint32, info *ingest.Device) *device {
 func (e *Engine) parameters(d *device) *Parameters { return e.params[d.Params] }
 
 func (e *Engine) channel(name string) uint16 {
+	if name == "" {
+		return 0
+	}
 	id, ok := e.channelID[name]
 	if !ok {
 		id = uint16(len(e.channels))
@@ -369,9 +373,11 @@ func (e *Engine) message(index uint32, d *device, received int64) {
 	p := e.parameters(d)
 	if d.LastSeen != 0 {
 		if gap := float32(float64(heard-d.LastSeen) / 1e9); gap > 1 {
-			limit := float32(e.silence(d, p) / 1e9)
-			// Silence beyond the limit teaches no more than a little growth.
-			taught := min(gap, limit*0.8)
+			taught := gap
+			if gap > d.Longest {
+				// Silence beyond the limit teaches no more than a little growth.
+				taught = min(gap, 0.8*float32(e.silence(d, p)/1e9))
+			}
 			d.Longest = max(taught, d.Longest*(1-min(gap, 86400)/(45*86400)))
 			if d.Interval == 0 {
 				d.Interval = taught
@@ -487,6 +493,13 @@ func (e *Engine) clock(index uint32, d *device) {
 			e.clearAlarm(key, d.Received)
 		}
 	}
+}
+
+// SteppedBack says that a device's time has gone back, by seconds, from one
+// message to the next. Only who has all messages in the order they came can
+// tell that from one kept back.
+func (e *Engine) SteppedBack(index uint32, seconds float64, received int64) {
+	e.raiseUntil(alarmKey{index, 0, clockOffset}, received, -seconds, 0, received+int64(24*time.Hour))
 }
 
 // reported raises what a device says of itself.

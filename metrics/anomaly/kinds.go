@@ -16,7 +16,10 @@ func (s Severity) String() string {
 }
 
 // Text is a name or a sentence in both languages of the service.
-type Text = ingest.Text
+type Text struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
 
 // Kind is a kind of alarm. Rules, runbooks and dashboards are generated from
 // the table of Kinds, so that names cannot drift apart.
@@ -89,9 +92,9 @@ var Kinds = [kindCount]Kind{
 		Title:  Text{ZH: "倒流", EN: "Reverse flow"},
 		Means:  Text{ZH: "表读数减小：水倒流，或水表装反、被人为倒转。", EN: "The register runs backwards: water flows back, or the meter was turned round."},
 		Clears: Text{ZH: "一昼夜内不再倒流后自动解除。", EN: "Clears after a day without any."}},
-	registerReset: {Name: "register_reset", Facility: "water", Severity: Info,
+	registerReset: {Name: "register_reset", Facility: anyFacility, Severity: Info,
 		Title:  Text{ZH: "表底数归零或换表", EN: "Register reset or meter exchanged"},
-		Means:  Text{ZH: "表读数跳到很小的值：换表、清零或通讯模块重启。", EN: "The register fell to a small value: an exchange, a reset or a restarted module."},
+		Means:  Text{ZH: "水表或电表读数跳到很小的值：换表、清零或通讯模块重启。", EN: "The register fell to a small value: an exchange, a reset or a restarted module."},
 		Clears: Text{ZH: "一昼夜后自动解除；请在台账登记换表。", EN: "Clears after a day; enter the exchange in the ledger."}},
 	stuckRegister: {Name: "stuck_register", Facility: "water", Severity: Warning,
 		Title:  Text{ZH: "水表停走", EN: "Register stands still"},
@@ -212,3 +215,12 @@ var Kinds = [kindCount]Kind{
 }
 
 func (k kind) String() string { return Kinds[k].Name }
+
+// KindNamed returns the kind of alarm with a name.
+func KindNamed(name string) (Kind, bool) {
+	k, ok := kindNamed(name)
+	if !ok {
+		return Kind{}, false
+	}
+	return Kinds[k], true
+}

@@ -34,7 +34,8 @@ type lamp struct {
 	DarkSince int64
 	OffSince  int64
 	Edges     [4]int64 // times of the last switchings, the latest first
-	Burnt     bool
+	Known     int64
+	Energy    float64 // register before, kWh
 
 	Flat flat
 }
@@ -65,6 +66,14 @@ func (e *Engine) lamp(index uint32, d *device, channel uint16) (uint32, *lamp) {
 
 func (e *Engine) lighting(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
 	name := r.Quantity.Name
+	if name == "energy_total" {
+		_, l := e.lamp(index, d, channel)
+		if l.Energy > 1 && r.Value < l.Energy/10 {
+			e.raiseUntil(alarmKey{index, channel, registerReset}, at, r.Value, l.Energy, at+int64(24*time.Hour))
+		}
+		l.Energy = r.Value
+		return
+	}
 	if name != "active_power" && name != "light_level" && name != "light_on" {
 		return
 	}
@@ -106,15 +115,20 @@ func (e *Engine) judgeLamp(id uint32) {
 
 	// A line that repeats itself says nothing about the lamp.
 	stuck := false
-	if l.Flags&lampPower != 0 {
+	if l.Flags&lampPower != 0 && l.Power != 0 { // off is no value that has to move
 		stuck = e.flat(key(flatLine), d, &l.Flat, l.Power, at)
 	}
 
+	if l.Known == 0 {
+		l.Known = at
+	}
 	rated := float32(p.RatedPower)
 	if rated == 0 {
 		rated = float32(attribute(e.info[l.Device], "rated_power"))
 	}
-	if rated == 0 {
+	// What was learned means something once a night has been seen, and more
+	// than a controller's standby.
+	if rated == 0 && at-l.Known >= int64(24*time.Hour) && l.Rated >= 5 {
 		rated = l.Rated
 	}
 	burns, dark := l.On != 0, l.On == 0

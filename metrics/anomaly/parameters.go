@@ -135,8 +135,8 @@ type GateParameters struct {
 // AllParameters are those of any device.
 type AllParameters struct {
 	// Offline is the least silence that counts, by facility; OfflineFactor how
-	// many times the longest ordinary silence it must be. A battery meter sends
-	// once a day; a bin's fire must not be missed for a day.
+	// many times the longest ordinary silence it must be. A battery meter that
+	// sends once a day may miss once; a bin's fire must not be missed for a day.
 	Offline       map[ingest.FacilityKind]time.Duration `yaml:"offline"`
 	OfflineFactor float64                               `yaml:"offline_factor"`
 	// Clock is by how much a clock must be off.
@@ -180,7 +180,7 @@ func DefaultParameters() Parameters {
 		},
 		All: AllParameters{
 			Offline: map[ingest.FacilityKind]time.Duration{
-				"lighting": time.Hour, "water": 26 * time.Hour, "waste": 4 * time.Hour, "gate": 4 * time.Hour, anyFacility: 4 * time.Hour,
+				"lighting": time.Hour, "water": 48 * time.Hour, "waste": 4 * time.Hour, "gate": 4 * time.Hour, anyFacility: 4 * time.Hour,
 			},
 			OfflineFactor: 1.5, Clock: 2 * time.Minute, FlatRun: 12, FlatFactor: 3, FlatAfter: 2 * time.Hour,
 			Generic: FleetLevels, Quantities: []string{"water_pressure", "voltage"}, Reported: 24 * time.Hour, Share: 0.5,

@@ -25,7 +25,6 @@ type meter struct {
 	FlowingFor  int64   // nanoseconds without a rest, gaps not counted
 	Least       float64 // least hour of these
 	BeforeFlow  float64 // the hour before
-	BeforeLong  int64   // its length
 	Sustained   float64 // highest flow sustained for two hours, slowly forgotten
 	RestSince   int64   // 0 while flowing
 	LongestRest float64 // s, slowly forgotten
@@ -224,7 +223,7 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 	if length >= int64(110*time.Minute) {
 		sustained = flow
 	}
-	m.BeforeFlow, m.BeforeLong = flow, length
+	m.BeforeFlow = flow
 	key.Kind = burst
 	limit := max(p.BurstFlow, p.BurstFactor*m.Sustained)
 	young := at-m.Known < int64(7*24*time.Hour)
@@ -232,13 +231,13 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 	case sustained > limit && !young:
 		d.score(sustained / limit)
 		e.raise(key, at, sustained, m.Sustained)
+		return // and teaches nothing while it lasts
 	case flow < limit:
 		d.score(min(sustained/limit, 0.99))
-		e.clearAlarm(key, at)
+		if e.active(key) {
+			m.Sustained = limit // once it is over, it was this much at least
+			e.clearAlarm(key, at)
+		}
 	}
-	// A burst teaches no more than its limit.
-	m.Sustained = max(m.Sustained*(1-float64(length)/(180*day)), min(sustained, max(limit, p.BurstFlow)))
-	if young {
-		m.Sustained = max(m.Sustained, sustained)
-	}
+	m.Sustained = max(m.Sustained*(1-float64(length)/(180*day)), sustained)
 }

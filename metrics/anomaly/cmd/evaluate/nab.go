@@ -8,6 +8,7 @@ import (
 
 // nabSeries is one file of the Numenta Anomaly Benchmark with a detector's scores.
 type nabSeries struct {
+	name    string
 	scores  []float64
 	labels  []bool   // inside a window
 	windows [][2]int // first and last row

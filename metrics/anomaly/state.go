@@ -1,0 +1,416 @@
+package anomaly
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"time"
+	"unsafe"
+
+	"greencommunity/ingest"
+)
+
+// The state is written as it lies in memory, a chunk at a time: a million
+// series are half a gigabyte, and anything that looks at each field would stall
+// the path for longer than it takes to write. Before the records stands which
+// field is where, so that a later program with other fields finds those it
+// still has; the byte order is that of the machine, and checked.
+
+const stateVersion = 1
+
+// byteOrder reads differently on a machine of the other order.
+const byteOrder = 0x0102030405060708
+
+// Save writes the whole state. Equal states write equal bytes.
+func (e *Engine) Save(w io.Writer) error {
+	e.flush()
+	b := &saver{w: bufio.NewWriterSize(w, 1<<20)}
+	b.int(stateVersion)
+	b.raw(binary.NativeEndian.AppendUint64(nil, byteOrder))
+	b.int(e.now)
+	b.int(e.lastAny)
+	b.int(e.lost)
+	b.int(int64(len(e.channels)))
+	for _, c := range e.channels {
+		b.text(c)
+	}
+	b.int(int64(len(e.places)))
+	for i, p := range e.places {
+		b.text(string(p.Community))
+		b.int(int64(math.Float32bits(e.ambient[i].Mean)))
+		b.int(int64(e.ambient[i].N))
+	}
+	b.int(int64(len(e.groups)))
+	for _, g := range e.groups {
+		b.int(int64(g.Key.What))
+		b.text(string(g.Key.Community))
+		b.text(g.Key.Name)
+		b.text(string(g.Facility))
+		for _, n := range []int32{g.Members, g.Silent, g.Dark, g.Burning} {
+			b.int(int64(n))
+		}
+	}
+	b.int(int64(len(e.info)))
+	for _, d := range e.info {
+		b.device(d)
+	}
+	saveArena(b, &e.devices)
+	saveArena(b, &e.meters)
+	saveArena(b, &e.lamps)
+	saveArena(b, &e.bins)
+	saveArena(b, &e.gates)
+	saveArena(b, &e.series)
+	for _, h := range []timers{e.heardT, e.timers} {
+		// In order, not as the heap happens to lie.
+		h = slices.Clone(h)
+		slices.SortFunc(h, func(a, b timer) int {
+			if a.before(b) {
+				return -1
+			}
+			return 1
+		})
+		b.int(int64(len(h)))
+		for _, t := range h {
+			b.int(t.Due)
+			b.int(int64(t.What))
+			b.int(int64(t.Of))
+			b.key(t.K)
+		}
+	}
+	keys := slices.SortedFunc(maps.Keys(e.alarms), func(a, b alarmKey) int {
+		return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Kind, b.Kind))
+	})
+	b.int(int64(len(keys)))
+	for _, k := range keys {
+		a := e.alarms[k]
+		b.key(k)
+		b.int(a.Since.UnixNano())
+		b.int(a.expires)
+		b.int(int64(math.Float64bits(a.Value)))
+		b.int(int64(math.Float64bits(a.Expected)))
+		b.text(a.Inhibited)
+	}
+	totals := slices.SortedFunc(maps.Keys(e.totals), func(a, b totalKey) int {
+		return cmp.Or(cmp.Compare(a.Community, b.Community), cmp.Compare(a.Facility, b.Facility), cmp.Compare(a.Kind, b.Kind))
+	})
+	b.int(int64(len(totals)))
+	for _, k := range totals {
+		b.text(string(k.Community))
+		b.text(string(k.Facility))
+		b.text(k.Kind.String())
+		b.int(int64(e.totals[k]))
+	}
+	if b.err != nil {
+		return b.err
+	}
+	return b.w.Flush()
+}
+
+// Load reads what Save wrote. The engine is bound and has seen nothing yet.
+func (e *Engine) Load(r io.Reader) error {
+	b := &loader{r: bufio.NewReaderSize(r, 1<<20)}
+	if v := b.int(); b.err == nil && v != stateVersion {
+		return fmt.Errorf("state has version %d, this program reads %d", v, stateVersion)
+	}
+	if order := b.raw(8); b.err == nil && binary.NativeEndian.Uint64(order) != byteOrder {
+		return errors.New("state was written by a machine of another byte order")
+	}
+	e.now, e.lastAny, e.lost = b.int(), b.int(), b.int()
+	e.channels, e.channelID = nil, map[string]uint16{}
+	for i := range b.count() {
+		c := b.text()
+		e.channels = append(e.channels, c)
+		e.channelID[c] = uint16(i)
+	}
+	e.places, e.ambient = nil, nil
+	for i := range b.count() {
+		p := place{Community: ingest.CommunityID(b.text())}
+		e.locate(&p)
+		e.places = append(e.places, p)
+		e.placeOf[p.Community] = uint16(i)
+		e.ambient = append(e.ambient, ambient{Mean: math.Float32frombits(uint32(b.int())), N: uint32(b.int())})
+	}
+	e.groups = nil
+	for i := range b.count() {
+		g := group{Key: groupKey{What: uint8(b.int()), Community: ingest.CommunityID(b.text()), Name: b.text()}, Facility: ingest.FacilityKind(b.text())}
+		for _, n := range []*int32{&g.Members, &g.Silent, &g.Dark, &g.Burning} {
+			*n = int32(b.int())
+		}
+		e.groups = append(e.groups, g)
+		e.groupOf[g.Key] = int32(i)
+	}
+	e.info = nil
+	for range b.count() {
+		d := b.device()
+		if d != nil {
+			if listed := e.inv.Device(d.ID); listed != nil && d.Listed {
+				d = listed
+			}
+		}
+		e.info = append(e.info, d)
+	}
+	loadArena(b, &e.devices)
+	loadArena(b, &e.meters)
+	loadArena(b, &e.lamps)
+	loadArena(b, &e.bins)
+	loadArena(b, &e.gates)
+	loadArena(b, &e.series)
+	for _, h := range []*timers{&e.heardT, &e.timers} {
+		*h = nil
+		for range b.count() {
+			h.push(timer{Due: b.int(), What: timerKind(b.int()), Of: uint32(b.int()), K: b.key()})
+		}
+	}
+	if b.err != nil {
+		return fmt.Errorf("state of anomalies: %w", b.err)
+	}
+	for i, d := range e.info {
+		if d != nil {
+			e.settle(uint32(i))
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.alarms, e.totals = map[alarmKey]*Alarm{}, map[totalKey]uint64{}
+	for range b.count() {
+		k := b.key()
+		a := e.alarm(k, b.int())
+		a.expires = b.int()
+		a.Value, a.Expected = math.Float64frombits(uint64(b.int())), math.Float64frombits(uint64(b.int()))
+		a.Inhibited = b.text()
+		a.Why = why(k.Kind, a)
+		e.alarms[k] = a
+	}
+	for range b.count() {
+		k := totalKey{Community: ingest.CommunityID(b.text()), Facility: ingest.FacilityKind(b.text())}
+		name := b.text()
+		n := uint64(b.int())
+		if id, ok := kindNamed(name); ok {
+			k.Kind = id
+			e.totals[k] = n
+		}
+	}
+	if b.err != nil {
+		return fmt.Errorf("state of anomalies: %w", b.err)
+	}
+	return nil
+}
+
+// alarm makes an alarm from its key.
+func (e *Engine) alarm(k alarmKey, at int64) *Alarm {
+	about := Kinds[k.Kind]
+	a := &Alarm{Kind: about.Name, Severity: about.Severity.String(), Title: about.Title, Since: time.Unix(0, at).UTC(), key: k}
+	if k.Device >= groupBase {
+		g := &e.groups[k.Device-groupBase]
+		a.Community, a.Facility, a.Device = g.Key.Community, g.Facility, ingest.DeviceID(g.Key.Name)
+		if a.Facility == "" {
+			a.Facility = anyFacility
+		}
+		return a
+	}
+	info := e.info[k.Device]
+	a.Community, a.Compound, a.Facility, a.Vendor, a.Device, a.Name = info.Community, info.Compound, info.Facility, info.Vendor, info.ID, info.Name
+	a.Channel = e.channels[k.Channel]
+	return a
+}
+
+// saver writes; after an error it writes nothing.
+type saver struct {
+	w   *bufio.Writer
+	buf []byte
+	err error
+}
+
+func (s *saver) raw(p []byte) {
+	if s.err == nil {
+		_, s.err = s.w.Write(p)
+	}
+}
+
+func (s *saver) int(v int64) {
+	s.buf = binary.AppendVarint(s.buf[:0], v)
+	s.raw(s.buf)
+}
+
+func (s *saver) text(v string) {
+	s.int(int64(len(v)))
+	s.raw([]byte(v))
+}
+
+// key writes a kind by its name, because its number may change.
+func (s *saver) key(k alarmKey) {
+	s.int(int64(k.Device))
+	s.int(int64(k.Channel))
+	s.text(k.Kind.String())
+}
+
+func (s *saver) device(d *ingest.Device) {
+	if d == nil {
+		s.int(0)
+		return
+	}
+	listed := int64(1)
+	if d.Listed {
+		listed = 2
+	}
+	s.int(listed)
+	for _, v := range []string{string(d.ID), string(d.Vendor), string(d.Community), string(d.Compound), string(d.Facility), d.Name, d.Gateway} {
+		s.text(v)
+	}
+	s.int(int64(len(d.Attributes)))
+	for _, k := range slices.Sorted(maps.Keys(d.Attributes)) {
+		s.text(k)
+		s.text(d.Attributes[k])
+	}
+}
+
+// loader reads; after an error it reads zeros.
+type loader struct {
+	r   *bufio.Reader
+	err error
+}
+
+func (l *loader) raw(n int) []byte {
+	p := make([]byte, n)
+	if l.err == nil {
+		_, l.err = io.ReadFull(l.r, p)
+	}
+	return p
+}
+
+func (l *loader) int() int64 {
+	if l.err != nil {
+		return 0
+	}
+	v, err := binary.ReadVarint(l.r)
+	l.err = err
+	return v
+}
+
+// count reads a length that what follows must have.
+func (l *loader) count() int {
+	n := l.int()
+	if l.err == nil && (n < 0 || n > 1<<31) {
+		l.err = fmt.Errorf("%d is no length", n)
+	}
+	if l.err != nil {
+		return 0
+	}
+	return int(n)
+}
+
+func (l *loader) text() string {
+	n := l.count()
+	if l.err == nil && n > 1<<20 {
+		l.err = fmt.Errorf("a text of %d bytes", n)
+	}
+	if l.err != nil {
+		return ""
+	}
+	return string(l.raw(n))
+}
+
+func (l *loader) key() alarmKey {
+	k := alarmKey{Device: uint32(l.int()), Channel: uint16(l.int())}
+	name := l.text()
+	if id, ok := kindNamed(name); ok {
+		k.Kind = id
+	} else if l.err == nil {
+		l.err = fmt.Errorf("kind %q is unknown", name)
+	}
+	return k
+}
+
+func (l *loader) device() *ingest.Device {
+	listed := l.int()
+	if listed == 0 || l.err != nil {
+		return nil
+	}
+	d := &ingest.Device{Listed: listed == 2}
+	d.ID, d.Vendor, d.Community = ingest.DeviceID(l.text()), ingest.VendorID(l.text()), ingest.CommunityID(l.text())
+	d.Compound, d.Facility = ingest.CompoundID(l.text()), ingest.FacilityKind(l.text())
+	d.Name, d.Gateway = l.text(), l.text()
+	if n := l.count(); n > 0 && l.err == nil {
+		d.Attributes = map[string]string{}
+		for range n {
+			k := l.text()
+			d.Attributes[k] = l.text()
+		}
+	}
+	return d
+}
+
+// field says where a field of a record is.
+type field struct {
+	name         string
+	offset, size int
+}
+
+func fieldsOf(t reflect.Type) []field {
+	var fs []field
+	for i := range t.NumField() {
+		f := t.Field(i)
+		fs = append(fs, field{f.Name + " " + f.Type.String(), int(f.Offset), int(f.Type.Size())})
+	}
+	return fs
+}
+
+func saveArena[T any](s *saver, a *arena[T]) {
+	var zero T
+	t := reflect.TypeOf(zero)
+	s.int(int64(t.Size()))
+	fs := fieldsOf(t)
+	s.int(int64(len(fs)))
+	for _, f := range fs {
+		s.text(f.name)
+		s.int(int64(f.offset))
+		s.int(int64(f.size))
+	}
+	s.int(int64(a.n))
+	for i, left := 0, int(a.n); left > 0; i, left = i+1, left-arenaChunk {
+		n := min(left, arenaChunk)
+		s.raw(unsafe.Slice((*byte)(unsafe.Pointer(a.chunks[i])), n*int(t.Size())))
+	}
+}
+
+func loadArena[T any](l *loader, a *arena[T]) {
+	var zero T
+	t := reflect.TypeOf(zero)
+	size := l.count()
+	var old []field
+	for range l.count() {
+		old = append(old, field{l.text(), int(l.int()), int(l.int())})
+	}
+	n := l.count()
+	*a = arena[T]{}
+	own := fieldsOf(t)
+	same := size == int(t.Size()) && slices.Equal(old, own)
+	for left := n; left > 0 && l.err == nil; left -= arenaChunk {
+		c := new([arenaChunk]T)
+		a.chunks = append(a.chunks, c)
+		k := min(left, arenaChunk)
+		to := unsafe.Slice((*byte)(unsafe.Pointer(c)), k*int(t.Size()))
+		if same {
+			_, l.err = io.ReadFull(l.r, to)
+			continue
+		}
+		from := l.raw(k * size)
+		for _, f := range own {
+			i := slices.IndexFunc(old, func(o field) bool { return o.name == f.name && o.size == f.size })
+			if i < 0 {
+				continue
+			}
+			for j := range k {
+				copy(to[j*int(t.Size())+f.offset:][:f.size], from[j*size+old[i].offset:][:f.size])
+			}
+		}
+	}
+	a.n = uint32(n)
+}
