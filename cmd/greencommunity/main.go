@@ -24,6 +24,7 @@ type cli struct {
 	Detect     detectCmd     `cmd:"" help:"Run the detectors over the past, from tables or from InfluxDB, and show what they would have said."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
 	Simulate   simulateCmd   `cmd:"" help:"Publish simulated communities: history, live readings, planted faults."`
+	Savings    savingsCmd    `cmd:"" help:"What was saved, with its uncertainty: from a table, or recomputed from InfluxDB."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }

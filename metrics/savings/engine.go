@@ -1,0 +1,569 @@
+package savings
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/pipeline"
+)
+
+// Options of an Engine.
+type Options struct {
+	// Grace after local midnight before a day is closed. Default 2 hours: the
+	// first reads after midnight decide how much belongs to the day.
+	Grace time.Duration
+	// FinalAfter a quarter's end its figures are final. Default 30 days.
+	FinalAfter time.Duration
+	Logger     *slog.Logger
+}
+
+// Engine computes savings from readings as they come. It is an observer of
+// package pipeline, and its collector for Prometheus.
+//
+// A day is closed once, some time after local midnight; what changes it later
+// (a meter that was silent, a true-up, an adjustment) makes it dirty, and the
+// next closing evaluates it again. Only closings change figures, and when they
+// are due follows from the calendar, so that figures do not depend on how often
+// Tick is called, nor on where the service was restarted.
+type Engine struct {
+	o        Options
+	inv      *inventory.Inventory
+	calendar calendar
+
+	// Owned by the walker's goroutine.
+	accounts []*account // in the order of the inventory
+	byKey    map[string]*account
+	owners   map[ingest.DeviceID][]owner
+	meters   []meter
+	unseen   map[MeterSpec]int32 // meters restored whose device has not reported yet
+	slots    []int32             // by device index: first meter, or one of the values below
+	stations map[ingest.DeviceID]*weather
+	seen     []*weather // by -2-slot
+	quantity struct{ energy, water, temperature, evapotranspiration, rainfall int }
+	closed   int // days before it are closed; 0: nothing seen yet
+	bound    bool
+	points   []pipeline.Point
+
+	mu    sync.Mutex // guards shown, which scrapes read
+	shown []shown
+}
+
+// Values of slots that name no meter.
+const (
+	unknown  int32 = 0 // the device has not reported since the inventory was bound
+	nothing  int32 = -1
+	stations int32 = -2 // and below: weather stations
+)
+
+// owner says that a channel of a device is a meter of an account.
+type owner struct {
+	channel string
+	account *account
+}
+
+// meter is the state of one meter. Its size is what a meter costs, beside 4
+// bytes in slots.
+type meter struct {
+	Meter
+	spec    MeterSpec
+	account *account
+	next    int32 // the next meter of the same device, 0: none
+}
+
+// account is a boundary's books.
+type account struct {
+	*boundary
+	ledger   Ledger
+	quarters quarters
+	weather  *weather
+	meters   int // that there are
+
+	// Accrual, never lowered: what days added when they were closed or evaluated
+	// again; and what was taken back, by reason.
+	actual, baseline float64
+	up, down         [2]map[Reason]float64 // of actual, of baseline
+	anomalies        [len(reasons)]int64
+	lastRead         atomic.Int64 // unix nanoseconds
+	skew             atomic.Int64 // of the last read's clock, nanoseconds
+	savedHash        string       // baseline as frozen under savedVersion
+	savedVersion     int
+	savedNRA         string
+	conflict         bool // the baseline changed and its version did not
+}
+
+// New returns an engine without boundaries; Bind gives it some.
+func New(o Options) *Engine {
+	if o.Grace == 0 {
+		o.Grace = 2 * time.Hour
+	}
+	if o.FinalAfter == 0 {
+		o.FinalAfter = 30 * 24 * time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Engine{o: o, byKey: map[string]*account{}, stations: map[ingest.DeviceID]*weather{}, unseen: map[MeterSpec]int32{}}
+}
+
+var _ pipeline.Observer = (*Engine)(nil)
+
+// Name names the state in the checkpoint.
+func (e *Engine) Name() string { return "savings" }
+
+// Bind takes the boundaries of an inventory that Check has found nothing wrong
+// with; one with problems is logged and leaves things as they were. A baseline
+// that changed under the same version is refused: its boundary shows no saving
+// until the old one is back or the version is raised.
+func (e *Engine) Bind(inv *inventory.Inventory) {
+	boundaries, err := compile(inv)
+	if err != nil {
+		e.o.Logger.Error("boundaries of savings", "error", err)
+		if e.bound {
+			return
+		}
+		boundaries = nil
+	}
+	e.inv, e.bound = inv, true
+	zone := inv.Zone
+	if zone == nil {
+		zone = time.FixedZone("CST", 8*3600)
+	}
+	e.calendar = calendar{zone: zone}
+	index := func(name string) int {
+		for _, kind := range inv.Facilities.Kinds() {
+			if q := inv.Facilities.Quantity(kind, name); q != nil {
+				return int(q.Index)
+			}
+		}
+		return -1
+	}
+	e.quantity.energy, e.quantity.water = index("energy_total"), index("water_volume_total")
+	e.quantity.temperature, e.quantity.evapotranspiration, e.quantity.rainfall = index("temperature"), index("evapotranspiration"), index("rainfall")
+
+	e.accounts = e.accounts[:0]
+	e.owners = map[ingest.DeviceID][]owner{}
+	for _, b := range boundaries {
+		a := e.byKey[b.key]
+		if a == nil {
+			a = &account{}
+			e.byKey[b.key] = a
+		}
+		a.boundary = b
+		e.adopt(a)
+		a.meters = max(len(b.Meters), b.MeterCount)
+		for _, m := range b.Meters {
+			e.owners[m.Device] = append(e.owners[m.Device], owner{m.Channel, a})
+		}
+		a.weather = nil
+		if b.Weather != "" {
+			id := ingest.DeviceID(b.Weather)
+			if e.stations[id] == nil {
+				e.stations[id] = &weather{}
+			}
+			a.weather = e.stations[id]
+		}
+		e.accounts = append(e.accounts, a)
+	}
+	// Who a device's readings are for is found again when it next reports.
+	clear(e.slots)
+	e.seen = e.seen[:0]
+	clear(e.unseen)
+	for i := range e.meters {
+		e.meters[i].next = 0
+		e.unseen[e.meters[i].spec] = int32(i)
+	}
+	e.publish()
+}
+
+// adopt compares a boundary with what was frozen for it.
+func (e *Engine) adopt(a *account) {
+	a.conflict = false
+	if a.Baseline != nil {
+		switch {
+		case a.savedVersion == 0 || a.Baseline.Version > a.savedVersion:
+			if a.savedVersion != 0 {
+				e.stain(a, "nra")
+			}
+			a.savedHash, a.savedVersion = a.hash, a.Baseline.Version
+		case a.Baseline.Version < a.savedVersion || a.hash != a.savedHash:
+			a.conflict = true
+			e.o.Logger.Error("a frozen baseline changed; raise its version, with who approved it", "boundary", a.key, "version", a.Baseline.Version, "frozen", a.savedVersion)
+		}
+	}
+	if a.savedNRA != a.nraHash {
+		if a.savedNRA != "" {
+			e.stain(a, "nra")
+		}
+		a.savedNRA = a.nraHash
+	}
+}
+
+// stain has all closed days that are kept evaluated again.
+func (e *Engine) stain(a *account, reason Reason) {
+	for i := range a.ledger.Cells {
+		if c := &a.ledger.Cells[i]; c.Closed {
+			c.Dirty = reason
+		}
+	}
+}
+
+// Reading books what a register adds, and a weather station's values.
+func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received int64) {
+	if int(index) >= len(e.slots) {
+		e.slots = append(e.slots, make([]int32, max(64, int(index)+1+len(e.slots)/4-len(e.slots)))...)
+	}
+	slot := e.slots[index]
+	if slot == unknown {
+		slot = e.resolve(r.Device)
+		e.slots[index] = slot
+	}
+	q := int(r.Quantity.Index)
+	if slot <= nothing {
+		if slot <= stations {
+			e.observe(e.seen[stations-slot], r, q)
+		}
+		return
+	}
+	if q != e.quantity.energy && q != e.quantity.water {
+		return
+	}
+	for i := slot; i != 0; i = e.meters[i-1].next {
+		m := &e.meters[i-1]
+		if m.spec.Channel != r.Channel || (q == e.quantity.energy) != (m.account.Resource == "electricity") {
+			continue
+		}
+		e.read(m, r, received)
+		return
+	}
+}
+
+func (e *Engine) read(m *meter, r *ingest.Reading, received int64) {
+	a := m.account
+	if swaps := a.swaps[m.spec.Device]; swaps != nil {
+		for _, s := range swaps {
+			if s.at > m.time && s.at <= r.Time && m.started {
+				e.book(a, m.Read(&a.register, Read{Time: s.at, Value: s.closing, Kind: Closing}))
+				e.book(a, m.Read(&a.register, Read{Time: s.at, Value: s.opening, Kind: Opening}))
+			}
+		}
+	}
+	kind := Actual
+	if r.Estimated {
+		kind = Estimated
+	}
+	e.book(a, m.Read(&a.register, Read{Time: r.Time, Value: r.Value, Kind: kind}))
+	if r.Time > a.lastRead.Load() {
+		a.lastRead.Store(r.Time)
+	}
+	if r.TimeSource == ingest.TimeDevice {
+		a.skew.Store(received - r.Time)
+	}
+}
+
+func (e *Engine) book(a *account, b Booking) {
+	if b.Reason != Plain {
+		a.anomalies[slices.Index(reasons[:], b.Reason)]++
+	}
+	if !a.ledger.book(&e.calendar, b) {
+		a.anomalies[slices.Index(reasons[:], Late)]++
+	}
+}
+
+// resolve finds whose meter a device is; once for each device.
+func (e *Engine) resolve(d *ingest.Device) int32 {
+	if w := e.stations[d.ID]; w != nil {
+		e.seen = append(e.seen, w)
+		return stations - int32(len(e.seen)-1)
+	}
+	owners := e.owners[d.ID]
+	if owners == nil && d.Boundary != "" {
+		if a := e.byKey[string(d.Community)+"/"+d.Boundary]; a != nil && a.boundary != nil && len(a.Meters) == 0 && a.MeterCount > 0 {
+			owners = []owner{{"", a}}
+		}
+	}
+	head := nothing
+	for _, o := range owners {
+		spec := MeterSpec{d.ID, o.channel}
+		i, ok := e.unseen[spec]
+		if ok {
+			delete(e.unseen, spec)
+		} else {
+			i = int32(len(e.meters))
+			e.meters = append(e.meters, meter{spec: spec})
+		}
+		m := &e.meters[i]
+		m.account, m.next = o.account, max(head, 0)
+		head = i + 1
+	}
+	return head
+}
+
+// observe takes a weather station's value.
+func (e *Engine) observe(w *weather, r *ingest.Reading, q int) {
+	if q != e.quantity.temperature && q != e.quantity.evapotranspiration && q != e.quantity.rainfall {
+		return
+	}
+	e.calendar.at(r.Time)
+	d := w.day(e.calendar.day)
+	if d == nil {
+		return
+	}
+	switch q {
+	case e.quantity.temperature:
+		d.Sum, d.Count = d.Sum+r.Value, d.Count+1
+		d.Hours |= 1 << min(24, (r.Time-e.calendar.start)/int64(time.Hour))
+	case e.quantity.evapotranspiration:
+		d.ET0, d.Driven = d.ET0+r.Value, true
+	case e.quantity.rainfall:
+		d.Rain += r.Value
+	}
+}
+
+// Event is of no concern here.
+func (e *Engine) Event(uint32, *ingest.Event, int64) {}
+
+// Tick closes the days that are due.
+func (e *Engine) Tick(now int64) {
+	if e.closed != 0 && now < e.nextClose() {
+		return
+	}
+	if e.closed == 0 {
+		e.calendar.at(now)
+		e.closed = e.calendar.day
+		return
+	}
+	for now >= e.nextClose() {
+		e.close(e.closed)
+		e.closed++
+	}
+	e.publish()
+}
+
+// nextClose is when the first open day is due.
+func (e *Engine) nextClose() int64 {
+	return e.calendar.midnight(e.closed + 1).Add(e.o.Grace).UnixNano()
+}
+
+func (e *Engine) conditions(a *account, day int) Conditions {
+	start, end := e.calendar.bounds(day)
+	c := Conditions{HoursOfDay: float64(end-start) / float64(time.Hour)}
+	a.weather.conditions(day, &c)
+	if (a.Baseline != nil && a.Baseline.Method == "lamp_inventory" && a.Baseline.Hours != "fixed") || !a.metered() {
+		c.DarkHours = BurnHours(e.calendar.midnight(day), a.community.Lat, a.community.Lon, a.elevation)
+	}
+	return c
+}
+
+// group is what figures are shown for.
+type group struct {
+	community ingest.CommunityID
+	facility  ingest.FacilityKind
+	resource  string
+}
+
+func (a *account) group() group { return group{a.boundary.community.ID, a.Facility, a.Resource} }
+
+// close evaluates a day, and again those that are dirty; then sums up the
+// quarters concerned and writes the days' points.
+func (e *Engine) close(day int) {
+	type dayOf struct {
+		group group
+		day   int
+	}
+	touched := map[dayOf]bool{}
+	for _, a := range e.accounts {
+		if a.conflict {
+			continue
+		}
+		if a.metered() || a.reported(day) {
+			a.ledger.cell(day)
+		}
+		changed := map[int]bool{quarter(day): true}
+		for i := range a.ledger.Cells {
+			c := &a.ledger.Cells[i]
+			d := a.ledger.First + i
+			if c.Dirty == "" && (c.Closed || d > day) {
+				continue
+			}
+			e.evaluate(a, c, d)
+			changed[quarter(d)] = true
+			touched[dayOf{a.group(), d}] = true
+		}
+		for q := range changed {
+			e.sum(a, q, day+1)
+		}
+		// A quarter that is over is final after a while; the days are kept until
+		// the one after it is final as well.
+		for i := range a.quarters {
+			q := &a.quarters[i]
+			end := e.calendar.midnight(quarterStart(q.Number + 1)).Add(e.o.FinalAfter)
+			if q.Finals == nil && !e.calendar.midnight(day+1).Before(end) {
+				q.Finals = []Sums{q.Sums}
+			}
+		}
+		a.ledger.drop(quarterStart(quarter(day) - 2))
+	}
+	for _, w := range e.stations {
+		if drop := quarterStart(quarter(day)-2) - w.First; drop > 0 {
+			w.Days = slices.Clone(w.Days[min(drop, len(w.Days)):])
+			w.First += drop
+		}
+	}
+	days := make([]dayOf, 0, len(touched))
+	for d := range touched {
+		days = append(days, d)
+	}
+	slices.SortFunc(days, func(a, b dayOf) int {
+		return cmp.Or(cmp.Compare(a.group.community, b.group.community), cmp.Compare(a.group.facility, b.group.facility),
+			cmp.Compare(a.group.resource, b.group.resource), cmp.Compare(a.day, b.day))
+	})
+	for _, d := range days {
+		r := e.combine(d.group, func(a *account) (Sums, int) {
+			return a.sum(&a.ledger, d.day, d.day+1, func(day int) Conditions { return e.conditions(a, day) }), 0
+		})
+		if math.IsNaN(r.Coverage) {
+			continue
+		}
+		e.points = append(e.points, pipeline.Point{
+			Measurement: "savings",
+			Tags:        []pipeline.Tag{{Key: "community", Value: string(d.group.community)}, {Key: "facility", Value: string(d.group.facility)}, {Key: "resource", Value: d.group.resource}},
+			Fields: []pipeline.Field{{Key: "baseline", Value: r.Baseline}, {Key: "actual", Value: r.Actual}, {Key: "saving", Value: r.Saving},
+				{Key: "uncertainty", Value: r.Uncertainty}, {Key: "coverage", Value: r.Coverage}},
+			Time: e.calendar.midnight(d.day).UnixNano(),
+		})
+	}
+}
+
+// evaluate a day and accrue the difference.
+func (e *Engine) evaluate(a *account, c *Cell, day int) {
+	before, reason, again := *c, c.Dirty, c.Closed
+	start, end := e.calendar.bounds(day)
+	var w Conditions
+	if a.reported(day) {
+		w = e.conditions(a, day)
+	}
+	a.boundary.evaluate(c, day, a.meters, end-start, w)
+	if !a.counts() {
+		return
+	}
+	accrue := func(side int, total *float64, difference float64) {
+		if difference > 0 {
+			*total += difference
+		}
+		if !again || difference == 0 {
+			return
+		}
+		into, amount := &a.up[side], difference
+		if difference < 0 {
+			into, amount = &a.down[side], -difference
+		}
+		if *into == nil {
+			*into = map[Reason]float64{}
+		}
+		(*into)[reason] += amount
+	}
+	accrue(0, &a.actual, c.Actual-before.Actual)
+	accrue(1, &a.baseline, c.Baseline+c.Adjusted-before.Baseline-before.Adjusted)
+}
+
+// sum brings a quarter up to date; one that is final gets a new revision where
+// its figures changed.
+func (e *Engine) sum(a *account, number, to int) {
+	from := quarterStart(number)
+	if from < a.ledger.Floor {
+		return
+	}
+	s := a.sum(&a.ledger, from, min(to, quarterStart(number+1)), func(day int) Conditions { return e.conditions(a, day) })
+	if s.Due == 0 {
+		return
+	}
+	q := a.quarters.at(number)
+	q.Sums = s
+	if n := len(q.Finals); n > 0 && !sameSums(q.Finals[n-1], s) {
+		q.Finals = append(q.Finals, s)
+	}
+}
+
+func sameSums(a, b Sums) bool {
+	return a.Days == b.Days && a.Due == b.Due && a.Actual == b.Actual && a.Baseline == b.Baseline && a.Adjusted == b.Adjusted && slices.Equal(a.Row, b.Row)
+}
+
+// combine adds up the independent boundaries of a group that count.
+func (e *Engine) combine(g group, sums func(*account) (s Sums, revision int)) Result {
+	var total Result
+	total.Coverage = math.NaN()
+	squares, due, days := 0.0, 0, 0
+	total.Revision = math.MaxInt
+	for _, a := range e.accounts {
+		if a.conflict || !a.saves() || !a.counts() || a.group() != g {
+			continue
+		}
+		s, revision := sums(a)
+		r := a.result(s)
+		total.Actual += r.Actual
+		total.Baseline += r.Baseline
+		total.Adjustment += r.Adjustment
+		total.Saving += r.Saving
+		squares += r.Uncertainty * r.Uncertainty
+		due += s.Due
+		days += s.Days
+		if s.Due > 0 {
+			total.Revision = min(total.Revision, revision)
+		}
+	}
+	if total.Revision == math.MaxInt {
+		total.Revision = 0
+	}
+	total.Uncertainty = math.Sqrt(squares)
+	if due > 0 {
+		total.Coverage = float64(days) / float64(due)
+	}
+	total.Significant = days > 0 && math.Abs(total.Saving) > total.Uncertainty
+	return total
+}
+
+// Points are the days' results since the call before.
+func (e *Engine) Points() []pipeline.Point {
+	p := e.points
+	e.points = nil
+	return p
+}
+
+// Quarter is the result of a calendar quarter (1 to 4) for a community's
+// facility and resource, as of the last closing.
+func (e *Engine) Quarter(community ingest.CommunityID, facility ingest.FacilityKind, resource string, year, q int) Result {
+	return e.quarter(group{community, facility, resource}, year*4+q-1)
+}
+
+func (e *Engine) quarter(g group, number int) Result {
+	return e.combine(g, func(a *account) (Sums, int) {
+		for _, q := range a.quarters {
+			if q.Number == number {
+				return q.Sums, len(q.Finals)
+			}
+		}
+		return Sums{}, 0
+	})
+}
+
+// since is the result over all quarters.
+func (e *Engine) since(g group) Result {
+	return e.combine(g, func(a *account) (Sums, int) {
+		var s Sums
+		for _, q := range a.quarters {
+			s.add(q.Sums)
+		}
+		return s, 0
+	})
+}
+
+// Describe of a boundary, for logs.
+func (b *boundary) String() string { return fmt.Sprintf("boundary %s", b.key) }

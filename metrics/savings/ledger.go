@@ -1,0 +1,432 @@
+package savings
+
+import (
+	"math"
+	"sort"
+	"time"
+)
+
+// calendar turns instants into local days. It remembers the day it was last
+// asked about, which is nearly always the day of the next reading.
+type calendar struct {
+	zone       *time.Location
+	day        int   // number of the local day, counted from 1970-01-01
+	start, end int64 // of that day, unix nanoseconds
+}
+
+// at makes t's day the one remembered.
+func (c *calendar) at(t int64) {
+	if t >= c.start && t < c.end {
+		return
+	}
+	y, m, d := time.Unix(0, t).In(c.zone).Date()
+	c.day = int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400)
+	c.start, c.end = c.bounds(c.day)
+}
+
+// bounds of a day, unix nanoseconds. Not every local day has 24 hours.
+func (c *calendar) bounds(day int) (start, end int64) {
+	return c.midnight(day).UnixNano(), c.midnight(day + 1).UnixNano()
+}
+
+// midnight is when a local day begins.
+func (c *calendar) midnight(day int) time.Time {
+	y, m, d := time.Unix(int64(day)*86400, 0).UTC().Date()
+	return time.Date(y, m, d, 0, 0, 0, 0, c.zone)
+}
+
+// quarter of a day, as year*4 + 0..3, and the first day of a quarter.
+func quarter(day int) int {
+	y, m, _ := time.Unix(int64(day)*86400, 0).UTC().Date()
+	return y*4 + (int(m)-1)/3
+}
+
+func quarterStart(q int) int {
+	return int(time.Date(q/4, time.Month(1+3*(q%4)), 1, 0, 0, 0, 0, time.UTC).Unix() / 86400)
+}
+
+// Cell is what is known of one local day of a boundary.
+type Cell struct {
+	Use     float64 // booked, in the boundary's unit
+	Covered float64 // nanoseconds booked, over all meters
+	// Night is what was used from 02:00 to 04:00, as far as reads at most an
+	// hour apart tell, and over how many nanoseconds.
+	Night, NightCovered float64
+
+	// As of the day's last evaluation; Actual and Baseline are 0 where it does
+	// not count.
+	Actual, Baseline, Adjusted float64 // Baseline without Adjusted
+	Counted, Closed            bool
+	Dirty                      Reason // why it must be evaluated again, "" if not
+}
+
+// Ledger is the days of one boundary, in order of time and without holes.
+type Ledger struct {
+	First int // number of the day of Cells[0]
+	Floor int // days before it are summed up and dropped
+	Cells []Cell
+}
+
+// cell of a day, nil if it is not kept any more.
+func (l *Ledger) cell(day int) *Cell {
+	if len(l.Cells) == 0 {
+		l.First = day
+	}
+	i := day - l.First
+	if i > keptDays || i < 0 && (day < l.Floor || len(l.Cells)-i > keptDays) {
+		return nil
+	}
+	if i < 0 { // another meter's earlier day
+		l.Cells = append(make([]Cell, -i), l.Cells...)
+		l.First, i = day, 0
+	}
+	for len(l.Cells) <= i {
+		l.Cells = append(l.Cells, Cell{})
+	}
+	return &l.Cells[i]
+}
+
+// peek is cell without making one.
+func (l *Ledger) peek(day int) *Cell {
+	if i := day - l.First; i >= 0 && i < len(l.Cells) {
+		return &l.Cells[i]
+	}
+	return nil
+}
+
+// drop forgets the days before day.
+func (l *Ledger) drop(day int) {
+	l.Floor = max(l.Floor, day)
+	if i := min(day-l.First, len(l.Cells)); i > 0 {
+		l.Cells = append([]Cell(nil), l.Cells[i:]...)
+		l.First += i
+	}
+}
+
+// keptDays bounds a ledger: the recomputation of two years and a half.
+const keptDays = 920
+
+// book spreads a booking over the days it covers, in proportion to time, and
+// reports whether all of it was kept. A correction covers no time of its own:
+// the estimate it takes back has covered it.
+func (l *Ledger) book(c *calendar, b Booking) bool {
+	if b.From == b.To {
+		return true
+	}
+	covers := b.Reason != TrueUp
+	c.at(b.To - 1)
+	if b.From >= c.start {
+		return l.add(c, b, 1, b.From, b.To, covers)
+	}
+	kept := true
+	for from := b.From; from < b.To; {
+		c.at(from)
+		to := min(b.To, c.end)
+		kept = l.add(c, b, float64(to-from)/float64(b.To-b.From), from, to, covers) && kept
+		from = to
+	}
+	return kept
+}
+
+const (
+	nightFrom = int64(2 * time.Hour)
+	nightTo   = int64(4 * time.Hour)
+)
+
+func (l *Ledger) add(c *calendar, b Booking, share float64, from, to int64, covers bool) bool {
+	cell := l.cell(c.day)
+	if cell == nil {
+		return false
+	}
+	amount := b.Amount
+	if share != 1 {
+		amount *= share
+	}
+	cell.Use += amount
+	if covers {
+		cell.Covered += float64(to - from)
+	}
+	if night := min(to, c.start+nightTo) - max(from, c.start+nightFrom); night > 0 && covers && b.To-b.From <= int64(time.Hour) {
+		cell.Night += amount * float64(night) / float64(to-from)
+		cell.NightCovered += float64(night)
+	}
+	if cell.Closed && cell.Dirty == "" {
+		cell.Dirty = Late
+		if b.Reason == TrueUp {
+			cell.Dirty = TrueUp
+		}
+	}
+	return true
+}
+
+// Conditions are what drove use on a day.
+type Conditions struct {
+	TempF      float64 // daily mean, °F; NaN: not known
+	ET0, Rain  float64 // mm; NaN: not known
+	DarkHours  float64
+	HoursOfDay float64
+}
+
+// expected is the baseline's use on a day, and the regressors of a fitted one.
+// False: the drivers are not known.
+func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, weight float64, ok bool) {
+	l := b.Baseline
+	month := int(time.Unix(int64(day)*86400, 0).UTC().Month()) - 1
+	switch l.Method {
+	case "lamp_inventory":
+		hours := w.DarkHours
+		if l.Hours == "fixed" {
+			hours = l.FixedHours[month]
+		}
+		use, err := LampEnergy(l.Groups, hours, w.HoursOfDay)
+		return use, nil, 0, err == nil
+	case "irrigation":
+		if math.IsNaN(w.ET0) || math.IsNaN(w.Rain) {
+			return 0, nil, 0, false
+		}
+		return l.Irrigation.Use(w.ET0, w.Rain), nil, 0, true
+	case "per_capita_monthly":
+		persons := b.persons(day)
+		if b.fit != nil {
+			row = make([]float64, 12)
+			row[month] = persons
+		}
+		return l.Monthly[month] * persons, row, persons, persons > 0
+	}
+	row = []float64{1}
+	if l.CDD != nil || l.HDD != nil {
+		if math.IsNaN(w.TempF) {
+			return 0, nil, 0, false
+		}
+		if l.CDD != nil {
+			row = append(row, max(0, w.TempF-*l.CDD))
+		}
+		if l.HDD != nil {
+			row = append(row, max(0, *l.HDD-w.TempF))
+		}
+	}
+	for j := range row {
+		use += row[j] * l.Coef[j]
+	}
+	return use, row, 1, true
+}
+
+// reported says whether a day is of the reporting period.
+func (b *boundary) reported(day int) bool {
+	return b.saves() && day >= b.from
+}
+
+// covered is the share of a day's meter time that must be booked.
+const covered = 0.98
+
+// evaluate compares both sides of a day. Either both count or neither does.
+func (b *boundary) evaluate(c *Cell, day, meters int, length int64, w Conditions) {
+	c.Closed, c.Dirty, c.Counted = true, "", false
+	c.Actual, c.Baseline, c.Adjusted = 0, 0, 0
+	if !b.reported(day) {
+		return
+	}
+	actual := c.Use
+	if b.metered() {
+		if meters == 0 || c.Covered < covered*float64(meters)*float64(length) {
+			return
+		}
+	} else {
+		var err error
+		if actual, err = LampEnergy(b.Reporting, w.DarkHours, w.HoursOfDay); err != nil {
+			return
+		}
+	}
+	use, _, _, ok := b.expected(day, w)
+	if !ok {
+		return
+	}
+	c.Counted = true
+	c.Actual, c.Baseline, c.Adjusted = actual, use, b.adjustment(day)
+}
+
+// Sums are what a saving over some days is computed from. They add up.
+type Sums struct {
+	Due, Days                  int // days of the reporting period, and those that count
+	Actual, Baseline, Adjusted float64
+	Noise                      float64   // of a fitted baseline: Σ weight²
+	Row                        []float64 // of a fitted baseline: Σ regressors
+}
+
+func (s *Sums) add(o Sums) {
+	s.Due += o.Due
+	s.Days += o.Days
+	s.Actual += o.Actual
+	s.Baseline += o.Baseline
+	s.Adjusted += o.Adjusted
+	s.Noise += o.Noise
+	if s.Row == nil && o.Row != nil {
+		s.Row = make([]float64, len(o.Row))
+	}
+	for j := range o.Row {
+		s.Row[j] += o.Row[j]
+	}
+}
+
+// sum of the days from..to (exclusive) that are closed. Conditions are asked
+// for only where a fitted baseline needs its regressors.
+func (b *boundary) sum(l *Ledger, from, to int, conditions func(day int) Conditions) Sums {
+	var s Sums
+	from = max(from, b.from)
+	if !b.saves() || from >= to {
+		return s
+	}
+	for day := from; day < to; day++ {
+		s.Due++
+		c := l.peek(day)
+		if c == nil || !c.Counted {
+			continue
+		}
+		s.Days++
+		s.Actual += c.Actual
+		s.Baseline += c.Baseline
+		s.Adjusted += c.Adjusted
+		if b.fit == nil {
+			continue
+		}
+		_, row, weight, ok := b.expected(day, conditions(day))
+		if !ok {
+			continue
+		}
+		s.Noise += weight * weight
+		if s.Row == nil {
+			s.Row = make([]float64, len(row))
+		}
+		for j := range row {
+			s.Row[j] += row[j]
+		}
+	}
+	return s
+}
+
+// band is the half width at the boundary's confidence: that of the fit, or of
+// what is stated, and of the meter.
+func (b *boundary) band(s Sums) float64 {
+	if b.Baseline == nil || s.Days == 0 {
+		return 0
+	}
+	class := 0.0
+	if b.metered() {
+		class = b.Uncertainty.MeterClass / 100
+	}
+	if b.fit == nil {
+		if !b.metered() { // both sides are stated, and by the same nameplates
+			return math.Hypot(s.Baseline*b.Uncertainty.Watts, s.Actual*b.Uncertainty.Watts)
+		}
+		return stipulated(s.Baseline, b.Uncertainty.Watts, s.Actual, class)
+	}
+	_, se := b.fit.Band(s.Row, s.Noise, b.Baseline.Effective)
+	return math.Hypot(b.t*se, stipulated(s.Baseline, b.Uncertainty.Watts, s.Actual, class))
+}
+
+// Result is a saving over a stretch of time with its uncertainty.
+type Result struct {
+	Actual, Baseline float64 // Baseline with non-routine adjustments
+	Adjustment       float64 // the non-routine part of Baseline
+	Saving           float64 // Baseline − Actual; GB() has the other sign
+	Uncertainty      float64 // half width of the band
+	Coverage         float64 // counted days over days due; NaN: none due
+	Significant      bool    // |Saving| > Uncertainty
+	Revision         int     // of a final figure; 0: provisional
+}
+
+// GB is the saving with the sign of GB/T 13234 and GB/T 28750: negative is saved.
+func (r Result) GB() float64 { return -r.Saving }
+
+// Verdict says it in words.
+func (r Result) Verdict() string {
+	switch {
+	case !(r.Coverage > 0):
+		return NoCoveredTime
+	case !r.Significant:
+		return Indistinct
+	case r.Saving > 0:
+		return Saved
+	}
+	return Increased
+}
+
+func (b *boundary) result(s Sums) Result {
+	r := Result{Actual: s.Actual, Baseline: s.Baseline + s.Adjusted, Adjustment: s.Adjusted, Uncertainty: b.band(s), Coverage: math.NaN()}
+	r.Saving = r.Baseline - r.Actual
+	if s.Due > 0 {
+		r.Coverage = float64(s.Days) / float64(s.Due)
+	}
+	r.Significant = s.Days > 0 && math.Abs(r.Saving) > r.Uncertainty
+	return r
+}
+
+// Weather is what a weather device reported, by day.
+type weather struct {
+	First int
+	Days  []weatherDay
+}
+
+type weatherDay struct {
+	Sum, Count float64 // of temperatures, °C
+	Hours      uint32  // which hours of the day have one
+	ET0, Rain  float64
+	Driven     bool // ET0 is known
+}
+
+func (w *weather) day(day int) *weatherDay {
+	if len(w.Days) == 0 {
+		w.First = day
+	}
+	i := day - w.First
+	if i < 0 || i > keptDays {
+		return nil
+	}
+	for len(w.Days) <= i {
+		w.Days = append(w.Days, weatherDay{})
+	}
+	return &w.Days[i]
+}
+
+// enoughHours of a day must have a temperature for its mean to count.
+const enoughHours = 12
+
+func (w *weather) conditions(day int, c *Conditions) {
+	c.TempF, c.ET0, c.Rain = math.NaN(), math.NaN(), math.NaN()
+	if w == nil || day < w.First || day >= w.First+len(w.Days) {
+		return
+	}
+	d := &w.Days[day-w.First]
+	hours := 0
+	for h := d.Hours; h != 0; h &= h - 1 {
+		hours++
+	}
+	if hours >= enoughHours {
+		c.TempF = d.Sum/d.Count*9/5 + 32
+	}
+	if d.Driven {
+		c.ET0, c.Rain = d.ET0, d.Rain
+	}
+}
+
+// Quarter is a calendar quarter of a boundary: its sums as they are, and what
+// was final, by revision.
+type Quarter struct {
+	Number int // year*4 + 0..3
+	Sums   Sums
+	Finals []Sums // revision 1 first
+}
+
+// quarters in order of time.
+type quarters []Quarter
+
+func (q *quarters) at(number int) *Quarter {
+	i := sort.Search(len(*q), func(i int) bool { return (*q)[i].Number >= number })
+	if i < len(*q) && (*q)[i].Number == number {
+		return &(*q)[i]
+	}
+	*q = append(*q, Quarter{})
+	copy((*q)[i+1:], (*q)[i:])
+	(*q)[i] = Quarter{Number: number}
+	return &(*q)[i]
+}

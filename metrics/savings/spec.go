@@ -1,0 +1,554 @@
+package savings
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/goccy/go-yaml"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/document"
+	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/sun"
+)
+
+// Date is a local calendar day.
+type Date struct{ time.Time }
+
+// UnmarshalText reads 2026-03-01.
+func (d *Date) UnmarshalText(b []byte) error {
+	t, err := time.Parse(time.DateOnly, string(b))
+	if err != nil {
+		return fmt.Errorf("%q is not a day; write 2026-03-01", b)
+	}
+	d.Time = t
+	return nil
+}
+
+// MarshalText is the counterpart of UnmarshalText.
+func (d Date) MarshalText() ([]byte, error) { return []byte(d.Format(time.DateOnly)), nil }
+
+// number of the day, counted from 1970-01-01.
+func (d Date) number() int { return int(d.Unix() / 86400) }
+
+// Spec is the reference of communities[].boundaries[].spec in inventory.yaml.
+type Spec struct {
+	Resource string              `yaml:"resource"` // electricity (kWh) or water (m³)
+	Facility ingest.FacilityKind `yaml:"facility"` // label; default lighting or water
+	// IPMVP option: A (stipulated, at least one key parameter measured),
+	// B (metered), C (whole boundary, regression), none (use is shown, no saving).
+	IPMVP string `yaml:"ipmvp"`
+	// Meters whose registers add up to the boundary's use. Empty: the devices
+	// whose boundary is this one; then MeterCount says how many there are, so
+	// that one that never reported is missed.
+	Meters     []MeterSpec   `yaml:"meters"`
+	MeterCount int           `yaml:"meter_count"`
+	Register   RegisterSpec  `yaml:"register"`
+	Swaps      []SwapSpec    `yaml:"swaps"`
+	NestedIn   string        `yaml:"nested_in"` // the boundary this is part of: counted there
+	Population []PersonsSpec `yaml:"population"`
+	Weather    string        `yaml:"weather"` // device whose temperature (and rainfall) drives the baseline
+	Baseline   *BaselineSpec `yaml:"baseline"`
+	// Reporting are the lamps after the measure: option A's actual use.
+	Reporting    []Lamps         `yaml:"reporting"`
+	Intervention []Date          `yaml:"intervention"` // [first day, first day after]: counted on neither side
+	Uncertainty  UncertaintySpec `yaml:"uncertainty"`
+	Adjustments  []Adjustment    `yaml:"nra"`
+	// Quota in litres a person and day: a compliance figure, never a baseline.
+	Quota float64 `yaml:"quota_liters_per_person_day"`
+}
+
+// MeterSpec names a meter.
+type MeterSpec struct {
+	Device  ingest.DeviceID `yaml:"device"`
+	Channel string          `yaml:"channel"`
+}
+
+// RegisterSpec is a Register, in the boundary's unit.
+type RegisterSpec struct {
+	Modulus   float64 `yaml:"modulus"`
+	Tolerance float64 `yaml:"tolerance"`
+	MaxPerDay float64 `yaml:"max_per_day"`
+}
+
+// SwapSpec is a meter exchanged under the same device id.
+type SwapSpec struct {
+	Device  ingest.DeviceID `yaml:"device"`
+	At      string          `yaml:"at"` // RFC 3339
+	Closing float64         `yaml:"closing"`
+	Opening float64         `yaml:"opening"`
+}
+
+// PersonsSpec is how many persons there are from a day on.
+type PersonsSpec struct {
+	From    Date    `yaml:"from"`
+	Persons float64 `yaml:"persons"`
+	Source  string  `yaml:"source"`
+}
+
+// BaselineSpec is a frozen baseline. What it says may change only under a new
+// version, with who approved it and the evidence.
+type BaselineSpec struct {
+	Version    int    `yaml:"version"`
+	Period     []Date `yaml:"period"` // [first day, first day after]
+	Method     string `yaml:"method"` // lamp_inventory, regression, per_capita_monthly, irrigation, mean
+	ApprovedBy string `yaml:"approved_by"`
+	Evidence   string `yaml:"evidence"`
+
+	Groups []Lamps `yaml:"groups"` // lamp_inventory
+	// Hours the lamps burn: astro_civil, astro_horizon, or fixed. A lamp swap
+	// burns as long as before, so that the reporting days' own nights count; a
+	// measure that controls the hours is compared with the fixed hours it had.
+	Hours      string    `yaml:"hours"`
+	FixedHours []float64 `yaml:"fixed_hours"` // a day, by month
+
+	// The fit of regression, per_capita_monthly (by month) and mean, as
+	// `greencommunity savings` prints it. Balance points in °F.
+	Coef      []float64   `yaml:"coef"`
+	CDD       *float64    `yaml:"cdd_F"`
+	HDD       *float64    `yaml:"hdd_F"`
+	N         int         `yaml:"n"`
+	Effective float64     `yaml:"n_eff"`
+	RMSE      float64     `yaml:"rmse_n_minus_p"`
+	Inverse   [][]float64 `yaml:"XtX_inv"`
+	CV        float64     `yaml:"cv_rmse"`
+	NMBE      float64     `yaml:"nmbe"`
+	// Monthly use, m³ a person and day, January first, with how many days of
+	// the baseline each month is the mean of.
+	Monthly     []float64  `yaml:"monthly"`
+	MonthlyDays []float64  `yaml:"monthly_days"`
+	Irrigation  Irrigation `yaml:"irrigation"`
+}
+
+// UncertaintySpec holds what is stated and not fitted, in relative terms at the
+// confidence asked for.
+type UncertaintySpec struct {
+	Confidence float64 `yaml:"confidence"`  // default 0.90
+	MeterClass float64 `yaml:"meter_class"` // percent
+	Watts      float64 `yaml:"watts_rel"`   // of nameplate watts or stipulated use, 0-1
+}
+
+// Adjustment is a non-routine adjustment: what static factors changed.
+type Adjustment struct {
+	From   Date    `yaml:"from"`
+	To     Date    `yaml:"to"` // first day after; none: for good
+	PerDay float64 `yaml:"per_day"`
+	KWh    float64 `yaml:"kwh_per_day"` // the same, for electricity
+	Why    string  `yaml:"why"`
+	Doc    string  `yaml:"doc"`
+}
+
+// boundary is a checked Spec.
+type boundary struct {
+	Spec
+	key       string // community/id
+	community *inventory.Community
+	id        string
+	hash      string // of the baseline
+	nraHash   string
+	parent    *boundary
+	register  Register
+	fit       *Regression // nil: stipulated
+	t         float64     // quantile of fit
+	elevation float64     // of the sun, for burn hours
+	from      int         // first day that is reported, by number
+	swaps     map[ingest.DeviceID][]swap
+}
+
+type swap struct {
+	at               int64
+	closing, opening float64
+}
+
+// counts reports whether the boundary's saving is part of its community's: it
+// is, unless a boundary that contains it has a saving itself.
+func (b *boundary) counts() bool {
+	for p := b.parent; p != nil; p = p.parent {
+		if p.saves() {
+			return false
+		}
+	}
+	return true
+}
+
+// saves reports whether there is a baseline to save against.
+func (b *boundary) saves() bool { return b.Baseline != nil && b.IPMVP != "none" }
+
+// metered reports whether actual use comes from registers.
+func (b *boundary) metered() bool { return b.IPMVP != "A" }
+
+// Check says what is wrong with the boundaries of an inventory, each problem
+// with its path and its remedy. nil: nothing.
+func Check(inv *inventory.Inventory) error {
+	_, err := compile(inv)
+	return err
+}
+
+// compile checks and resolves all boundaries, in the inventory's order.
+func compile(inv *inventory.Inventory) ([]*boundary, error) {
+	var problems document.Problems
+	var all []*boundary
+	byKey := map[string]*boundary{}
+	owner := map[MeterSpec]*boundary{}
+	for ci, c := range inv.Communities {
+		first := len(all)
+		for bi, raw := range c.Boundaries {
+			path := fmt.Sprintf("communities[%d].boundaries[%d]", ci, bi)
+			if raw == nil || raw.ID == "" {
+				problems.Add(path+".id", "missing; give the boundary a name")
+				continue
+			}
+			b := &boundary{community: c, id: raw.ID, key: string(c.ID) + "/" + raw.ID, swaps: map[ingest.DeviceID][]swap{}}
+			if byKey[b.key] != nil {
+				problems.Add(path+".id", "%q is there already; a boundary's id is unique in its community", raw.ID)
+				continue
+			}
+			before := len(problems)
+			if !b.decode(path, raw, &problems) {
+				continue
+			}
+			b.check(path, &problems)
+			if len(problems) == before {
+				b.resolve()
+			}
+			byKey[b.key] = b
+			all = append(all, b)
+			for mi, m := range b.Meters {
+				if d := inv.Device(m.Device); d != nil && d.Community != c.ID {
+					problems.Add(fmt.Sprintf("%s.spec.meters[%d].device", path, mi), "%q is in community %s; a boundary's meters are in its own", m.Device, d.Community)
+				}
+			}
+		}
+		for i, b := range all[first:] {
+			path := fmt.Sprintf("communities[%d].boundaries[%d]", ci, i)
+			if b.NestedIn == "" {
+				continue
+			}
+			if b.parent = byKey[string(c.ID)+"/"+b.NestedIn]; b.parent == nil {
+				problems.Add(path+".spec.nested_in", "%q is no boundary of community %s", b.NestedIn, c.ID)
+			}
+		}
+		for i, b := range all[first:] {
+			seen := map[*boundary]bool{}
+			for p := b; p != nil; p = p.parent {
+				if seen[p] {
+					problems.Add(fmt.Sprintf("communities[%d].boundaries[%d].spec.nested_in", ci, i), "is nested in itself; name what contains it")
+					b.parent = nil
+					break
+				}
+				seen[p] = true
+			}
+			for mi, m := range b.Meters {
+				other := owner[m]
+				if other != nil {
+					problems.Add(fmt.Sprintf("communities[%d].boundaries[%d].spec.meters[%d]", ci, i, mi), "%s is a meter of boundary %s already; its use would count twice", m.Device, other.id)
+					continue
+				}
+				owner[m] = b
+			}
+		}
+	}
+	return all, problems.Err()
+}
+
+// decode reads the spec as strictly as the rest of the inventory.
+func (b *boundary) decode(path string, raw *inventory.Boundary, problems *document.Problems) bool {
+	if len(raw.Spec) == 0 {
+		problems.Add(path+".spec", "missing; give at least resource and ipmvp")
+		return false
+	}
+	data, err := yaml.Marshal(raw.Spec)
+	if err != nil {
+		problems.Add(path+".spec", "%v", err)
+		return false
+	}
+	var own document.Problems
+	ok := document.Decode(data, &b.Spec, &own)
+	for _, p := range own {
+		*problems = append(*problems, fmt.Errorf("%s.spec.%s", path, withoutLine(p.Error())))
+	}
+	if b.Baseline != nil {
+		b.hash = hash(b.Baseline)
+	}
+	b.nraHash = hash(b.Adjustments)
+	return ok
+}
+
+// withoutLine drops a line number: it would be that of a copy.
+func withoutLine(s string) string {
+	if i := strings.Index(s, " (line "); i >= 0 {
+		if j := strings.IndexByte(s[i:], ')'); j >= 0 {
+			return s[:i] + s[i+j+1:]
+		}
+	}
+	return s
+}
+
+func hash(v any) string {
+	data, err := yaml.Marshal(v)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:8])
+}
+
+func (b *boundary) check(path string, p *document.Problems) {
+	path += ".spec"
+	if b.Resource != "electricity" && b.Resource != "water" {
+		p.Add(path+".resource", "%q is neither electricity nor water", b.Resource)
+	}
+	if !slices.Contains([]string{"A", "B", "C", "none"}, b.IPMVP) {
+		p.Add(path+".ipmvp", "%q is none of A, B, C, none", b.IPMVP)
+	}
+	if b.IPMVP == "A" {
+		if len(b.Reporting) == 0 {
+			p.Add(path+".reporting", "missing; option A needs the lamps as they are now")
+		}
+		if len(b.Meters) > 0 {
+			p.Add(path+".meters", "option A has no meter; choose B, or leave them out")
+		}
+	} else if len(b.Meters) == 0 && b.MeterCount <= 0 {
+		p.Add(path+".meters", "missing; list the meters, or give meter_count and set boundary: %s at the devices", b.id)
+	}
+	for i, m := range b.Meters {
+		if m.Device == "" {
+			p.Add(fmt.Sprintf("%s.meters[%d].device", path, i), "missing; name the device")
+		}
+	}
+	if r := b.Register; r.Modulus < 0 || r.Tolerance < 0 || r.MaxPerDay < 0 {
+		p.Add(path+".register", "modulus, tolerance and max_per_day are 0 or more")
+	}
+	for i, s := range b.Swaps {
+		t, err := time.Parse(time.RFC3339, s.At)
+		if err != nil {
+			p.Add(fmt.Sprintf("%s.swaps[%d].at", path, i), "%q is not a time; write 2026-03-01T10:00:00+08:00", s.At)
+			continue
+		}
+		b.swaps[s.Device] = append(b.swaps[s.Device], swap{t.UnixNano(), s.Closing, s.Opening})
+	}
+	for _, list := range b.swaps {
+		slices.SortFunc(list, func(a, c swap) int { return int(min(1, max(-1, a.at-c.at))) })
+	}
+	checkLamps(path+".reporting", b.Reporting, p)
+	if n := len(b.Intervention); n != 0 && (n != 2 || !b.Intervention[0].Before(b.Intervention[1].Time)) {
+		p.Add(path+".intervention", "give the first day and the first day after, such as [2021-03-01, 2021-03-20]")
+	}
+	u := &b.Uncertainty
+	if u.Confidence == 0 {
+		u.Confidence = 0.90
+	}
+	if u.Confidence <= 0 || u.Confidence >= 1 {
+		p.Add(path+".uncertainty.confidence", "%g is not between 0 and 1", u.Confidence)
+	}
+	if u.MeterClass < 0 || u.Watts < 0 || u.Watts > 1 {
+		p.Add(path+".uncertainty", "meter_class is in percent, watts_rel a ratio from 0 to 1")
+	}
+	for i, a := range b.Adjustments {
+		if a.Why == "" || a.Doc == "" {
+			p.Add(fmt.Sprintf("%s.nra[%d]", path, i), "an adjustment needs why and doc, its evidence")
+		}
+		if a.From.IsZero() {
+			p.Add(fmt.Sprintf("%s.nra[%d].from", path, i), "missing; give its first day")
+		}
+	}
+	for i := 1; i < len(b.Population); i++ {
+		if !b.Population[i-1].From.Before(b.Population[i].From.Time) {
+			p.Add(fmt.Sprintf("%s.population[%d].from", path, i), "is not after the entry before")
+		}
+	}
+	if b.IPMVP == "none" {
+		if b.Baseline != nil {
+			p.Add(path+".baseline", "ipmvp is none: leave the baseline out, or choose A, B or C")
+		}
+		return
+	}
+	if b.Baseline == nil {
+		return // no_baseline: use is shown, no saving
+	}
+	b.checkBaseline(path+".baseline", p)
+}
+
+func (b *boundary) checkBaseline(path string, p *document.Problems) {
+	l := b.Baseline
+	if l.Version < 1 {
+		p.Add(path+".version", "%d; versions count from 1", l.Version)
+	}
+	if l.Version > 1 && (l.ApprovedBy == "" || l.Evidence == "") {
+		p.Add(path+".version", "version %d replaces a frozen baseline; give approved_by and evidence", l.Version)
+	}
+	if len(l.Period) != 2 || !l.Period[0].Before(l.Period[1].Time) {
+		p.Add(path+".period", "give the first day and the first day after, such as [2020-01-01, 2021-01-01]")
+	} else if len(b.Intervention) == 2 && b.Intervention[0].Before(l.Period[1].Time) {
+		p.Add(path+".period", "ends after the intervention began; a baseline ends before it")
+	}
+	fitted := func(coefficients int) {
+		if len(l.Coef) != coefficients {
+			p.Add(path+".coef", "%d coefficients; give %d: intercept, then cdd, then hdd, as far as there are balance points", len(l.Coef), coefficients)
+		}
+		if l.N <= coefficients || l.RMSE <= 0 || l.Effective <= 0 {
+			p.Add(path, "needs n, n_eff and rmse_n_minus_p of the fit; `greencommunity savings` prints them")
+		}
+		if len(l.Inverse) != coefficients || slices.ContainsFunc(l.Inverse, func(r []float64) bool { return len(r) != coefficients }) {
+			p.Add(path+".XtX_inv", "give %d rows of %d; `greencommunity savings` prints them", coefficients, coefficients)
+		}
+	}
+	switch l.Method {
+	case "lamp_inventory":
+		if len(l.Groups) == 0 {
+			p.Add(path+".groups", "missing; list the lamps as they were: count, watts with ballast, burning")
+		}
+		checkLamps(path+".groups", l.Groups, p)
+		switch l.Hours {
+		case "astro_civil", "astro_horizon":
+			if b.community.Lat == 0 && b.community.Lon == 0 {
+				p.Add(path+".hours", "%s needs lat and lon of community %s", l.Hours, b.community.ID)
+			}
+		case "fixed":
+			if len(l.FixedHours) != 12 {
+				p.Add(path+".fixed_hours", "give 12, the burn hours a day by month")
+			}
+		default:
+			p.Add(path+".hours", "%q is none of astro_civil, astro_horizon, fixed", l.Hours)
+		}
+		if b.Uncertainty.Watts == 0 {
+			p.Add(strings.TrimSuffix(path, ".baseline")+".uncertainty.watts_rel", "missing; how far may the stated watts be off, such as 0.05")
+		}
+	case "regression":
+		n := 1
+		for _, point := range []*float64{l.CDD, l.HDD} {
+			if point != nil {
+				n++
+			}
+		}
+		if n > 1 && b.Weather == "" {
+			p.Add(strings.TrimSuffix(path, ".baseline")+".weather", "missing; name the device whose temperature the model needs")
+		}
+		fitted(n)
+	case "mean":
+		fitted(1)
+	case "per_capita_monthly":
+		if b.Resource != "water" {
+			p.Add(path+".method", "per_capita_monthly is for water")
+		}
+		if len(l.Monthly) != 12 {
+			p.Add(path+".monthly", "give 12, the m³ a person and day by month")
+		}
+		if len(l.MonthlyDays) != 0 && len(l.MonthlyDays) != 12 {
+			p.Add(path+".monthly_days", "give 12, the days each month is the mean of")
+		}
+		if l.RMSE > 0 && (len(l.MonthlyDays) != 12 || slices.Min(l.MonthlyDays) < 1 || l.N <= 12 || l.Effective <= 0) {
+			p.Add(path, "with rmse_n_minus_p, n, n_eff and 12 monthly_days are needed as well")
+		}
+		if l.RMSE <= 0 && b.Uncertainty.Watts == 0 {
+			p.Add(path+".rmse_n_minus_p", "missing; give it with n, n_eff and monthly_days, or uncertainty.watts_rel")
+		}
+		if len(b.Population) == 0 && b.community.Population == 0 {
+			p.Add(strings.TrimSuffix(path, ".baseline")+".population", "missing; per-head use needs how many persons there are, and since when")
+		}
+	case "irrigation":
+		if b.Weather == "" {
+			p.Add(strings.TrimSuffix(path, ".baseline")+".weather", "missing; name the device that reports evapotranspiration and rainfall, in mm")
+		}
+		if l.Irrigation.Area <= 0 || l.Irrigation.B <= 0 {
+			p.Add(path+".irrigation", "needs area in m² and b in m³ per m²·mm")
+		}
+		if b.Uncertainty.Watts == 0 {
+			p.Add(strings.TrimSuffix(path, ".baseline")+".uncertainty.watts_rel", "missing; how far may the stated use be off, such as 0.1")
+		}
+	default:
+		p.Add(path+".method", "%q is none of lamp_inventory, regression, per_capita_monthly, irrigation, mean; a quota or a power density is no baseline", l.Method)
+	}
+	for _, v := range append(slices.Clone(l.Coef), l.Monthly...) {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			p.Add(path, "has a coefficient that is no number")
+		}
+	}
+}
+
+func checkLamps(path string, groups []Lamps, p *document.Problems) {
+	for i := range groups {
+		g, path := &groups[i], fmt.Sprintf("%s[%d]", path, i)
+		if g.Count <= 0 || g.Watts <= 0 {
+			p.Add(path, "needs count and watts, ballast or driver included")
+		}
+		if g.Burning < 0 || g.Burning > 1 {
+			p.Add(path+".burning", "%g is not a share from 0 to 1", g.Burning)
+		}
+		if _, err := g.Energy(1, 24); err != nil {
+			p.Add(path, "%v", err)
+		}
+		sum := 0.0
+		for _, s := range g.Schedule {
+			sum += s.Hours
+		}
+		if sum > 1+1e-9 {
+			p.Add(path+".schedule", "shares of the burn hours add up to %g, more than 1", sum)
+		}
+	}
+}
+
+// resolve prepares what the arithmetic needs.
+func (b *boundary) resolve() {
+	b.register = Register{Modulus: b.Register.Modulus, Tolerance: b.Register.Tolerance, MaxPerDay: b.Register.MaxPerDay}
+	if b.Facility == "" {
+		b.Facility = map[string]ingest.FacilityKind{"electricity": "lighting", "water": "water"}[b.Resource]
+	}
+	for i := range b.Adjustments {
+		if a := &b.Adjustments[i]; a.PerDay == 0 {
+			a.PerDay = a.KWh
+		}
+	}
+	b.from = math.MinInt32
+	if b.Baseline == nil {
+		return
+	}
+	l := b.Baseline
+	b.from = l.Period[1].number()
+	if len(b.Intervention) == 2 {
+		b.from = b.Intervention[1].number()
+	}
+	b.elevation = sun.Civil
+	if l.Hours == "astro_horizon" {
+		b.elevation = sun.Horizon
+	}
+	if l.RMSE > 0 {
+		b.fit = &Regression{N: l.N, P: len(l.Coef), Coef: l.Coef, Inverse: l.Inverse, S: l.RMSE}
+		if l.Method == "per_capita_monthly" {
+			b.fit.P, b.fit.Coef = 12, l.Monthly
+			b.fit.Inverse = make([][]float64, 12)
+			for i := range b.fit.Inverse {
+				b.fit.Inverse[i] = make([]float64, 12)
+				b.fit.Inverse[i][i] = 1 / l.MonthlyDays[i]
+			}
+		}
+		b.t = TQuantile(b.Uncertainty.Confidence, b.fit.N-b.fit.P)
+	}
+}
+
+// persons on a day.
+func (b *boundary) persons(day int) float64 {
+	persons := float64(b.community.Population)
+	for _, p := range b.Population {
+		if p.From.number() <= day {
+			persons = p.Persons
+		}
+	}
+	return persons
+}
+
+// adjustment of a day: the sum of the non-routine ones in force.
+func (b *boundary) adjustment(day int) float64 {
+	sum := 0.0
+	for _, a := range b.Adjustments {
+		if a.From.number() <= day && (a.To.IsZero() || day < a.To.number()) {
+			sum += a.PerDay
+		}
+	}
+	return sum
+}

@@ -1,0 +1,190 @@
+package savings
+
+import (
+	"bufio"
+	"cmp"
+	"encoding/gob"
+	"fmt"
+	"io"
+	"slices"
+
+	"greencommunity/ingest"
+)
+
+// stateVersion of what Save writes. Load takes this one and none before it,
+// since there is none.
+const stateVersion = 1
+
+type savedHeader struct {
+	Version          int
+	Closed           int
+	Accounts, Meters int
+	Stations         int
+}
+
+type savedAccount struct {
+	Key              string
+	Ledger           Ledger
+	Quarters         []Quarter
+	Actual, Baseline float64
+	Up, Down         [2][]savedCorrection
+	Anomalies        []savedAnomaly
+	LastRead, Skew   int64
+	Hash             string
+	FrozenVersion    int
+	Adjustments      string
+}
+
+type savedCorrection struct {
+	Reason Reason
+	Amount float64
+}
+
+type savedAnomaly struct {
+	Reason Reason
+	Count  int64
+}
+
+type savedMeter struct {
+	Device                           ingest.DeviceID
+	Channel, Serial                  string
+	Time, ActualTime, HeldTime       int64
+	High, ActualValue, HeldValue     float64
+	Held                             uint8
+	Started, EstimatedRead, ClosedBy bool
+}
+
+type savedStation struct {
+	Device  ingest.DeviceID
+	Weather weather
+}
+
+// Save writes the state, the same bytes for the same state.
+func (e *Engine) Save(w io.Writer) error {
+	buffered := bufio.NewWriterSize(w, 1<<16)
+	g := gob.NewEncoder(buffered)
+	keys := make([]string, 0, len(e.byKey))
+	for k := range e.byKey {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	devices := make([]ingest.DeviceID, 0, len(e.stations))
+	for d := range e.stations {
+		devices = append(devices, d)
+	}
+	slices.Sort(devices)
+	if err := g.Encode(savedHeader{stateVersion, e.closed, len(keys), len(e.meters), len(devices)}); err != nil {
+		return err
+	}
+	for _, k := range keys {
+		a := e.byKey[k]
+		s := savedAccount{Key: k, Ledger: a.ledger, Quarters: a.quarters, Actual: a.actual, Baseline: a.baseline,
+			LastRead: a.lastRead.Load(), Skew: a.skew.Load(), Hash: a.savedHash, FrozenVersion: a.savedVersion, Adjustments: a.savedNRA}
+		for side := range 2 {
+			s.Up[side], s.Down[side] = corrections(a.up[side]), corrections(a.down[side])
+		}
+		for i, n := range a.anomalies {
+			if n != 0 {
+				s.Anomalies = append(s.Anomalies, savedAnomaly{reasons[i], n})
+			}
+		}
+		if err := g.Encode(s); err != nil {
+			return err
+		}
+	}
+	for i := range e.meters {
+		m := &e.meters[i]
+		if err := g.Encode(savedMeter{m.spec.Device, m.spec.Channel, m.serial, m.time, m.actualTime, m.heldTime,
+			m.high, m.actual, m.heldValue, m.held, m.started, m.estimated, m.closed}); err != nil {
+			return err
+		}
+	}
+	for _, d := range devices {
+		if err := g.Encode(savedStation{d, *e.stations[d]}); err != nil {
+			return err
+		}
+	}
+	return buffered.Flush()
+}
+
+func corrections(m map[Reason]float64) []savedCorrection {
+	var list []savedCorrection
+	for r, v := range m {
+		list = append(list, savedCorrection{r, v})
+	}
+	slices.SortFunc(list, func(a, b savedCorrection) int { return cmp.Compare(a.Reason, b.Reason) })
+	return list
+}
+
+// Load reads what Save wrote, after Bind.
+func (e *Engine) Load(r io.Reader) error {
+	g := gob.NewDecoder(bufio.NewReaderSize(r, 1<<16))
+	var h savedHeader
+	if err := g.Decode(&h); err != nil {
+		return fmt.Errorf("state of savings: %w", err)
+	}
+	if h.Version != stateVersion {
+		return fmt.Errorf("state of savings has version %d; this program reads %d", h.Version, stateVersion)
+	}
+	e.closed = h.Closed
+	for range h.Accounts {
+		var s savedAccount
+		if err := g.Decode(&s); err != nil {
+			return fmt.Errorf("state of savings: %w", err)
+		}
+		a := e.byKey[s.Key]
+		if a == nil {
+			a = &account{} // a boundary that the inventory no longer has
+			e.byKey[s.Key] = a
+		}
+		a.ledger, a.quarters, a.actual, a.baseline = s.Ledger, s.Quarters, s.Actual, s.Baseline
+		for side := range 2 {
+			a.up[side], a.down[side] = nil, nil
+			for _, c := range s.Up[side] {
+				a.up[side] = merge(a.up[side], map[Reason]float64{c.Reason: c.Amount})
+			}
+			for _, c := range s.Down[side] {
+				a.down[side] = merge(a.down[side], map[Reason]float64{c.Reason: c.Amount})
+			}
+		}
+		for _, n := range s.Anomalies {
+			if i := slices.Index(reasons[:], n.Reason); i >= 0 {
+				a.anomalies[i] = n.Count
+			}
+		}
+		a.lastRead.Store(s.LastRead)
+		a.skew.Store(s.Skew)
+		a.savedHash, a.savedVersion, a.savedNRA = s.Hash, s.FrozenVersion, s.Adjustments
+		if a.boundary != nil {
+			e.adopt(a)
+		}
+	}
+	e.meters = make([]meter, h.Meters)
+	clear(e.unseen)
+	for i := range e.meters {
+		var s savedMeter
+		if err := g.Decode(&s); err != nil {
+			return fmt.Errorf("state of savings: %w", err)
+		}
+		e.meters[i] = meter{spec: MeterSpec{s.Device, s.Channel}, Meter: Meter{
+			serial: s.Serial, time: s.Time, high: s.High, actualTime: s.ActualTime, actual: s.ActualValue,
+			heldTime: s.HeldTime, heldValue: s.HeldValue, held: s.Held, started: s.Started, estimated: s.EstimatedRead, closed: s.ClosedBy}}
+		e.unseen[e.meters[i].spec] = int32(i)
+	}
+	for range h.Stations {
+		var s savedStation
+		if err := g.Decode(&s); err != nil {
+			return fmt.Errorf("state of savings: %w", err)
+		}
+		w := e.stations[s.Device]
+		if w == nil {
+			w = &weather{}
+			e.stations[s.Device] = w
+		}
+		*w = s.Weather
+	}
+	clear(e.slots)
+	e.seen = e.seen[:0]
+	e.publish()
+	return nil
+}

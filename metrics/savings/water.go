@@ -1,0 +1,95 @@
+package savings
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// Irrigation is what an irrigated area would have used, m³:
+// max(0, a + b·A·(ET₀ − P_eff)), with the area in m² and reference
+// evapotranspiration and effective rain in mm. An area that was not watered in
+// the rain saved nothing by it.
+type Irrigation struct {
+	A    float64 `yaml:"a"`    // m³ a day
+	B    float64 `yaml:"b"`    // m³ per m²·mm
+	Area float64 `yaml:"area"` // m²
+}
+
+// Use of one day, m³.
+func (i Irrigation) Use(et0, effectiveRain float64) float64 {
+	return max(0, i.A+i.B*i.Area*(et0-effectiveRain))
+}
+
+// NightFlow says how legitimate night use is estimated.
+type NightFlow struct {
+	ActiveShare    float64 // of the population, active in the night hour; 0: 0.06
+	LitresPerUse   float64 // 0: 10, one cistern (SANFLOW)
+	Exceptional    float64 // m³/h of known users, such as a tank that fills at night
+	HourDayFactor  float64 // hours a day the loss runs at night pressure; 0: 24, constant pressure
+	MinConnections int     // below so many the ILI means nothing; 0: 3000
+}
+
+// Night is a night's balance.
+type Night struct {
+	Legitimate float64 // m³/h
+	Net        float64 // m³/h: minimum night flow less legitimate use
+	Losses     float64 // m³ a day
+}
+
+// Balance splits the mean flow from 02:00 to 04:00 (m³/h) into legitimate use
+// and net night flow (IWA). Only what legitimate use does not explain is leakage.
+func (n NightFlow) Balance(minimum float64, population float64) Night {
+	share, litres, factor := n.ActiveShare, n.LitresPerUse, n.HourDayFactor
+	if share == 0 {
+		share = 0.06
+	}
+	if litres == 0 {
+		litres = 10
+	}
+	if factor == 0 {
+		factor = 24
+	}
+	legitimate := share*population*litres/1000 + n.Exceptional
+	net := minimum - legitimate
+	return Night{Legitimate: legitimate, Net: net, Losses: max(0, net) * factor}
+}
+
+// UARL is the unavoidable annual real loss in L/day for mains (km),
+// connections, private pipe (km) and pressure (m): (18·Lm + 0.8·Nc + 25·Lp)·P
+// (Lambert 1999).
+func UARL(mains float64, connections int, private, pressure float64) float64 {
+	return (18*mains + 0.8*float64(connections) + 25*private) * pressure
+}
+
+// ErrTooSmall is returned where an index is not defined for so small a network.
+var ErrTooSmall = errors.New("too small a network for an infrastructure leakage index")
+
+// ILI is current annual real loss over UARL, both in L/day. It is refused below
+// about 3000 connections: for a compound it is a number without a meaning.
+func ILI(carl, uarl float64, connections int) (float64, error) {
+	const smallest = 3000
+	if connections < smallest {
+		return 0, fmt.Errorf("%d connections, %d are needed: %w", connections, smallest, ErrTooSmall)
+	}
+	return carl / uarl, nil
+}
+
+// Leakage is CJJ 92's rate R_BL = (supplied − authorised)/supplied − correction.
+func Leakage(supplied, authorised, correction float64) float64 {
+	return (supplied-authorised)/supplied - correction
+}
+
+// PerCapita is use in litres a person and day, and its ratio to a quota
+// (GB/T 50331). Compliance is not a saving: a community may be below its quota
+// and use more than before.
+func PerCapita(cubicMetres, persons, days, quota float64) (litres, ratio float64) {
+	if persons <= 0 || days <= 0 {
+		return math.NaN(), math.NaN()
+	}
+	litres = cubicMetres * 1000 / persons / days
+	if quota <= 0 {
+		return litres, math.NaN()
+	}
+	return litres, litres / quota
+}
