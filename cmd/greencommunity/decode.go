@@ -26,7 +26,7 @@ type decodeCmd struct {
 	Payload   []string          `arg:"" optional:"" help:"Files with a payload each, decoded in order; - or none is standard input." placeholder:"FILE"`
 	Inventory string            `help:"Path of inventory.yaml: its source for the topic decides." placeholder:"FILE" xor:"how"`
 	Config    string            `help:"Path of config.yaml, for its inventory." placeholder:"FILE" xor:"how"`
-	Topic     []string          `help:"Topic it was published to; once, or once a file." placeholder:"TOPIC"`
+	Topic     []string          `help:"Topic it was published to; once, or once a file." placeholder:"TOPIC" sep:"none"`
 	Format    string            `help:"Without an inventory: the format." placeholder:"NAME"`
 	Inner     string            `name:"payload-format" help:"Without an inventory: the format of what the envelope carries." placeholder:"NAME"`
 	Codec     map[string]string `help:"Without an inventory: a vendor's JavaScript decoder, for all devices (=FILE) or for a device profile (PROFILE=FILE)." placeholder:"PROFILE=FILE"`
@@ -165,6 +165,9 @@ func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
 				kinds = append(kinds, k)
 			}
 		}
+		if k := decode.Formats[c.Format].Facility; k != "" {
+			kinds = append([]ingest.FacilityKind{k}, kinds...)
+		}
 	}
 	var workers []*decode.Worker
 	for _, kind := range kinds {
@@ -267,7 +270,9 @@ func printResult(out io.Writer, r *decode.Result) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	if r.Err != nil {
-		return enc.Encode(line{Rejected: r.Err.Reason, Detail: r.Err.Detail})
+		if err := enc.Encode(line{Rejected: r.Err.Reason, Detail: r.Err.Detail}); err != nil {
+			return err
+		}
 	}
 	if r.Ignored != "" {
 		return enc.Encode(line{Ignored: r.Ignored})
@@ -289,13 +294,22 @@ func printResult(out io.Writer, r *decode.Result) error {
 		})
 	}
 	for _, v := range r.Unmapped {
-		l := line{Device: ingest.DeviceID(v.Device), Field: v.Field, Value: v.Value, Unmapped: true}
+		l := line{
+			Device: ingest.DeviceID(v.Device), Field: v.Field, Value: v.Value, Unit: v.Unit, Unmapped: true,
+			Time: rfc3339(v.Time), TimeSource: v.TimeSource.String(), TimeReplaced: v.TimeReplaced,
+		}
+		if v.Channel != "" {
+			l.Channel = &v.Channel
+		}
 		if v.IsText {
 			l.Value = v.Text
 		}
 		lines = append(lines, l)
 	}
 	for _, v := range r.Refused {
+		if r.Err != nil && v.Refusal == r.Err {
+			continue // said already
+		}
 		lines = append(lines, line{Device: ingest.DeviceID(v.Device), Field: v.Field, Refused: v.Reason, Detail: v.Detail})
 	}
 	for _, l := range lines {

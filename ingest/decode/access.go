@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"encoding/json"
 	"encoding/xml"
 	"strconv"
@@ -16,11 +17,16 @@ import (
 // with every pass. Their messages are cut down to the members below before the
 // journal, and nothing else of them is ever kept.
 var (
-	faceGateKept  = []string{"operator", "info.facesluiceId", "info.VerifyStatus", "info.RecordID", "info.time", "info.PushType", "info.Direction", "info.direction", "info.Sendintime"}
+	faceGateKept = []string{"operator", "info.facesluiceId", "info.VerifyStatus", "info.verifyStatus", "info.RecordID", "info.time", "info.PushType", "info.Direction",
+		"info.direction", "info.Sendintime"}
 	hikvisionKept = []string{"macAddress", "dateTime", "eventType", "eventState", "channelID", "AccessControllerEvent.majorEventType",
 		"AccessControllerEvent.subEventType", "AccessControllerEvent.doorNo", "AccessControllerEvent.serialNo", "AccessControllerEvent.currentVerifyMode"}
-	dahuaKept = []string{"Code", "Action", "Index", "Data.UTC", "Data.LocaleTime", "Data.Status", "Data.Door", "Data.Type", "Data.Method", "Data.ErrorCode"}
+	dahuaKept = []string{"Code", "Action", "Index", "code", "action", "index", "Data.UTC", "Data.LocaleTime", "Data.Status", "Data.Door", "Data.Type", "Data.Method",
+		"Data.ErrorCode", "data.UTC", "data.LocaleTime", "data.Status", "data.Door", "data.Type", "data.Method", "data.ErrorCode"}
 )
+
+// maxKept is the length of a text that is kept: of a code, a time or an address.
+const maxKept = 64
 
 // keepMembers returns a redactor that keeps the scalars at the given paths of a
 // JSON object, and nothing where there is none.
@@ -45,14 +51,48 @@ func keepMembers(paths []string) func([]byte) []byte {
 				}
 			}
 			v := from.Get(name)
-			// A text where a code belongs could be anything.
-			if v == nil || v.Type() == fastjson.TypeObject || v.Type() == fastjson.TypeArray || len(v.GetStringBytes()) > 64 {
+			if v == nil || !keepable(v) {
 				continue
 			}
 			to.Set(name, v)
 		}
 		return kept.MarshalTo(nil)
 	}
+}
+
+// keepable reports whether a value can be what its member's name says: a code,
+// a number, a time, an address. A text of another kind could be a name.
+func keepable(v *fastjson.Value) bool {
+	switch v.Type() {
+	case fastjson.TypeNumber, fastjson.TypeTrue, fastjson.TypeFalse:
+		return true
+	case fastjson.TypeString:
+	default:
+		return false
+	}
+	return keepableText(string(v.GetStringBytes()))
+}
+
+// keepableText is false for what may be a name (letters beyond ASCII, or words)
+// or the number of an identity card (15 or 18 digits).
+func keepableText(text string) bool {
+	letters, spaces, digits := false, false, 0
+	for _, c := range []byte(text) {
+		switch {
+		case c < ' ' || c > '~':
+			return false
+		case c == ' ':
+			spaces = true
+		case c >= '0' && c <= '9':
+			digits++
+		case c|0x20 >= 'a' && c|0x20 <= 'z':
+			letters = true
+		}
+	}
+	if letters && spaces || digits >= 14 && digits >= len(text)-1 && len(text) != 14 {
+		return false
+	}
+	return len(text) <= maxKept
 }
 
 // faceGate reads RecPush of Chinese face terminals: a pass granted or refused.
@@ -79,6 +119,9 @@ func (d *faceGate) Decode(in *Input, out *Output) error {
 		return ingest.Refuse(ingest.Malformed, "RecPush without info")
 	}
 	e := Event{Device: text(info, "facesluiceId"), Active: true, Code: text(info, "VerifyStatus")}
+	if e.Code == "" {
+		e.Code = text(info, "verifyStatus")
+	}
 	if at := text(info, "time"); at != "" {
 		t, ok := ParseTime(at, in.Zone())
 		if !ok {
@@ -122,41 +165,79 @@ type hikvisionNotice struct {
 	EventType string   `xml:"eventType" json:"eventType"`
 	State     string   `xml:"eventState" json:"eventState"`
 	Channel   string   `xml:"channelID" json:"channelID"`
+
+	Controller *struct {
+		Major  string `xml:"majorEventType" json:"majorEventType"`
+		Sub    string `xml:"subEventType" json:"subEventType"`
+		Door   string `xml:"doorNo" json:"doorNo,omitempty"`
+		Serial string `xml:"serialNo" json:"serialNo,omitempty"`
+	} `xml:"AccessControllerEvent" json:"AccessControllerEvent,omitempty"`
 }
 
 var keepHikvisionJSON = keepMembers(hikvisionKept)
 
+// hikvisionPart is the notice within a multipart body, which devices send with
+// pictures behind it, or the body itself.
+func hikvisionPart(payload []byte) []byte {
+	rest, ok := bytes.CutPrefix(bytes.TrimLeft(payload, "\r\n"), []byte("--"))
+	if !ok {
+		return bytes.TrimLeft(payload, "\ufeff \r\n\t")
+	}
+	boundary, _, _ := bytes.Cut(rest, []byte("\n"))
+	boundary = bytes.TrimSpace(boundary)
+	_, part, ok := bytes.Cut(rest, []byte("\r\n\r\n"))
+	if !ok {
+		_, part, _ = bytes.Cut(rest, []byte("\n\n"))
+	}
+	part, _, _ = bytes.Cut(part, append([]byte("\n--"), boundary...))
+	return bytes.TrimSpace(part)
+}
+
 // redactHikvision turns XML into the same members as JSON.
 func redactHikvision(payload []byte) []byte {
+	payload = hikvisionPart(payload)
 	if len(payload) > 0 && payload[0] != '<' {
+		if wrapped := memberOf(payload, "EventNotificationAlert"); wrapped != nil {
+			payload = wrapped
+		}
 		return keepHikvisionJSON(payload)
 	}
 	var n hikvisionNotice
 	if xml.Unmarshal(payload, &n) != nil {
 		return nil
 	}
-	for _, s := range []*string{&n.Mac, &n.DateTime, &n.EventType, &n.State, &n.Channel} {
-		*s = (*s)[:min(len(*s), 64)]
+	kept := []*string{&n.Mac, &n.DateTime, &n.EventType, &n.State, &n.Channel}
+	if c := n.Controller; c != nil {
+		kept = append(kept, &c.Major, &c.Sub, &c.Door, &c.Serial)
 	}
-	kept, err := json.Marshal(n)
+	for _, s := range kept {
+		if *s = strings.TrimSpace(*s); !keepableText(*s) {
+			*s = ""
+		}
+	}
+	out, err := json.Marshal(n)
 	if err != nil {
 		return nil
 	}
-	return kept
+	return out
 }
 
 func (d *hikvision) Decode(in *Input, out *Output) error {
 	payload := in.Payload
-	if len(payload) > 0 && payload[0] == '<' {
-		if payload = redactHikvision(payload); payload == nil {
-			return ingest.Refuse(ingest.Malformed, "not an EventNotificationAlert in XML")
-		}
+	if redacted := redactHikvision(payload); redacted != nil {
+		payload = redacted
+	} else if len(payload) == 0 || payload[0] != '{' {
+		return ingest.Refuse(ingest.Malformed, "neither an event in JSON nor an EventNotificationAlert in XML")
 	}
 	root, err := parseObject(&d.parser, payload)
 	if err != nil {
 		return err
 	}
 	e := Event{Active: text(root, "eventState") != "inactive"}
+	e.Channel = text(root, "channelID")
+	if e.Channel == "1" || e.Channel == "0" || !inventory.ValidID(e.Channel) {
+		e.Channel = "" // the only one, or none
+	}
 	if in.Captures.Device == "" {
 		e.Device = text(root, "macAddress")
 	}
@@ -177,13 +258,21 @@ func (d *hikvision) Decode(in *Input, out *Output) error {
 		return nil
 	case controller == nil:
 		e.Type = snake(kind)
+		if e.Type == "videoloss" && !e.Active { // sent every few seconds as a sign of life
+			out.Ignored = "heartbeat"
+			return nil
+		}
 		if e.Type == "pir" || e.Type == "vmd" {
 			e.Type = "motion"
 		}
 		out.Events = append(out.Events, e)
 		return nil
 	}
-	major, sub := controller.GetInt("majorEventType"), controller.GetInt("subEventType")
+	code := func(name string) int { // in XML they are text
+		v, _ := ParseNumber(text(controller, name))
+		return int(v)
+	}
+	major, sub := code("majorEventType"), code("subEventType")
 	e.Code = strconv.Itoa(major) + "/" + strconv.Itoa(sub)
 	e.Channel = text(controller, "doorNo")
 	if e.Type = hikvisionEvents[sub]; major != 5 || e.Type == "" {
@@ -205,8 +294,14 @@ func (d *dahua) Decode(in *Input, out *Output) error {
 	if err != nil {
 		return err
 	}
-	data := root.Get("Data")
-	code := text(root, "Code")
+	either := func(upper, lower string) *fastjson.Value {
+		if v := root.Get(upper); v != nil {
+			return v
+		}
+		return root.Get(lower)
+	}
+	data := either("Data", "data")
+	code := text(root, "Code") + text(root, "code")
 	if code == "" {
 		return ingest.Refuse(ingest.Malformed, "no Code")
 	}
@@ -219,10 +314,11 @@ func (d *dahua) Decode(in *Input, out *Output) error {
 			s.Time, _ = ParseTime(local, in.Zone())
 		}
 	}
-	if index := root.GetInt("Index"); index > 0 {
-		s.Channel = strconv.Itoa(index)
+	// Doors count from 0, and the first has no channel; -1 is none at all.
+	if index, ok := ParseNumber(scalarText(either("Index", "index"))); ok && index > 0 && index < 1000 {
+		s.Channel = strconv.Itoa(int(index))
 	}
-	e := Event{Channel: s.Channel, Time: s.Time, Active: text(root, "Action") != "Stop"}
+	e := Event{Channel: s.Channel, Time: s.Time, Active: scalarText(either("Action", "action")) != "Stop"}
 	switch code {
 	case "DoorStatus":
 		status := text(data, "Status")
@@ -241,9 +337,10 @@ func (d *dahua) Decode(in *Input, out *Output) error {
 		e.Type = "door_held_open"
 	case "AccessControl":
 		e.Type = "access_denied"
-		if data.GetInt("Status") == 1 {
+		if text(data, "Status") == "1" {
 			e.Type = "access_granted"
 		}
+		e.Code = text(data, "ErrorCode")
 	case "Tamper", "AlarmLocal.Tamper":
 		e.Type = "tamper"
 	default:
@@ -252,4 +349,30 @@ func (d *dahua) Decode(in *Input, out *Output) error {
 	}
 	out.Events = append(out.Events, e)
 	return nil
+}
+
+// scalarText is a scalar as it is written, without quotes; "" for others.
+func scalarText(v *fastjson.Value) string {
+	switch {
+	case v == nil:
+		return ""
+	case v.Type() == fastjson.TypeString:
+		return string(v.GetStringBytes())
+	case v.Type() == fastjson.TypeNumber:
+		return v.String()
+	}
+	return ""
+}
+
+// memberOf is a member of a JSON object that is an object itself, or nil.
+func memberOf(payload []byte, name string) []byte {
+	root, err := fastjson.ParseBytes(payload)
+	if err != nil {
+		return nil
+	}
+	member := root.Get(name)
+	if member == nil || member.Type() != fastjson.TypeObject {
+		return nil
+	}
+	return member.MarshalTo(nil)
 }

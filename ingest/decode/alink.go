@@ -10,38 +10,47 @@ import (
 )
 
 // alink reads the thing-model JSON of Aliyun IoT and its relatives, told apart
-// by shape: Alink and OneNET have params, TuyaLink has data; a value is bare or
-// {value, time}; a gateway packs sub-devices by identity, as a member (Alink)
-// or as an array (OneNET); history has arrays of values for each property.
+// by shape: Alink and OneNET have params, TuyaLink has data, what a platform
+// forwards has items; a value is bare or {value, time}; a gateway packs
+// sub-devices by identity, as a member (Alink) or as an array (OneNET); history
+// has arrays of values for each property, or arrays of properties. What is no
+// JSON is a pass-through product's frame, for the source's codec.
 type alink struct{ parser fastjson.Parser }
 
 func newAlink(*inventory.Source) (Decoder, error) { return &alink{}, nil }
 
 func (d *alink) Decode(in *Input, out *Output) error {
+	if in.Inner != nil && d.raw(in) {
+		return in.Inner(Sample{}, 0, frameBytes(in.Payload), out)
+	}
 	root, err := parseObject(&d.parser, in.Payload)
 	if err != nil {
 		return err
 	}
-	params := root.Get("params")
-	if params == nil {
-		params = root.Get("data")
-	}
-	if params == nil {
-		if root.Exists("code") {
-			out.Ignored = "reply"
-			return nil
-		}
-		return ingest.Refuse(ingest.Malformed, "neither params nor data")
-	}
 	base := Sample{}
-	for _, name := range []string{"time", "timestamp"} {
+	for _, name := range []string{"time", "timestamp", "gmtCreate"} {
 		if v := root.Get(name); v != nil && base.Time == 0 {
 			if t, ok := jsonTime(in, v); ok {
 				base.Time = t
 			}
 		}
 	}
-	if params.Type() == fastjson.TypeArray {
+	var params *fastjson.Value
+	for _, name := range []string{"params", "data", "items"} {
+		if params == nil {
+			params = root.Get(name)
+		}
+	}
+	if root.Exists("items") || root.Exists("iotId") { // forwarded by a platform's rules
+		base.Device = text(root, "deviceName")
+	}
+	switch {
+	case params == nil && root.Exists("code"):
+		out.Ignored = "reply"
+		return nil
+	case params == nil:
+		return ingest.Refuse(ingest.Malformed, "none of params, data and items")
+	case params.Type() == fastjson.TypeArray:
 		// An item without an identity is of the gateway itself.
 		for i, item := range params.GetArray() {
 			if identityOf(item) == "" {
@@ -51,23 +60,48 @@ func (d *alink) Decode(in *Input, out *Output) error {
 			d.pack(in, base, item, i, out)
 		}
 		return nil
-	}
-	if params.Type() != fastjson.TypeObject {
+	case params.Type() != fastjson.TypeObject:
 		return ingest.Refuse(ingest.Malformed, "params is a %s; it must be an object", params.Type())
+	}
+	if root.Exists("code") && root.Exists("message") && !root.Exists("params") {
+		out.Ignored = "reply"
+		return nil
 	}
 	if event := alinkEvent(in.Topic, text(root, "method")); event != "" {
 		d.event(in, base, event, params, out)
 		return nil
 	}
+	if event := text(params, "eventCode"); event != "" { // TuyaLink's event/trigger
+		d.event(in, base, event, params, out)
+		return nil
+	}
+	if strings.HasSuffix(in.Topic, "/thing/event/post") { // OneNET: each member is an event
+		d.events(in, base, params, out)
+		return nil
+	}
 	if params.Exists("properties") || params.Exists("subDevices") || params.Exists("events") {
 		d.content(in, base, params, out)
-		for i, sub := range params.GetArray("subDevices") {
+		subs := params.Get("subDevices")
+		for i, sub := range subs.GetArray() {
 			d.pack(in, base, sub, i, out)
 		}
+		subs.GetObject().Visit(func(name []byte, sub *fastjson.Value) { // TuyaLink: by name
+			of := base
+			of.Device = string(name)
+			d.content(in, of, sub, out)
+		})
 		return nil
 	}
 	d.properties(in, base, params, out)
 	return nil
+}
+
+// raw reports whether a message is a pass-through product's frame.
+func (d *alink) raw(in *Input) bool {
+	if strings.HasSuffix(in.Topic, "/up_raw") {
+		return true
+	}
+	return in.Source != nil && (len(in.Source.Programs) > 0 || in.Source.Payload != "") && fastjson.ValidateBytes(in.Payload) != nil
 }
 
 // alinkEvent is the event's name where topic or method say that it is one:
@@ -95,28 +129,31 @@ func (d *alink) pack(in *Input, base Sample, item *fastjson.Value, index int, ou
 }
 
 func identityOf(item *fastjson.Value) string {
-	identity := item.Get("identity")
-	for _, name := range []string{"deviceName", "deviceKey", "device_name"} {
-		if device := text(identity, name); device != "" {
-			return device
+	for _, of := range []*fastjson.Value{item.Get("identity"), item} {
+		for _, name := range []string{"deviceName", "deviceKey", "device_name", "deviceId"} {
+			if device := text(of, name); device != "" {
+				return device
+			}
 		}
 	}
 	return ""
 }
 
 func (d *alink) content(in *Input, base Sample, item *fastjson.Value, out *Output) {
-	if properties := item.Get("properties"); properties != nil {
-		d.properties(in, base, properties, out)
-	}
-	item.GetObject("events").Visit(func(name []byte, v *fastjson.Value) {
-		if v.Type() == fastjson.TypeArray {
-			for _, one := range v.GetArray() {
-				d.event(in, base, string(name), one, out)
-			}
+	each := func(v *fastjson.Value, f func(*Input, Sample, *fastjson.Value, *Output)) {
+		if v == nil {
 			return
 		}
-		d.event(in, base, string(name), v, out)
-	})
+		if v.Type() != fastjson.TypeArray {
+			f(in, base, v, out)
+			return
+		}
+		for _, one := range v.GetArray() {
+			f(in, base, one, out)
+		}
+	}
+	each(item.Get("properties"), d.properties)
+	each(item.Get("events"), d.events)
 }
 
 func (d *alink) properties(in *Input, base Sample, properties *fastjson.Value, out *Output) {
@@ -138,11 +175,27 @@ func (d *alink) properties(in *Input, base Sample, properties *fastjson.Value, o
 	})
 }
 
+func (d *alink) events(in *Input, base Sample, events *fastjson.Value, out *Output) {
+	events.GetObject().Visit(func(name []byte, v *fastjson.Value) {
+		if v.Type() == fastjson.TypeArray {
+			for _, one := range v.GetArray() {
+				d.event(in, base, string(name), one, out)
+			}
+			return
+		}
+		d.event(in, base, string(name), v, out)
+	})
+}
+
 func (d *alink) event(in *Input, base Sample, name string, v *fastjson.Value, out *Output) {
 	e := Event{Device: base.Device, Type: snake(name), Active: true, Time: base.Time}
-	s := base
-	if _, ok := out.timed(in, &s, v); ok {
-		e.Time = s.Time
+	for _, at := range []*fastjson.Value{v.Get("time"), v.Get("eventTime")} {
+		if at == nil {
+			continue
+		}
+		if t, ok := jsonTime(in, at); ok && t != 0 {
+			e.Time = t
+		}
 	}
 	out.Events = append(out.Events, e)
 }

@@ -12,11 +12,11 @@ import (
 	"greencommunity/ingest"
 )
 
-// frameBytes are the bytes a payload stands for: hex or base64 text, or itself.
-// Start is a byte that raw frames have among their first.
+// frameBytes are the bytes a payload stands for: hex text, with or without
+// separators and 0x, base64 text, or itself.
 func frameBytes(payload []byte) []byte {
-	text := bytes.TrimSpace(payload)
-	if compact := bytes.ReplaceAll(text, []byte(" "), nil); len(compact) >= 2 && len(compact)%2 == 0 && isHex(compact) {
+	text := bytes.Trim(bytes.TrimSpace(payload), `"`)
+	if compact, ok := hexDigits(text); ok {
 		out := make([]byte, len(compact)/2)
 		if _, err := hex.Decode(out, compact); err == nil {
 			return out
@@ -26,6 +26,29 @@ func frameBytes(payload []byte) []byte {
 		return out
 	}
 	return payload
+}
+
+// hexDigits are the digits of hex text: "68 10 01", "68-10-01", "0x68,0x10".
+func hexDigits(text []byte) ([]byte, bool) {
+	if len(text) < 2 || !isHex(text[:1]) {
+		return nil, false
+	}
+	if len(text)%2 == 0 && isHex(text) {
+		return text, true
+	}
+	digits := make([]byte, 0, len(text))
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case c == ' ' || c == '-' || c == ':' || c == ',' || c == '\n' || c == '\r' || c == '\t':
+		case c == '0' && i+1 < len(text) && (text[i+1] == 'x' || text[i+1] == 'X'):
+			i++
+		case isHex(text[i : i+1]):
+			digits = append(digits, c)
+		default:
+			return nil, false
+		}
+	}
+	return digits, len(digits) >= 2 && len(digits)%2 == 0
 }
 
 func isHex(text []byte) bool {

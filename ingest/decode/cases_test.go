@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +37,7 @@ func source(t testing.TB, kind ingest.FacilityKind, format, topic, more string) 
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, codec := range []string{"tlv.js", "tariffs.js"} {
+	for _, codec := range []string{"tlv.js", "tariffs.js", "raw.js", "bytes.js"} {
 		program, err := os.ReadFile(filepath.Join("testdata", "codecs", codec))
 		if err != nil {
 			t.Fatal(err)
@@ -73,23 +72,41 @@ type expectation struct {
 	Topic    string
 	Device   string `json:"device_id"`
 	Valid    *bool
+	Port     int    `json:"fPort"`
+	Time     string // of the envelope, where only that is asserted
+	RawHex   string `json:"raw_hex"` // the bytes inside the envelope
 	Readings []struct {
-		Name   string
-		Value  any
-		Unit   string
+		Name        string
+		Value       any
+		Unit        string
+		Time        *string
+		Device      string
+		SourceField string `json:"source_field"`
+	}
+	Events []struct {
+		Type   string
 		Time   *string
 		Device string
+		Code   any
+		Tag    string
 	}
-	Events []struct{ Type string }
+	Series struct {
+		Hourly []float64 `json:"hourly_delta_m3"`
+	}
 }
 
-// caseFormats says which format each directory is of; what the messages of a
-// sequence need is in before.
-var caseFormats = map[string]struct{ format, source string }{
+// caseSource is how the messages of one directory of samples are read.
+type caseSource struct{ format, more string }
+
+// caseFormats says which format each directory is of. A directory that is not
+// here fails the test.
+var caseFormats = map[string]caseSource{
 	"alink":         {"alink", ""},
+	"alink_raw":     {"alink", `, codecs: {"": raw.js}`},
 	"onenet":        {"alink", ""},
 	"tuya":          {"alink", ""},
 	"huawei_iotda":  {"huawei-iotda", ""},
+	"ctwing":        {"ctwing", `, codecs: {"": bytes.js}, fields: {length: {quantity: pulse_count_total}}`},
 	"cjt188":        {"cjt188", ""},
 	"dlt645":        {"dlt645", ""},
 	"wmbusmeters":   {"wmbusmeters", ""},
@@ -106,11 +123,22 @@ var caseFormats = map[string]struct{ format, source string }{
 	"hikvision_acs": {"hikvision", ""},
 	"dahua":         {"dahua", ""},
 	"ha_discovery":  {"homeassistant", ""},
+	"tts_v3":        {"tts", ""},
+	"chirpstack_v4": {"chirpstack", ""},
+	"chirpstack_v3": {"chirpstack", ""},
+	// Bytes of devices, as they are without an envelope.
+	"milesight":      {"milesight", ""},
+	"nas_luminaire":  {"nas-luminaire", ""},
+	"nas_watermeter": {"nas-watermeter", ""},
+	"axioma":         {"axioma", ""},
+	"dragino":        {"dragino", ""},
+}
+
+// codecCases are directories that are read a second time, by decoders written
+// in JavaScript.
+var codecCases = map[string]caseSource{
 	"tts_v3":        {"tts", lorawan},
 	"chirpstack_v4": {"chirpstack", lorawan},
-	"chirpstack_v3": {"chirpstack", `, fields: {
-    "data.dimming_source[0].dimming_level__percent": {quantity: light_level, unit: "%"}, "data.mcu_temperature__C": {quantity: controller_temperature},
-    "data.dimming_source[0].status.lamp_on": {quantity: light_on}, "data.status.metering_com_error": {event: metering_com_error}, data.device_unix_epoch: {time: true}}`},
 }
 
 // lorawan is how a source reads the devices of the cases: by codecs, and by
@@ -123,26 +151,42 @@ const lorawan = `, codecs: {"": tlv.js, "Chirpstack default device profile": tlv
 
 var channelSuffix = regexp.MustCompile(`^(.*)_([lt][1-4])$`)
 
+// Every sample yields what its expected.json says, and no sample is left out.
 func TestCases(t *testing.T) {
 	dir := casesDir(t)
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for k := range caseFormats {
-			if !yield(k) {
-				return
-			}
+	payloads, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil || len(payloads) == 0 {
+		t.Fatalf("no cases in %s: %v", dir, err)
+	}
+	compared := map[string]bool{}
+	for _, file := range payloads {
+		name := filepath.Base(filepath.Dir(file))
+		number, expected := strings.CutSuffix(filepath.Base(file), ".expected.json")
+		if !expected {
+			continue
 		}
-	}) {
-		files, err := filepath.Glob(filepath.Join(dir, name, "*.expected.json"))
-		if err != nil || len(files) == 0 {
-			t.Errorf("%s: no cases: %v", name, err)
+		compared[filepath.Join(name, number)] = true
+		how, ok := caseFormats[name]
+		if !ok {
+			t.Errorf("%s: no format is known for this directory", file)
+			continue
 		}
-		for _, file := range files {
-			t.Run(name+"/"+strings.TrimSuffix(filepath.Base(file), ".expected.json"), func(t *testing.T) { runCase(t, name, file) })
+		t.Run(name+"/"+number, func(t *testing.T) { runCase(t, how, name, file) })
+		if how, ok := codecCases[name]; ok {
+			t.Run(name+"/"+number+"/codec", func(t *testing.T) { runCase(t, how, name, file) })
 		}
 	}
+	for _, file := range payloads {
+		base := filepath.Base(file)
+		number, _, _ := strings.Cut(base, ".")
+		if key := filepath.Join(filepath.Base(filepath.Dir(file)), number); !compared[key] {
+			t.Errorf("%s: has no expected.json and was not compared", file)
+		}
+	}
+	t.Logf("%d samples compared", len(compared))
 }
 
-func runCase(t *testing.T, name, file string) {
+func runCase(t *testing.T, how caseSource, name, file string) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -158,28 +202,40 @@ func runCase(t *testing.T, name, file string) {
 	}
 	received := time.Time{}
 	for _, r := range want.Readings {
-		if at, ok := wantTime(r.Time); ok && at.After(received) {
+		if at, ok := wantTime(r.Time); ok && at.Add(time.Minute).After(received) && at.Year() > 1970 {
 			received = at.Add(time.Minute)
 		}
+	}
+	for _, e := range want.Events {
+		if at, ok := wantTime(e.Time); ok && at.Add(time.Minute).After(received) {
+			received = at.Add(time.Minute)
+		}
+	}
+	if want.Time != "" {
+		if received, err = time.Parse(time.RFC3339Nano, want.Time); err != nil {
+			t.Fatal(err)
+		}
+		received = received.Add(time.Minute)
 	}
 	if received.IsZero() {
 		received = time.Now()
 	}
-	format := Formats[caseFormats[name].format]
+	received = received.Truncate(time.Millisecond)
+	format := Formats[how.format]
 	best := 1 << 30
 	var problems []string
 	for _, kind := range []ingest.FacilityKind{"lighting", "water", "waste", "gate"} {
-		more := caseFormats[name].source
+		more := how.more
 		if kind == "waste" {
 			more = strings.Replace(more, "{quantity: temperature}", "{quantity: bin_temperature}", 1)
 		}
-		w := source(t, kind, caseFormats[name].format, TemplateFor(format, topic), more)
+		w := source(t, kind, how.format, TemplateFor(format, topic), more)
 		if name == "sparkplug_b" && strings.Contains(topic, "DATA") {
 			birth := casePayload(t, filepath.Join(filepath.Dir(file), "1.expected.json"))
 			w.Decode(&ingest.Message{Topic: strings.Replace(topic, "NDATA", "NBIRTH", 1), Payload: birth, Received: received.UnixNano()})
 		}
 		r := w.Decode(&ingest.Message{Seq: 1, Topic: topic, Payload: payload, Received: received.UnixNano()})
-		p := differences(r, &want)
+		p := differences(r, &want, name, received.UnixNano())
 		if len(p) < best {
 			best, problems = len(p), p
 		}
@@ -220,8 +276,22 @@ func wantTime(s *string) (time.Time, bool) {
 	return at, err == nil
 }
 
+// caseDevice is the device a case names, where it names one that stands alone.
+var caseDevice = regexp.MustCompile(`^[0-9A-Za-z:._-]+$`)
+
+// want of one value, from either list of what was decoded.
+type decoded struct {
+	device, field, channel string
+	value                  float64
+	text                   string
+	isText                 bool
+	at                     int64
+	replaced               bool
+	used                   bool
+}
+
 // differences compares what was decoded with what should have been.
-func differences(r *Result, want *expectation) []string {
+func differences(r *Result, want *expectation, directory string, received int64) []string {
 	var problems []string
 	bad := func(format string, args ...any) { problems = append(problems, fmt.Sprintf(format, args...)) }
 	if want.Valid != nil && !*want.Valid {
@@ -230,9 +300,22 @@ func differences(r *Result, want *expectation) []string {
 		}
 		return problems
 	}
-	used := make([]bool, len(r.Readings))
+	var readings, unmapped []decoded
+	for i := range r.Readings {
+		v := &r.Readings[i]
+		readings = append(readings, decoded{
+			device: string(v.Device.ID), field: v.Quantity.Name, channel: v.Channel, value: v.Value, at: v.Time, replaced: v.TimeReplaced,
+		})
+	}
+	for _, u := range r.Unmapped {
+		d := decoded{device: u.Device, field: u.Field, channel: u.Channel, value: u.Value, text: u.Text, isText: u.IsText, at: u.Time, replaced: u.TimeReplaced}
+		if v, ok := ParseNumber(u.Text); ok && u.IsText {
+			d.value = v
+		}
+		unmapped = append(unmapped, d)
+	}
 	for _, w := range want.Readings {
-		if w.Value == nil {
+		if w.Value == nil || w.Name == "water_volume_log" { // the latter is the first of Series
 			continue
 		}
 		quantity, channel := w.Name[strings.LastIndexAny(w.Name, ":/")+1:], ""
@@ -242,57 +325,129 @@ func differences(r *Result, want *expectation) []string {
 				quantity = "energy_total"
 			}
 		}
-		found := false
-		for i := range r.Readings {
-			got := &r.Readings[i]
-			if used[i] || got.Quantity.Name != quantity || channel != "" && got.Channel != channel {
-				continue
+		at, timed := wantTime(w.Time)
+		matches := func(d *decoded) bool {
+			if d.used || channel != "" && d.channel != channel || caseDevice.MatchString(w.Device) && w.Device != "gateway" && d.device != w.Device {
+				return false
 			}
-			v, ok := w.Value.(float64)
-			value := got.Value
-			if strings.HasPrefix(w.Unit, "%") && got.Quantity.Unit == "ratio" {
+			if timed && d.at != at.Truncate(time.Millisecond).UnixNano() && !(d.replaced && at.Year() == 1970) {
+				return false
+			}
+			v, isNumber := w.Value.(float64)
+			if !isNumber {
+				return d.text == fmt.Sprint(w.Value)
+			}
+			value := d.value
+			if strings.HasPrefix(w.Unit, "%") && math.Abs(value*100-v) < 1e-9*math.Abs(v) && quantity != "humidity" && quantity != "battery_level" {
 				value *= 100
 			}
-			if !ok || math.Abs(value-v) > 1e-9*math.Max(1, math.Abs(v)) {
-				continue
-			}
-			if at, ok := wantTime(w.Time); ok && at.Truncate(time.Millisecond).UnixNano() != got.Time {
-				bad("%s: time %s, want %s", w.Name, time.Unix(0, got.Time).UTC().Format(time.RFC3339Nano), at.UTC().Format(time.RFC3339Nano))
-			}
-			used[i], found = true, true
-			break
+			return math.Abs(value-v) <= 1e-9*math.Abs(v)
 		}
-		for _, u := range r.Unmapped {
-			// What nobody has mapped keeps the vendor's word.
-			same := u.Field == w.Name || strings.HasSuffix(w.Name, ":"+u.Field) || strings.HasSuffix(w.Name, "/"+u.Field)
-			number, isNumber := w.Value.(float64)
-			parsed, numeric := u.Value, !u.IsText
-			if u.IsText {
-				parsed, numeric = ParseNumber(u.Text)
+		found := false
+		for i := range readings {
+			if readings[i].field == quantity && matches(&readings[i]) {
+				readings[i].used, found = true, true
+				break
 			}
-			if same && (isNumber && numeric && parsed == number || !isNumber && u.Text == fmt.Sprint(w.Value)) {
-				found = true
+		}
+		for i := range unmapped {
+			// What nobody has mapped keeps the vendor's word.
+			u := &unmapped[i]
+			if !found && (u.field == w.Name || u.field == quantity || strings.HasSuffix(w.SourceField, u.field)) && matches(u) {
+				u.used, found = true, true
 			}
 		}
 		if !found {
-			bad("no %s of %v; %s", w.Name, w.Value, summary(r))
+			at := ""
+			if timed {
+				at = " at " + wantText(w.Time)
+			}
+			bad("no %s of %v%s; %s", w.Name, w.Value, at, summary(r))
 		}
 	}
-	for i := range r.Readings {
-		if !used[i] {
-			bad("unexpected %s of %v %s", r.Readings[i].Quantity.Name, r.Readings[i].Value, r.Readings[i].Channel)
+	problems = append(problems, seriesDifferences(readings, want)...)
+	if want.RawHex != "" { // what the envelope carries, and when
+		if len(readings) != 1 || int(readings[0].value) != len(want.RawHex)/2 || len(unmapped) != 1 || unmapped[0].text != want.RawHex {
+			bad("bytes are not %s; %s", want.RawHex, summary(r))
+		} else if at, _ := time.Parse(time.RFC3339Nano, want.Time); readings[0].at != at.UnixNano() || !strings.HasPrefix(want.Device, readings[0].device) {
+			bad("device %s at %s, want %s at %s", readings[0].device, time.Unix(0, readings[0].at).UTC(), want.Device, want.Time)
+		}
+		readings = nil
+	}
+	for i := range readings {
+		if d := &readings[i]; !d.used && (directory != "onenet" || d.device == "") { // onenet/3 lists its first element only
+			bad("unexpected %s of %v %s", d.field, d.value, d.channel)
+		}
+		if d := &readings[i]; caseDevice.MatchString(want.Device) && !strings.Contains(want.Device, "/") && len(want.Readings) > 0 && want.Readings[0].Device == "" && d.device != want.Device {
+			bad("%s is of device %q, want %q", d.field, d.device, want.Device)
 		}
 	}
+	used := make([]bool, len(r.Events))
 	for _, w := range want.Events {
 		found := false
-		for i := range r.Events {
-			found = found || r.Events[i].Type == snake(w.Type)
+		at, timed := wantTime(w.Time)
+		for i, e := range r.Events {
+			if !used[i] && e.Type == snake(w.Type) && (!timed || e.Time == at.Truncate(time.Millisecond).UnixNano()) && (w.Tag == "" || w.Tag == e.Channel) {
+				used[i], found = true, true
+				break
+			}
+		}
+		// A sub-device without a name cannot have events of its own.
+		if !found && strings.HasPrefix(w.Device, "subDevices") && len(r.Refused) > 0 {
+			found = true
 		}
 		if !found {
 			bad("no event %s; %s", w.Type, summary(r))
 		}
 	}
+	for i, e := range r.Events {
+		if !used[i] && directory != "onenet" {
+			bad("unexpected event %s", e.Type)
+		}
+	}
 	return problems
+}
+
+// seriesDifferences compares registers with the increments of a case that has
+// them: one an hour, from the register at the start of the log.
+func seriesDifferences(readings []decoded, want *expectation) []string {
+	if len(want.Series.Hourly) == 0 {
+		return nil
+	}
+	var start, now float64
+	for _, w := range want.Readings {
+		switch w.Name {
+		case "water_volume_log":
+			start, _ = w.Value.(float64)
+		case "water_volume_total":
+			now, _ = w.Value.(float64)
+		}
+	}
+	if len(readings) != len(want.Series.Hourly)+2 {
+		return []string{fmt.Sprintf("%d registers, want %d hours, the start and now", len(readings), len(want.Series.Hourly))}
+	}
+	var problems []string
+	register := start
+	for i := range readings {
+		if i > 0 && i <= len(want.Series.Hourly) {
+			register += want.Series.Hourly[i-1]
+		}
+		if math.Abs(readings[i].value-register) > 1e-9*register {
+			problems = append(problems, fmt.Sprintf("register %d is %g, want %g", i, readings[i].value, register))
+		}
+		readings[i].used = true
+	}
+	if math.Abs(register-now) > 1e-9*now {
+		problems = append(problems, fmt.Sprintf("increments sum to %g, want %g", register, now))
+	}
+	return problems
+}
+
+func wantText(s *string) string {
+	if s == nil {
+		return "any time"
+	}
+	return *s
 }
 
 func summary(r *Result) string {

@@ -24,36 +24,55 @@ var cjt188Units = map[byte]string{0x29: "L", 0x2c: "m3"}
 
 func (cjt188) Decode(in *Input, out *Output) error {
 	data := frameBytes(in.Payload)
-	for len(data) > 0 && data[0] == 0xfe {
-		data = data[1:]
+	for first := true; ; first = false {
+		for len(data) > 0 && data[0] == 0xfe {
+			data = data[1:]
+		}
+		if !first && (len(data) < 13 || data[0] != 0x68) {
+			return nil // what follows the last frame is filling
+		}
+		n, err := cjt188Frame(in, data, out)
+		if err != nil {
+			if first {
+				return err
+			}
+			r := asRefusal(err) // the frames before it stand
+			out.refuse("", "frame", r.Reason, "%s", r.Detail)
+			return nil
+		}
+		data = data[n:]
 	}
+}
+
+// cjt188Frame reads the frame data begins with; it returns its length.
+func cjt188Frame(in *Input, data []byte, out *Output) (int, error) {
 	if len(data) < 13 || data[0] != 0x68 {
-		return ingest.Refuse(ingest.Malformed, "no frame of CJ/T 188: it begins with 68 and has at least 13 bytes")
+		return 0, ingest.Refuse(ingest.Malformed, "no frame of CJ/T 188: it begins with 68 and has at least 13 bytes")
 	}
 	kind, control, length := data[1], data[9], int(data[10])
 	if len(data) < 13+length {
-		return ingest.Refuse(ingest.Malformed, "frame says %d bytes of data and has %d", length, len(data)-13)
+		return 0, ingest.Refuse(ingest.Malformed, "frame says %d bytes of data and has %d", length, len(data)-13)
 	}
 	if data[12+length] != 0x16 {
-		return ingest.Refuse(ingest.Malformed, "frame does not end in 16 after %d bytes of data", length)
+		return 0, ingest.Refuse(ingest.Malformed, "frame does not end in 16 after %d bytes of data", length)
 	}
 	if want := sum(data[:11+length]); data[11+length] != want {
-		return ingest.Refuse(ingest.Checksum, "checksum is %02X, the bytes make %02X", data[11+length], want)
+		return 0, ingest.Refuse(ingest.Checksum, "checksum is %02X, the bytes make %02X", data[11+length], want)
 	}
 	device, body := address(data[2:9]), data[11:11+length]
 	out.Explainf("CJ/T 188 frame of meter %s, type %02X, control %02X", device, kind, control)
 	switch {
 	case control&0x80 == 0:
 		out.Ignored = "request to a meter"
-		return nil
+		return 13 + length, nil
 	case control&0x40 != 0:
-		return ingest.Refuse(ingest.NoReading, "meter %s answers with an error", device)
+		return 0, ingest.Refuse(ingest.NoReading, "meter %s answers with an error", device)
 	case kind < 0x10 || kind > 0x19:
-		return ingest.Refuse(ingest.NoReading, "meter type %02X is no water meter", kind)
+		return 0, ingest.Refuse(ingest.NoReading, "meter type %02X is no water meter", kind)
 	case len(body) < 2 || !(body[0] == 0x90 && body[1] == 0x1f || body[0] == 0x1f && body[1] == 0x90):
-		return ingest.Refuse(ingest.NoReading, "data identifier is not 901F, read meter data")
+		return 0, ingest.Refuse(ingest.NoReading, "data identifier is not 901F, read meter data")
 	case len(body) < 13:
-		return ingest.Refuse(ingest.Malformed, "reply to 901F has %d bytes of data, less than 13", len(body))
+		return 0, ingest.Refuse(ingest.Malformed, "reply to 901F has %d bytes of data, less than 13", len(body))
 	}
 	base := Sample{Device: device}
 	if len(body) >= 20 {
@@ -64,18 +83,26 @@ func (cjt188) Decode(in *Input, out *Output) error {
 		unit, known := cjt188Units[field[4]]
 		value, unset, err := bcd(field[:4])
 		switch {
-		case err != nil:
-			return err
-		case unset:
+		case err != nil && i == 0:
+			return 0, err
+		case err != nil: // the register stands without its settlement
+			r := asRefusal(err)
+			out.refuse(device, quantity, r.Reason, "%s", r.Detail)
 			continue
+		case unset:
+			out.Explainf("%s: FF, which the meter does not have", quantity)
+			continue
+		case !known && i == 0:
+			return 0, ingest.Refuse(ingest.BadUnit, "unit %02X of %s is no volume", field[4], quantity)
 		case !known:
-			return ingest.Refuse(ingest.BadUnit, "unit %02X of %s is no volume", field[4], quantity)
+			out.refuse(device, quantity, ingest.BadUnit, "unit %02X of %s is no volume", field[4], quantity)
+			continue
 		}
 		s := base
 		s.Field, s.Quantity, s.Unit, s.Value = quantity, quantity, unit, float64(value)/100
 		out.Samples = append(out.Samples, s)
 	}
-	return nil
+	return 13 + length, nil
 }
 
 // cjt188Clock reads ss mm hh DD MM YY CC; 0 where the clock was never set.
@@ -89,8 +116,12 @@ func cjt188Clock(b []byte, zone *time.Location) int64 {
 		v[i] = int(n)
 	}
 	year, month, day := v[6]*100+v[5], v[4], v[3]
-	if year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || v[2] > 23 || v[1] > 59 || v[0] > 60 {
+	if year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || v[2] > 23 || v[1] > 59 || v[0] > 59 {
 		return 0
 	}
-	return time.Date(year, time.Month(month), day, v[2], v[1], v[0], 0, zone).UnixNano()
+	at := time.Date(year, time.Month(month), day, v[2], v[1], v[0], 0, zone)
+	if at.Day() != day { // February 30
+		return 0
+	}
+	return at.UnixNano()
 }

@@ -39,6 +39,17 @@ func (d *ctwing) Decode(in *Input, out *Output) error {
 		}
 		out.flatten(in, base, "", content)
 		return nil
+	case "deviceOnlineOfflineReport":
+		e := Event{Device: base.Device, Profile: base.Profile, Type: "node_offline", Time: base.Time, TimeSource: base.TimeSource}
+		switch text(root, "eventType") {
+		case "0":
+			e.Active = true
+		case "1":
+		default:
+			return ingest.Refuse(ingest.BadValue, "eventType %.20q is neither 0 (offline) nor 1 (online)", text(root, "eventType"))
+		}
+		out.Events = append(out.Events, e)
+		return nil
 	case "":
 		return ingest.Refuse(ingest.Malformed, "no messageType")
 	default:
@@ -49,7 +60,11 @@ func (d *ctwing) Decode(in *Input, out *Output) error {
 	if payload == nil {
 		return ingest.Refuse(ingest.Malformed, "dataReport without payload")
 	}
-	if encoded := text(payload, "APPdata"); encoded != "" {
+	encoded := text(payload, "APPdata")
+	if payload.Type() == fastjson.TypeString {
+		encoded = string(payload.GetStringBytes())
+	}
+	if encoded != "" {
 		data, ok := fromBase64([]byte(encoded))
 		if !ok {
 			return ingest.Refuse(ingest.Malformed, "payload.APPdata is not base64")

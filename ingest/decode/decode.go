@@ -69,8 +69,18 @@ type Output struct {
 	// Ignored says why the message carries no reading, where that is in order:
 	// "join", "birth certificate", "discovery".
 	Ignored string
+	// Requests are messages to be published back.
+	Requests []Request
 	// Explain, where set, is told what was done: for `decode --explain`.
 	Explain func(format string, args ...any)
+}
+
+// Request is a message to be published to a device: a Sparkplug node is asked
+// for its birth. Publishing it is for whoever has the message live; it means
+// nothing on a replay.
+type Request struct {
+	Topic   string
+	Payload []byte
 }
 
 // FieldRefusal is one value that was refused inside a message.
@@ -139,6 +149,8 @@ type Format struct {
 	// Retained says that retained messages mean something too (discovery);
 	// elsewhere they are old telemetry, and ignored.
 	Retained bool
+	// Facility is the kind its devices are of by far most often, "" for any.
+	Facility ingest.FacilityKind
 	// Topics are the templates its devices publish to by default.
 	Topics []string
 	// About says in one line what it is for.

@@ -40,10 +40,45 @@ var dlt645Registers = map[[2]byte]struct {
 }
 
 func (dlt645) Decode(in *Input, out *Output) error {
-	data := frameBytes(in.Payload)
-	for len(data) > 0 && data[0] == 0xfe {
-		data = data[1:]
+	data := unwrap645(frameBytes(in.Payload))
+	for first := true; ; first = false {
+		for len(data) > 0 && data[0] == 0xfe {
+			data = data[1:]
+		}
+		if !first && (len(data) < 12 || data[0] != 0x68) {
+			return nil // what follows the last frame is filling
+		}
+		err := dlt645Frame(data, out)
+		if err != nil {
+			if first {
+				return err
+			}
+			r := asRefusal(err) // the frames before it stand
+			out.refuse("", "frame", r.Reason, "%s", r.Detail)
+			return nil
+		}
+		data = data[12+int(data[9]):]
 	}
+}
+
+// unwrap645 takes the meter's frame out of the one a concentrator wraps it in
+// (Q/GDW 376.1: 68 length length 68 ... 16), where there is one whose checksum
+// is right.
+func unwrap645(data []byte) []byte {
+	if len(data) < 20 || data[0] != 0x68 || data[5] != 0x68 || data[1] != data[3] || data[2] != data[4] {
+		return data
+	}
+	for i := 6; i+12 <= len(data); i++ {
+		frame := data[i:]
+		if n := int(frame[9]); frame[0] == 0x68 && frame[7] == 0x68 && len(frame) >= 12+n && frame[11+n] == 0x16 && sum(frame[:10+n]) == frame[10+n] {
+			return frame[:12+n]
+		}
+	}
+	return data
+}
+
+// dlt645Frame reads the frame data begins with.
+func dlt645Frame(data []byte, out *Output) error {
 	if len(data) < 12 || data[0] != 0x68 || data[7] != 0x68 {
 		return ingest.Refuse(ingest.Malformed, "no frame of DL/T 645: 68, six bytes of address, 68, and at least 12 bytes")
 	}

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
 
@@ -32,10 +33,29 @@ var fiwareStatic = map[string]bool{
 	"id": true, "type": true, "@context": true, "location": true, "address": true, "source": true, "dataProvider": true, "owner": true,
 	"name": true, "alternateName": true, "description": true, "areaServed": true, "seeAlso": true, "dateCreated": true, "deviceInfo": true,
 	"municipalityInfo": true, "license_plate": true,
+	// Of lamps, cabinets and containers: what they are, and not what they measure.
+	"binCapacity": true, "binColor": true, "wardId": true, "RFID": true, "binFullnessThreshold": true, "binRecommendedLoad": true,
+	"binId": true, "binMaxLoad": true, "storedWasteKind": true, "storedWasteOrigin": true, "storedWasteCode": true, "regulation": true, "category": true,
+	"responsible": true, "serialNumber": true, "color": true, "image": true, "annotations": true, "features": true, "cargoVolume": true, "actuationHours": true,
+	"circuit": true, "lanternHeight": true, "locationCategory": true, "controllingMethod": true, "powerRating": true, "feederPillarNum": true,
+	"streetPoleNum": true, "feederID": true, "cupboardMadeOf": true, "brandName": true, "modelName": true, "manufacturerName": true, "meterReadingPeriod": true,
+	"lampBrandName": true, "lampModelName": true, "lampManufacturerName": true, "laneId": true, "direction": true, "congested": true,
 }
 
 func (d *fiware) Decode(in *Input, out *Output) error {
 	root, err := parseJSON(&d.parser, in.Payload)
+	if name, ok := fiwareAttribute(in.Topic); ok && (err != nil || root.Type() != fastjson.TypeObject && root.Type() != fastjson.TypeArray) {
+		// One attribute in a topic of its own: its value alone, 31.5 or "31.5" or on.
+		switch {
+		case err == nil:
+			out.scalar(Sample{}, name, root)
+		case len(in.Payload) > 0 && len(in.Payload) <= 256 && utf8.Valid(in.Payload):
+			out.Samples = append(out.Samples, Sample{Field: name, Text: string(in.Payload), IsText: true})
+		default:
+			return err
+		}
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -56,6 +76,13 @@ func (d *fiware) Decode(in *Input, out *Output) error {
 		out.Ignored = "an entity without measurements"
 	}
 	return nil
+}
+
+// fiwareAttribute is the attribute an IoT Agent's topic names:
+// /{key}/{device}/attrs/{attribute}.
+func fiwareAttribute(topic string) (string, bool) {
+	before, name, ok := strings.Cut(topic, "/attrs/")
+	return name, ok && before != "" && name != "" && !strings.Contains(name, "/")
 }
 
 func (d *fiware) entity(in *Input, e *fastjson.Value, out *Output) {
@@ -80,35 +107,61 @@ func (d *fiware) entity(in *Input, e *fastjson.Value, out *Output) {
 		if fiwareStatic[name] || strings.HasPrefix(name, "ref") || strings.HasPrefix(name, "date") || name == "observationDateTime" || name == "TimeInstant" || name == "timestamp" {
 			return
 		}
-		s := base
-		if v.Type() == fastjson.TypeObject {
-			switch text(v, "type") {
-			case "GeoProperty", "Relationship", "geo:json", "DateTime":
-				return
+		if name == "peopleCount" { // which way people went
+			if way := fiwareText(e, "direction"); way == "inbound" || way == "outbound" {
+				name += "." + way
 			}
-			value := v.Get("value")
-			if value == nil {
-				return // an address, a location
-			}
-			if code := text(v, "unitCode"); code != "" {
-				s.Unit = fiwareUnit(code)
-			} else if code := text(v, "metadata", "unitCode", "value"); code != "" {
-				s.Unit = fiwareUnit(code)
-			}
-			for _, at := range []*fastjson.Value{v.Get("observedAt"), v.Get("metadata", "TimeInstant", "value"), v.Get("metadata", "timestamp", "value")} {
-				if at != nil {
-					if t, ok := jsonTime(in, at); ok && t != 0 {
-						s.Time = t
-					}
-				}
-			}
-			v = value
 		}
-		if v.Type() == fastjson.TypeObject || v.Type() == fastjson.TypeArray {
+		d.attribute(in, base, name, v, out)
+	})
+}
+
+// fiwareText is a text attribute, in any of the forms.
+func fiwareText(e *fastjson.Value, name string) string {
+	if v := text(e, name); v != "" {
+		return v
+	}
+	return text(e, name, "value")
+}
+
+// attribute adds the value of an attribute; of one that has several, each.
+func (d *fiware) attribute(in *Input, base Sample, name string, v *fastjson.Value, out *Output) {
+	if v.Type() == fastjson.TypeArray {
+		for _, instance := range v.GetArray() {
+			if instance.Type() == fastjson.TypeObject && instance.Exists("value") {
+				d.attribute(in, base, name, instance, out)
+			}
+		}
+		return
+	}
+	s := base
+	if v.Type() == fastjson.TypeObject {
+		switch text(v, "type") {
+		case "GeoProperty", "Relationship", "geo:json", "DateTime":
 			return
 		}
-		out.scalar(s, name, v)
-	})
+		value := v.Get("value")
+		if value == nil {
+			return // an address, a location
+		}
+		if code := text(v, "unitCode"); code != "" {
+			s.Unit = fiwareUnit(code)
+		} else if code := text(v, "metadata", "unitCode", "value"); code != "" {
+			s.Unit = fiwareUnit(code)
+		}
+		for _, at := range []*fastjson.Value{v.Get("observedAt"), v.Get("metadata", "TimeInstant", "value"), v.Get("metadata", "timestamp", "value")} {
+			if at != nil {
+				if t, ok := jsonTime(in, at); ok && t != 0 {
+					s.Time = t
+				}
+			}
+		}
+		v = value
+	}
+	if v.Type() == fastjson.TypeObject || v.Type() == fastjson.TypeArray {
+		return
+	}
+	out.scalar(s, name, v)
 }
 
 func fiwareUnit(code string) string {

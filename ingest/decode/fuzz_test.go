@@ -3,6 +3,7 @@ package decode
 import (
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -105,8 +106,12 @@ func checkResult(t *testing.T, r *Result) {
 	}
 }
 
+// GREENCOMMUNITY_FUZZ_FORMAT holds the fuzzer to one format.
 func FuzzDecode(f *testing.F) {
 	names := slices.Sorted(maps.Keys(Formats))
+	if only := os.Getenv("GREENCOMMUNITY_FUZZ_FORMAT"); only != "" {
+		names = []string{only}
+	}
 	for i, name := range names {
 		for _, e := range examples[name] {
 			f.Add(uint8(i), e.topic, []byte(e.payload))
@@ -120,6 +125,8 @@ func FuzzDecode(f *testing.F) {
 			more = `, json: {records: "data[*]", device: "$.sn", name: k, value: v, time: [{path: t}]}`
 		case "raw", "ctwing":
 			more = ", payload: cjt188"
+		case "alink":
+			more = `, codecs: {"": raw.js}`
 		case "chirpstack":
 			more = `, codecs: {bin: tlv.js}`
 		}

@@ -13,7 +13,8 @@ import (
 
 // influx reads line protocol: a field is a sample, a tag device, community,
 // facility, compound or channel says what it says. Times are told apart by
-// magnitude, as vendors differ in precision; an explicit 0 is no clock.
+// magnitude, as vendors differ in precision; an explicit 0 is 1970, which the
+// bounds of times replace.
 type influx struct{}
 
 func newInflux(*inventory.Source) (Decoder, error) { return influx{}, nil }
@@ -90,7 +91,11 @@ func (influx) Decode(in *Input, out *Output) error {
 			return lineError(err)
 		}
 		if !at.IsZero() {
-			if ns, ok := TimeOfInteger(at.UnixNano()); ok {
+			ns, ok := TimeOfInteger(at.UnixNano())
+			if at.UnixNano() <= 0 {
+				ns, ok = 1, true
+			}
+			if ok {
 				for i := first; i < len(out.Samples); i++ {
 					out.Samples[i].Time = ns
 				}

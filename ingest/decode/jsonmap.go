@@ -12,10 +12,14 @@ import (
 )
 
 // mapping reads a vendor's private JSON by the mapping of its source: where
-// the records are, and where in a record device, time and values are.
+// the records are, and where in a record device, time and values are. Where the
+// source names a payload format or codecs, a text at values is the bytes of a
+// frame, in hex or base64.
 type mapping struct {
 	parser fastjson.Parser
+	src    *inventory.Source
 	m      *inventory.Mapping
+	bytes  bool // a text at Values is bytes in hex or base64, which the source says how to read
 	// paths, parsed once
 	records, values                                             path
 	device, community, compound, facility, channel, name, value path
@@ -29,7 +33,8 @@ func newMapping(src *inventory.Source) (Decoder, error) {
 	if m == nil {
 		m = &inventory.Mapping{}
 	}
-	d := &mapping{m: m, consumed: map[string]bool{}}
+	d := &mapping{src: src, m: m, consumed: map[string]bool{}}
+	d.bytes = m.Values != "" && src.Format == "json" && (src.Payload != "" && src.Payload != "json" || len(src.Programs) > 0)
 	for _, p := range []struct {
 		text string
 		to   *path
@@ -122,6 +127,14 @@ func (d *mapping) record(in *Input, root *fastjson.Value, key string, record *fa
 		if values = d.values.get(root, record); values == nil {
 			return nil
 		}
+	}
+	if d.bytes && values.Type() == fastjson.TypeString {
+		if in.Inner == nil {
+			return ingest.Refuse(ingest.Malformed, "an envelope inside an envelope")
+		}
+		base.Profile = d.src.Profile
+		port, _ := ParseNumber(scalarText(record.Get("fPort")) + scalarText(record.Get("port")))
+		return in.Inner(base, int(port), frameBytes(values.GetStringBytes()), out)
 	}
 	first := len(out.Samples)
 	if values.Type() == fastjson.TypeObject {

@@ -47,8 +47,8 @@ func (d *chirpstack) Decode(in *Input, out *Output) error {
 		out.Ignored = event
 		return nil
 	}
-	if object := root.Get("object"); object != nil && object.Type() == fastjson.TypeObject && !readsBytes(d.src, base.Profile) {
-		out.flatten(in, base, "", object)
+	if object := root.Get("object"); object != nil && object.Type() == fastjson.TypeObject && object.GetObject().Len() > 0 && !readsBytes(d.src, base.Profile) {
+		decodedObject(in, base, object, out)
 		return nil
 	}
 	if encoded := text(root, "objectJSON"); encoded != "" && !readsBytes(d.src, base.Profile) {
@@ -56,7 +56,7 @@ func (d *chirpstack) Decode(in *Input, out *Output) error {
 		if err != nil {
 			return ingest.Refuse(ingest.Malformed, "objectJSON: %v", err)
 		}
-		out.flatten(in, base, "", object)
+		decodedObject(in, base, object, out)
 		return nil
 	}
 	encoded := text(root, "data")
@@ -72,6 +72,59 @@ func (d *chirpstack) Decode(in *Input, out *Output) error {
 		return ingest.Refuse(ingest.Malformed, "an envelope inside an envelope")
 	}
 	return in.Inner(base, root.GetInt("fPort"), data, out)
+}
+
+// decodedObject reads what a network server's decoder made of the bytes. Some
+// return their whole result: data beside warnings and errors. An element of an
+// array that has an address is that channel, and a clock of the device goes
+// before the network's.
+func decodedObject(in *Input, base Sample, object *fastjson.Value, out *Output) {
+	if inner := object.Get("data"); inner != nil && inner.Type() == fastjson.TypeObject {
+		envelope := true
+		object.GetObject().Visit(func(name []byte, v *fastjson.Value) {
+			switch string(name) {
+			case "data":
+			case "warnings", "errors":
+				out.Explainf("the network server's decoder says %s: %s", name, v)
+			default:
+				envelope = false
+			}
+		})
+		if envelope {
+			object = inner
+		}
+	}
+	if at := text(object, "device_unix_epoch"); at != "" {
+		if t, ok := ParseTime(at, in.Zone()); ok {
+			base.Time, base.TimeSource = t, ingest.TimeDevice
+			out.Explainf("time %q of the device", at)
+		}
+	}
+	first := len(out.Samples)
+	out.flatten(in, base, "", object)
+	kept := out.Samples[:first]
+	for _, s := range out.Samples[first:] {
+		if s.Field == "device_unix_epoch" {
+			continue
+		}
+		if end := strings.LastIndexByte(s.Field, ']'); end > 0 {
+			if address := text(elementOf(object, s.Field[:end+1]), "address"); inventory.ValidID(address) {
+				if strings.HasSuffix(s.Field, "].address") {
+					continue
+				}
+				s.Channel = address
+			}
+		}
+		kept = append(kept, s)
+	}
+	out.Samples = kept
+}
+
+// elementOf is the value at a flattened path.
+func elementOf(v *fastjson.Value, path string) *fastjson.Value {
+	var found *fastjson.Value
+	parsePath(path).each(v, "", func(_ string, v *fastjson.Value) { found = v })
+	return found
 }
 
 // readsBytes reports whether the source says how to read an envelope's bytes
@@ -154,8 +207,8 @@ func (d *tts) Decode(in *Input, out *Output) error {
 			base.Time, _ = jsonTime(in, v) // without one, the time received stands in
 		}
 	}
-	if decoded := uplink.Get("decoded_payload"); decoded != nil && !readsBytes(d.src, base.Profile) {
-		out.flatten(in, base, "", decoded)
+	if decoded := uplink.Get("decoded_payload"); decoded != nil && decoded.GetObject().Len() > 0 && !readsBytes(d.src, base.Profile) {
+		decodedObject(in, base, decoded, out)
 		return nil
 	}
 	encoded := text(uplink, "frm_payload")

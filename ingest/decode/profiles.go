@@ -20,9 +20,12 @@ type profiles struct {
 
 // deviceProfile is a known product.
 type deviceProfile struct {
-	Names   []string                    `yaml:"names"`   // parts of the names device profiles have, in lower case
-	Payload string                      `yaml:"payload"` // what reads its application payload
-	Fields  map[string]*inventory.Field `yaml:"fields"`  // of what its vendor's decoder returns
+	Names   []string `yaml:"names"`   // parts of the names device profiles have, in lower case
+	Payload string   `yaml:"payload"` // what reads its application payload
+	// Distinct says that nobody else has fields of these names: they mean the
+	// same where no device profile is known.
+	Distinct bool                        `yaml:"distinct"`
+	Fields   map[string]*inventory.Field `yaml:"fields"` // of what its vendor's decoder returns
 }
 
 //go:embed profiles.yaml
@@ -50,9 +53,30 @@ func (p *profiles) field(format, profile, name string) *inventory.Field {
 		return nil
 	}
 	for d := range p.known(profile) {
-		if f := d.Fields[name]; f != nil {
+		if f := d.field(name); f != nil {
 			return f
 		}
+	}
+	if format == "chirpstack" || format == "tts" || format == "milesight" || format == "json" {
+		for i := range p.devices {
+			if d := &p.devices[i]; d.Distinct {
+				if f := d.field(name); f != nil {
+					return f
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// field is the meaning of a field; [*] in its name stands for every element.
+func (d *deviceProfile) field(name string) *inventory.Field {
+	if f := d.Fields[name]; f != nil {
+		return f
+	}
+	if before, after, ok := strings.Cut(name, "["); ok {
+		_, rest, _ := strings.Cut(after, "]")
+		return d.Fields[before+"[*]"+rest]
 	}
 	return nil
 }

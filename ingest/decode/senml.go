@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
 	"strings"
@@ -21,6 +22,7 @@ func newSenML(*inventory.Source) (Decoder, error) { return senml{}, nil }
 
 // senmlRecord is a record in both encodings; CBOR's labels are integers.
 type senmlRecord struct {
+	Version   int      `json:"bver" cbor:"-1,keyasint"`
 	BaseName  string   `json:"bn" cbor:"-2,keyasint"`
 	BaseTime  *float64 `json:"bt" cbor:"-3,keyasint"`
 	BaseUnit  string   `json:"bu" cbor:"-4,keyasint"`
@@ -48,11 +50,17 @@ func (senml) Decode(in *Input, out *Output) error {
 		if err := json.Unmarshal(in.Payload, &pack); err != nil {
 			return ingest.Refuse(ingest.Malformed, "no SenML pack in JSON: %.120s", err.Error())
 		}
+		if name := mandatory(in.Payload); name != "" {
+			return ingest.Refuse(ingest.Malformed, "member %.60q must be understood, and is not", name)
+		}
 	} else if err := senmlCBOR.Unmarshal(in.Payload, &pack); err != nil {
 		return ingest.Refuse(ingest.Malformed, "no SenML pack in JSON or CBOR: %.120s", err.Error())
 	}
 	var base senmlRecord
 	for i, r := range pack {
+		if r.Version > 10 {
+			return ingest.Refuse(ingest.Malformed, "record %d: version %d of SenML; at most 10", i, r.Version)
+		}
 		if r.BaseName != "" {
 			base.BaseName = r.BaseName
 		}
@@ -116,6 +124,26 @@ func (senml) Decode(in *Input, out *Output) error {
 		out.Samples = append(out.Samples, s)
 	}
 	return nil
+}
+
+// mandatory is a member of a record whose name ends in _, which says that who
+// does not know it must refuse the pack (RFC 8428, 4.4); "" if there is none.
+func mandatory(payload []byte) string {
+	if !bytes.Contains(payload, []byte(`_"`)) {
+		return ""
+	}
+	var records []map[string]json.RawMessage
+	if json.Unmarshal(payload, &records) != nil {
+		return ""
+	}
+	for _, r := range records {
+		for name := range r {
+			if strings.HasSuffix(name, "_") {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // senmlName parts a name into device and field. Slashes cannot be in a

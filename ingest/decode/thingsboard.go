@@ -19,6 +19,9 @@ func (d *thingsboard) Decode(in *Input, out *Output) error {
 	if err != nil {
 		return err
 	}
+	if in.Captures.Device == "me" {
+		in.Captures.Device = "" // the login says who it is, and only the broker knows it
+	}
 	if root.Type() == fastjson.TypeObject && isGateway(root.GetObject()) {
 		root.GetObject().Visit(func(name []byte, v *fastjson.Value) {
 			if err == nil {

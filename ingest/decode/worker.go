@@ -36,17 +36,27 @@ type Result struct {
 	// Devices and EventDevices are the dense indexes of the devices of
 	// Readings and Events.
 	Devices, EventDevices []uint32
-	Unmapped              []Unmapped
-	Refused               []FieldRefusal // single values refused in a message that is accepted
-	Ignored               string
-	Err                   *ingest.Refusal
+	// Unmapped are there in a message refused as no_reading, too.
+	Unmapped []Unmapped
+	Refused  []FieldRefusal // single values refused in a message that is accepted
+	Ignored  string
+	Err      *ingest.Refusal
+	// Requests are to be published where the message is live; they go with a
+	// refusal too.
+	Requests []Request
 }
 
-// Unmapped is a field whose meaning nobody has given yet.
+// Unmapped is a field whose meaning nobody has given yet, with what the message
+// says of it.
 type Unmapped struct {
-	Device, Field, Text string
-	Value               float64
-	IsText              bool
+	Device, Field, Channel string
+	Value                  float64
+	Text                   string // where IsText
+	IsText                 bool
+	Unit                   string // where the payload says it
+	Time                   int64  // unix nanoseconds, as of a Reading
+	TimeSource             ingest.TimeSource
+	TimeReplaced           bool
 }
 
 // Worker decodes messages by one inventory. It is used by one goroutine.
@@ -75,6 +85,11 @@ type Worker struct {
 	key    []byte // scratch for lookups in Source.Fields
 
 	entry *topicEntry // of the message at hand
+
+	// Of the message at hand: whether any reading's time was replaced, and the
+	// times of its readings as they were written.
+	replaced bool
+	written  []int64
 
 	// The device of the sample before, since most messages are of one device.
 	last struct {
@@ -190,7 +205,9 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
 	in.Inner = w.innerFunc
 	out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
-	if err := decoder.Decode(in, out); err != nil {
+	err = decoder.Decode(in, out)
+	r.Requests = out.Requests
+	if err != nil {
 		return err
 	}
 	w.entry = entry
@@ -244,6 +261,7 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), MaxReadings)
 	}
 	w.last.valid = false
+	w.replaced, w.written = false, w.written[:0]
 	if in.Source.TimeFields {
 		w.fieldTimes(in, out)
 	}
@@ -273,6 +291,9 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 		t, source, _ := eventTime(e.Time, e.TimeSource, in.Received)
 		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: e.Code, Time: t, TimeSource: source})
 		r.EventDevices = append(r.EventDevices, index)
+	}
+	if w.replaced {
+		w.settleReplaced(r)
 	}
 	switch {
 	case len(r.Readings)+len(r.Events) > 0:
@@ -345,7 +366,11 @@ func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, 
 	}
 	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
 	if quantity == nil {
-		r.Unmapped = append(r.Unmapped, Unmapped{Device: string(dev.ID), Field: s.Field, Text: s.Text, Value: s.Value, IsText: s.IsText})
+		t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
+		r.Unmapped = append(r.Unmapped, Unmapped{
+			Device: string(dev.ID), Field: s.Field, Channel: channel, Value: s.Value, Text: s.Text, IsText: s.IsText, Unit: unit,
+			Time: t, TimeSource: source, TimeReplaced: replaced,
+		})
 		return nil
 	}
 	if channel == "" {
@@ -372,6 +397,8 @@ func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, 
 		return refusal
 	}
 	t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
+	w.replaced = w.replaced || replaced
+	w.written = append(w.written, s.Time)
 	w.append(r, index, ingest.Reading{
 		Device: dev, Channel: channel, Quantity: quantity, Value: value,
 		Time: t, TimeSource: source, TimeReplaced: replaced, Estimated: s.Estimated,
@@ -429,6 +456,45 @@ func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
 	r.Devices = append(r.Devices, index)
 }
 
+// settleReplaced keeps one reading of those that the time received has made one
+// point: the one with a time of its own within the bounds or without any, else
+// the latest as written. History with a broken clock must not pass for now.
+func (w *Worker) settleReplaced(r *Result) {
+	type point struct {
+		device  uint32
+		channel string
+		q       *ingest.Quantity
+		time    int64
+	}
+	// rank orders the readings of one point: a replaced one by its time.
+	rank := func(i int) int64 {
+		if !r.Readings[i].TimeReplaced {
+			return math.MaxInt64
+		}
+		return w.written[i]
+	}
+	best := map[point]int{}
+	for i := range r.Readings {
+		v := &r.Readings[i]
+		key := point{r.Devices[i], v.Channel, v.Quantity, v.Time}
+		if other, ok := best[key]; !ok || rank(i) >= rank(other) {
+			best[key] = i
+		}
+	}
+	kept := 0
+	for i := range r.Readings {
+		v := r.Readings[i]
+		if v.TimeReplaced && best[point{r.Devices[i], v.Channel, v.Quantity, v.Time}] != i {
+			r.Refused = append(r.Refused, FieldRefusal{Device: string(v.Device.ID), Field: v.Quantity.Name,
+				Refusal: ingest.Refuse(ingest.OutOfRange, "%s: its time is out of bounds, and the message has a later one", v.Quantity.Name)})
+			continue
+		}
+		r.Readings[kept], r.Devices[kept] = v, r.Devices[i]
+		kept++
+	}
+	r.Readings, r.Devices = r.Readings[:kept], r.Devices[:kept]
+}
+
 // fillLevel derives a bin's fill level from the distance just appended.
 func (w *Worker) fillLevel(r *Result, index uint32) {
 	level := r.Readings[len(r.Readings)-1]
@@ -438,6 +504,7 @@ func (w *Worker) fillLevel(r *Result, index uint32) {
 	}
 	depth, offset := level.Device.Depth, level.Device.Offset
 	level.Value = min(max((depth-level.Value)/(depth-offset), 0), 1)
+	w.written = append(w.written, w.written[len(w.written)-1])
 	w.append(r, index, level)
 }
 

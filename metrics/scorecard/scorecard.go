@@ -1,0 +1,319 @@
+// Package scorecard says how well each vendor delivers: what of it is refused,
+// has no meaning, comes late, out of order or twice, how far the clocks of its
+// devices are off, which devices fall silent against their own rhythm, and when
+// it was last heard of.
+//
+// A Scorecard is told of each message once, in the order of the journal, by
+// whoever walks it, and has no clock of its own: what it says is a function of
+// those calls, and Save and Load carry it over a restart. It costs 16
+// bytes a device.
+package scorecard
+
+import (
+	"encoding/gob"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/decode"
+)
+
+const (
+	// LateAfter is how old a reading with a time of its own is late.
+	LateAfter = 5 * time.Minute
+	// gapFactor is how many of its own intervals a device may be silent, and
+	// minIntervals how many it must have had for a rhythm.
+	gapFactor    = 3
+	minIntervals = 5
+	// minGap keeps devices that report by the second from counting hiccups.
+	minGap = 30 * time.Second
+	// maxFields bounds how many unmapped fields are told apart, a vendor.
+	maxFields = 1000
+	// offsets is how many of the last messages the clock offset is the median of.
+	offsets = 101
+)
+
+// vendor is what is counted of one vendor. Its fields are exported for Save.
+type vendor struct {
+	Readings, Late, OutOfOrder, Duplicates, Unmapped, Replaced, Gaps uint64
+
+	Refused     map[ingest.Reason]uint64 // single values, and whole messages
+	Rejected    map[ingest.Reason]uint64
+	Fields      map[string]uint64 // unmapped, by the vendor's word
+	Offsets     []int64           // received - device time, ns; a ring
+	Next        int
+	LastMessage int64 // received, unix ns
+}
+
+// device is what is remembered of one device.
+type device struct {
+	Vendor    uint16 // index+1 of vendors; 0: not heard of
+	Intervals uint8
+	Rhythm    float32 // s, a running mean of the intervals
+	Last      int64   // received, unix ns
+}
+
+// Scorecard is the scorecard of all vendors.
+type Scorecard struct {
+	// mu guards all below: the walker writes, a scrape reads.
+	mu      sync.Mutex
+	names   []ingest.VendorID
+	vendors map[ingest.VendorID]*vendor
+	devices []device // by dense index
+	now     int64
+}
+
+// New returns an empty scorecard.
+func New() *Scorecard { return &Scorecard{vendors: map[ingest.VendorID]*vendor{}} }
+
+// state is what Save writes.
+type state struct {
+	Names   []ingest.VendorID
+	Vendors map[ingest.VendorID]*vendor
+	Devices []device
+	Now     int64
+}
+
+// Save writes the whole state.
+func (s *Scorecard) Save(w io.Writer) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := gob.NewEncoder(w).Encode(state{s.names, s.vendors, s.devices, s.now}); err != nil {
+		return fmt.Errorf("scorecard: %w", err)
+	}
+	return nil
+}
+
+// Load takes over what Save wrote.
+func (s *Scorecard) Load(r io.Reader) error {
+	var saved state
+	if err := gob.NewDecoder(r).Decode(&saved); err != nil {
+		return fmt.Errorf("scorecard: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.names, s.devices, s.now = saved.Names, saved.Devices, saved.Now
+	if s.vendors = saved.Vendors; s.vendors == nil {
+		s.vendors = map[ingest.VendorID]*vendor{}
+	}
+	for _, v := range s.vendors {
+		v.init()
+	}
+	return nil
+}
+
+func (v *vendor) init() {
+	if v.Refused == nil {
+		v.Refused = map[ingest.Reason]uint64{}
+	}
+	if v.Rejected == nil {
+		v.Rejected = map[ingest.Reason]uint64{}
+	}
+	if v.Fields == nil {
+		v.Fields = map[string]uint64{}
+	}
+}
+
+// Message counts one message and what it came to. Of its readings, so many
+// repeat one accepted before, and so many are older than one accepted before of
+// the same series. Messages whose topic no source matches belong to nobody and
+// are not counted.
+func (s *Scorecard) Message(m *ingest.Message, r *decode.Result, duplicates, outOfOrder int) {
+	if r.Source == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = max(s.now, m.Received)
+	name := r.Source.Vendor.ID
+	v := s.vendors[name]
+	if v == nil {
+		v = &vendor{}
+		v.init()
+		s.vendors[name] = v
+		s.names = append(s.names, name)
+	}
+	v.LastMessage = max(v.LastMessage, m.Received)
+	if r.Err != nil {
+		v.Rejected[r.Err.Reason]++
+	} else {
+		for i := range r.Refused {
+			v.Refused[r.Refused[i].Reason]++
+		}
+	}
+	for i := range r.Unmapped {
+		v.Unmapped++
+		field := r.Unmapped[i].Field
+		if _, known := v.Fields[field]; known || len(v.Fields) < maxFields && len(field) <= 128 {
+			v.Fields[field]++
+		}
+	}
+	v.Duplicates += uint64(duplicates)
+	v.OutOfOrder += uint64(outOfOrder)
+	v.Readings += uint64(len(r.Readings) + len(r.Events) - duplicates)
+	var newest int64
+	for i := range r.Readings {
+		reading := &r.Readings[i]
+		switch {
+		case reading.TimeReplaced:
+			v.Replaced++
+		case reading.TimeSource == ingest.TimeDevice:
+			newest = max(newest, reading.Time)
+			fallthrough
+		case reading.TimeSource == ingest.TimeGateway:
+			if m.Received-reading.Time > int64(LateAfter) {
+				v.Late++
+			}
+		}
+		if i == 0 || r.Devices[i] != r.Devices[i-1] {
+			s.heard(name, v, r.Devices[i], m.Received)
+		}
+	}
+	for i := range r.Events {
+		if len(r.Readings) == 0 && (i == 0 || r.EventDevices[i] != r.EventDevices[i-1]) {
+			s.heard(name, v, r.EventDevices[i], m.Received)
+		}
+	}
+	// What is history says nothing of the clock.
+	if newest != 0 && duplicates == 0 && outOfOrder == 0 {
+		if offset := m.Received - newest; len(v.Offsets) < offsets {
+			v.Offsets = append(v.Offsets, offset)
+		} else {
+			v.Offsets[v.Next] = offset
+			v.Next = (v.Next + 1) % offsets
+		}
+	}
+}
+
+// heard notes that a device has reported.
+func (s *Scorecard) heard(name ingest.VendorID, v *vendor, index uint32, at int64) {
+	if int(index) >= len(s.devices) {
+		s.devices = append(s.devices, make([]device, int(index)+1-len(s.devices))...)
+	}
+	d := &s.devices[index]
+	if d.Vendor == 0 {
+		d.Vendor, d.Last = uint16(slices.Index(s.names, name)+1), at
+		return
+	}
+	interval := float32(float64(at-d.Last) / 1e9)
+	if interval <= 0 {
+		return // several messages at once
+	}
+	if d.overdue(at) {
+		v.Gaps++ // and no part of its rhythm
+	} else {
+		weight := float32(0.1)
+		if d.Intervals < 10 {
+			weight = 1 / float32(d.Intervals+1)
+		}
+		d.Rhythm += weight * (interval - d.Rhythm)
+		if d.Intervals < 255 {
+			d.Intervals++
+		}
+	}
+	d.Last = at
+}
+
+// overdue reports whether a device is silent for longer than its rhythm allows.
+func (d *device) overdue(now int64) bool {
+	allowed := max(float64(d.Rhythm)*gapFactor, minGap.Seconds())
+	return d.Intervals >= minIntervals && float64(now-d.Last)/1e9 > allowed
+}
+
+// Tick says that it is now (unix nanoseconds), for the devices that are silent.
+func (s *Scorecard) Tick(now int64) {
+	s.mu.Lock()
+	s.now = max(s.now, now)
+	s.mu.Unlock()
+}
+
+// Field is a field nobody has given a meaning.
+type Field struct {
+	Name  string
+	Count uint64
+}
+
+// Unmapped lists a vendor's unmapped fields, the most frequent first.
+func (s *Scorecard) Unmapped(id ingest.VendorID) []Field {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var fields []Field
+	if v := s.vendors[id]; v != nil {
+		for _, name := range slices.Sorted(maps.Keys(v.Fields)) {
+			fields = append(fields, Field{name, v.Fields[name]})
+		}
+	}
+	slices.SortStableFunc(fields, func(a, b Field) int { return int(b.Count) - int(a.Count) })
+	return fields
+}
+
+func desc(name, help string, more ...string) *prometheus.Desc {
+	return prometheus.NewDesc("greencommunity_vendor_"+name, help, append([]string{"vendor"}, more...), nil)
+}
+
+var (
+	readingsDesc   = desc("readings_total", "Readings and events accepted, without duplicates.")
+	rejectedDesc   = desc("messages_rejected_total", "Messages refused.", "reason")
+	refusedDesc    = desc("values_refused_total", "Single values refused in accepted messages.", "reason")
+	unmappedDesc   = desc("unmapped_values_total", "Values of fields that have no meaning yet.")
+	fieldsDesc     = desc("unmapped_fields", "Fields that have no meaning yet; at most 1000 are told apart.")
+	lateDesc       = desc("late_readings_total", "Readings more than 5 minutes old when received.")
+	orderDesc      = desc("out_of_order_readings_total", "Readings older than one accepted before.")
+	duplicatesDesc = desc("duplicate_readings_total", "Readings that repeat one accepted before.")
+	replacedDesc   = desc("times_replaced_total", "Readings whose time was out of bounds.")
+	offsetDesc     = desc("clock_offset_seconds", "Median of received minus device time of the last 101 messages; negative is a clock that is ahead.")
+	gapsDesc       = desc("gaps_total", "Silences of a device of more than three of its own intervals, when it is heard again.")
+	silentDesc     = desc("silent_devices", "Devices silent now for more than three of their own intervals.")
+	lastDesc       = desc("last_message_timestamp_seconds", "When the last message was received.")
+)
+
+// Describe implements prometheus.Collector.
+func (s *Scorecard) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{readingsDesc, rejectedDesc, refusedDesc, unmappedDesc, fieldsDesc, lateDesc, orderDesc, duplicatesDesc, replacedDesc, offsetDesc, gapsDesc, silentDesc, lastDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector. Its time is linear in the devices,
+// some milliseconds a million.
+func (s *Scorecard) Collect(ch chan<- prometheus.Metric) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	silent := make([]int, len(s.names)+1)
+	for i := range s.devices {
+		if s.devices[i].overdue(s.now) {
+			silent[s.devices[i].Vendor]++
+		}
+	}
+	for i, name := range s.names {
+		v, label := s.vendors[name], string(name)
+		send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, more ...string) {
+			ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{label}, more...)...)
+		}
+		for d, n := range map[*prometheus.Desc]uint64{
+			readingsDesc: v.Readings, unmappedDesc: v.Unmapped, lateDesc: v.Late, orderDesc: v.OutOfOrder, duplicatesDesc: v.Duplicates,
+			replacedDesc: v.Replaced, gapsDesc: v.Gaps,
+		} {
+			send(d, prometheus.CounterValue, float64(n))
+		}
+		for reason, n := range v.Rejected {
+			send(rejectedDesc, prometheus.CounterValue, float64(n), string(reason))
+		}
+		for reason, n := range v.Refused {
+			send(refusedDesc, prometheus.CounterValue, float64(n), string(reason))
+		}
+		send(fieldsDesc, prometheus.GaugeValue, float64(len(v.Fields)))
+		send(silentDesc, prometheus.GaugeValue, float64(silent[i+1]))
+		send(lastDesc, prometheus.GaugeValue, float64(v.LastMessage)/1e9)
+		if len(v.Offsets) > 0 {
+			sorted := slices.Sorted(slices.Values(v.Offsets))
+			send(offsetDesc, prometheus.GaugeValue, float64(sorted[len(sorted)/2])/1e9)
+		}
+	}
+}
