@@ -44,9 +44,9 @@ func overview(l Language) *Dashboard {
 		Panels: []*Panel{
 			onlineTile(l, "", 3).leads(l, l.t("采集服务状态", "Health of the ingester"), "ingester", ""),
 			stat(l, l.t("今日用水", "Water today"), l.t("今日各水表读数增量之和（北京时间）。", "Growth of all meters' registers since midnight, Beijing time."), "m3", 3).
-				influx(total("water", "water_volume_total"), "").today().decimals(1).leads(l, l.t("供水", "Water"), "water", "var-community=${community}"),
-			stat(l, l.t("今日照明用电", "Lighting today"), l.t("今日各照明电能读数增量之和（北京时间）。", "Growth of all lighting energy registers since midnight, Beijing time."), "kwatth", 3).
-				influx(total("lighting", "energy_total"), "").today().decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${community}"),
+				now("sum("+Prefix+"water_today_cubic_meters{"+here+"})", "").decimals(1).leads(l, l.t("供水", "Water"), "water", "var-community=${community}"),
+			stat(l, l.t("亮灯率", "Lamps burning"), l.t("3 小时内上报的灯中亮着的比例。", "Share of the lamps burning, of those that reported within 3 h."), "percentunit", 3).
+				now(fmt.Sprintf("sum(%[1]slighting_lamps_lit{%[2]s}) / sum(%[1]slighting_lamps{%[2]s})", Prefix, here), "").decimals(0).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${community}"),
 			stat(l, l.t("满溢垃圾桶", "Overfull bins"), l.t("满溢且未清运的垃圾桶数。", "Bins that are full and have not been emptied."), "none", 3).
 				now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange).leads(l, l.t("垃圾分类", "Waste sorting"), "waste", "var-community=${community}"),
 			stat(l, l.t("门禁异常", "Gate alarms"), l.t("门禁的未恢复告警数。", "Open alarms of access gates."), "none", 3).
@@ -64,13 +64,13 @@ func overview(l Language) *Dashboard {
 				now("sort_desc("+named(fmt.Sprintf(`100 * (sum by (community) (%[1]sanomaly_active{%[2]s, severity=~"warning|critical"}) or 0 * sum by (community) (%[1]sdevices{%[2]s})) / sum by (community) (%[1]sdevices{%[2]s})`, Prefix, here))+")", "{{name}}").
 				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red),
 			alarmTable(l, "", "", 8, 11),
-			ranking(l, l.t("照明用电（每灯，近 7 天）", "Lighting energy per lamp, 7 days"), l.t("近 7 天每盏灯的平均用电。", "Mean energy of a lamp over the last 7 days."), "kwatth", 8, 7).
-				influx(perDevice("lighting", "energy_total"), "$tag_community").last("7d").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${community}"),
-			ranking(l, l.t("用水（每表，近 7 天）", "Water per meter, 7 days"), l.t("近 7 天每块水表的平均用水。", "Mean use of a meter over the last 7 days."), "m3", 8, 7).
-				influx(perDevice("water", "water_volume_total"), "$tag_community").last("7d").decimals(2).leads(l, l.t("供水", "Water"), "water", "var-community=${community}"),
+			ranking(l, l.t("照明功率（每灯）", "Lighting power per lamp"), l.t("各社区每盏灯的当前功率，由高到低。", "Power of a lamp now, by community, most first."), "watt", 8, 7).
+				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here))+")", "{{name}}").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${community}"),
+			ranking(l, l.t("今日用水（每户）", "Water today per household"), l.t("各社区今日每户用水，由多到少。", "Water of today per household, by community, most first."), "litre", 8, 7).
+				now("sort_desc("+named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here))+")", "{{name}}").decimals(0).leads(l, l.t("供水", "Water"), "water", "var-community=${community}"),
 			ranking(l, l.t("在线率最低的社区", "Least online"), l.t("各社区设备在线率，由低到高。", "Share of devices online by community, least first."), "percentunit", 8, 7).
 				now("sort("+named(online(" by (community) ", here))+")", "{{name}}").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green),
-			savingsTrend(l, "energy", 12), savingsTrend(l, "water", 12),
+			savingsTrend(l, "electricity", 12), savingsTrend(l, "water", 12),
 			series(l, l.t("报文去向", "What became of messages"), l.t("每秒报文数：入库、重复、拒收、忽略。拒收上升时查看厂商数据质量。", "Messages a second: stored, duplicate, refused, ignored. Where refusals rise, see the vendors' scorecards."), "cps", 12, 7).
 				over("rate("+Prefix+"messages_stored_total[$__rate_interval])", l.t("入库", "stored")).
 				over("rate("+Prefix+"messages_duplicate_total[$__rate_interval])", l.t("重复", "duplicate")).
@@ -85,13 +85,13 @@ func overview(l Language) *Dashboard {
 
 // savingsTrend is actual use against the adjusted baseline and its band.
 func savingsTrend(l Language, resource string, w int) *Panel {
-	name, unit, scale := l.t("用电与基准", "Energy against its baseline"), "kwatth", " / 3600000"
+	name, unit := l.t("用电与基准", "Energy against its baseline"), "kwatth"
 	if resource == "water" {
-		name, unit, scale = l.t("用水与基准", "Water against its baseline"), "m3", ""
+		name, unit = l.t("用水与基准", "Water against its baseline"), "m3"
 	}
 	low, high := l.t("基准下限", "baseline, lower"), l.t("基准上限", "baseline, upper")
 	query := func(expr string) string {
-		return fmt.Sprintf("SELECT (%s)%s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", expr, scale, savingsMeasurement, resource, influxIn)
+		return fmt.Sprintf("SELECT %s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", expr, savingsMeasurement, resource, influxIn)
 	}
 	return series(l, name, l.t("每日实际用量、调整后基准及其不确定带。带内的差异与零不可区分。无计量边界的社区不在内。",
 		"Use a day, the adjusted baseline and the band of its uncertainty. A difference within the band is not distinguishable from zero. Communities without a measurement boundary are left out."), unit, w, 8).
@@ -111,15 +111,15 @@ func savings(l Language) *Dashboard {
 	sum := func(metric, scale string) string { return fmt.Sprintf("sum(%s%s{%s})%s", Prefix, metric, match, scale) }
 	// Bands of independent sites add as squares.
 	band := func(metric, scale string) string {
-		return fmt.Sprintf("sqrt(sum(%s%s{%s, confidence=\"0.90\"} ^ 2))%s", Prefix, metric, match, scale)
+		return fmt.Sprintf("sqrt(sum(%s%s{%s} ^ 2))%s", Prefix, metric, match, scale)
 	}
 	const kWh = " / 3600000"
 	detail := table(l, l.t("各社区节约量", "Savings by community"), l.t("各社区、设施在所选期间的节约量、90% 不确定度、是否可与零区分及数据覆盖率。暂估值随数据补齐而变。",
 		"Saving, its uncertainty at 90 %, whether it is distinguishable from zero, and coverage, by community and facility for the period chosen. Provisional figures change as data come in."), 24, 10).
 		now(named(fmt.Sprintf("sum by (community, facility, status) (%senergy_savings_joules{%s})%s", Prefix, match, kWh)), "").
-		now(fmt.Sprintf("sum by (community, facility) (%senergy_savings_uncertainty_joules{%s, confidence=\"0.90\"})%s", Prefix, match, kWh), "").
+		now(fmt.Sprintf("sum by (community, facility) (%senergy_savings_uncertainty_joules{%s})%s", Prefix, match, kWh), "").
 		now(fmt.Sprintf("sum by (community, facility, status) (%swater_savings_cubic_meters{%s})", Prefix, match), "").
-		now(fmt.Sprintf("sum by (community, facility) (%swater_savings_uncertainty_cubic_meters{%s, confidence=\"0.90\"})", Prefix, match), "").
+		now(fmt.Sprintf("sum by (community, facility) (%swater_savings_uncertainty_cubic_meters{%s})", Prefix, match), "").
 		now(fmt.Sprintf("min by (community, facility) (%ssavings_significant{%s})", Prefix, match), "").
 		now(fmt.Sprintf("min by (community, facility) (%ssavings_coverage_ratio{%s})", Prefix, match), "").
 		transform("merge", map[string]any{}).
@@ -149,9 +149,9 @@ func savings(l Language) *Dashboard {
 				now(fmt.Sprintf("avg(%ssavings_significant{%s})", Prefix, match), "").decimals(0),
 			stat(l, l.t("最低覆盖率", "Least coverage"), l.t("覆盖率最低的社区设施：过低则结论不可靠。", "The least covered facility of a community: too little, and nothing follows."), "percentunit", 4).
 				now(fmt.Sprintf("min(%ssavings_coverage_ratio{%s})", Prefix, match), "").decimals(0).levels(red, 0.5, orange, 0.9, green),
-			savingsTrend(l, "energy", 12), savingsTrend(l, "water", 12),
-			cumulative(l, "energy", 12), cumulative(l, "water", 12),
-			series(l, l.t("覆盖率", "Coverage"), l.t("每日表计与驱动量均有效的时段占比，各社区平均。", "Share of each day in which meters and drivers are valid, mean of the communities."), "percentunit", 12, 7).
+			savingsTrend(l, "electricity", 12), savingsTrend(l, "water", 12),
+			cumulative(l, "electricity", 12), cumulative(l, "water", 12),
+			series(l, l.t("覆盖率", "Coverage"), l.t("每日数据覆盖率，各社区平均。", "Coverage a day, mean of the communities."), "percentunit", 12, 7).
 				influx(fmt.Sprintf("SELECT mean(coverage) FROM %s WHERE %s AND $timeFilter GROUP BY time(1d), resource fill(none) tz('Asia/Shanghai')", savingsMeasurement, influxIn), "$tag_resource").limits(0, 1).step("1d"),
 			series(l, l.t("暂估累计：实际与基准（电）", "Accrual: actual and baseline, energy"), l.t("每小时暂估的实际与调整后基准用电；报表以重算值为准。", "Actual and adjusted baseline as they accrue an hour; the report uses what is recomputed."), "kwatth", 12, 7).
 				over(fmt.Sprintf("sum(increase(%senergy_actual_joules_total{%s}[1h]))%s", Prefix, here, kWh), l.t("实际", "actual")).
@@ -163,18 +163,45 @@ func savings(l Language) *Dashboard {
 				"节约量是“避免的用量”，不等于某项措施的效果。带内为负或为正均属“与零不可区分”。同比未经调整，不作为节约量。",
 				"A saving is use that was avoided; it does not prove what avoided it. Within its band it is not distinguishable from zero, whatever its sign. Comparison with last year is not adjusted and is no saving."), 12, 7),
 			detail,
+			table(l, l.t("基准", "Baselines"), l.t("各计量边界的基准：版本、IPMVP 选项、方法、是否有效及拟合优度。被改动的基准不产生节约量。",
+				"The baseline of each measurement boundary: version, IPMVP option, method, whether it holds, and its fit. A changed one yields no saving."), 24, 9).
+				now(named(fmt.Sprintf("max by (community, facility, boundary, version, ipmvp, method, status) (%sbaseline_info{%s})", Prefix, here)), "").
+				now(fmt.Sprintf("max by (community, facility, boundary) (%sbaseline_cv_rmse_ratio{%s})", Prefix, here), "").
+				now(fmt.Sprintf("max by (community, facility, boundary) (%sbaseline_nmbe_ratio{%s})", Prefix, here), "").
+				transform("merge", map[string]any{}).
+				columns("name", l.t("社区", "Community"), "facility", l.t("设施", "Facility"), "boundary", l.t("边界", "Boundary"), "version", l.t("版本", "Version"), "ipmvp", "IPMVP", "method", l.t("方法", "Method"), "status", l.t("状态", "Status"),
+					"Value #B", "CV(RMSE)", "Value #C", "NMBE", "Value #A", "", "Time", "", "community", "").
+				override(override("CV(RMSE)", Property{"unit", "percentunit"}, Property{"decimals", 1}), override("NMBE", Property{"unit", "percentunit"}, Property{"decimals", 3}),
+					override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}),
+					override(l.t("状态", "Status"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{
+						"frozen": map[string]any{"text": l.t("有效", "frozen"), "color": green}, "changed": map[string]any{"text": l.t("被改动", "changed"), "color": red},
+						"nested": map[string]any{"text": l.t("嵌套，不计", "nested"), "color": grey}, "no_baseline": map[string]any{"text": l.t("无基准", "no baseline"), "color": grey}}}}})),
+			ranking(l, l.t("表计异常（24 小时）", "Reads not simply subtracted, 24 h"), l.t("近 24 小时不能直接相减的表计读数，按原因：倒退、翻转、换表、缺口、估读、迟到等。", "Reads of registers in 24 h that were not simply subtracted, by reason: backward, rollover, swap, gap, estimated, late and so on."), "none", 8, 9).
+				now(fmt.Sprintf("sum by (reason) (increase(%smeter_anomalies_total{%s}[24h]))", Prefix, here), "{{reason}}").decimals(0).levels(orange),
+			table(l, l.t("非常规调整与修订", "Adjustments and revisions"), l.t("所选期间基准中的非常规调整与定稿修订号。", "Non-routine adjustments in the baseline of the period, and revisions of final figures."), 8, 9).
+				now(named(fmt.Sprintf("sum by (community, facility) (%snonroutine_adjustment_joules{%s})%s", Prefix, match, kWh)), "").
+				now(named(fmt.Sprintf("sum by (community, facility) (%snonroutine_adjustment_cubic_meters{%s})", Prefix, match)), "").
+				now(named(fmt.Sprintf("max by (community, facility) (%ssavings_revision{%s})", Prefix, match)), "").
+				transform("merge", map[string]any{}).
+				columns("name", l.t("社区", "Community"), "facility", l.t("设施", "Facility"), "Value #A", l.t("电", "Energy"), "Value #B", l.t("水", "Water"), "Value #C", l.t("修订", "Revision"), "Time", "", "community", "").
+				override(override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}), override(l.t("电", "Energy"), Property{"unit", "kwatth"}), override(l.t("水", "Water"), Property{"unit", "m3"})),
+			series(l, l.t("累计更正", "Corrections"), l.t("每日对已累计用量的更正（电为千瓦时，水为立方米），按原因。", "Corrections a day of what had been accrued (kWh, and m3 of water), by reason."), "none", 8, 9).
+				over(fmt.Sprintf("sum by (direction, reason) (increase(%saccrual_corrections_joules_total{%s}[1d]))%s", Prefix, here, kWh), l.t("电", "energy")+" {{direction}} {{reason}}").
+				over(fmt.Sprintf("sum by (direction, reason) (increase(%saccrual_corrections_cubic_meters_total{%s}[1d]))", Prefix, here), l.t("水", "water")+" {{direction}} {{reason}}").step("1h"),
+			series(l, l.t("表计时钟偏差", "Clock skew of meters"), l.t("接收时间减表计时间，取偏差最大的边界。", "Time received less the meters' own time, of the boundary where it is largest."), "s", 24, 7).
+				over(named(fmt.Sprintf("max by (community) (%sclock_skew_seconds{%s})", Prefix, here)), "{{name}}"),
 		},
 	}
 }
 
 // cumulative is the saving summed over the range, with its band.
 func cumulative(l Language, resource string, w int) *Panel {
-	name, unit, scale := l.t("累计节电", "Energy saved so far"), "kwatth", " / 3600000"
+	name, unit := l.t("累计节电", "Energy saved so far"), "kwatth"
 	if resource == "water" {
-		name, unit, scale = l.t("累计节水", "Water saved so far"), "m3", ""
+		name, unit = l.t("累计节水", "Water saved so far"), "m3"
 	}
 	return series(l, name, l.t("自所选时段起的累计节约量。", "Saving summed from the beginning of the range."), unit, w, 8).
-		influx(fmt.Sprintf("SELECT cumulative_sum(sum(saving))%s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", scale, savingsMeasurement, resource, influxIn), l.t("累计节约", "saved")).step("1d")
+		influx(fmt.Sprintf("SELECT cumulative_sum(sum(saving)) FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", savingsMeasurement, resource, influxIn), l.t("累计节约", "saved")).step("1d")
 }
 
 func text(l Language, title, content string, w, h int) *Panel {
@@ -232,6 +259,16 @@ func water(l Language) *Dashboard {
 			series(l, l.t("每日用水", "Water a day"), l.t("各社区每日用水。", "Water a day, by community."), "m3", 12, 8).influx(totalBy("water", "water_volume_total", "1d"), "$tag_community").bars(true).step("1d"),
 			ranking(l, l.t("每表用水（所选时段）", "Water per meter"), l.t("所选时段内每块表的平均用水。", "Mean use of a meter over the range."), "m3", 12, 8).influx(perDevice("water", "water_volume_total"), "$tag_community").decimals(2),
 			series(l, l.t("每小时用水", "Water an hour"), l.t("各社区每小时用水；凌晨 2 至 4 时的最低值反映漏损。", "Water an hour by community; its least between 02 and 04 tells of leaks."), "m3", 24, 8).influx(totalBy("water", "water_volume_total", "1h"), "$tag_community").step("1h"),
+			series(l, l.t("夜间流量", "Night flow"), l.t("2 至 4 时平均流量及减去合理夜间用水后的净值（立方米／小时），有计量边界的社区。净值持续偏高说明漏损。",
+				"Mean flow from 02:00 to 04:00, and net of legitimate night use, in m3/h, of communities with a measurement boundary. A net flow that stays high is leakage."), "none", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (%swater_night_flow_cubic_meters_per_hour{%s})", Prefix, here)), l.t("夜间", "night")+" {{name}}").
+				over(named(fmt.Sprintf("sum by (community) (%swater_net_night_flow_cubic_meters_per_hour{%s})", Prefix, here)), l.t("净值", "net")+" {{name}}"),
+			table(l, l.t("人均用水与定额", "Per head and quota"), l.t("本季人均日用水（升）及其与定额之比。定额是合规指标，不是节约量。", "Litres a person and day in the quarter so far, and over the quota: compliance, not a saving."), 12, 8).
+				now(named(fmt.Sprintf("max by (community, facility) (%swater_per_capita_liters_per_day{%s})", Prefix, here)), "").
+				now(fmt.Sprintf("max by (community, facility) (%swater_quota_ratio{%s})", Prefix, here), "").
+				transform("merge", map[string]any{}).
+				columns("name", l.t("社区", "Community"), "Value #A", l.t("人均日用水", "Per head and day"), "Value #B", l.t("与定额之比", "Of the quota"), "Time", "", "community", "", "facility", "").
+				override(override(l.t("人均日用水", "Per head and day"), Property{"unit", "litre"}, Property{"decimals", 0}), override(l.t("与定额之比", "Of the quota"), Property{"unit", "percentunit"}, Property{"decimals", 0})),
 			series(l, l.t("瞬时流量", "Flow"), l.t("报告瞬时流量的水表的平均流量。", "Mean flow of the meters that report one."), "flowcms", 12, 8).influx(meanBy("water", "water_flow", "mean"), "$tag_community").step("1h"),
 			series(l, l.t("水压", "Pressure"), l.t("各社区水压的最低与最高。", "Lowest and highest pressure by community."), "pressurepa", 12, 8).
 				influx(meanBy("water", "water_pressure", "min"), l.t("最低", "min")+" $tag_community").influx(meanBy("water", "water_pressure", "max"), l.t("最高", "max")+" $tag_community").step("1h"),
@@ -259,7 +296,10 @@ func waste(l Language) *Dashboard {
 			stat(l, l.t("满溢垃圾桶", "Overfull bins"), l.t("满溢且未清运的垃圾桶数。", "Bins that are full and have not been emptied."), "none", 4).now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange),
 			stat(l, l.t("漏收", "Missed collections"), l.t("按规律应清运而未清运的桶数。", "Bins that by their rhythm should have been emptied."), "none", 4).now(alarms("waste", `kind="missed_collection"`), "").decimals(0).levels(green, 1.0, orange),
 			stat(l, l.t("平均满溢度", "Mean fill level"), l.t("近 6 小时各桶最后满溢度的平均。", "Mean of the bins' last fill level within 6 h."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("waste", "fill_level")+")", "").last("6h").decimals(0),
+			ranking(l, l.t("平均满溢度，按社区", "Fill level by community"), l.t("各社区桶的当前平均满溢度。", "Mean fill level of the bins now, by community."), "percentunit", 24, 5).
+				now("sort_desc("+named(fmt.Sprintf("avg by (community) (%swaste_bin_fill_ratio{%s})", Prefix, here))+")", "{{name}}").limits(0, 1).decimals(0).levels(green, 0.8, orange, 0.95, red),
 			stat(l, l.t("最高桶温", "Hottest bin"), l.t("近 6 小时的最高桶内温度。", "Highest temperature in a bin within 6 h."), "celsius", 4).influx(fmt.Sprintf("SELECT max(%s) FROM waste WHERE %s AND $timeFilter", field("waste", "bin_temperature"), influxIn), "").last("6h").decimals(0).levels(green, 50.0, orange, 70.0, red),
+			stat(l, l.t("满桶", "Bins full"), l.t("当前满溢度 95% 以上的桶数。", "Bins at 95 % or more now."), "none", 4).now("sum("+Prefix+"waste_bins_full{"+here+"})", "").decimals(0).levels(green, 1.0, orange),
 			onlineTile(l, "waste", 4), alarmTile(l, "waste", 4),
 			series(l, l.t("平均满溢度", "Fill level"), l.t("各社区桶的平均满溢度。", "Mean fill level of the bins, by community."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), "$tag_community").limits(0, 1).step("1h"),
 			series(l, l.t("桶内重量", "Weight in the bins"), l.t("各社区每桶平均重量。", "Mean weight in a bin, by community."), "masskg", 12, 8).influx(meanBy("waste", "waste_weight", "mean"), "$tag_community").step("1h"),
@@ -297,6 +337,10 @@ func gate(l Language) *Dashboard {
 				influx(passes("pass_in", " GROUP BY time(1d), community fill(none) tz('Asia/Shanghai')"), "$tag_community").bars(true).step("1d"),
 			series(l, l.t("事件", "Events"), l.t("门禁事件次数，按种类：授权、拒绝、强行开门等。", "Events of gates by type: granted, denied, forced and so on."), "none", 12, 8).
 				influx(fmt.Sprintf("SELECT count(active) FROM %s WHERE facility = 'gate' AND %s AND $timeFilter GROUP BY time(1h), type fill(none)", eventsMeasurement, influxIn), "$tag_type").bars(true).step("1h"),
+			ranking(l, l.t("开着的门，按社区", "Gates open by community"), l.t("各社区当前开着的门数。", "Gates that are open now, by community."), "none", 12, 8).
+				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%sgates_open{%s})", Prefix, here))+")", "{{name}}").decimals(0),
+			series(l, l.t("通行速率", "Passes"), l.t("每小时通行人次，按方向（实时计数）。", "Passes an hour by direction, as they are counted live."), "none", 12, 8).
+				over(fmt.Sprintf("sum by (direction) (increase(%sgate_passes_total{%s}[1h]))", Prefix, here), "{{direction}}"),
 			alarmKinds(l, "gate", 8, 9),
 			alarmTable(l, "gate", "", 16, 9),
 		},
@@ -325,7 +369,13 @@ func community(l Language) *Dashboard {
 			series(l, l.t("平均满溢度", "Fill level"), l.t("桶的平均满溢度。", "Mean fill level of the bins."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), l.t("满溢度", "fill level")).limits(0, 1).step("1h"),
 			series(l, l.t("每小时进入", "Passes in an hour"), l.t("每小时门禁进入人次。", "Passes in through gates an hour."), "none", 12, 8).
 				influx(fmt.Sprintf("SELECT sum(%s) FROM gate WHERE %s AND $timeFilter GROUP BY time(1h) fill(none)", field("gate", "pass_in"), influxIn), l.t("进入", "in")).bars(false).step("1h"),
-			table(l, l.t("设备数", "Devices by facility"), l.t("各类设施的设备数：在线、离线、从未上报。", "Devices of each facility: online, offline, never heard of."), 24, 8).
+			table(l, l.t("最新读数时间", "Latest readings"), l.t("各类设施最新读数的时间。", "When the latest reading of each facility is of."), 8, 8).
+				now(fmt.Sprintf("max by (facility) (%slast_reading_timestamp_seconds{%s}) * 1000", Prefix, here), "").
+				columns("facility", l.t("设施", "Facility"), "Value", l.t("最新读数", "Latest"), "Time", "").
+				override(override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}), override(l.t("最新读数", "Latest"), Property{"unit", "dateTimeFromNow"})),
+			stat(l, l.t("被代表的告警", "Inhibited alarms"), l.t("由回路、网关或社区告警代表、未单列的告警数。", "Open alarms that the alarm of a feeder, gateway or community stands for."), "none", 4).
+				now(fmt.Sprintf("sum(%[1]sanomalies_inhibited{%[2]s}) or 0 * sum(%[1]sdevices{%[2]s})", Prefix, here), "").decimals(0),
+			table(l, l.t("设备数", "Devices by facility"), l.t("各类设施的设备数：在线、离线、从未上报。", "Devices of each facility: online, offline, never heard of."), 12, 8).
 				now(fmt.Sprintf("sum by (facility, state) (%sdevices{%s})", Prefix, here), "").
 				columns("facility", l.t("设施", "Facility"), "state", l.t("状态", "State"), "Value", l.t("设备数", "Devices"), "Time", "").
 				override(override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}),
@@ -393,7 +443,8 @@ func programme(l Language) *Dashboard {
 			tile(l.t("全部城市社区", "Urban communities"), l.t("台账中的社区总数，是比例的分母。", "All communities of the inventory: what the shares are of."), "all"),
 			tile(l.t("参加创建", "Participating"), l.t("参加创建的社区数。", "Communities that take part."), "participating"),
 			tile(l.t("达标", "Met"), l.t("达到要求的社区数。", "Communities that meet the requirements."), "met"),
-			tile(l.t("命名", "Named"), l.t("已命名的社区数。", "Communities that have been named."), "named"),
+			stat(l, l.t("距目标", "To the target"), l.t("达到 60% 还需达标的社区数。", "Communities that have still to meet the requirements for 60 %."), "none", 4).
+				now(fmt.Sprintf("clamp_min(ceil(0.6 * %s) - %s, 0)", stage("all"), stage("met")), "").decimals(0).levels(green, 1.0, orange),
 			share(l.t("参加比例", "Participating, share"), "participating"), share(l.t("达标比例", "Met, share"), "met"),
 			table(l, l.t("创建社区清单", "List of communities"), l.t("台账中的社区：镇街、是否试点、阶段、户数、设备在线率。点击社区查看详情。", "The communities of the inventory: town, pilot, stage, households, devices online. Click one for its details."), 24, 14).
 				now(fmt.Sprintf("max by (community, name, town, stage, pilot) (%scommunity_info)", Prefix), "").
@@ -423,6 +474,26 @@ func vendors(l Language) *Dashboard {
 	orZero := func(metric, by, window string) string {
 		return fmt.Sprintf("(%s or 0 * %s)", over(metric, by, window), over("messages_received_total", by, window))
 	}
+	score := table(l, l.t("厂商数据质量（24 小时）", "Quality, 24 h"), l.t("各厂商近 24 小时的读数，其中迟到、乱序、重复、时间超界和无含义字段的数量，静默次数，当前静默设备、时钟偏差与最近报文。",
+		"Readings of the last 24 h by vendor; those late, out of order, repeated, with a time out of bounds or of no meaning; silences; devices silent now, clock offset and last message."), 24, 9)
+	names := []string{"vendor", l.t("厂商", "Vendor")}
+	for _, c := range []struct{ metric, zh, en string }{
+		{"vendor_readings_total", "读数", "Readings"}, {"vendor_late_readings_total", "迟到", "Late"}, {"vendor_out_of_order_readings_total", "乱序", "Out of order"},
+		{"vendor_duplicate_readings_total", "重复", "Repeated"}, {"vendor_times_replaced_total", "时间超界", "Times replaced"}, {"vendor_unmapped_values_total", "无含义值", "Unmapped"}, {"vendor_gaps_total", "静默次数", "Gaps"},
+	} {
+		score.now(over(c.metric, "vendor", "24h"), "")
+		names = append(names, "Value #"+score.Targets[len(score.Targets)-1].RefID, l.t(c.zh, c.en))
+		score.override(override(l.t(c.zh, c.en), Property{"decimals", 0}))
+	}
+	for _, c := range []struct{ metric, zh, en, unit, scale string }{
+		{"vendor_unmapped_fields", "无含义字段", "Fields unmapped", "none", ""}, {"vendor_silent_devices", "静默设备", "Silent devices", "none", ""},
+		{"vendor_clock_offset_seconds", "时钟偏差", "Clock offset", "s", ""}, {"vendor_last_message_timestamp_seconds", "最近报文", "Last message", "dateTimeFromNow", " * 1000"},
+	} {
+		score.now(fmt.Sprintf("max by (vendor) (%s%s{%s})%s", Prefix, c.metric, v, c.scale), "")
+		names = append(names, "Value #"+score.Targets[len(score.Targets)-1].RefID, l.t(c.zh, c.en))
+		score.override(override(l.t(c.zh, c.en), Property{"unit", c.unit}))
+	}
+	score.transform("merge", map[string]any{}).columns(append(names, "Time", "")...)
 	return &Dashboard{
 		Title:       titles["vendors"].in(l),
 		Description: l.t("各厂商报文的接收与拒收及原因。", "What each vendor publishes, what is refused and why."),
@@ -439,14 +510,15 @@ func vendors(l Language) *Dashboard {
 				override(override(l.t("报文", "Messages"), Property{"decimals", 0}), override(l.t("拒收报文", "Refused"), Property{"decimals", 0}), override(l.t("被拒读数", "Readings refused"), Property{"decimals", 0}),
 					override(l.t("拒收比例", "Share refused"), Property{"unit", "percentunit"}, Property{"decimals", 2},
 						Property{"thresholds", Thresholds{"absolute", []Step{{green, nil}, {orange, ptr(0.01)}, {red, ptr(0.05)}}}}, Property{"custom.cellOptions", map[string]any{"type": "color-background"}})),
+			score,
 			series(l, l.t("报文速率", "Messages"), l.t("各厂商每秒报文数；降到零即断流。", "Messages a second by vendor; zero is silence."), "cps", 12, 9).
 				over(fmt.Sprintf("sum by (vendor) (rate(%smessages_received_total{%s}[$__rate_interval]))", Prefix, v), "{{vendor}}"),
 			series(l, l.t("拒收速率", "Refused"), l.t("各厂商每秒拒收报文数，按原因。", "Messages refused a second, by vendor and reason."), "cps", 12, 9).
 				over(fmt.Sprintf("sum by (vendor, reason) (rate(%smessages_rejected_total{%s}[$__rate_interval]))", Prefix, v), "{{vendor}} {{reason}}"),
 			ranking(l, l.t("拒收原因（24 小时）", "Reasons, 24 h"), l.t("近 24 小时拒收报文数，按原因；含义见厂商接入文档。", "Messages refused in 24 h by reason; the vendors' document says what to do."), "none", 12, 9).
-				now("sort_desc("+over("messages_rejected_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange),
+				now("sort_desc("+over("vendor_messages_rejected_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange),
 			ranking(l, l.t("被拒读数原因（24 小时）", "Readings refused, 24 h"), l.t("近 24 小时在已接收报文中被单独拒绝的读数，按原因。", "Single readings refused in 24 h within messages that were accepted, by reason."), "none", 12, 9).
-				now("sort_desc("+over("readings_refused_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange),
+				now("sort_desc("+over("vendor_values_refused_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange),
 		},
 	}
 }

@@ -29,6 +29,8 @@ var (
 	onDevice    = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
 	onAlarm     = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
 	onBoundary  = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
+	onVendor    = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
+	onFacility  = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
 	onInventory = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
 )
 
@@ -65,10 +67,22 @@ var Metrics = []Metric{
 	{"community_info", "gauge", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, ingest.Text{ZH: "台账中的社区，恒为 1；坐标为 WGS-84 度。", EN: "A community of the inventory, always 1; coordinates in degrees, WGS-84."}, onInventory},
 	{"community_households", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的户数。", EN: "Households by the inventory."}, onInventory},
 	{"community_population", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的人口。", EN: "Persons by the inventory."}, onInventory},
-	{"programme_communities", "gauge", []string{"stage"}, ingest.Text{ZH: "创建进度：all 全部，participating 参加，met 达标，named 命名。", EN: "Communities of the programme: all, participating, met, named."}, onBoundary},
+	{"programme_communities", "gauge", []string{"stage"}, ingest.Text{ZH: "创建进度：all 全部，participating 参加（含达标），met 达标。", EN: "Communities of the programme: all, participating (those that met included), met."}, onInventory},
+
+	{"lighting_power_watts", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯的功率之和。", EN: "Power of the lamps that have reported within 3 hours."}, onFacility},
+	{"lighting_lamps_lit", "gauge", []string{"community"}, ingest.Text{ZH: "亮着的灯数。", EN: "Lamps that burn."}, onFacility},
+	{"lighting_lamps", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯数。", EN: "Lamps that have reported within 3 hours."}, onFacility},
+	{"water_today_cubic_meters", "gauge", []string{"community"}, ingest.Text{ZH: "本地日开始以来的用水。", EN: "Water drawn since the local day began."}, onFacility},
+	{"waste_bin_fill_ratio", "gauge", []string{"community"}, ingest.Text{ZH: "垃圾桶平均满溢度。", EN: "Mean fill level of the bins."}, onFacility},
+	{"waste_bins_full", "gauge", []string{"community"}, ingest.Text{ZH: "满溢度 95% 以上的桶数。", EN: "Bins at 95 % or more."}, onFacility},
+	{"gate_passes_total", "counter", []string{"community", "direction"}, ingest.Text{ZH: "门禁通行人次。", EN: "Passes through the gates."}, onDevice},
+	{"gates_open", "gauge", []string{"community"}, ingest.Text{ZH: "开着的门数。", EN: "Gates that are open."}, onFacility},
+	{"last_reading_timestamp_seconds", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "最新读数的时间。", EN: "When the latest reading is of."}, onDevice},
 
 	{"anomaly_active", "gauge", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "未恢复的告警数。", EN: "Open alarms."}, onAlarm},
 	{"anomalies_total", "counter", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "累计告警数。", EN: "Alarms raised."}, onAlarm},
+
+	{"anomalies_inhibited", "gauge", []string{"community"}, ingest.Text{ZH: "由回路、网关或社区告警代表的未恢复告警数。", EN: "Open alarms that the alarm of a feeder, gateway or community stands for."}, onAlarm},
 
 	{"energy_actual_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "实际用电（暂估累计）。", EN: "Energy used, provisional accrual."}, onBoundary},
 	{"energy_baseline_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "调整后基准用电（暂估累计）。", EN: "Adjusted baseline energy, provisional accrual."}, onBoundary},
@@ -79,7 +93,35 @@ var Metrics = []Metric{
 	{"water_savings_cubic_meters", "gauge", []string{"community", "facility", "period", "status"}, ingest.Text{ZH: "节水量＝调整后基准－实际，同一覆盖时段。", EN: "Water saved: adjusted baseline less actual over the same covered time."}, onBoundary},
 	{"water_savings_uncertainty_cubic_meters", "gauge", []string{"community", "facility", "period", "confidence"}, ingest.Text{ZH: "节水量不确定度（半宽）。", EN: "Half-width of the band of the water saved."}, onBoundary},
 	{"savings_significant", "gauge", []string{"community", "facility", "resource", "period"}, ingest.Text{ZH: "节约量与零是否可区分。", EN: "Whether the saving is distinguishable from zero."}, onBoundary},
-	{"savings_coverage_ratio", "gauge", []string{"community", "facility", "resource", "period"}, ingest.Text{ZH: "表计与驱动量均有效的时段占比。", EN: "Share of the time in which meter and drivers are valid."}, onBoundary},
+	{"savings_coverage_ratio", "gauge", []string{"community", "facility", "resource", "period"}, ingest.Text{ZH: "双方均有效的日数占应有日数之比。", EN: "Days that count on both sides, of the days due."}, onBoundary},
+	{"savings_revision", "gauge", []string{"community", "facility", "resource", "period"}, ingest.Text{ZH: "定稿的修订号，暂估时为 0。", EN: "Revision of a final figure, 0 while it is provisional."}, onBoundary},
+	{"nonroutine_adjustment_joules", "gauge", []string{"community", "facility", "period"}, ingest.Text{ZH: "基准中的非常规调整（电）。", EN: "Non-routine adjustments in the adjusted baseline, energy."}, onBoundary},
+	{"nonroutine_adjustment_cubic_meters", "gauge", []string{"community", "facility", "period"}, ingest.Text{ZH: "基准中的非常规调整（水）。", EN: "Non-routine adjustments in the adjusted baseline, water."}, onBoundary},
+	{"accrual_corrections_joules_total", "counter", []string{"community", "facility", "direction", "reason", "of"}, ingest.Text{ZH: "对已累计日的更正（电）。", EN: "Corrections of days already accrued, energy."}, onBoundary},
+	{"accrual_corrections_cubic_meters_total", "counter", []string{"community", "facility", "direction", "reason", "of"}, ingest.Text{ZH: "对已累计日的更正（水）。", EN: "Corrections of days already accrued, water."}, onBoundary},
+	{"baseline_info", "gauge", []string{"community", "facility", "boundary", "version", "ipmvp", "method", "status"}, ingest.Text{ZH: "基准及其是否有效：frozen 有效，changed 被改，nested 嵌套，no_baseline 无基准。", EN: "Baselines and whether they hold: frozen, changed, nested, no_baseline."}, onBoundary},
+	{"baseline_cv_rmse_ratio", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "基准拟合的 CV(RMSE)。", EN: "CV(RMSE) of the baseline's fit."}, onBoundary},
+	{"baseline_nmbe_ratio", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "基准拟合的 NMBE。", EN: "Net mean bias error of the baseline's fit."}, onBoundary},
+	{"meter_anomalies_total", "counter", []string{"community", "facility", "resource", "reason"}, ingest.Text{ZH: "不能直接相减的表计读数，按原因。", EN: "Reads of registers that were not simply subtracted, by reason."}, onBoundary},
+	{"clock_skew_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "接收时间减表计时间，取偏差最大的边界。", EN: "Time received less the meters' own time, of the boundary where it is largest."}, onBoundary},
+	{"water_per_capita_liters_per_day", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "本季人均日用水（升）。", EN: "Use a person and day in the quarter so far, litres."}, onBoundary},
+	{"water_quota_ratio", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "人均用水与定额之比：合规指标，不是节约量。", EN: "Per-head use over the quota: compliance, not a saving."}, onBoundary},
+	{"water_night_flow_cubic_meters_per_hour", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "上一日 2 至 4 时平均流量。", EN: "Mean flow from 02:00 to 04:00 of the last closed day."}, onBoundary},
+	{"water_net_night_flow_cubic_meters_per_hour", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "夜间流量减合理夜间用水。", EN: "Night flow less legitimate night use."}, onBoundary},
+
+	{"vendor_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "接收的读数和事件，不含重复。", EN: "Readings and events accepted, without duplicates."}, onVendor},
+	{"vendor_messages_rejected_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "拒收的报文。", EN: "Messages refused."}, onReject},
+	{"vendor_values_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被拒的单个值。", EN: "Single values refused in accepted messages."}, onReject},
+	{"vendor_unmapped_values_total", "counter", []string{"vendor"}, ingest.Text{ZH: "尚无含义的字段值。", EN: "Values of fields that have no meaning yet."}, onVendor},
+	{"vendor_unmapped_fields", "gauge", []string{"vendor"}, ingest.Text{ZH: "尚无含义的字段数。", EN: "Fields that have no meaning yet."}, onVendor},
+	{"vendor_late_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "接收时已超过 5 分钟的读数。", EN: "Readings more than 5 minutes old when received."}, onVendor},
+	{"vendor_out_of_order_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "早于已接收读数的读数。", EN: "Readings older than one accepted before."}, onVendor},
+	{"vendor_duplicate_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "重复的读数。", EN: "Readings that repeat one accepted before."}, onVendor},
+	{"vendor_times_replaced_total", "counter", []string{"vendor"}, ingest.Text{ZH: "时间超界、以接收时间代替的读数。", EN: "Readings whose time was out of bounds."}, onVendor},
+	{"vendor_clock_offset_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "近 101 条报文接收时间减设备时间的中位数；负值表示设备时钟超前。", EN: "Median of received minus device time of the last 101 messages; negative is a clock that is ahead."}, onVendor},
+	{"vendor_gaps_total", "counter", []string{"vendor"}, ingest.Text{ZH: "设备静默超过自身三个上报间隔的次数。", EN: "Silences of a device of more than three of its own intervals, when it is heard again."}, onVendor},
+	{"vendor_silent_devices", "gauge", []string{"vendor"}, ingest.Text{ZH: "当前静默超过自身三个上报间隔的设备数。", EN: "Devices silent now for more than three of their own intervals."}, onVendor},
+	{"vendor_last_message_timestamp_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "最近一条报文的接收时间。", EN: "When the last message was received."}, onVendor},
 }
 
 // foreign are metrics that are not the service's own.

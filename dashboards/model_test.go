@@ -213,7 +213,7 @@ var (
 	promParser = parser.NewParser(parser.Options{})
 	corePanels = []string{"stat", "timeseries", "table", "bargauge", "geomap", "text"}
 	// knownUnits are ids of Grafana's units.
-	knownUnits  = []string{"none", "short", "percent", "percentunit", "kwatth", "watt", "volt", "m3", "flowcms", "pressurepa", "celsius", "masskg", "cps", "s", "bytes", "dateTimeFromNow"}
+	knownUnits  = []string{"none", "short", "percent", "percentunit", "kwatth", "watt", "volt", "m3", "flowcms", "pressurepa", "celsius", "masskg", "cps", "s", "bytes", "litre", "dateTimeFromNow"}
 	variableUse = regexp.MustCompile(`\$\{?([a-zA-Z_]+)`)
 	linkTo      = regexp.MustCompile(`^/d/([a-z-]+)(\?|$)`)
 	han         = regexp.MustCompile(`\p{Han}`)

@@ -4,9 +4,11 @@
 //	greencommunity_community_info{community,name,town,stage,pilot,latitude,longitude} 1
 //	greencommunity_community_households{community}
 //	greencommunity_community_population{community}
+//	greencommunity_programme_communities{stage="all|participating|met"}
 //
 // Coordinates are degrees, WGS-84, and empty where the inventory has none.
-// Households and population are left out where they are not known: no figure
+// The share that counts towards the programme's target is met over all; those
+// that met the requirements take part as well. Households and population are left out where they are not known: no figure
 // is not zero.
 package community
 
@@ -28,6 +30,7 @@ var (
 	infoDesc       = prometheus.NewDesc("greencommunity_community_info", "A community of the inventory, always 1; coordinates in degrees, WGS-84.", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, nil)
 	householdsDesc = prometheus.NewDesc("greencommunity_community_households", "Households by the inventory.", []string{"community"}, nil)
 	populationDesc = prometheus.NewDesc("greencommunity_community_population", "Persons by the inventory.", []string{"community"}, nil)
+	stagesDesc     = prometheus.NewDesc("greencommunity_programme_communities", "Communities of the programme: all, participating (those that met included), met.", []string{"stage"}, nil)
 )
 
 // Describe is part of prometheus.Collector.
@@ -35,11 +38,21 @@ func (c Collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- infoDesc
 	ch <- householdsDesc
 	ch <- populationDesc
+	ch <- stagesDesc
 }
 
 // Collect is part of prometheus.Collector.
 func (c Collector) Collect(ch chan<- prometheus.Metric) {
+	all, participating, met := 0, 0, 0
 	for _, each := range c.Inventory().Communities {
+		all++
+		switch each.Stage {
+		case "met":
+			met++
+			fallthrough
+		case "participating":
+			participating++
+		}
 		latitude, longitude := "", ""
 		if each.Lat != 0 || each.Lon != 0 {
 			latitude, longitude = strconv.FormatFloat(each.Lat, 'g', -1, 64), strconv.FormatFloat(each.Lon, 'g', -1, 64)
@@ -52,5 +65,8 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 		if each.Population > 0 {
 			ch <- prometheus.MustNewConstMetric(populationDesc, prometheus.GaugeValue, float64(each.Population), id)
 		}
+	}
+	for stage, n := range map[string]int{"all": all, "participating": participating, "met": met} {
+		ch <- prometheus.MustNewConstMetric(stagesDesc, prometheus.GaugeValue, float64(n), stage)
 	}
 }
