@@ -80,7 +80,7 @@ func meanBy(facility ingest.FacilityKind, quantity, function string) string {
 
 // openAlarms lists what is raised and not cleared; more narrows it down.
 func openAlarms(more string) string {
-	return fmt.Sprintf("SELECT active, severity, value, expected FROM (SELECT last(active) AS active, code AS severity, value, expected FROM %s WHERE type =~ /^(%s)$/ AND %s%s AND $timeFilter GROUP BY community, facility, device, type) WHERE active = 1 AND severity =~ /^(info|warning|critical)$/ GROUP BY community, facility, device, type",
+	return fmt.Sprintf("SELECT active, severity, value, expected FROM (SELECT last(active) AS active, code AS severity, value, expected FROM %s WHERE type =~ /^(%s)$/ AND %s%s AND $timeFilter GROUP BY community, facility, device, channel, type) WHERE active = 1 AND severity =~ /^(info|warning|critical)$/ GROUP BY community, facility, device, channel, type",
 		eventsMeasurement, strings.Join(kindNames(), "|"), influxIn, more)
 }
 
@@ -182,7 +182,7 @@ func alarmTable(l Language, facility ingest.FacilityKind, more string, w, h int)
 		"Alarms raised in the last 30 days and not cleared, and since when. Whether somebody is dealing with them is not known here. Click a device for its details."), w, h).
 		influx(openAlarms(facilityIs(facility)+more), "").last("30d")
 	p.columns("Time", l.t("起始", "Since"), "severity", l.t("级别", "Severity"), "type", l.t("告警", "Alarm"), "community", l.t("社区", "Community"),
-		"facility", l.t("设施", "Facility"), "device", l.t("设备", "Device"), "value", l.t("数值", "Value"), "expected", l.t("参考值", "Expected"), "active", "")
+		"facility", l.t("设施", "Facility"), "device", l.t("设备", "Device"), "channel", l.t("通道", "Channel"), "value", l.t("数值", "Value"), "expected", l.t("参考值", "Expected"), "active", "")
 	p.transform("sortBy", map[string]any{"fields": map[string]any{}, "sort": []any{map[string]any{"field": l.t("起始", "Since"), "desc": false}}})
 	words := func(field string, mappings []any, cell bool) Override {
 		properties := []Property{{"mappings", mappings}}
