@@ -26,6 +26,7 @@ type cli struct {
 	Watch      watchCmd      `cmd:"" help:"Follow what a vendor publishes: accepted, rejected, unmapped, late, out of order."`
 	ACL        aclCmd        `cmd:"" name:"acl" help:"Print Mosquitto's access rules for the inventory: vendors reach their own topics only."`
 	Simulate   simulateCmd   `cmd:"" help:"Publish simulated communities: history, live readings, planted faults."`
+	Notify     notifyCmd     `cmd:"" help:"Deliver alerts to chat groups of WeCom, DingTalk and Feishu."`
 	Savings    savingsCmd    `cmd:"" help:"What was saved, with its uncertainty: from a table, or recomputed from InfluxDB."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`

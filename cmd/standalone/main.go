@@ -125,6 +125,7 @@ func (c *cli) welcome(out io.Writer, service *serve.Service, broker *embedded.Br
 	fmt.Fprintf(out, `
 greencommunity is running.
 
+  page       http://%[1]s/
   metrics    http://%[1]s/metrics
   MQTT       %[2]s
   InfluxDB   %[3]s   database facilities

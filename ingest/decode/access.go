@@ -197,8 +197,10 @@ func hikvisionPart(payload []byte) []byte {
 func redactHikvision(payload []byte) []byte {
 	payload = hikvisionPart(payload)
 	if len(payload) > 0 && payload[0] != '<' {
-		if wrapped := memberOf(payload, "EventNotificationAlert"); wrapped != nil {
-			payload = wrapped
+		if bytes.Contains(payload, []byte(`"EventNotificationAlert"`)) {
+			if wrapped := memberOf(payload, "EventNotificationAlert"); wrapped != nil {
+				payload = wrapped
+			}
 		}
 		return keepHikvisionJSON(payload)
 	}
@@ -224,14 +226,17 @@ func redactHikvision(payload []byte) []byte {
 
 func (d *hikvision) Decode(in *Input, out *Output) error {
 	payload := in.Payload
-	if redacted := redactHikvision(payload); redacted != nil {
-		payload = redacted
-	} else if len(payload) == 0 || payload[0] != '{' {
-		return ingest.Refuse(ingest.Malformed, "neither an event in JSON nor an EventNotificationAlert in XML")
+	if len(payload) == 0 || payload[0] != '{' { // XML, or several parts
+		if payload = redactHikvision(payload); payload == nil {
+			return ingest.Refuse(ingest.Malformed, "neither an event in JSON nor an EventNotificationAlert in XML")
+		}
 	}
 	root, err := parseObject(&d.parser, payload)
 	if err != nil {
 		return err
+	}
+	if wrapped := root.Get("EventNotificationAlert"); wrapped != nil && wrapped.Type() == fastjson.TypeObject {
+		root = wrapped
 	}
 	e := Event{Active: text(root, "eventState") != "inactive"}
 	e.Channel = text(root, "channelID")

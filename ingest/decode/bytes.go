@@ -42,7 +42,7 @@ func hexDigits(text []byte) ([]byte, bool) {
 		case c == ' ' || c == '-' || c == ':' || c == ',' || c == '\n' || c == '\r' || c == '\t':
 		case c == '0' && i+1 < len(text) && (text[i+1] == 'x' || text[i+1] == 'X'):
 			i++
-		case isHex(text[i : i+1]):
+		case hexDigit[c]:
 			digits = append(digits, c)
 		default:
 			return nil, false
@@ -53,12 +53,19 @@ func hexDigits(text []byte) ([]byte, bool) {
 
 func isHex(text []byte) bool {
 	for _, c := range text {
-		if (c < '0' || c > '9') && (c < 'a' || c > 'f') && (c < 'A' || c > 'F') {
+		if !hexDigit[c] {
 			return false
 		}
 	}
 	return true
 }
+
+var hexDigit = func() (is [256]bool) {
+	for _, c := range []byte("0123456789abcdefABCDEF") {
+		is[c] = true
+	}
+	return is
+}()
 
 // fromBase64 reads base64 with or without padding, in either alphabet.
 func fromBase64(text []byte) ([]byte, bool) {

@@ -60,7 +60,9 @@ func cjt188Frame(in *Input, data []byte, out *Output) (int, error) {
 		return 0, ingest.Refuse(ingest.Checksum, "checksum is %02X, the bytes make %02X", data[11+length], want)
 	}
 	device, body := address(data[2:9]), data[11:11+length]
-	out.Explainf("CJ/T 188 frame of meter %s, type %02X, control %02X", device, kind, control)
+	if out.Explain != nil {
+		out.Explain("CJ/T 188 frame of meter %s, type %02X, control %02X", device, kind, control)
+	}
 	switch {
 	case control&0x80 == 0:
 		out.Ignored = "request to a meter"
@@ -90,7 +92,9 @@ func cjt188Frame(in *Input, data []byte, out *Output) (int, error) {
 			out.refuse(device, quantity, r.Reason, "%s", r.Detail)
 			continue
 		case unset:
-			out.Explainf("%s: FF, which the meter does not have", quantity)
+			if out.Explain != nil {
+				out.Explain("%s: FF, which the meter does not have", quantity)
+			}
 			continue
 		case !known && i == 0:
 			return 0, ingest.Refuse(ingest.BadUnit, "unit %02X of %s is no volume", field[4], quantity)

@@ -109,7 +109,9 @@ func dlt645Frame(data []byte, out *Output) error {
 	case len(body) < 5:
 		return ingest.Refuse(ingest.Malformed, "reply has %d bytes of data, less than 5", len(body))
 	}
-	out.Explainf("DL/T 645 frame of meter %s, data identifier %02X%02X%02X%02X", device, body[3], body[2], body[1], body[0])
+	if out.Explain != nil {
+		out.Explain("DL/T 645 frame of meter %s, data identifier %02X%02X%02X%02X", device, body[3], body[2], body[1], body[0])
+	}
 	if body[3] == 0x02 && body[2] == 0x80 && body[1] == 0x00 && body[0] == 0x02 {
 		return dlt645Value(Sample{Device: device, Quantity: "frequency", Unit: "Hz"}, body[4:], 2, 100, false, out)
 	}

@@ -511,3 +511,21 @@ func TestRawVariants(t *testing.T) {
 		{"a meter's frame proves itself", "water", "", "", hex.EncodeToString(meterFrame("681001020304050607810D901F00785634122C010000002C")), "water_volume_total=123456.78 water_volume_billing=0.01"},
 	})
 }
+
+// Discovery says what a field means; a contact that is on when false is inverted.
+func TestHomeAssistantMeaning(t *testing.T) {
+	w := source(t, "gate", "homeassistant", "homeassistant/#", "")
+	var said strings.Builder
+	w.Explain = func(format string, args ...any) { fmt.Fprintf(&said, format+"\n", args...) }
+	for payload, want := range map[string]string{
+		`{"name":"Gate","device_class":"door","payload_on":false,"payload_off":true,"state_topic":"zigbee2mqtt/gate","value_template":"{{ value_json.contact }}"}`: `field "contact" of topic "zigbee2mqtt/gate" is door_open, inverted: {values: {"true": 0, "false": 1}}`,
+		`{"~":"pow","dev_cla":"energy","stat_t":"~/SENSOR","val_tpl":"{{value_json.ENERGY.Total}}"}`:                                                               `field "ENERGY.Total" of topic "pow/SENSOR" is energy_total`,
+		`{"dev_cla":"power","stat_t":"a","val_tpl":"{{ value_json.p | float / 10 }}"}`:                                                                             `its template is none we can read; active_power would be the quantity`,
+	} {
+		said.Reset()
+		w.Decode(&ingest.Message{Topic: "homeassistant/x/y/config", Payload: []byte(payload), Received: received})
+		if !strings.Contains(said.String(), want+"\n") {
+			t.Errorf("%s\nexplained as %swant %s", payload, said.String(), want)
+		}
+	}
+}

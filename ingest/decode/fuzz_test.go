@@ -149,7 +149,11 @@ func BenchmarkFormats(b *testing.B) {
 		if name == "json" {
 			more = `, json: {records: "data[*]", device: "$.sn", name: k, value: v}`
 		}
-		w := source(b, "lighting", name, TemplateFor(Formats[name], e.topic), more)
+		kind := Formats[name].Facility
+		if kind == "" {
+			kind = "lighting"
+		}
+		w := source(b, kind, name, TemplateFor(Formats[name], e.topic), more)
 		m := &ingest.Message{Seq: 1, Topic: e.topic, Payload: []byte(e.payload), Received: 1_795_392_060_000_000_000}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -236,6 +236,37 @@ func (d *homeassistant) Decode(in *Input, out *Output) error {
 	}
 	out.Explainf("discovery: %q publishes %s (%s) to %s as %s", first("name"), first("device_class", "dev_cla"),
 		first("unit_of_measurement", "unit_of_meas"), topic, first("value_template", "val_tpl"))
+	d.meaning(root, topic, first, out)
 	out.Ignored = "discovery"
 	return nil
+}
+
+// discovered are the quantities of Home Assistant's device classes.
+var discovered = map[string]string{
+	"door": "door_open", "opening": "door_open", "garage_door": "door_open", "battery": "battery_level", "power": "active_power",
+	"energy": "energy_total", "voltage": "voltage", "current": "current", "power_factor": "power_factor", "frequency": "frequency",
+	"temperature": "temperature", "humidity": "humidity", "illuminance": "illuminance", "water": "water_volume_total", "signal_strength": "rssi",
+	"moisture": "event leak", "tamper": "event tamper", "smoke": "smoke_detected", "motion": "event motion", "occupancy": "occupied",
+}
+
+// meaning explains which source and field would read what is described. A
+// binary sensor whose payload_on is false is on where its value is not.
+func (d *homeassistant) meaning(root *fastjson.Value, topic string, first func(...string) string, out *Output) {
+	quantity, ok := discovered[first("device_class", "dev_cla")]
+	if !ok {
+		return
+	}
+	path := strings.TrimSpace(strings.Trim(first("value_template", "val_tpl"), "{}"))
+	path, simple := strings.CutPrefix(path, "value_json.")
+	if !simple || strings.ContainsAny(path, " |(") {
+		out.Explainf("its template is none we can read; %s would be the quantity", quantity)
+		return
+	}
+	inverted := ""
+	for _, name := range []string{"payload_on", "pl_on"} {
+		if v := root.Get(name); v != nil && (v.Type() == fastjson.TypeFalse || scalarText(v) == "false" || scalarText(v) == "OFF") {
+			inverted = ", inverted: {values: {\"true\": 0, \"false\": 1}}"
+		}
+	}
+	out.Explainf("field %q of topic %q is %s%s", path, topic, quantity, inverted)
 }

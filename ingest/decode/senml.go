@@ -1,12 +1,11 @@
 package decode
 
 import (
-	"bytes"
-	"encoding/json"
 	"math"
 	"strings"
 
 	"github.com/fxamacker/cbor/v2"
+	"github.com/valyala/fastjson"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
@@ -16,24 +15,27 @@ import (
 // and name; the part behind its last separator is the field, the part before it
 // the device. A time below 2^28 is relative to now, and then the time received
 // stands in for now.
-type senml struct{}
+type senml struct {
+	parser fastjson.Parser
+	pack   []senmlRecord
+}
 
-func newSenML(*inventory.Source) (Decoder, error) { return senml{}, nil }
+func newSenML(*inventory.Source) (Decoder, error) { return &senml{}, nil }
 
 // senmlRecord is a record in both encodings; CBOR's labels are integers.
 type senmlRecord struct {
-	Version   int      `json:"bver" cbor:"-1,keyasint"`
-	BaseName  string   `json:"bn" cbor:"-2,keyasint"`
-	BaseTime  *float64 `json:"bt" cbor:"-3,keyasint"`
-	BaseUnit  string   `json:"bu" cbor:"-4,keyasint"`
-	BaseValue *float64 `json:"bv" cbor:"-5,keyasint"`
-	Name      string   `json:"n" cbor:"0,keyasint"`
-	Unit      string   `json:"u" cbor:"1,keyasint"`
-	Value     *float64 `json:"v" cbor:"2,keyasint"`
-	Text      *string  `json:"vs" cbor:"3,keyasint"`
-	Bool      *bool    `json:"vb" cbor:"4,keyasint"`
-	Sum       *float64 `json:"s" cbor:"5,keyasint"`
-	Time      float64  `json:"t" cbor:"6,keyasint"`
+	Version   int      `cbor:"-1,keyasint"`
+	BaseName  string   `cbor:"-2,keyasint"`
+	BaseTime  *float64 `cbor:"-3,keyasint"`
+	BaseUnit  string   `cbor:"-4,keyasint"`
+	BaseValue *float64 `cbor:"-5,keyasint"`
+	Name      string   `cbor:"0,keyasint"`
+	Unit      string   `cbor:"1,keyasint"`
+	Value     *float64 `cbor:"2,keyasint"`
+	Text      *string  `cbor:"3,keyasint"`
+	Bool      *bool    `cbor:"4,keyasint"`
+	Sum       *float64 `cbor:"5,keyasint"`
+	Time      float64  `cbor:"6,keyasint"`
 }
 
 var senmlCBOR = func() cbor.DecMode {
@@ -44,14 +46,12 @@ var senmlCBOR = func() cbor.DecMode {
 	return mode
 }()
 
-func (senml) Decode(in *Input, out *Output) error {
-	var pack []senmlRecord
-	if len(in.Payload) > 0 && (in.Payload[0] == '[' || in.Payload[0] == ' ' || in.Payload[0] == '\n') {
-		if err := json.Unmarshal(in.Payload, &pack); err != nil {
-			return ingest.Refuse(ingest.Malformed, "no SenML pack in JSON: %.120s", err.Error())
-		}
-		if name := mandatory(in.Payload); name != "" {
-			return ingest.Refuse(ingest.Malformed, "member %.60q must be understood, and is not", name)
+func (d *senml) Decode(in *Input, out *Output) error {
+	pack := d.pack[:0]
+	if len(in.Payload) > 0 && (in.Payload[0] == '[' || in.Payload[0] == ' ' || in.Payload[0] == '\n' || in.Payload[0] == '{') {
+		var err error
+		if pack, err = d.json(in.Payload); err != nil {
+			return err
 		}
 	} else if err := senmlCBOR.Unmarshal(in.Payload, &pack); err != nil {
 		return ingest.Refuse(ingest.Malformed, "no SenML pack in JSON or CBOR: %.120s", err.Error())
@@ -126,24 +126,82 @@ func (senml) Decode(in *Input, out *Output) error {
 	return nil
 }
 
-// mandatory is a member of a record whose name ends in _, which says that who
-// does not know it must refuse the pack (RFC 8428, 4.4); "" if there is none.
-func mandatory(payload []byte) string {
-	if !bytes.Contains(payload, []byte(`_"`)) {
-		return ""
+// json reads a pack in JSON. A member whose name ends in _ must be understood,
+// and is not: the pack is refused (RFC 8428, 4.4).
+func (d *senml) json(payload []byte) ([]senmlRecord, error) {
+	root, err := parseJSON(&d.parser, payload)
+	if err != nil {
+		return nil, err
 	}
-	var records []map[string]json.RawMessage
-	if json.Unmarshal(payload, &records) != nil {
-		return ""
+	if root.Type() != fastjson.TypeArray {
+		return nil, ingest.Refuse(ingest.Malformed, "payload is a %s; a SenML pack is an array", root.Type())
 	}
-	for _, r := range records {
-		for name := range r {
-			if strings.HasSuffix(name, "_") {
-				return name
-			}
+	d.pack = d.pack[:0]
+	for i, item := range root.GetArray() {
+		if item.Type() != fastjson.TypeObject {
+			return nil, ingest.Refuse(ingest.Malformed, "record %d is a %s; it must be an object", i, item.Type())
 		}
+		if i >= MaxReadings {
+			return nil, ingest.Refuse(ingest.TooLarge, "more than %d records", MaxReadings)
+		}
+		var r senmlRecord
+		var bad string
+		item.GetObject().Visit(func(key []byte, v *fastjson.Value) {
+			number := func() *float64 {
+				f, err := v.Float64()
+				if err != nil {
+					bad = string(key)
+				}
+				return &f
+			}
+			words := func() string {
+				if v.Type() != fastjson.TypeString {
+					bad = string(key)
+				}
+				return string(v.GetStringBytes())
+			}
+			switch string(key) {
+			case "bn":
+				r.BaseName = words()
+			case "bt":
+				r.BaseTime = number()
+			case "bu":
+				r.BaseUnit = words()
+			case "bv":
+				r.BaseValue = number()
+			case "bver":
+				r.Version = int(*number())
+			case "n":
+				r.Name = words()
+			case "u":
+				r.Unit = words()
+			case "v":
+				r.Value = number()
+			case "vs":
+				text := words()
+				r.Text = &text
+			case "vb":
+				b, err := v.Bool()
+				if err != nil {
+					bad = string(key)
+				}
+				r.Bool = &b
+			case "s":
+				r.Sum = number()
+			case "t":
+				r.Time = *number()
+			default:
+				if len(key) > 0 && key[len(key)-1] == '_' {
+					bad = string(key)
+				}
+			}
+		})
+		if bad != "" {
+			return nil, ingest.Refuse(ingest.Malformed, "record %d: member %.60q is not what SenML says, or must be understood and is not", i, bad)
+		}
+		d.pack = append(d.pack, r)
 	}
-	return ""
+	return d.pack, nil
 }
 
 // senmlName parts a name into device and field. Slashes cannot be in a

@@ -33,6 +33,9 @@ func ParseTime(text string, zone *time.Location) (unixNano int64, ok bool) {
 		return 0, false
 	}
 	for _, layout := range layouts {
+		if !fits(layout, text) {
+			continue // a failed attempt costs more than all else here
+		}
 		if t, err := time.ParseInLocation(layout, text, zone); err == nil && t.Year() >= 1970 && t.Year() < 2262 {
 			return t.UnixNano(), true
 		}
@@ -41,6 +44,26 @@ func ParseTime(text string, zone *time.Location) (unixNano int64, ok bool) {
 		return TimeOfNumber(v)
 	}
 	return 0, false
+}
+
+// fits reports whether a layout may be the one of a text: whether what parts
+// year and month, and date and time, is the same.
+func fits(layout, text string) bool {
+	same := func(i int) bool {
+		a, b := layout[i], text[i]
+		return a == b || a >= '0' && a <= '9' && b >= '0' && b <= '9'
+	}
+	if !same(4) {
+		return false
+	}
+	fixed := layout[4] != '-' && layout[4] != '/' || layout[5] == '0' // months of two digits
+	if !fixed || layout[4] > '~' {
+		return true
+	}
+	if len(layout) > 10 && len(text) > 10 && layout[4] != '0' {
+		return same(10)
+	}
+	return true
 }
 
 // Bounds of an epoch in seconds; what is larger is ms, µs or ns.

@@ -24,7 +24,7 @@ var wmbusUnits = []struct{ suffix, unit string }{
 
 // wmbusText are members that describe the meter or the receiver.
 var wmbusText = map[string]bool{
-	"_": true, "media": true, "meter": true, "name": true, "id": true, "device": true, "timestamp": true, "meter_datetime": true,
+	"_": true, "media": true, "meter": true, "name": true, "id": true, "device": true, "timestamp": true, "meter_datetime": true, "device_date_time": true,
 	"set_datetime": true, "set_date": true, "time_dry": true, "time_reversed": true, "time_leaking": true, "time_bursting": true,
 }
 
@@ -37,8 +37,13 @@ func (d *wmbusmeters) Decode(in *Input, out *Output) error {
 	if base.Device == "" {
 		return ingest.Refuse(ingest.BadIdentifier, "no id")
 	}
-	if t, ok := ParseTime(text(root, "meter_datetime"), in.Zone()); ok {
-		base.Time = t
+	for _, name := range []string{"meter_datetime", "device_date_time"} {
+		if t, ok := ParseTime(text(root, name), in.Zone()); ok && base.Time == 0 {
+			base.Time = t
+		}
+	}
+	if base.Time != 0 {
+		out.Explainf("time of the meter's clock")
 	} else if t, ok := ParseTime(text(root, "timestamp"), in.Zone()); ok {
 		base.Time, base.TimeSource = t, ingest.TimeGateway
 	}

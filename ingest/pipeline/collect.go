@@ -25,7 +25,7 @@ var (
 	refusedDesc   = desc("readings_refused_total", "Single readings refused in messages that were accepted.", "vendor", "reason")
 	lateDesc      = desc("readings_late_total", "Readings accepted that are older than one before them of the same series.")
 	pointsDesc    = desc("influxdb_points_total", "Points InfluxDB took or refused.", "result")
-	devicesDesc   = desc("devices", "Devices: online, offline (nothing for 25 h), or listed and never heard of.", "community", "facility", "state")
+	devicesDesc   = desc("devices", "Devices: online, offline (nothing for 25 h), or never heard of, though listed or tried.", "community", "facility", "state")
 	oldestDesc    = desc("journal_oldest_pending_seconds", "Age of the oldest message a reader has still to deal with.", "reader")
 )
 

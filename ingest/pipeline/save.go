@@ -16,6 +16,7 @@ type checkpoints struct {
 	finished chan saved    // not nil while one becomes durable
 	written  time.Time     // when there was something to write
 	counted  time.Time     // when devices were counted
+	devices  int           // how many they were
 }
 
 // saved is what a checkpoint that is durable says.
@@ -67,8 +68,8 @@ func (w *walker) begin(now time.Time) error {
 	unchanged := p.shown.walked == w.seq && p.shown.tally.decided() == h.Tally.decided() && p.shown.tally.Points == h.Tally.Points
 	devices := p.shown.devices
 	p.mu.Unlock()
-	if now.Sub(w.checkpoints.counted) > countEvery || devices == nil {
-		devices, w.checkpoints.counted = w.count(now), now
+	if now.Sub(w.checkpoints.counted) > countEvery || devices == nil || h.Devices != w.checkpoints.devices {
+		devices, w.checkpoints.counted, w.checkpoints.devices = w.count(now), now, h.Devices
 		p.mu.Lock()
 		p.shown.devices = devices
 		p.mu.Unlock()
@@ -137,7 +138,10 @@ func (w *walker) count(now time.Time) map[deviceState]int {
 	for i, last := range w.seen.Last {
 		d := w.p.registry.At(uint32(i))
 		state := "online"
-		if last < since {
+		switch {
+		case last == 0: // nothing of it was accepted
+			state = "never"
+		case last < since:
 			state = "offline"
 		}
 		n[deviceState{placeKey{d.Community, d.Facility}, state}]++

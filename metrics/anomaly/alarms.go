@@ -122,7 +122,7 @@ func (e *Engine) clearAlarm(k alarmKey, at int64) {
 	}
 	a := e.alarms[k]
 	if k.Device < groupBase {
-		e.devices.at(k.Device + 1).Open--
+		e.devices.at(k.Device+1).Open--
 	}
 	e.mu.Lock()
 	delete(e.alarms, k)

@@ -24,7 +24,7 @@ func BenchmarkGenericMillionSeries(b *testing.B) {
 	order := r.Perm(million)
 	l := FleetLevels
 	for i := range million { // pages are there before the clock starts
-		a.at(uint32(i) + 1).Generic.Add(float32(i%100), 3600, &l)
+		a.at(uint32(i)+1).Generic.Add(float32(i%100), 3600, &l)
 	}
 	b.ReportMetric(float64(unsafe.Sizeof(series{})), "B/series")
 	i := 0

@@ -295,7 +295,7 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 	}
 	at := r.Time
 	switch {
-	case r.TimeSource == ingest.TimeDevice && r.TimeReplaced:
+	case r.TimeReplaced:
 		d.Newest = -1
 		at = received
 	case r.TimeSource == ingest.TimeDevice:

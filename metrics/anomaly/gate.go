@@ -235,13 +235,20 @@ func (e *Engine) pass(g *gate, d *device, at int64, n float64) {
 	if g.HourAt == 0 {
 		g.HourAt = hour
 	}
+	// An hour without a message is an hour without passes at a gate that only
+	// tells what happens, and no hour at all at one that reports its counts.
+	quiet := int64(16 * time.Hour)
+	if g.Flags&gateCounts != 0 && g.Granted == 0 {
+		quiet = int64(2 * time.Hour)
+	}
+	if hour-g.HourAt > quiet {
+		e.learnHour(g, d)
+		g.HourAt, g.Count = hour, 0
+	}
 	for g.HourAt < hour {
 		e.learnHour(g, d)
 		g.HourAt += int64(time.Hour)
 		g.Count = 0
-		if hour-g.HourAt > int64(14*24*time.Hour) { // long silence teaches nothing
-			g.HourAt = hour
-		}
 	}
 	if n == 0 {
 		return
@@ -269,7 +276,7 @@ func (e *Engine) pass(g *gate, d *device, at int64, n float64) {
 	if expected > p.Quiet*mean {
 		return
 	}
-	odds := poissonTail(int(g.Count), expected)
+	odds := predictiveTail(int(g.Count), float64(g.Rate[slot])*float64(g.Hours[slot])+0.5, float64(g.Hours[slot]))
 	d.score(math.Log(odds) / math.Log(p.Odds))
 	if odds < p.Odds {
 		e.raiseUntil(alarmKey{g.Device, g.Channel, offHours}, at, float64(g.Count), expected, at+int64(time.Hour))
@@ -352,6 +359,28 @@ func poissonTail(n int, mean float64) float64 {
 		term *= mean / k
 		if term < sum*1e-9 || k > float64(n)+1000 {
 			return min(sum, 1)
+		}
+	}
+}
+
+// predictiveTail is the probability of n or more passes in an hour where such
+// hours have had sum passes in as many hours: the rate is known no better than
+// that, so the count is negative binomial and not Poisson.
+func predictiveTail(n int, sum, hours float64) float64 {
+	if n <= 0 {
+		return 1
+	}
+	q := 1 / (hours + 1)
+	a, _ := math.Lgamma(sum + float64(n))
+	b, _ := math.Lgamma(sum)
+	c, _ := math.Lgamma(float64(n) + 1)
+	term := math.Exp(a - b - c + sum*math.Log1p(-q) + float64(n)*math.Log(q))
+	tail := 0.0
+	for k := float64(n); ; k++ {
+		tail += term
+		term *= (sum + k) / (k + 1) * q
+		if term < tail*1e-9 || k > float64(n)+1000 {
+			return min(tail, 1)
 		}
 	}
 }

@@ -133,6 +133,7 @@ func (e *Engine) judgeLamp(id uint32) {
 	}
 	burns, dark := l.On != 0, l.On == 0
 	if l.Flags&lampPower != 0 {
+		// A power meter knows better than a status.
 		if !stuck {
 			l.Rated = max(l.Rated*(1-1e-6), min(l.Power, l.Before))
 		}
@@ -169,16 +170,15 @@ func (e *Engine) judgeLamp(id uint32) {
 	// this hour on most nights.
 	seconds, _ := e.local(at)
 	hour := seconds / 3600
-	wanted := true
-	if l.Flags&lampLevel != 0 && l.Level <= 0.01 {
-		wanted = false
-	}
-	if l.Flags&lampState != 0 && l.Flags&lampPower != 0 && l.On == 0 {
-		wanted = false
-	}
+	told := l.Flags&lampLevel != 0 && l.Level <= 0.01 || l.Flags&lampState != 0 && l.On == 0
 	night := elevation < p.NightSun
-	if wanted && l.NightN > 200 && l.Nights[hour] < 125 {
-		wanted = false
+	share := float64(l.Nights[hour]) / 250
+	seen := l.NightN > 60
+	wanted := !told && (!seen || share >= 0.5)
+	if told && seen && share >= 0.9 {
+		// It says itself that it is off, but not whether it was told to be; at
+		// this hour it has burnt on practically every night.
+		wanted = true
 	}
 	switch {
 	case night && dark && wanted:
@@ -198,7 +198,7 @@ func (e *Engine) judgeLamp(id uint32) {
 	}
 	if night && !e.active(key(outage)) {
 		// A running share of the nights in which it burnt at this hour.
-		share := float32(l.Nights[hour])
+		have := float32(l.Nights[hour])
 		if l.NightN < math.MaxUint16 {
 			l.NightN++
 		}
@@ -206,11 +206,11 @@ func (e *Engine) judgeLamp(id uint32) {
 		if burns {
 			target = 250
 		}
-		if l.NightN < 100 {
-			share = target
+		if l.NightN < 60 {
+			have = target
 		}
-		step := (target - share) * 0.1
-		l.Nights[hour] = uint8(min(max(share+step+0.5*sign(step), 0), 250))
+		step := (target - have) * 0.1
+		l.Nights[hour] = uint8(min(max(have+step+0.5*sign(step), 0), 250))
 	}
 
 	// Cycling.

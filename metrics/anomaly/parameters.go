@@ -105,7 +105,8 @@ type WasteParameters struct {
 	// StuckFactor is how many times the longest standstill before.
 	StuckFactor float64 `yaml:"stuck_factor"`
 	// OverdueFactor is how many times the longest interval between two
-	// collections a bin may wait, while it is fuller than OverdueFill.
+	// collections a bin may wait, while it is fuller than OverdueFill. A bin
+	// collected almost empty does not show it: so one may look like two.
 	OverdueFactor float64 `yaml:"overdue_factor"`
 	OverdueFill   float64 `yaml:"overdue_fill"`
 }
@@ -172,7 +173,7 @@ func DefaultParameters() Parameters {
 		Waste: WasteParameters{
 			Fire: 70, FireRise: 10, FireAbove: 20, FireClear: 50, FireQuiet: 30 * time.Minute,
 			Full: 0.95, FullClear: 0.8, FullAfter: 2 * time.Hour, Jump: 0.6, JumpAfter: 6 * time.Hour,
-			StuckAfter: 12 * time.Hour, StuckFactor: 3, OverdueFactor: 1.5, OverdueFill: 0.3,
+			StuckAfter: 12 * time.Hour, StuckFactor: 3, OverdueFactor: 2, OverdueFill: 0.3,
 		},
 		Gate: GateParameters{
 			HeldOpen: 2 * time.Minute, GrantBefore: 10 * time.Second, Unopened: 3, Denied: 8, DeniedSpan: 5 * time.Minute,

@@ -38,6 +38,7 @@ type bin struct {
 	Emptied   int64 // last time
 	Intervals uint16
 	Interval  float32 // longest between two, s, slowly forgotten
+	FillAt    float32 // running mean of the fill level when it is emptied
 }
 
 const (
@@ -186,9 +187,9 @@ func (e *Engine) judgeFill(b *bin, d *device) {
 	b.Flags |= binKnown
 	b.LastFill = b.Fill
 
-	// Emptied: falls by a fifth of the bin, to less than half of what it was.
-	if known && last-fill >= 0.2 && fill < 0.5*last && b.JumpAt == 0 {
-		e.emptied(b, d, at)
+	// Emptied: falls by a tenth of the bin, to less than half of what it was.
+	if known && last-fill >= 0.1 && fill < 0.5*last && b.JumpAt == 0 {
+		e.emptied(b, at, last)
 	}
 
 	// A blocked sensor: up in one reading by more than people throw in, and
@@ -240,8 +241,9 @@ func (e *Engine) judgeFill(b *bin, d *device) {
 		}
 	}
 
-	// Not collected for longer than this bin knows.
-	if b.Intervals >= 4 && fill >= p.OverdueFill {
+	// Not collected for longer than this bin knows, and fuller than it is when
+	// it is collected: nobody need come for an empty bin.
+	if b.Intervals >= 4 && fill >= max(p.OverdueFill, 1.2*float64(b.FillAt)) {
 		waited := float64(at-b.Emptied) / 1e9
 		limit := p.OverdueFactor * float64(b.Interval)
 		d.score(min(waited/limit, 5))
@@ -254,18 +256,23 @@ func (e *Engine) judgeFill(b *bin, d *device) {
 // collected takes in a collection somebody reported.
 func (e *Engine) collected(index uint32, d *device, channel uint16, at int64) {
 	_, b := e.bin(index, d, channel)
-	e.emptied(b, d, at)
+	fill := float64(b.LastFill)
+	if b.Emptied != 0 && fill < 0.1 { // it has been seen already
+		return
+	}
+	e.emptied(b, at, fill)
 }
 
-func (e *Engine) emptied(b *bin, d *device, at int64) {
+func (e *Engine) emptied(b *bin, at int64, fill float64) {
 	key := alarmKey{b.Device, b.Channel, missedCollection}
 	// The same collection seen by the level and told by the lorry.
-	if at-b.Emptied < int64(2*time.Hour) {
+	if b.Emptied != 0 && at-b.Emptied < int64(2*time.Hour) {
 		return
 	}
 	if b.Emptied != 0 && !e.active(key) {
 		b.Interval = max(float32(float64(at-b.Emptied)/1e9), b.Interval*0.98)
 		b.Intervals = min(b.Intervals+1, 1000)
+		b.FillAt += (float32(fill) - b.FillAt) * max(0.1, 1/float32(b.Intervals))
 	}
 	b.Emptied = at
 	e.clearAlarm(key, at)

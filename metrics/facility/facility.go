@@ -4,7 +4,7 @@
 // is saved, and what is wrong, are packages of their own.
 //
 // All of it is by the time of the readings, so that history which arrives at
-// once is seen as the days it is of. State is kept for each device (48 bytes) and each community and kind of
+// once is seen as the days it is of. State is kept for each device (56 bytes) and each community and kind of
 // facility. A device that has been silent for 3 hours does not count as being
 // in a state any more, except where its reading is a register: silence is not
 // an empty bin, nor a lamp that is off.
@@ -64,7 +64,7 @@ type Now struct {
 type device struct {
 	Last            int64 // latest reading, unix nanoseconds
 	Held            int64 // since when Power or Fill is what it is
-	Power, Fill     float32
+	Power, Fill     float64
 	Register        float64 // last water_volume_total, or passes of registers
 	Place           uint16
 	Lit, Open       bool
@@ -137,14 +137,14 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 		if d.HasPower {
 			p.hold(d.Held, r.Time, d.Power)
 		}
-		d.Power, d.HasPower, d.Held = float32(r.Value), true, r.Time
+		d.Power, d.HasPower, d.Held = r.Value, true, r.Time
 	case "light_on":
 		d.Lit, d.HasLit = r.Value != 0, true
 	case "fill_level":
 		if d.HasFill {
 			p.hold(d.Held, r.Time, d.Fill)
 		}
-		d.Fill, d.HasFill, d.Held = float32(r.Value), true, r.Time
+		d.Fill, d.HasFill, d.Held = r.Value, true, r.Time
 	case "door_open":
 		d.Open = r.Value != 0
 	case "water_volume_total":
@@ -178,15 +178,15 @@ func (p *place) add(at, day int64, v float64, sum *float64) {
 
 // hold enters a value held between two times, for as long as a reading says
 // something.
-func (p *place) hold(from, to int64, v float32) {
+func (p *place) hold(from, to int64, v float64) {
 	to = min(to, from+int64(stale))
 	for at := max(from, to-bins*int64(binWidth)); at < to; {
 		n := at / int64(binWidth)
 		end := min(to, (n+1)*int64(binWidth))
 		if b := p.bin(n); b != nil {
-			hours := float32(time.Duration(end - at).Hours())
-			b.Sum += v * hours
-			b.Weight += hours
+			hours := time.Duration(end - at).Hours()
+			b.Sum += float32(v * hours)
+			b.Weight += float32(hours)
 		}
 		at = end
 	}
@@ -248,13 +248,13 @@ func (o *Observer) summarise(at int64) []Now {
 		n := &now[d.Place]
 		n.Devices++
 		if d.HasPower {
-			n.Power += float64(d.Power)
+			n.Power += d.Power
 		}
 		if d.HasLit && d.Lit || !d.HasLit && d.HasPower && d.Power > burning {
 			n.Lit++
 		}
 		if d.HasFill {
-			n.Fill += float64(d.Fill)
+			n.Fill += d.Fill
 			n.Filled++
 			if d.Fill >= full {
 				n.Full++

@@ -48,9 +48,12 @@ type Engine struct {
 	stations map[ingest.DeviceID]*weather
 	seen     []*weather // by -2-slot
 	quantity struct{ energy, water, temperature, evapotranspiration, rainfall int }
-	closed   int // days before it are closed; 0: nothing seen yet
+	closed   int   // days before it are closed; 0: nothing seen yet
+	due      int64 // when the first open day is closed, unix nanoseconds
 	bound    bool
-	points   []pipeline.Point
+	// When scrapes are next shown the counts of reads, which grow at any time.
+	republish int64
+	points    []pipeline.Point
 
 	mu    sync.Mutex // guards shown, which scrapes read
 	shown []shown
@@ -171,6 +174,9 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 			a.weather = e.stations[id]
 		}
 		e.accounts = append(e.accounts, a)
+	}
+	if e.closed != 0 {
+		e.due = e.nextClose()
 	}
 	// Who a device's readings are for is found again when it next reports.
 	clear(e.slots)
@@ -332,18 +338,20 @@ func (e *Engine) Event(uint32, *ingest.Event, int64) {}
 
 // Tick closes the days that are due.
 func (e *Engine) Tick(now int64) {
-	if e.closed != 0 && now < e.nextClose() {
-		return
-	}
 	if e.closed == 0 {
 		e.calendar.at(now)
 		e.closed = e.calendar.day
+		e.due = e.nextClose()
+	}
+	if now < e.due && now < e.republish {
 		return
 	}
-	for now >= e.nextClose() {
+	for now >= e.due {
 		e.close(e.closed)
 		e.closed++
+		e.due = e.nextClose()
 	}
+	e.republish = now + int64(time.Minute)
 	e.publish()
 }
 

@@ -126,7 +126,9 @@ func (e *Engine) Load(r io.Reader) error {
 	if h.Version != stateVersion {
 		return fmt.Errorf("state of savings has version %d; this program reads %d", h.Version, stateVersion)
 	}
-	e.closed = h.Closed
+	if e.closed = h.Closed; e.closed != 0 {
+		e.due = e.nextClose()
+	}
 	for range h.Accounts {
 		var s savedAccount
 		if err := g.Decode(&s); err != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 )
 
 // Irrigation is what an irrigated area would have used, m³:
@@ -92,4 +93,36 @@ func PerCapita(cubicMetres, persons, days, quota float64) (litres, ratio float64
 		return litres, math.NaN()
 	}
 	return litres, litres / quota
+}
+
+// PersonDay is a day of a household baseline.
+type PersonDay struct {
+	Date    time.Time
+	Use     float64 // m³
+	Persons float64
+}
+
+// FitPerCapita fits use a person and day by calendar month. All twelve months
+// must have days. Autocorrelation is that of successive days.
+func FitPerCapita(days []PersonDay) (*BaselineSpec, error) {
+	X, y := make([][]float64, len(days)), make([]float64, len(days))
+	counts := make([]float64, 12)
+	for i, d := range days {
+		if !(d.Persons > 0) {
+			return nil, fmt.Errorf("%s: no persons", d.Date.Format(time.DateOnly))
+		}
+		month := int(d.Date.Month()) - 1
+		X[i] = make([]float64, 12)
+		X[i][month] = 1
+		y[i] = d.Use / d.Persons
+		counts[month]++
+	}
+	fit, err := Fit(X, y, nil)
+	if err != nil {
+		return nil, fmt.Errorf("per-head use by month: %w", err)
+	}
+	return &BaselineSpec{
+		Method: "per_capita_monthly", Monthly: fit.Coef, MonthlyDays: counts, N: fit.N,
+		Effective: EffectiveN(fit.N, Autocorrelation(fit.Residual)), RMSE: fit.S, CV: fit.S / fit.Mean,
+	}, nil
 }

@@ -15,6 +15,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"greencommunity/dashboards/page"
+	"greencommunity/ingest"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
@@ -45,9 +47,20 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	s := &Service{config: c, log: log, facility: facility.New()}
 	registry.MustRegister(s.facility)
+	view := page.New(page.Sources{
+		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
+		Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() },
+		FindDevices: func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32) {
+			return s.pipeline.FindDevices(query, community, limit)
+		},
+		Facility: s.facility,
+		Alarms:   func() []page.Alarm { return nil },
+		Savings:  func() []page.Saving { return nil },
+	})
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Gatherer: registry, Logger: log,
 		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
+		Routes: view.Routes(),
 	}); err != nil {
 		return nil, err
 	}

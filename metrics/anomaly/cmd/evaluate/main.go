@@ -29,11 +29,22 @@ import (
 
 func main() {
 	verbose := flag.Bool("v", false, "print each series")
+	countyDays := flag.Int("county", 0, "instead: simulate a county of 200 communities and 20,000 devices for so many `days`")
+	communities := flag.Int("communities", 200, "communities of the county, of 100 devices each")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR]\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	if *countyDays > 0 {
+		c, err := simulateCounty(*communities, *countyDays)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "evaluate:", err)
+			os.Exit(1)
+		}
+		c.print(os.Stdout)
+		return
+	}
 	dir := flag.Arg(0)
 	if dir == "" {
 		dir = filepath.Join(os.Getenv("GREENCOMMUNITY_CASES"), "anomaly")
@@ -45,7 +56,7 @@ func main() {
 }
 
 func run(out io.Writer, dir string, verbose bool) error {
-	r, err := evaluate(dir)
+	r, err := evaluate(dir, true)
 	if err != nil {
 		return err
 	}
@@ -93,7 +104,8 @@ type results struct {
 	runtime time.Duration
 }
 
-func evaluate(dir string) (*results, error) {
+// evaluate runs all cases, and with inject the leaks put into untouched meters.
+func evaluate(dir string, inject bool) (*results, error) {
 	r := &results{}
 	begin := time.Now()
 	if _, err := os.Stat(dir); err != nil {
@@ -131,12 +143,14 @@ func evaluate(dir string) (*results, error) {
 			}
 		}
 	}
-	raw, err := filepath.Glob(filepath.Join(dir, "water_daiad_raw/*.csv"))
-	if err != nil {
-		return nil, err
-	}
-	if r.inject, err = injectAll(raw); err != nil {
-		return nil, err
+	if inject {
+		raw, err := filepath.Glob(filepath.Join(dir, "water_daiad_raw/*.csv"))
+		if err != nil {
+			return nil, err
+		}
+		if r.inject, err = injectAll(raw); err != nil {
+			return nil, err
+		}
 	}
 	r.runtime = time.Since(begin)
 	return r, nil

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// detect runs `greencommunity detect` on a table.
+func detect(t *testing.T, table string, args ...string) (out, errOut string, err error) {
+	t.Helper()
+	var o, e bytes.Buffer
+	err = run(context.Background(), append([]string{"detect"}, args...), streams{strings.NewReader(table), &o, &e})
+	return o.String(), e.String(), err
+}
+
+// meterTable is a meter's month in which a cistern begins to leak on the 20th.
+func meterTable(header, layout string) string {
+	var b strings.Builder
+	b.WriteString(header + "\n")
+	register := 12345.0
+	for h := range 30 * 24 {
+		at := time.Date(2026, 3, 1, h, 0, 0, 0, time.FixedZone("", 8*3600))
+		if hour := at.Hour(); hour > 5 && hour < 23 && h%3 != 0 {
+			register += 20
+		}
+		if h >= 19*24 && h < 24*24 {
+			register += 3
+		}
+		text := at.Format(layout)
+		if layout == "" {
+			text = fmt.Sprint(at.UnixMilli())
+		}
+		fmt.Fprintf(&b, "%s,%g,%d\n", text, register, h%2)
+	}
+	return b.String()
+}
+
+func TestDetectLeak(t *testing.T) {
+	for _, c := range []struct {
+		header, layout string
+		args           []string
+	}{
+		{"timestamp,total_l,label", "2006-01-02 15:04:05", nil},
+		{"time,reading,anomaly", time.RFC3339, []string{"--column", "reading=water_volume_total:L"}},
+		{"zeit,Zählerstand,x", "2006/01/02 15:04", []string{"--column", "zeit=time", "--column", "Zählerstand=water_volume_total:L", "--column", "x=ignore"}},
+		{"ts,volume_l,label", "", nil},
+	} {
+		out, summary, err := detect(t, meterTable(c.header, c.layout), append([]string{"--facility", "water"}, c.args...)...)
+		if err != nil {
+			t.Errorf("%s: %v", c.header, err)
+			continue
+		}
+		var got []change
+		dec := json.NewDecoder(strings.NewReader(out))
+		for dec.More() {
+			var l change
+			if err := dec.Decode(&l); err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, l)
+		}
+		if len(got) != 2 || got[0].Kind != "continuous_flow" || got[0].Alarm != "raised" || got[1].Alarm != "cleared" {
+			t.Errorf("%s: got %s", c.header, out)
+			continue
+		}
+		raised, _ := time.Parse(time.RFC3339, got[0].Time)
+		begin := time.Date(2026, 3, 20, 0, 0, 0, 0, time.FixedZone("", 8*3600))
+		if d := raised.Sub(begin); d < 23*time.Hour || d > 48*time.Hour {
+			t.Errorf("%s: raised after %s", c.header, d)
+		}
+		if got[0].Why.ZH == "" || got[0].Why.EN == "" || got[1].Since != got[0].Time {
+			t.Errorf("%s: got %s", c.header, out)
+		}
+		if !strings.Contains(summary, "continuous_flow  1") {
+			t.Errorf("%s: summary is %s", c.header, summary)
+		}
+	}
+}
+
+// A lamp's table with --scores: a row of scores for each row of the table, and
+// above 1 where it burns by day.
+func TestDetectScoresAndPicture(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("timestamp;power_w;dim_pct\n")
+	fault := map[int]bool{}
+	for i := range 20 * 96 {
+		at := time.Date(2026, 3, 1, 0, 15*i, 0, 0, time.UTC)
+		burns := at.Hour() >= 19 || at.Hour() < 6
+		if at.Day() == 15 && at.Hour() >= 9 && at.Hour() < 15 {
+			burns, fault[i] = true, true
+		}
+		power := 0.5 + 0.01*float64(i%7)
+		if burns {
+			power = 60 + math.Sin(float64(i))
+		}
+		fmt.Fprintf(&b, "%s;%.2f;%d\n", at.Format("2006-01-02 15:04:05"), power, map[bool]int{true: 100}[burns])
+	}
+	picture := filepath.Join(t.TempDir(), "p.svg")
+	out, _, err := detect(t, b.String(), "--facility", "lighting", "--scores", "--picture", picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out), "\n")[1:]
+	if len(lines) != 20*96 {
+		t.Fatalf("%d scores for %d rows", len(lines), 20*96)
+	}
+	above := 0
+	for i, l := range lines {
+		var score float64
+		if _, err := fmt.Sscan(l[strings.LastIndex(l, ",")+1:], &score); err != nil {
+			t.Fatal(err)
+		}
+		if score >= 1 {
+			above++
+			if !fault[i] {
+				t.Errorf("row %d: %s is above 1", i, l)
+			}
+		}
+	}
+	if above == 0 {
+		t.Error("no score is above 1")
+	}
+	svg, err := os.ReadFile(picture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(svg, []byte("day_burner")) || !bytes.HasSuffix(svg, []byte("</svg>")) {
+		t.Error("the picture does not show the alarm")
+	}
+}
+
+func TestDetectSaysWhatIsWrong(t *testing.T) {
+	for _, c := range []struct {
+		table string
+		args  []string
+		want  string
+	}{
+		{"", nil, "the table is empty"},
+		{"time,x\n", nil, "the table has a header and no rows"},
+		{"a,b\nx,y\n", nil, "no column is a time"},
+		{"time,x\nyesterday,1\n", nil, `line 2: "yesterday" is no time`},
+		{"time,x\n2026-01-01 00:00:00,1\n2026-01-01 01:00:00,1,2\n", nil, "line 3: 3 fields where the header has 2"},
+		{"time,total_l\n2026-01-01 00:00:00,1\n2026-01-01 01:00:00,abc\n", []string{"--facility", "water", "--column", "total_l=water_volume_total:L"}, `line 3: column "total_l": "abc" is no number`},
+		{"time,x\n2026-01-01 00:00:00,1\n", []string{"--facility", "watr"}, `facility "watr" is unknown`},
+		{"time,x\n2026-01-01 00:00:00,1\n", []string{"--facility", "water"}, "no column of time, x says what it is for water"},
+		{"time,x\n2026-01-01 00:00:00,1\n", []string{"--facility", "water", "--column", "y=water_flow"}, `there is no column "y"`},
+		{"time,x\n2026-01-01 00:00:00,1\n", []string{"--facility", "water", "--column", "x=watts"}, `water has no quantity "watts"`},
+		{"time,x\n2026-01-01 00:00:00,1\n", []string{"--facility", "water", "--column", "x=water_flow:kWh"}, "kWh is a unit of energy"},
+		{"time,event\n2026-01-01 00:00:00,explode\n", []string{"--facility", "gate"}, `event "explode" is unknown`},
+		{"time,x\n2026-01-01 00:00:00,1\n", []string{"--zone", "Mars/Olympus"}, "--zone"},
+	} {
+		_, _, err := detect(t, c.table, c.args...)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%q %v: got %v, want %s", c.table, c.args, err, c.want)
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"greencommunity/ingest/decode"
+	"greencommunity/ingest/inventory"
+	"greencommunity/metrics"
+	"greencommunity/metrics/notify"
+)
+
+// notifyCmd takes Alertmanager's notifications and delivers them to chat groups.
+type notifyCmd struct {
+	Config string `required:"" help:"Path of notify.yaml." placeholder:"FILE"`
+	Check  bool   `help:"Check the configuration and end."`
+}
+
+func (c *notifyCmd) Run(ctx context.Context, s streams) error {
+	conf, err := notify.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	names, err := namesOf(conf)
+	if err != nil {
+		return err
+	}
+	if c.Check {
+		fmt.Fprintf(s.out, "configuration is in order: %d robots, names of %d communities\n", len(conf.Robots), len(names.Communities))
+		return nil
+	}
+	log := slog.New(slog.NewTextHandler(s.err, nil))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	server, err := metrics.Listen(metrics.Options{
+		Listen: conf.Listen, WebConfigFile: conf.WebConfigFile, Gatherer: registry, Logger: log,
+		Ready:  func() error { return nil },
+		Reload: func(context.Context) error { return errors.New("the configuration is read at the start; restart") },
+		Routes: map[string]http.Handler{"POST /alerts/{robot}": notify.New(conf, names, log, registry)},
+	})
+	if err != nil {
+		return err
+	}
+	server.Open() // nothing is counted that was counted before
+	fmt.Fprintf(s.out, "greencommunity notify listens on http://%s\n", server.Addr())
+	return server.Run(ctx)
+}
+
+// namesOf is what people call communities and kinds of facility.
+func namesOf(conf *notify.Config) (notify.Names, error) {
+	names := notify.Names{Communities: map[string]string{}, Facilities: map[string]string{}}
+	if conf.Inventory == "" {
+		return names, nil
+	}
+	inv, err := inventory.Load(conf.Inventory, slices.Sorted(maps.Keys(decode.Formats)), conf.Zone)
+	if err != nil {
+		return names, err
+	}
+	for _, community := range inv.Communities {
+		names.Communities[string(community.ID)] = community.Name
+	}
+	for _, kind := range inv.Facilities.Kinds() {
+		names.Facilities[string(kind)] = inv.Facilities.Kind(kind).Label.ZH
+	}
+	return names, nil
+}

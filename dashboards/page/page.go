@@ -1,0 +1,565 @@
+// Package page is the built-in page and its JSON: what the bureau looks at
+// where there is no Grafana, and what tells a new installation that it works.
+//
+// It is embedded in the program, needs nothing from elsewhere, and shows no
+// figure of its own: every one is from where /metrics and InfluxDB have it. The
+// answers of the JSON are described by docs/openapi.yaml, and checked against
+// it by tests. An overview is made at most once a second, however many look.
+package page
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"math"
+	"mime"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/facility"
+)
+
+//go:embed static
+var static embed.FS
+
+// Sources are where the figures are from.
+type Sources struct {
+	Ready       func() error
+	Status      func() pipeline.Status
+	Inventory   func() *inventory.Inventory
+	FindDevices func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32)
+	Facility    *facility.Observer
+	Alarms      func() []Alarm  // open ones, the worst first
+	Savings     func() []Saving // of every community and resource
+}
+
+// Page serves the page and its JSON.
+type Page struct {
+	s Sources
+
+	mu       sync.Mutex // the overview, between requests
+	made     time.Time
+	overview []byte
+	trends   *trends
+}
+
+// maxAge is how old an overview may be.
+const maxAge = time.Second
+
+// New returns the page.
+func New(s Sources) *Page { return &Page{s: s} }
+
+// Routes are the handlers by pattern.
+func (p *Page) Routes() map[string]http.Handler {
+	routes := map[string]http.Handler{
+		"GET /api/v1/overview": p.json(func(*http.Request) (any, error) { return json.RawMessage(p.current()), nil }),
+		"GET /api/v1/alarms":   p.json(func(*http.Request) (any, error) { return p.s.Alarms(), nil }),
+		"GET /api/v1/savings":  p.json(func(*http.Request) (any, error) { return p.s.Savings(), nil }),
+		"GET /api/v1/trends":   p.json(p.trend),
+		"GET /api/v1/devices":  p.json(p.devices),
+		"GET /api/v1/stream":   http.HandlerFunc(p.stream),
+	}
+	files, err := fs.Sub(static, "static")
+	if err != nil {
+		panic(err) // a defect of the build
+	}
+	names, err := fs.Glob(files, "*")
+	if err != nil {
+		panic(err)
+	}
+	for _, name := range names {
+		data, err := fs.ReadFile(files, name)
+		if err != nil {
+			panic(err)
+		}
+		pattern := "GET /" + name
+		if name == "index.html" {
+			pattern = "GET /{$}"
+		}
+		routes[pattern] = file(name, data)
+	}
+	return routes
+}
+
+// security keeps the page from loading or sending anything elsewhere.
+func security(h http.Header) {
+	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Referrer-Policy", "no-referrer")
+}
+
+func file(name string, data []byte) http.Handler {
+	sum := sha256.Sum256(data)
+	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+	kind := mime.TypeByExtension(path.Ext(name))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		security(w.Header())
+		if kind != "" {
+			w.Header().Set("Content-Type", kind)
+		}
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", tag)
+		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
+	})
+}
+
+// problem is an error of a request (RFC 9457).
+type problem struct {
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+}
+
+func (p *Page) json(f func(*http.Request) (any, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		security(w.Header())
+		v, err := f(r)
+		status, kind := http.StatusOK, "application/json"
+		if err != nil {
+			status, kind = http.StatusBadRequest, "application/problem+json"
+			v = problem{err.Error(), status}
+		}
+		w.Header().Set("Content-Type", kind)
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(status)
+		_ = json.NewEncoder(w).Encode(v) // the client has gone
+	})
+}
+
+// current is the overview, at most maxAge old.
+func (p *Page) current() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now := time.Now(); now.Sub(p.made) > maxAge {
+		data, err := json.Marshal(p.make(now))
+		if err != nil {
+			data, _ = json.Marshal(problem{err.Error(), http.StatusInternalServerError})
+		}
+		p.overview, p.made = data, now
+	}
+	return p.overview
+}
+
+// stream sends the overview as server-sent events, each time it has changed.
+func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
+	security(w.Header())
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	c := http.NewResponseController(w)
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		if _, err := fmt.Fprintf(w, "data: %s\n\n", p.current()); err != nil {
+			return
+		}
+		if err := c.Flush(); err != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// Overview is everything the page shows but trends and devices. A figure
+// nobody reports is null.
+type Overview struct {
+	AsOf        time.Time         `json:"as_of"`
+	System      System            `json:"system"`
+	Total       Figures           `json:"total"`
+	Communities []Community       `json:"communities"`
+	Programme   Programme         `json:"programme"`
+	Vendors     []Vendor          `json:"vendors"`
+	Rejects     []pipeline.Reject `json:"rejects"` // the latest first
+	Alarms      []Alarm           `json:"alarms"`  // the worst first, at most 100
+	Savings     []Saving          `json:"savings"`
+}
+
+// System is the ingester's own state and the account of messages.
+type System struct {
+	Ready     bool   `json:"ready"`
+	Why       string `json:"why,omitempty"` // it is not
+	Received  uint64 `json:"received"`
+	Stored    uint64 `json:"stored"`
+	Duplicate uint64 `json:"duplicate"`
+	Rejected  uint64 `json:"rejected"`
+	Ignored   uint64 `json:"ignored"`
+	Pending   uint64 `json:"pending"`
+}
+
+// Figures are what a community, or all of them, do now.
+type Figures struct {
+	Online      int      `json:"online"`
+	Offline     int      `json:"offline"`
+	Never       int      `json:"never"`
+	Power       *float64 `json:"power_w"`
+	Lamps       int      `json:"lamps"`
+	Lit         int      `json:"lamps_lit"`
+	Water       *float64 `json:"water_today_m3"`
+	Bins        int      `json:"bins"`
+	Fill        *float64 `json:"fill_ratio"`
+	Full        int      `json:"bins_full"`
+	Gates       int      `json:"gates"`
+	Open        int      `json:"gates_open"`
+	Passes      *float64 `json:"passes_today"`
+	Critical    int      `json:"alarms_critical"`
+	Warning     int      `json:"alarms_warning"`
+	Info        int      `json:"alarms_info"`
+	LastReading *int64   `json:"last_reading_ms"`
+}
+
+// Community is a community and what it does now.
+type Community struct {
+	ID         ingest.CommunityID `json:"id"`
+	Name       string             `json:"name"`
+	Town       string             `json:"town"`
+	Pilot      bool               `json:"pilot"`
+	Stage      string             `json:"stage"` // "", participating or met
+	Households int                `json:"households"`
+	Population int                `json:"population"`
+	// State is the worst of what is known: critical, warning, ok, or silent.
+	State string `json:"state"`
+	Figures
+}
+
+// Programme is how far the county's programme is: communities, not compounds.
+type Programme struct {
+	All           int `json:"all"`
+	Participating int `json:"participating"` // those that have met included
+	Met           int `json:"met"`
+}
+
+// Vendor is what a vendor has sent and what was refused of it.
+type Vendor struct {
+	ID       ingest.VendorID `json:"id"`
+	Name     string          `json:"name"`
+	Received uint64          `json:"received"`
+	Rejected uint64          `json:"rejected"` // messages
+	Refused  uint64          `json:"refused"`  // single readings of accepted messages
+	Reasons  []Reason        `json:"reasons"`  // of both, the most frequent first
+}
+
+// Reason is how often a vendor's messages or readings were refused for it.
+type Reason struct {
+	Reason ingest.Reason `json:"reason"`
+	Count  uint64        `json:"count"`
+}
+
+// Text is in both languages.
+type Text struct {
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
+
+// Alarm is an open alarm.
+type Alarm struct {
+	Kind      string              `json:"kind"`
+	Severity  string              `json:"severity"`
+	Title     Text                `json:"title"`
+	Community ingest.CommunityID  `json:"community"`
+	Compound  ingest.CompoundID   `json:"compound,omitempty"`
+	Facility  ingest.FacilityKind `json:"facility"`
+	Vendor    ingest.VendorID     `json:"vendor,omitempty"`
+	Device    ingest.DeviceID     `json:"device"`
+	Name      string              `json:"name,omitempty"`
+	Channel   string              `json:"channel,omitempty"`
+	Since     time.Time           `json:"since"`
+	Value     *float64            `json:"value"`
+	Expected  *float64            `json:"expected"`
+	Why       Text                `json:"why"`
+	Inhibited string              `json:"inhibited,omitempty"` // the group whose alarm stands for this one
+}
+
+// Saving is the adjusted baseline less the actual use of a community, over the
+// time both are known for.
+type Saving struct {
+	Community   ingest.CommunityID `json:"community"`
+	Boundary    string             `json:"boundary,omitempty"`
+	Resource    string             `json:"resource"` // energy or water
+	Period      string             `json:"period"`   // quarter, previous_quarter, since_start
+	Status      string             `json:"status"`   // provisional, final, no_baseline
+	Unit        string             `json:"unit"`     // kWh or m3
+	Baseline    *float64           `json:"baseline"`
+	Actual      *float64           `json:"actual"`
+	Saving      *float64           `json:"saving"`
+	Uncertainty *float64           `json:"uncertainty"` // half width of the 90 % band
+	Significant *bool              `json:"significant"` // false: not distinguishable from zero
+	Coverage    *float64           `json:"coverage"`    // ratio of time
+}
+
+func number(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func (p *Page) make(now time.Time) *Overview {
+	status, inv := p.s.Status(), p.s.Inventory()
+	o := &Overview{
+		AsOf: now.UTC().Truncate(time.Millisecond), Communities: []Community{}, Vendors: []Vendor{}, Rejects: status.Rejects,
+		Alarms: []Alarm{}, Savings: []Saving{},
+		System: System{
+			Ready: true, Received: status.Received, Stored: status.Stored, Duplicate: status.Duplicate,
+			Rejected: status.Rejected, Ignored: status.Ignored, Pending: status.Pending,
+		},
+	}
+	if o.Rejects == nil {
+		o.Rejects = []pipeline.Reject{}
+	}
+	if err := p.s.Ready(); err != nil {
+		o.System.Ready, o.System.Why = false, err.Error()
+	}
+	index := map[ingest.CommunityID]*Community{}
+	o.Communities = make([]Community, len(inv.Communities))
+	for i, c := range inv.Communities {
+		o.Communities[i] = Community{ID: c.ID, Name: c.Name, Town: c.Town, Pilot: c.Pilot, Stage: c.Stage, Households: c.Households, Population: c.Population}
+		index[c.ID] = &o.Communities[i]
+		o.Programme.All++
+		switch c.Stage {
+		case "met":
+			o.Programme.Met++
+			o.Programme.Participating++
+		case "participating":
+			o.Programme.Participating++
+		}
+	}
+	for _, d := range status.Devices {
+		for _, f := range figuresOf(o, index, d.Community) {
+			switch d.State {
+			case "online":
+				f.Online += d.Count
+			case "offline":
+				f.Offline += d.Count
+			case "never":
+				f.Never += d.Count
+			}
+		}
+	}
+	bins := map[*Figures]float64{}
+	for place, n := range p.s.Facility.Now(now.UnixNano()) {
+		for _, f := range figuresOf(o, index, place.Community) {
+			f.add(place.Facility, n, bins)
+		}
+	}
+	for f, sum := range bins {
+		f.Fill = number(sum / float64(f.Bins))
+	}
+	o.Alarms = append(o.Alarms, p.s.Alarms()...)
+	for i := range o.Alarms {
+		a := &o.Alarms[i]
+		for _, f := range figuresOf(o, index, a.Community) {
+			switch a.Severity {
+			case "critical":
+				f.Critical++
+			case "warning":
+				f.Warning++
+			default:
+				f.Info++
+			}
+		}
+	}
+	o.Alarms = o.Alarms[:min(len(o.Alarms), 100)]
+	for i := range o.Communities {
+		o.Communities[i].State = stateOf(&o.Communities[i].Figures)
+	}
+	names := map[ingest.VendorID]string{}
+	for _, v := range inv.Vendors {
+		names[v.ID] = v.Name
+	}
+	for _, v := range status.Vendors {
+		if v.Vendor == "" && v.Received == 0 {
+			continue
+		}
+		o.Vendors = append(o.Vendors, vendorOf(v, names[v.Vendor]))
+	}
+	o.Savings = append(o.Savings, p.s.Savings()...)
+	return o
+}
+
+// figuresOf are the figures something of a community counts for.
+func figuresOf(o *Overview, index map[ingest.CommunityID]*Community, id ingest.CommunityID) []*Figures {
+	if c := index[id]; c != nil {
+		return []*Figures{&o.Total, &c.Figures}
+	}
+	return []*Figures{&o.Total} // of a community the inventory has no more
+}
+
+func (f *Figures) add(kind ingest.FacilityKind, n facility.Now, bins map[*Figures]float64) {
+	if n.Last > 0 {
+		ms := n.Last / 1e6
+		if f.LastReading == nil || ms > *f.LastReading {
+			f.LastReading = &ms
+		}
+	}
+	if n.Devices == 0 {
+		return
+	}
+	sum := func(to **float64, v float64) {
+		if *to != nil {
+			v += **to
+		}
+		*to = &v
+	}
+	switch kind {
+	case "lighting":
+		sum(&f.Power, n.Power)
+		f.Lamps += n.Devices
+		f.Lit += n.Lit
+	case "water":
+		sum(&f.Water, n.Water)
+	case "waste":
+		f.Full += n.Full
+		if n.Filled > 0 {
+			f.Bins += n.Filled
+			bins[f] += n.Fill * float64(n.Filled)
+		}
+	case "gate":
+		f.Gates += n.Devices
+		f.Open += n.Open
+		sum(&f.Passes, n.Passes)
+	}
+}
+
+// stateOf is a community's state: that of its worst alarm; silent where nothing
+// reports.
+func stateOf(f *Figures) string {
+	switch {
+	case f.Critical > 0:
+		return "critical"
+	case f.Online == 0:
+		return "silent"
+	case f.Warning > 0:
+		return "warning"
+	}
+	return "ok"
+}
+
+func vendorOf(v pipeline.VendorStatus, name string) Vendor {
+	out := Vendor{ID: v.Vendor, Name: name, Received: v.Received, Reasons: []Reason{}}
+	counts := map[ingest.Reason]uint64{}
+	for reason, n := range v.Rejected {
+		out.Rejected += n
+		counts[reason] += n
+	}
+	for reason, n := range v.Refused {
+		out.Refused += n
+		counts[reason] += n
+	}
+	for reason, n := range counts {
+		out.Reasons = append(out.Reasons, Reason{reason, n})
+	}
+	slices.SortFunc(out.Reasons, func(a, b Reason) int {
+		return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Reason, b.Reason))
+	})
+	return out
+}
+
+// trends are the last 24 hours of every place, made at most every 30 seconds.
+type trends struct {
+	made   time.Time
+	from   int64
+	places map[facility.Place][]float64
+}
+
+// Trend is the last 24 hours of a community, or of all of them, in steps of 10
+// minutes: lighting in W, water in m3/h, waste as mean fill ratio, gate in
+// passes a step. null is no data.
+type Trend struct {
+	Community ingest.CommunityID                 `json:"community,omitempty"`
+	From      int64                              `json:"from"` // unix seconds
+	Step      int                                `json:"step"` // seconds
+	Series    map[ingest.FacilityKind][]*float64 `json:"series"`
+}
+
+func (p *Page) trend(r *http.Request) (any, error) {
+	community := ingest.CommunityID(r.URL.Query().Get("community"))
+	if community != "" && p.s.Inventory().Community(community) == nil {
+		return nil, fmt.Errorf("community %.60q is not in the inventory", community)
+	}
+	p.mu.Lock()
+	if p.trends == nil || time.Since(p.trends.made) > 30*time.Second {
+		now := time.Now()
+		from, places := p.s.Facility.Trends(now.UnixNano())
+		p.trends = &trends{now, from, places}
+	}
+	t := p.trends
+	p.mu.Unlock()
+	out := Trend{Community: community, From: t.from, Step: 600, Series: map[ingest.FacilityKind][]*float64{}}
+	counts := map[ingest.FacilityKind][]int{}
+	for place, values := range t.places {
+		if community != "" && place.Community != community {
+			continue
+		}
+		sum, n := out.Series[place.Facility], counts[place.Facility]
+		if sum == nil {
+			sum, n = make([]*float64, len(values)), make([]int, len(values))
+			out.Series[place.Facility], counts[place.Facility] = sum, n
+		}
+		for i, v := range values {
+			if math.IsNaN(v) {
+				continue
+			}
+			n[i]++
+			if sum[i] != nil {
+				v += *sum[i]
+			}
+			sum[i] = &v
+		}
+	}
+	for i, v := range out.Series["waste"] { // a mean of the communities' means
+		if v != nil {
+			*v /= float64(counts["waste"][i])
+		}
+	}
+	return out, nil
+}
+
+// Device is a device found by search.
+type Device struct {
+	ID          ingest.DeviceID     `json:"id"`
+	Name        string              `json:"name"`
+	Community   ingest.CommunityID  `json:"community"`
+	Compound    ingest.CompoundID   `json:"compound,omitempty"`
+	Facility    ingest.FacilityKind `json:"facility"`
+	Vendor      ingest.VendorID     `json:"vendor"`
+	LastReading *int64              `json:"last_reading_ms"`
+}
+
+const maxDevices = 100
+
+func (p *Page) devices(r *http.Request) (any, error) {
+	q := r.URL.Query()
+	limit := 20
+	if text := q.Get("limit"); text != "" {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > maxDevices {
+			return nil, fmt.Errorf("limit %.20q is not a number from 1 to %d", text, maxDevices)
+		}
+		limit = n
+	}
+	found, indexes := p.s.FindDevices(strings.TrimSpace(q.Get("q")), ingest.CommunityID(q.Get("community")), limit)
+	out := make([]Device, len(found))
+	for i, d := range found {
+		out[i] = Device{ID: d.ID, Name: d.Name, Community: d.Community, Compound: d.Compound, Facility: d.Facility, Vendor: d.Vendor}
+		if last := p.s.Facility.LastReading(indexes[i]); last > 0 {
+			ms := last / 1e6
+			out[i].LastReading = &ms
+		}
+	}
+	return out, nil
+}

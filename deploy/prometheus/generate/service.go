@@ -1,0 +1,459 @@
+package main
+
+// scrape is the job of the ingester in prometheus.yml.
+const scrape = `job="greencommunity"`
+
+// savings is the alerts on savings. A saving is told of only where it is
+// distinguishable from zero: half of all true zeros are negative.
+func savings() group {
+	negative := func(name, page, metric, resource string, what Text, check []Text) alert {
+		return alert{
+			Name: name, Page: page, Severity: "warning",
+			Expr: `sum by (community, facility) (` + metric + `{period="quarter"}) < 0
+and on (community, facility)
+max by (community, facility) (greencommunity_savings_significant{period="quarter", resource=~"` + resource + `"}) == 1`,
+			For:     "6h",
+			Summary: Text{ZH: what.ZH + "不降反升", EN: "More " + what.EN + " used than before the measures"},
+			Description: Text{
+				ZH: `{{ $labels.community }}（{{ $labels.facility }}）本季` + what.ZH + `高于调整后的基准，且超出不确定度。`,
+				EN: `{{ $labels.community }} ({{ $labels.facility }}): this quarter's use of ` + what.EN + ` is above the adjusted baseline, by more than its uncertainty.`,
+			},
+			Means: Text{
+				ZH: "本季实际用量高于调整后的基准，差额大于其不确定度，不是偶然波动。",
+				EN: "What was used this quarter is above the adjusted baseline by more than the uncertainty: not chance.",
+			},
+			Check: check,
+			Clears: Text{
+				ZH: "本季节约量不再显著为负后自动解除；补录非常规调整并重算后也会解除。",
+				EN: "Clears when the quarter's saving is no longer significantly negative, also after a non-routine adjustment was entered and the quarter computed again.",
+			},
+		}
+	}
+	return group{Name: "greencommunity-savings", Alerts: []alert{
+		negative("GreencommunityEnergySavingsNegative", "energy_savings_negative", "greencommunity_energy_savings_joules", "energy|electricity", Text{ZH: "用电", EN: "energy"}, []Text{
+			{ZH: "该社区是否有“白天亮灯”“功率偏高”告警未处理。", EN: "Whether the community has open alarms of lamps burning by day or taking too much power."},
+			{ZH: "本季是否新增灯具、延长亮灯时间或有施工用电：这些应登记为非常规调整，而不是算作浪费。", EN: "Whether lamps were added, hours extended or builders connected: that is a non-routine adjustment to enter, not waste."},
+			{ZH: "计量边界内的电表是否换过、倍率是否正确，数据覆盖率是否足够。", EN: "Whether a meter of the boundary was exchanged or its ratio is wrong, and whether coverage suffices."},
+		}),
+		negative("GreencommunityWaterSavingsNegative", "water_savings_negative", "greencommunity_water_savings_cubic_meters", "water", Text{ZH: "用水", EN: "water"}, []Text{
+			{ZH: "该社区是否有“持续流量”“爆管”告警未处理，夜间最小流量是否升高。", EN: "Whether the community has open alarms of continuous flow or a burst, and whether the flow at night has risen."},
+			{ZH: "入住户数、绿化浇灌或施工用水是否变化：应登记为非常规调整。", EN: "Whether more households moved in, or gardens and builders took water: a non-routine adjustment to enter."},
+			{ZH: "总表是否换过，换表底数是否登记，数据覆盖率是否足够。", EN: "Whether the master meter was exchanged and its reading entered, and whether coverage suffices."},
+		}),
+	}}
+}
+
+// service is the alerts on vendors and on the service itself.
+func service() group {
+	return group{
+		Name: "greencommunity-service",
+		Records: []record{{
+			Name: "vendor:greencommunity_messages_received:increase1h",
+			Why:  "what the rhythm of a vendor is read from.",
+			Expr: `sum by (vendor) (increase(greencommunity_messages_received_total{vendor!=""}[1h]))`,
+		}},
+		Alerts: slicesOf(vendorAlerts(), ingesterAlerts(), storeAlerts(), deliveryAlerts()),
+	}
+}
+
+func slicesOf(lists ...[]alert) []alert {
+	var all []alert
+	for _, l := range lists {
+		all = append(all, l...)
+	}
+	return all
+}
+
+func vendorAlerts() []alert {
+	return []alert{{
+		Name: "GreencommunityVendorSilent", Page: "vendor_silent", Severity: "warning", Component: "vendor",
+		// The first part is a vendor that sends in nearly every hour; the second
+		// keeps the alert until the next message, though the silence itself
+		// makes the week look quieter; the third is a vendor that reports daily.
+		Expr: `(
+  vendor:greencommunity_messages_received:increase1h == 0
+  and
+  quantile_over_time(0.05, vendor:greencommunity_messages_received:increase1h[7d:1h] offset 1h) > 0
+)
+or
+(
+  vendor:greencommunity_messages_received:increase1h == 0
+  and on (vendor)
+  ALERTS{alertname="GreencommunityVendorSilent", alertstate="firing"}
+)
+or
+sum by (vendor) (increase(greencommunity_messages_received_total{vendor!=""}[26h])) == 0`,
+		For:     "10m",
+		Summary: Text{ZH: "厂商无数据", EN: "A vendor has gone silent"},
+		Description: Text{
+			ZH: "厂商{{ $labels.vendor }}一小时以上没有任何报文，而平时每小时都有；或者二十六小时没有任何报文。",
+			EN: "Nothing from vendor {{ $labels.vendor }} for over an hour, though it usually sends every hour; or nothing for 26 hours.",
+		},
+		Means: Text{
+			ZH: "消息服务器已连接，但某厂商不再发布任何数据：其平台、网关或账号有问题。",
+			EN: "The broker is connected, and one vendor publishes nothing any more: its platform, its gateway or its account.",
+		},
+		Check: []Text{
+			{ZH: "用该厂商的主题直接订阅消息服务器（mosquitto_sub），看是否有报文到达。", EN: "Subscribe to the vendor's topics at the broker (mosquitto_sub): does anything arrive?"},
+			{ZH: "消息服务器日志中该厂商账号是否登录失败、证书是否过期。", EN: "In the broker's log: do the vendor's logins fail, has a certificate expired?"},
+			{ZH: "联系厂商，询问其平台是否停机或改了主题。", EN: "Call the vendor: is the platform down, has a topic changed?"},
+		},
+		Clears: Text{ZH: "收到该厂商下一条报文后自动解除。", EN: "Clears with the vendor's next message."},
+	}, {
+		Name: "GreencommunityRejectsHigh", Page: "rejects_high", Severity: "warning", Component: "vendor",
+		Expr: `(
+  sum by (vendor) (rate(greencommunity_messages_rejected_total[30m]))
+  /
+  sum by (vendor) (rate(greencommunity_messages_received_total[30m]))
+) > 0.05
+and
+sum by (vendor) (increase(greencommunity_messages_rejected_total[30m])) > 10`,
+		For: "15m", KeepFiring: "15m",
+		Summary: Text{ZH: "报文拒收过多", EN: "Many messages are refused"},
+		Description: Text{
+			ZH: "厂商{{ with $labels.vendor }}{{ . }}{{ else }}（主题不属于任何厂商）{{ end }}近半小时{{ $value | humanizePercentage }}的报文被拒收。",
+			EN: "{{ $value | humanizePercentage }} of the messages of the last half hour from {{ with $labels.vendor }}vendor {{ . }}{{ else }}topics that belong to no vendor{{ end }} were refused.",
+		},
+		Means: Text{
+			ZH: "半小时内某厂商5%以上且多于10条报文被拒收：格式、设备清单或单位与登记不符。被拒的报文保存在日志中，改正后可以重放，没有丢失。",
+			EN: "Over 5 % and more than 10 of a vendor's messages of half an hour were refused: format, list of devices or units differ from the inventory. They are in the journal and can be replayed once that is mended; nothing is lost.",
+		},
+		Check: []Text{
+			{ZH: "看指标greencommunity_messages_rejected_total的reason标签，确定拒收原因。", EN: "The label reason of greencommunity_messages_rejected_total says why."},
+			{ZH: "数据目录中rejects.ndjson有原文，用greencommunity decode复现。", EN: "rejects.ndjson in the data directory has the messages; reproduce one with greencommunity decode."},
+			{ZH: "unknown_device：把新设备加入设备清单并重新加载；unknown_topic：核对厂商的主题模板。", EN: "unknown_device: enter the new devices and reload; unknown_topic: compare the vendor's topic templates."},
+			{ZH: "改正后用greencommunity replay补入。", EN: "Once mended, greencommunity replay takes them in."},
+		},
+		Clears: Text{ZH: "近半小时拒收比例低于5%后自动解除。", EN: "Clears when less than 5 % of the last half hour was refused."},
+	}}
+}
+
+func ingesterAlerts() []alert {
+	return []alert{{
+		Name: "GreencommunityIngesterDown", Page: "ingester_down", Severity: "critical", Component: "ingester",
+		Expr: `up{` + scrape + `} == 0
+or
+absent(up{` + scrape + `})`,
+		For:     "2m",
+		Summary: Text{ZH: "采集服务停止", EN: "The ingester is down"},
+		Description: Text{
+			ZH: "采集服务{{ $labels.instance }}两分钟以上没有应答。期间告警状态保持不变，不代表设备正常。",
+			EN: "Ingester {{ $labels.instance }} has not answered for two minutes. Open alarms are kept as they were; that does not mean that all else is well.",
+		},
+		Means: Text{
+			ZH: "Prometheus读不到采集服务：进程停止、机器停机或网络不通。消息服务器替我们排队，已确认的报文都在磁盘上。停止期间新的异常不会被发现；未恢复的告警保持原状。",
+			EN: "Prometheus cannot read the ingester: the process, the machine or the network is down. The broker queues for us, and what was acknowledged is on disk. New anomalies are not found meanwhile; open ones are kept as they were.",
+		},
+		Check: []Text{
+			{ZH: "systemctl status greencommunity及其日志的最后几行。", EN: "systemctl status greencommunity, and the last lines of its log."},
+			{ZH: "curl http://127.0.0.1:9108/-/healthy；/metrics答503是正在读日志，通常几秒内完成。", EN: "curl http://127.0.0.1:9108/-/healthy; a 503 of /metrics means that the journal is being read, usually for seconds."},
+			{ZH: "磁盘是否已满或只读：df -h、dmesg。", EN: "Is the disk full or read-only: df -h, dmesg."},
+			{ZH: "配置是否刚改过：greencommunity check --config config.yaml。", EN: "Was the configuration just changed: greencommunity check --config config.yaml."},
+		},
+		Clears: Text{ZH: "服务恢复应答后自动解除，积压的报文自动补入。", EN: "Clears when it answers again; what the broker queued is taken in by itself."},
+	}, {
+		Name: "GreencommunityCountersAbsent", Page: "counters_absent", Severity: "warning", Component: "ingester",
+		Expr: `up{` + scrape + `} == 1
+unless on (instance)
+greencommunity_messages_pending`,
+		For:     "5m",
+		Summary: Text{ZH: "采集服务缺少指标", EN: "The ingester lacks its counters"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}有应答，但没有报文账目指标：其他告警都不可信。",
+			EN: "{{ $labels.instance }} answers, but without the account of messages: no other alert can be relied on.",
+		},
+		Means: Text{
+			ZH: "抓取成功，但没有greencommunity_messages_pending：抓取了别的程序，或版本不符，或抓取配置丢弃了指标。",
+			EN: "The scrape succeeds and greencommunity_messages_pending is not in it: another program answers, the version is another, or relabelling drops it.",
+		},
+		Check: []Text{
+			{ZH: "curl该地址的/metrics，看是哪个程序在应答。", EN: "curl /metrics of that address: which program answers?"},
+			{ZH: "prometheus.yml中该任务的metric_relabel_configs和sample_limit。", EN: "metric_relabel_configs and sample_limit of the job in prometheus.yml."},
+			{ZH: "采集服务与本告警规则是否同一版本。", EN: "Are the ingester and these rules of one version?"},
+		},
+		Clears: Text{ZH: "指标出现后自动解除。", EN: "Clears when the metric is there."},
+	}, {
+		Name: "GreencommunityBrokerDisconnected", Page: "broker_disconnected", Severity: "critical", Component: "ingester",
+		Expr: `greencommunity_mqtt_connected == 0`, For: "2m", KeepFiring: "2m",
+		Summary: Text{ZH: "与消息服务器断开", EN: "Not connected to the broker"},
+		Description: Text{
+			ZH: "采集服务{{ $labels.instance }}两分钟以上未连接消息服务器，或订阅未获准。",
+			EN: "Ingester {{ $labels.instance }} has had no broker, or not all its subscriptions, for two minutes.",
+		},
+		Means: Text{
+			ZH: "没有任何数据到达。消息服务器在此期间为我们排队，超过其队列长度的部分会丢失。",
+			EN: "Nothing arrives. The broker queues for us meanwhile; what exceeds its queue is lost.",
+		},
+		Check: []Text{
+			{ZH: "消息服务器进程和端口：systemctl status mosquitto，nc -vz 主机 端口。", EN: "The broker and its port: systemctl status mosquitto, nc -vz HOST PORT."},
+			{ZH: "采集服务日志中的原因：密码、证书到期、ACL拒绝订阅。", EN: "The reason in the ingester's log: password, expired certificate, subscription refused by an ACL."},
+			{ZH: "greencommunity check --config config.yaml --connect逐项检查。", EN: "greencommunity check --config config.yaml --connect tries each step."},
+			{ZH: "消息服务器的队列上限（Mosquitto：max_queued_messages），估计还能撑多久。", EN: "The broker's queue limit (Mosquitto: max_queued_messages): how long will it last?"},
+		},
+		Clears: Text{ZH: "重新连接并获准全部订阅后自动解除。", EN: "Clears when it is connected and every subscription granted."},
+	}, {
+		Name: "GreencommunityNothingReceived", Page: "nothing_received", Severity: "critical", Component: "ingester",
+		Expr: `sum by (instance) (increase(greencommunity_messages_received_total[10m])) == 0
+and on (instance)
+sum by (instance) (increase(greencommunity_messages_received_total[1h] offset 15m)) > 60
+and on (instance)
+min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
+		For: "5m", KeepFiring: "5m",
+		Summary: Text{ZH: "已连接但无报文入账", EN: "Connected, and nothing is taken in"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}与消息服务器保持连接，但十分钟以上没有一条报文写入日志，而此前一小时有报文。",
+			EN: "{{ $labels.instance }} is connected to the broker, and not one message has reached the journal for ten minutes, though they came in the hour before.",
+		},
+		Means: Text{
+			ZH: "最常见的原因是日志已满（磁盘满或达到journal.max_bytes），此时不再确认报文，由消息服务器排队；其次是上游桥接或全部厂商同时中断。",
+			EN: "Most often the journal is full (the disk, or journal.max_bytes), and messages are left unacknowledged with the broker; else a bridge before the broker, or all vendors, stopped at once.",
+		},
+		Check: []Text{
+			{ZH: "curl http://127.0.0.1:9108/-/ready：答“the journal takes no messages”即日志不收。", EN: "curl http://127.0.0.1:9108/-/ready: “the journal takes no messages” says that it is the journal."},
+			{ZH: "df -h数据目录；greencommunity_journal_bytes是否接近journal.max_bytes。", EN: "df -h of the data directory; is greencommunity_journal_bytes near journal.max_bytes?"},
+			{ZH: "若因InfluxDB长期不可用而积压：先恢复InfluxDB，或在配置中调大journal.max_bytes并重启。", EN: "If an outage of InfluxDB filled it: bring InfluxDB back, or raise journal.max_bytes and restart."},
+			{ZH: "日志正常时，用mosquitto_sub看消息服务器上是否还有报文。", EN: "If the journal is well: does mosquitto_sub see messages at the broker?"},
+		},
+		Clears: Text{ZH: "再次有报文入账后自动解除。", EN: "Clears when messages are taken in again."},
+	}, {
+		Name: "GreencommunityJournalFailing", Page: "journal_failing", Severity: "critical", Component: "ingester",
+		Expr: `increase(greencommunity_journal_errors_total[5m]) > 0`, KeepFiring: "10m",
+		Summary: Text{ZH: "日志写入出错", EN: "The journal cannot be written"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}写日志或落盘出错，出错的报文没有确认，由消息服务器保留。",
+			EN: "{{ $labels.instance }} failed to write or sync its journal. The messages concerned were not acknowledged; the broker keeps them.",
+		},
+		Means: Text{
+			ZH: "磁盘报错、只读或写满。没有落盘的报文不会被确认，因此没有丢失，但新数据进不来。",
+			EN: "The disk reports errors, is read-only or full. What is not on disk is not acknowledged, so nothing is lost, and nothing new comes in.",
+		},
+		Check: []Text{
+			{ZH: "dmesg中有无I/O错误，挂载是否变成只读。", EN: "dmesg for I/O errors; has the mount become read-only?"},
+			{ZH: "df -h和df -i数据目录。", EN: "df -h and df -i of the data directory."},
+			{ZH: "服务日志中的error字段。", EN: "The field error in the service's log."},
+		},
+		Clears: Text{ZH: "五分钟内不再出错后自动解除。", EN: "Clears after five minutes without an error."},
+	}, {
+		Name: "GreencommunityJournalCorrupt", Page: "journal_corrupt", Severity: "warning", Component: "ingester",
+		Expr:    `increase(greencommunity_journal_corruptions_total[1h]) > 0`,
+		Summary: Text{ZH: "日志文件损坏", EN: "Damage in the journal"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}读日志时遇到损坏的文件，其后的记录被跳过。",
+			EN: "{{ $labels.instance }} met damage in a file of the journal and skipped the rest of it.",
+		},
+		Means: Text{
+			ZH: "某个日志文件校验不符：磁盘或内存故障。已写入InfluxDB的数据不受影响，未处理的部分可能缺失。",
+			EN: "A checksum in the journal does not match: disk or memory. What InfluxDB has is not affected; what had not been dealt with may be missing.",
+		},
+		Check: []Text{
+			{ZH: "服务日志中的文件名，先复制该文件留证。", EN: "The file's name in the service's log; copy the file first."},
+			{ZH: "smartctl -a和内存检测：换掉坏盘。", EN: "smartctl -a and a memory test: exchange the disk if it is bad."},
+			{ZH: "请厂商补发该时段的数据，重复的报文会自动识别。", EN: "Ask vendors to send that period again; what was there already is recognised."},
+		},
+		Clears: Text{ZH: "一小时内不再发生后自动解除。", EN: "Clears after an hour without another."},
+	}, {
+		Name: "GreencommunityFsyncSlow", Page: "fsync_slow", Severity: "warning", Component: "ingester",
+		Expr: `histogram_quantile(0.99, sum by (instance, le) (rate(greencommunity_journal_fsync_seconds_bucket[10m]))) > 0.5`,
+		For:  "15m", KeepFiring: "15m",
+		Summary: Text{ZH: "磁盘落盘过慢", EN: "The disk syncs slowly"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}的磁盘落盘，百分之一超过{{ $value | humanizeDuration }}，吞吐随之下降。",
+			EN: "One in a hundred syncs of {{ $labels.instance }} takes more than {{ $value | humanizeDuration }}; throughput falls with it.",
+		},
+		Means: Text{
+			ZH: "每组报文落盘后才确认，落盘慢则消息服务器上开始排队。",
+			EN: "Messages are acknowledged once they are on disk, so slow syncs make the broker queue.",
+		},
+		Check: []Text{
+			{ZH: "iostat -x 5：哪个进程在占用磁盘（备份、数据库压缩）。", EN: "iostat -x 5: which process keeps the disk busy (a backup, a database compacting)?"},
+			{ZH: "数据目录是否与InfluxDB共用一块机械盘：分开。", EN: "Does the data directory share a spinning disk with InfluxDB? Part them."},
+			{ZH: "smartctl -a：磁盘是否将坏。", EN: "smartctl -a: is the disk about to fail?"},
+		},
+		Clears: Text{ZH: "落盘时间恢复后自动解除。", EN: "Clears when syncs are quick again."},
+	}, {
+		Name: "GreencommunityObserverBehind", Page: "observer_behind", Severity: "critical", Component: "ingester",
+		Expr: `greencommunity_journal_oldest_pending_seconds{reader="observe"} > 120`, For: "5m",
+		Summary: Text{ZH: "异常检测滞后", EN: "Detection lags behind"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}的异常检测落后{{ $value | humanizeDuration }}，告警将晚到。",
+			EN: "Detection at {{ $labels.instance }} is {{ $value | humanizeDuration }} behind: alerts will be late.",
+		},
+		Means: Text{
+			ZH: "报文已落盘，但解码和检测跟不上：CPU不足，或某厂商的解码脚本太慢。",
+			EN: "Messages are on disk, but decoding and detection do not keep up: too little CPU, or a vendor's decoder that is slow.",
+		},
+		Check: []Text{
+			{ZH: "top：采集服务是否占满CPU，机器上还有什么。", EN: "top: does the ingester use all of its CPU, and what else runs there?"},
+			{ZH: "greencommunity_messages_rejected_total{reason=\"codec_failed\"}是否上升：解码脚本超时。", EN: "Does greencommunity_messages_rejected_total{reason=\"codec_failed\"} rise? A decoder runs into its time limit."},
+			{ZH: "哪个厂商的报文突然增多：按厂商看messages_received_total的速率。", EN: "Which vendor suddenly sends more: the rate of messages_received_total by vendor."},
+		},
+		Clears: Text{ZH: "追上后自动解除。", EN: "Clears when it has caught up."},
+	}}
+}
+
+func storeAlerts() []alert {
+	return []alert{{
+		Name: "GreencommunityInfluxDBRefuses", Page: "influxdb_refuses", Severity: "critical", Component: "influxdb",
+		Expr: `greencommunity_influxdb_held == 1`, For: "1m",
+		Summary: Text{ZH: "InfluxDB拒绝写入", EN: "InfluxDB does not let us write"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}写InfluxDB被拒（401、403或404），等待人工处理，数据积存在日志中。",
+			EN: "InfluxDB answers {{ $labels.instance }} with 401, 403 or 404. It waits for an operator; data is kept in the journal.",
+		},
+		Means: Text{
+			ZH: "令牌失效、无权限，或组织、存储桶不存在。重试无用，所以暂停写入；日志满之前不会丢数据。",
+			EN: "The token is void or lacks permission, or organisation or bucket do not exist. Trying again is no use, so writing is held; nothing is lost until the journal is full.",
+		},
+		Check: []Text{
+			{ZH: "greencommunity check --config config.yaml --connect显示InfluxDB的原话。", EN: "greencommunity check --config config.yaml --connect shows what InfluxDB says."},
+			{ZH: "令牌文件是否换过、是否有该存储桶的写权限：influx auth list。", EN: "Was the token changed, may it write to the bucket: influx auth list."},
+			{ZH: "存储桶是否被删除或改名：influx bucket list。", EN: "Was the bucket deleted or renamed: influx bucket list."},
+		},
+		Clears: Text{ZH: "InfluxDB接受写入后自动解除，积存的数据自动补写。", EN: "Clears when InfluxDB takes points; what was kept is written by itself."},
+	}, {
+		Name: "GreencommunityInfluxDBAway", Page: "influxdb_away", Severity: "warning", Component: "influxdb",
+		Expr: `sum by (instance) (increase(greencommunity_influxdb_retries_total{answer=~"429|5xx|network"}[5m])) > 0
+and on (instance)
+greencommunity_journal_oldest_pending_seconds{reader="store"} > 120`,
+		For: "5m", KeepFiring: "5m",
+		Summary: Text{ZH: "InfluxDB无法写入", EN: "InfluxDB cannot be written to"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}反复重试写InfluxDB，数据积存在日志中，告警不受影响。",
+			EN: "{{ $labels.instance }} keeps trying to write to InfluxDB. Data is kept in the journal; alerts are not affected.",
+		},
+		Means: Text{
+			ZH: "InfluxDB停机、过载或网络不通，最早的未写数据已等待两分钟以上。看板停在断开的时刻；告警照常。",
+			EN: "InfluxDB is down, overloaded or out of reach, and data has been waiting for more than two minutes. Dashboards stop there; alerts go on.",
+		},
+		Check: []Text{
+			{ZH: "systemctl status influxdb，磁盘是否已满。", EN: "systemctl status influxdb; is its disk full?"},
+			{ZH: "greencommunity_influxdb_retries_total的answer标签：network是网络，5xx和429是过载。", EN: "The label answer of greencommunity_influxdb_retries_total: network, or 5xx and 429 for overload."},
+			{ZH: "greencommunity_journal_bytes离journal.max_bytes还有多远。", EN: "How far greencommunity_journal_bytes is from journal.max_bytes."},
+		},
+		Clears: Text{ZH: "恢复写入并补完积存后自动解除。", EN: "Clears when writing works and what was kept is written."},
+	}, {
+		Name: "GreencommunityStoreBehind", Page: "store_behind", Severity: "critical", Component: "influxdb",
+		Expr: `greencommunity_journal_oldest_pending_seconds{reader="store"} > 6 * 3600
+and
+deriv(greencommunity_journal_oldest_pending_seconds{reader="store"}[30m]) > 0`,
+		For: "10m", KeepFiring: "30m",
+		Summary: Text{ZH: "待写数据积存过久", EN: "Data has waited long for InfluxDB"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}最早的未写数据已等待{{ $value | humanizeDuration }}，且仍在增加。",
+			EN: "At {{ $labels.instance }} data has been waiting for InfluxDB for {{ $value | humanizeDuration }}, and the wait grows.",
+		},
+		Means: Text{
+			ZH: "六小时以上的数据还没有写入InfluxDB，而且没有追上的迹象。日志写满后将不再确认报文。",
+			EN: "More than six hours of data are not in InfluxDB yet, and it does not catch up. Once the journal is full, messages are no longer acknowledged.",
+		},
+		Check: []Text{
+			{ZH: "先处理“InfluxDB拒绝写入”或“InfluxDB无法写入”告警。", EN: "First deal with the alerts that InfluxDB refuses or cannot be written to."},
+			{ZH: "若InfluxDB正常但慢：看greencommunity_influxdb_write_seconds和其磁盘。", EN: "If InfluxDB is up but slow: greencommunity_influxdb_write_seconds, and its disk."},
+			{ZH: "临时调大journal.max_bytes并确认磁盘有空间，为修复争取时间。", EN: "Raise journal.max_bytes where the disk has room, to gain time."},
+		},
+		Clears: Text{ZH: "积存开始减少后自动解除。", EN: "Clears when the backlog shrinks."},
+	}, {
+		Name: "GreencommunityJournalFilling", Page: "journal_filling", Severity: "critical", Component: "influxdb",
+		// The cap is journal.max_bytes, here its default. Only while InfluxDB
+		// does not take data does the journal fill up: what is stored makes room.
+		Expr: `predict_linear(greencommunity_journal_bytes[1h], 12 * 3600) > 10 * 1024 * 1024 * 1024
+and on (instance)
+greencommunity_journal_oldest_pending_seconds{reader="store"} > 1800`,
+		For: "15m", KeepFiring: "30m",
+		Summary: Text{ZH: "日志将在半天内写满", EN: "The journal will be full within half a day"},
+		Description: Text{
+			ZH: "按目前的速度，{{ $labels.instance }}的日志十二小时后将达{{ $value | humanize1024 }}B，超过默认上限10 GiB。",
+			EN: "At this rate the journal of {{ $labels.instance }} will have {{ $value | humanize1024 }}B in twelve hours, above the default cap of 10 GiB.",
+		},
+		Means: Text{
+			ZH: "InfluxDB不收数据，日志持续增长。满了以后不再确认报文，改由消息服务器排队，其队列通常小得多。",
+			EN: "InfluxDB takes no data and the journal grows. Once it is full, messages stay with the broker, whose queue is usually far smaller.",
+		},
+		Check: []Text{
+			{ZH: "恢复InfluxDB是根本办法：见influxdb_away与influxdb_refuses。", EN: "The cure is InfluxDB: see influxdb_away and influxdb_refuses."},
+			{ZH: "磁盘有空间时调大journal.max_bytes并重启，重启不丢数据；本规则中的上限也要同步修改。", EN: "Where the disk has room raise journal.max_bytes and restart, which loses nothing; change the cap in this rule as well."},
+			{ZH: "确认消息服务器的队列和持久化设置（persistence true）。", EN: "Check the broker's queue limit and that it persists (persistence true)."},
+		},
+		Clears: Text{ZH: "InfluxDB恢复、增长停止后自动解除。", EN: "Clears when InfluxDB is back and the growth has ended."},
+	}, {
+		Name: "GreencommunityPointsRefused", Page: "points_refused", Severity: "warning", Component: "influxdb",
+		Expr: `increase(greencommunity_influxdb_points_total{result="refused"}[15m]) > 0`, KeepFiring: "15m",
+		Summary: Text{ZH: "InfluxDB拒收部分数据点", EN: "InfluxDB refuses points"},
+		Description: Text{
+			ZH: "近15分钟有数据点被InfluxDB拒收（400或422），其余照常写入。",
+			EN: "InfluxDB refused points of the last 15 minutes (400 or 422); all others were written.",
+		},
+		Means: Text{
+			ZH: "字段类型与已有数据冲突，或时间早于保留策略。坏点被单独挑出，其报文可以重放。",
+			EN: "A field's type conflicts with what is there, or the time is before the retention. The bad points are singled out, and their messages can be replayed.",
+		},
+		Check: []Text{
+			{ZH: "rejects.ndjson中reason为refused_by_influxdb的记录有InfluxDB的原话。", EN: "Entries of rejects.ndjson with reason refused_by_influxdb have InfluxDB's words."},
+			{ZH: "是否有别的程序向同一存储桶写了同名字段。", EN: "Does another program write fields of the same name to the bucket?"},
+			{ZH: "存储桶的保留时间是否短于厂商补发的数据。", EN: "Is the bucket's retention shorter than what vendors send late?"},
+		},
+		Clears: Text{ZH: "15分钟内不再拒收后自动解除。", EN: "Clears after 15 minutes without."},
+	}}
+}
+
+func deliveryAlerts() []alert {
+	return []alert{{
+		Name: "GreencommunityDeliveryFailing", Page: "delivery_failing", Severity: "critical", Component: "delivery",
+		Expr: `sum by (instance, integration) (increase(alertmanager_notifications_failed_total[15m])) > 0`,
+		For:  "10m", KeepFiring: "10m",
+		Summary: Text{ZH: "告警通知发送失败", EN: "Messages about alerts are not delivered"},
+		Description: Text{
+			ZH: "Alertmanager（{{ $labels.instance }}）近15分钟有通知发送失败。",
+			EN: "Alertmanager ({{ $labels.instance }}) failed to deliver messages in the last 15 minutes.",
+		},
+		Means: Text{
+			ZH: "群机器人或转发服务不接受消息，值班人员可能收不到告警。",
+			EN: "A robot or the renderer does not take messages: those on duty may not be told.",
+		},
+		Check: []Text{
+			{ZH: "greencommunity notify的日志：机器人返回的错误码（密钥、关键词、频率限制）。", EN: "The log of greencommunity notify: the robot's answer (key, keyword, too many messages)."},
+			{ZH: "本机能否访问qyapi.weixin.qq.com、oapi.dingtalk.com或open.feishu.cn。", EN: "Can this machine reach qyapi.weixin.qq.com, oapi.dingtalk.com or open.feishu.cn?"},
+			{ZH: "在修复前直接查看Alertmanager页面，电话通知值班人员。", EN: "Until it is mended watch Alertmanager's page and call those on duty."},
+		},
+		Clears: Text{ZH: "15分钟内不再失败后自动解除。", EN: "Clears after 15 minutes without a failure."},
+	}, {
+		Name: "GreencommunityDeliveryDown", Page: "delivery_down", Severity: "critical", Component: "delivery",
+		Expr: `up{job=~"alertmanager|greencommunity-notify"} == 0
+or
+absent(up{job="alertmanager"})
+or
+absent(up{job="greencommunity-notify"})`,
+		For:     "5m",
+		Summary: Text{ZH: "告警通知服务停止", EN: "Delivery of alerts is down"},
+		Description: Text{
+			ZH: "{{ $labels.job }}（{{ $labels.instance }}）五分钟以上没有应答，告警无法送达。",
+			EN: "{{ $labels.job }} ({{ $labels.instance }}) has not answered for five minutes: alerts do not get through.",
+		},
+		Means: Text{
+			ZH: "Alertmanager或转发服务停止。本告警自己也可能送不出去，因此还需要外部对Watchdog的监视。",
+			EN: "Alertmanager or the renderer is down. This alert may not get through either: somebody outside must watch the Watchdog.",
+		},
+		Check: []Text{
+			{ZH: "systemctl status prometheus-alertmanager greencommunity-notify。", EN: "systemctl status prometheus-alertmanager greencommunity-notify."},
+			{ZH: "配置是否刚改过：amtool check-config，greencommunity notify --check。", EN: "Was a configuration just changed: amtool check-config, greencommunity notify --check."},
+		},
+		Clears: Text{ZH: "服务恢复应答后自动解除。", EN: "Clears when it answers again."},
+	}, {
+		Name: "GreencommunityWatchdog", Page: "watchdog", Severity: "none", Component: "delivery",
+		Expr:    `vector(1)`,
+		Summary: Text{ZH: "告警链路正常", EN: "Alerting works"},
+		Description: Text{
+			ZH: "本告警一直存在，用来证明从Prometheus到通知的链路是通的。",
+			EN: "This alert is always there, to show that the way from Prometheus to the message is open.",
+		},
+		Means: Text{
+			ZH: "收到它说明正常；收不到才有问题。把它接到外部的“心跳”服务，由对方在收不到时通知。",
+			EN: "Receiving it is well; not receiving it is the alarm. Send it to a heartbeat service outside, which tells when it stays away.",
+		},
+		Check: []Text{
+			{ZH: "收不到时，依次检查Prometheus、Alertmanager、greencommunity notify是否运行。", EN: "When it stays away: are Prometheus, Alertmanager and greencommunity notify running, in this order?"},
+			{ZH: "Alertmanager的watchdog接收者是否填了心跳地址。", EN: "Has the receiver watchdog of Alertmanager the heartbeat's address?"},
+		},
+		Clears: Text{ZH: "永不解除。", EN: "Never."},
+	}}
+}
