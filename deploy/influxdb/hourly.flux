@@ -1,10 +1,16 @@
-// Hourly values of the last day, every hour: what came late is in as well, and
-// what is written twice is one point.
+// Hourly values of the last day, every hour, each at the end of its hour: what
+// came late is in as well, and what is written twice is one point. Whole hours
+// only: part of one would stand for all of it.
+import "date"
+
 option task = {name: "greencommunity hourly", every: 1h, offset: 10m}
+
+stop = date.truncate(t: now(), unit: 1h)
+start = time(v: int(v: stop) - 25 * 3600 * 1000000000)
 
 readings =
     from(bucket: "facilities")
-        |> range(start: -25h)
+        |> range(start: start, stop: stop)
         |> filter(fn: (r) => r._measurement != "events" and r._measurement != "savings")
 
 readings
