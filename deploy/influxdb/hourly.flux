@@ -12,6 +12,8 @@ readings =
     from(bucket: "facilities")
         |> range(start: start, stop: stop)
         |> filter(fn: (r) => r._measurement != "events" and r._measurement != "savings")
+        // Early versions of Flux take the end of a range in.
+        |> filter(fn: (r) => r._time < stop)
 
 readings
     |> filter(fn: (r) => r._field =~ /_total$/)
