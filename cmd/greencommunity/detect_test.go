@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -161,5 +162,44 @@ func TestDetectSaysWhatIsWrong(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q %v: got %v, want %s", c.table, c.args, err, c.want)
 		}
+	}
+}
+
+// The same leak found in what InfluxDB has of the meter.
+func TestDetectHistoryFromInfluxDB(t *testing.T) {
+	db := startDatabase(t).db
+	var lines strings.Builder
+	rows := strings.Split(strings.TrimSpace(meterTable("t,l,x", time.RFC3339)), "\n")[1:]
+	for _, row := range rows {
+		f := strings.Split(row, ",")
+		at, err := time.Parse(time.RFC3339, f[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		var litres float64
+		if _, err := fmt.Sscan(f[1], &litres); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&lines, "water,community=c,device=m1,vendor=v water_volume_total=%.3f %d\n", litres/1000, at.UnixNano())
+		fmt.Fprintf(&lines, "water,community=c,device=m2,vendor=v water_volume_total=%d %d\n", 1, at.UnixNano())
+	}
+	resp, err := http.Post(db.URL()+"/write?db=facilities", "text/plain", strings.NewReader(lines.String()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		t.Fatal(resp.Status)
+	}
+	args := []string{"--facility", "water", "--influxdb", db.URL(), "--from", "2026-03-01", "--to", "2026-04-01", "--device"}
+	out, _, err := detect(t, "", append(args, "m1")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(out, "\n") != 2 || !strings.Contains(out, `"kind":"continuous_flow"`) || !strings.Contains(out, `"device":"m1"`) {
+		t.Errorf("got %s", out)
+	}
+	if _, _, err := detect(t, "", append(args, "m3")...); err == nil || !strings.Contains(err.Error(), `nothing of water "m3"`) {
+		t.Errorf("an unknown device: %v", err)
 	}
 }

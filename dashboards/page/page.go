@@ -287,18 +287,18 @@ type Alarm struct {
 // Saving is the adjusted baseline less the actual use of a community, over the
 // time both are known for.
 type Saving struct {
-	Community   ingest.CommunityID `json:"community"`
-	Boundary    string             `json:"boundary,omitempty"`
-	Resource    string             `json:"resource"` // energy or water
-	Period      string             `json:"period"`   // quarter, previous_quarter, since_start
-	Status      string             `json:"status"`   // provisional, final, no_baseline
-	Unit        string             `json:"unit"`     // kWh or m3
-	Baseline    *float64           `json:"baseline"`
-	Actual      *float64           `json:"actual"`
-	Saving      *float64           `json:"saving"`
-	Uncertainty *float64           `json:"uncertainty"` // half width of the 90 % band
-	Significant *bool              `json:"significant"` // false: not distinguishable from zero
-	Coverage    *float64           `json:"coverage"`    // ratio of time
+	Community   ingest.CommunityID  `json:"community"`
+	Facility    ingest.FacilityKind `json:"facility"`
+	Resource    string              `json:"resource"` // electricity or water
+	Period      string              `json:"period"`   // quarter, previous_quarter, since_start
+	Status      string              `json:"status"`   // provisional, final, no_baseline
+	Unit        string              `json:"unit"`     // kWh or m3
+	Baseline    *float64            `json:"baseline"`
+	Actual      *float64            `json:"actual"`
+	Saving      *float64            `json:"saving"`
+	Uncertainty *float64            `json:"uncertainty"` // half width of the 90 % band
+	Significant *bool               `json:"significant"` // false: not distinguishable from zero
+	Coverage    *float64            `json:"coverage"`    // ratio of time
 }
 
 func number(v float64) *float64 {

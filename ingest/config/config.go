@@ -33,6 +33,9 @@ type Config struct {
 	Store     Store    `yaml:"store"`
 	Rejects   Rejects  `yaml:"rejects"`
 	Feedback  Feedback `yaml:"feedback"`
+	// Anomaly is the levels of alarms, where they differ from the defaults: for
+	// all, for communities and for devices. Package metrics/anomaly checks it.
+	Anomaly map[string]any `yaml:"anomaly"`
 
 	Zone *time.Location `yaml:"-"` // TimeZone resolved
 }

@@ -529,3 +529,21 @@ func TestHomeAssistantMeaning(t *testing.T) {
 		}
 	}
 }
+
+// Explain says which field became what, by whose word, and whose clock it has.
+func TestExplain(t *testing.T) {
+	w := source(t, "lighting", "alink", "/sys/+/{device}/thing/#", `, fields: {P: {quantity: active_power, unit: kW}}`)
+	var said strings.Builder
+	w.Explain = func(format string, args ...any) { fmt.Fprintf(&said, format+"\n", args...) }
+	w.Decode(&ingest.Message{Topic: "/sys/p/L1/thing/event/property/post", Received: received,
+		Payload: []byte(`{"params":{"P":{"value":"1.5","time":1795392000000},"voltage":229,"current":{"value":1,"time":946684800},"X":1}}`)})
+	const want = `topic matches "/sys/+/{device}/thing/#" of vendor v; format alink
+"P" = "1.5" kW is active_power = 1500 W, by the inventory's fields or the profile of the format or product; at the device's time
+"voltage" = 229 is voltage = 229 V, by its canonical name; at the time received, as the payload has none
+"current" = 1 is current = 1 A, by its canonical name; at the time received, as 2000-01-01T00:00:00Z is out of bounds
+"X" has no meaning for lighting: give it one under fields
+`
+	if said.String() != want {
+		t.Errorf("explained as\n%swant\n%s", said.String(), want)
+	}
+}

@@ -6,10 +6,12 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"greencommunity/ingest"
 	lines "greencommunity/ingest/influx"
@@ -131,6 +133,38 @@ func TestMemoryStaysFlatLong(t *testing.T) {
 		// 100,000 Sparkplug nodes.
 		if limit := before + 48<<20; after > limit {
 			t.Errorf("%s: %d KiB after %d messages, %d KiB after %d", name, before>>10, count/2, after>>10, count)
+		}
+	}
+}
+
+// A device belongs to whom the inventory gives it, or else to who was first; a
+// vendor held to some communities writes to no other.
+func TestVendorsDoNotTakeEachOthersDevices(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inventory.yaml")
+	if err := os.WriteFile(path, []byte(`
+communities: [{id: c, name: c}, {id: d, name: d}]
+vendors:
+- id: a
+  sources: [{topic: "a/{community}/{facility}/{device}", format: native}]
+  devices: [{id: listed, community: c, facility: lighting}]
+- id: b
+  communities: [c]
+  sources: [{topic: "b/{community}/{facility}/{device}", format: native}]
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inv, err := inventory.Load(path, slices.Sorted(maps.Keys(Formats)), time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := NewWorker(inv, inventory.NewRegistry(inv))
+	for _, step := range []struct{ topic, want string }{
+		{"a/c/lighting/listed", "voltage=229"}, {"b/c/lighting/listed", "rejected not_owner"}, {"b/c/water/listed", "rejected not_owner"},
+		{"b/c/lighting/first", "voltage=229"}, {"a/c/lighting/first", "rejected not_owner"}, {"b/c/lighting/first", "voltage=229"},
+		{"b/d/lighting/x", "rejected not_owner"}, {"a/d/lighting/x", "voltage=229"},
+	} {
+		if have := line(w.Decode(&ingest.Message{Topic: step.topic, Payload: []byte(`{"voltage":229}`), Received: received})); have != step.want {
+			t.Errorf("%s: have %s, want %s", step.topic, have, step.want)
 		}
 	}
 }

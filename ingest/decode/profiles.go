@@ -49,12 +49,11 @@ func (p *profiles) field(format, profile, name string) *inventory.Field {
 	if f := p.fields[format][name]; f != nil {
 		return f
 	}
-	if profile == "" {
-		return nil
-	}
-	for d := range p.known(profile) {
-		if f := d.field(name); f != nil {
-			return f
+	if profile != "" {
+		for d := range p.known(profile) {
+			if f := d.field(name); f != nil {
+				return f
+			}
 		}
 	}
 	if format == "chirpstack" || format == "tts" || format == "milesight" || format == "json" {

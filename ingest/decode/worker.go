@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -366,6 +367,9 @@ func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, 
 	}
 	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
 	if quantity == nil {
+		if out.Explain != nil {
+			out.Explain("%.60q has no meaning for %s: give it one under fields", s.Field, dev.Facility)
+		}
 		t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
 		r.Unmapped = append(r.Unmapped, Unmapped{
 			Device: string(dev.ID), Field: s.Field, Channel: channel, Value: s.Value, Text: s.Text, IsText: s.IsText, Unit: unit,
@@ -399,6 +403,9 @@ func (w *Worker) reading(in *Input, out *Output, s *Sample, dev *ingest.Device, 
 	t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
 	w.replaced = w.replaced || replaced
 	w.written = append(w.written, s.Time)
+	if out.Explain != nil {
+		explainReading(out, s, field, quantity, unit, value, source, replaced)
+	}
 	w.append(r, index, ingest.Reading{
 		Device: dev, Channel: channel, Quantity: quantity, Value: value,
 		Time: t, TimeSource: source, TimeReplaced: replaced, Estimated: s.Estimated,
@@ -454,6 +461,38 @@ func (w *Worker) fieldTimes(in *Input, out *Output) {
 func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
 	r.Readings = append(r.Readings, reading)
 	r.Devices = append(r.Devices, index)
+}
+
+// explainReading says how a reading came to be: which field, by whose word,
+// which unit, and whose clock.
+func explainReading(out *Output, s *Sample, field *inventory.Field, q *ingest.Quantity, unit string, value float64, source ingest.TimeSource, replaced bool) {
+	by := "its canonical name"
+	switch {
+	case field != nil:
+		by = "the inventory's fields or the profile of the format or product"
+	case s.Quantity != "":
+		by = "the format itself"
+	}
+	sent := formatNumber(s.Value)
+	switch {
+	case s.IsText:
+		sent = strconv.Quote(s.Text)
+	case s.IsBool:
+		sent = boolText(s.Value != 0)
+	}
+	if unit != "" && unit != q.Unit {
+		sent += " " + unit
+	}
+	clock := "the time received, as the payload has none"
+	switch {
+	case replaced:
+		clock = "the time received, as " + time.Unix(0, s.Time).UTC().Format(time.RFC3339) + " is out of bounds"
+	case source == ingest.TimeDevice:
+		clock = "the device's time"
+	case source == ingest.TimeGateway:
+		clock = "the gateway's or network's time"
+	}
+	out.Explainf("%.60q = %.60s is %s = %.10g %s, by %s; at %s", s.Field, sent, q.Name, value, q.Unit, by, clock)
 }
 
 // settleReplaced keeps one reading of those that the time received has made one

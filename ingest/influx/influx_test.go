@@ -132,7 +132,7 @@ func TestAnswers(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f, db := startFaulty(t)
 			f.faults = test.faults
-			w := New(Options{URL: f.URL, Org: "bureau", Bucket: "facilities", Timeout: 500 * time.Millisecond})
+			w := New(Options{URL: f.URL, Org: "bureau", Bucket: "facilities", Timeout: 2 * time.Second})
 			defer w.Close()
 			if test.held {
 				go func() {

@@ -34,6 +34,7 @@ type checkpointHeader struct {
 	Devices     int      // lines of the devices file
 	DeviceBytes int64
 	Derived     [][]byte // points of observers that InfluxDB has not confirmed
+	Decoders    []byte   // what decoders remember
 	States      []string // names of the observers whose states follow
 }
 

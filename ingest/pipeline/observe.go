@@ -9,6 +9,7 @@ import (
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
 )
 
@@ -45,6 +46,13 @@ type Observer interface {
 	Name() string
 }
 
+// MessageObserver is an Observer that is told of each message as well, after
+// what is in it: what it came to, how many of its readings and events repeat
+// one accepted before, and how many are older than one of the same series.
+type MessageObserver interface {
+	Message(m *ingest.Message, r *decode.Result, duplicates, late int)
+}
+
 // Point is a derived point for InfluxDB.
 type Point struct {
 	Measurement string
@@ -68,8 +76,25 @@ const tickLag = 5 * time.Second
 
 // observers calls each observer, with a clock that does not go back.
 type observers struct {
-	list []Observer
-	now  int64
+	list     []Observer
+	messages []MessageObserver // of list
+	now      int64
+}
+
+func newObservers(list []Observer, now int64) observers {
+	o := observers{list: list, now: now}
+	for _, each := range list {
+		if m, ok := each.(MessageObserver); ok {
+			o.messages = append(o.messages, m)
+		}
+	}
+	return o
+}
+
+func (o *observers) message(m *ingest.Message, r *decode.Result, duplicates, late int) {
+	for _, each := range o.messages {
+		each.Message(m, r, duplicates, late)
+	}
 }
 
 func (o *observers) tick(now int64) {

@@ -21,6 +21,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -104,6 +105,9 @@ type Pipeline struct {
 
 	devices *deviceFile // owned by the walker
 	derived derived
+	// decoders is what the walker's decoders remembered at the last checkpoint,
+	// for those of the catch-up, which has not seen what came before.
+	decoders atomic.Pointer[[]byte]
 }
 
 // shown is what /metrics shows of the account.
@@ -264,9 +268,13 @@ func (p *Pipeline) restore() (*walker, error) {
 	if first := p.pending.first(); first > 0 {
 		p.backlog.add(first, h.Seq)
 	}
+	p.decoders.Store(&h.Decoders)
+	worker := decode.NewWorker(inv, p.registry)
+	if err := worker.LoadState(bytes.NewReader(h.Decoders)); err != nil {
+		p.log.Error("decoders begin anew", "error", err)
+	}
 	return &walker{
-		p: p, worker: decode.NewWorker(inv, p.registry), seen: s, seq: h.Seq, batch: newTally(),
-		observers: observers{list: p.o.Observers, now: h.Now},
+		p: p, worker: worker, seen: s, seq: h.Seq, batch: newTally(), observers: newObservers(p.o.Observers, h.Now),
 	}, nil
 }
 

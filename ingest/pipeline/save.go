@@ -60,7 +60,8 @@ func (w *walker) checkpoint(ctx context.Context, atOnce bool) {
 func (w *walker) begin(now time.Time) error {
 	p := w.p
 	w.seen.room(p.registry.Len())
-	h := &checkpointHeader{Seq: w.seq, Now: w.observers.now, Names: w.seen.Names, Devices: len(w.seen.Series), Derived: p.derived.waiting()}
+	h := &checkpointHeader{Seq: w.seq, Now: w.observers.now, Names: w.seen.Names, Devices: len(w.seen.Series), Derived: p.derived.waiting(), Decoders: w.decoders()}
+	p.decoders.Store(&h.Decoders)
 	p.mu.Lock()
 	first := p.pending.first()
 	h.Tally, h.Pending = p.tally.clone(), p.pending

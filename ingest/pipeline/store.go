@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"sync"
 	"time"
@@ -194,6 +195,9 @@ func (p *Pipeline) catchUpStore(ctx context.Context) {
 // storeRange writes the pending messages of a range; false if ctx ended before.
 func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 	worker := decode.NewWorker(p.inventory.Load(), p.registry)
+	if err := worker.LoadState(bytes.NewReader(*p.decoders.Load())); err != nil {
+		p.log.Error("decoders begin anew", "error", err)
+	}
 	var encoder influx.Encoder
 	r := p.journal.Read(from)
 	defer r.Close()

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"time"
@@ -124,10 +125,24 @@ func (w *walker) run(ctx context.Context) error {
 
 // reload goes on with another inventory.
 func (w *walker) reload(inv *inventory.Inventory) {
+	state := w.decoders()
 	w.worker = decode.NewWorker(inv, w.p.registry)
+	if err := w.worker.LoadState(bytes.NewReader(state)); err != nil {
+		w.p.log.Error("decoders begin anew", "error", err)
+	}
 	for _, o := range w.observers.list {
 		o.Bind(inv)
 	}
+}
+
+// decoders is what the decoders remember, such as the births of Sparkplug nodes.
+func (w *walker) decoders() []byte {
+	var state bytes.Buffer
+	if err := w.worker.SaveState(&state); err != nil {
+		w.p.log.Error("decoders' state not kept", "error", err)
+		return nil
+	}
+	return state.Bytes()
 }
 
 // caughtUp takes what the appender has handed over meanwhile, so that it does
@@ -174,18 +189,27 @@ func (w *walker) message(m *ingest.Message) {
 		vendor = r.Source.Vendor.ID
 	}
 	w.batch.Received[vendor]++
+	if w.live {
+		for _, request := range r.Requests {
+			w.p.subscriber.Publish(request.Topic, request.Payload)
+		}
+	}
 	switch {
 	case r.Err != nil:
+		w.observers.message(m, r, 0, 0)
 		w.reject(m, r, vendor)
 		return
 	case r.Ignored != "":
+		w.observers.message(m, r, 0, 0)
 		w.batch.Ignored++
 		return
 	}
 	for i := range r.Refused {
 		w.batch.Refused[rejectKey{vendor, r.Refused[i].Reason}]++
 	}
-	if !w.fresh(r, m.Received) {
+	duplicates, late := w.enter(r, m.Received)
+	w.observers.message(m, r, duplicates, late)
+	if duplicates == len(r.Readings)+len(r.Events) {
 		w.batch.Duplicate++
 		return
 	}
@@ -207,40 +231,40 @@ func (w *walker) reject(m *ingest.Message, r *decode.Result, vendor ingest.Vendo
 	}
 }
 
-// fresh enters the readings as seen, tells the observers of those that are
-// new, and reports whether any is.
-func (w *walker) fresh(r *decode.Result, received int64) bool {
-	some := false
+// enter enters the readings and events as seen, tells the observers of those
+// that are new, and counts those that are not, or come late.
+func (w *walker) enter(r *decode.Result, received int64) (duplicates, lates int) {
 	for i := range r.Readings {
 		reading, device := &r.Readings[i], r.Devices[i]
 		v := w.seen.reading(device, reading)
 		w.seen.Last[device] = uint32(received / int64(time.Second))
 		if v == duplicate {
+			duplicates++
 			continue
 		}
-		some = true
 		if v == late {
-			w.batch.Late++
+			lates++
 		}
 		w.batch.Readings[placeKey{reading.Device.Community, reading.Device.Facility}]++
 		for _, o := range w.observers.list {
 			o.Reading(device, reading, v == late, received)
 		}
 	}
+	w.batch.Late += uint64(lates)
 	for i := range r.Events {
 		e, device := &r.Events[i], r.EventDevices[i]
 		v := w.seen.event(device, e)
 		w.seen.Last[device] = uint32(received / int64(time.Second))
 		if v == duplicate {
+			duplicates++
 			continue
 		}
-		some = true
 		w.batch.Readings[placeKey{e.Device.Community, e.Device.Facility}]++
 		for _, o := range w.observers.list {
 			o.Event(device, e, received)
 		}
 	}
-	return some
+	return duplicates, lates
 }
 
 // encode appends a message's lines to the chunk; 0 if they cannot be written.

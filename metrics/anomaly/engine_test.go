@@ -27,7 +27,6 @@ type bench struct {
 	devices    map[string]*ingest.Device
 	index      map[string]uint32
 	changes    []string
-	now        time.Time
 }
 
 func newBench(t testing.TB) *bench {

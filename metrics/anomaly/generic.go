@@ -97,7 +97,7 @@ type GenericLevels struct {
 
 // StandardLevels are for looking at a series: they show what a person would
 // want to look at, some of it in vain.
-var StandardLevels = GenericLevels{Tolerance: 0.02, Point: 8, Smooth: 7, Hold: 100}
+var StandardLevels = GenericLevels{Tolerance: 0.02, Point: 8, Smooth: 7, Hold: 110}
 
 // FleetLevels are for alarms over many devices: what leaves the range by as
 // much again, or is a lasting shift beyond anything seen. On 909 months of
@@ -135,8 +135,9 @@ func (g *Generic) Add(v float32, timeOfDay int, l *GenericLevels) float32 {
 	case g.n[own] > 2:
 		expected, dev = g.mean[own], g.dev[own]
 	}
-	// A profile that happens to be exact must not make noise surprising.
-	scale := max(1.25*dev, 0.1*1.25*g.spread+0.002*span)
+	// A profile that happens to be exact must not make noise surprising; nor
+	// may one wild value, which is in the span for ever, make all else small.
+	scale := max(1.25*dev, 0.1*1.25*g.spread+0.002*min(span, 300*g.spread))
 	var z float32
 	if scale > 0 {
 		z = (v - expected) / scale

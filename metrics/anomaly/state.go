@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math"
 	"reflect"
@@ -124,13 +125,13 @@ func (e *Engine) Load(r io.Reader) error {
 	}
 	e.now, e.lastAny, e.lost = b.int(), b.int(), b.int()
 	e.channels, e.channelID = nil, map[string]uint16{}
-	for i := range b.count() {
+	for i := range b.each() {
 		c := b.text()
 		e.channels = append(e.channels, c)
 		e.channelID[c] = uint16(i)
 	}
 	e.places, e.ambient = nil, nil
-	for i := range b.count() {
+	for i := range b.each() {
 		p := place{Community: ingest.CommunityID(b.text())}
 		e.locate(&p)
 		e.places = append(e.places, p)
@@ -138,7 +139,7 @@ func (e *Engine) Load(r io.Reader) error {
 		e.ambient = append(e.ambient, ambient{Mean: math.Float32frombits(uint32(b.int())), N: uint32(b.int())})
 	}
 	e.groups = nil
-	for i := range b.count() {
+	for i := range b.each() {
 		g := group{Key: groupKey{What: uint8(b.int()), Community: ingest.CommunityID(b.text()), Name: b.text()}, Facility: ingest.FacilityKind(b.text())}
 		for _, n := range []*int32{&g.Members, &g.Silent, &g.Dark, &g.Burning} {
 			*n = int32(b.int())
@@ -147,7 +148,7 @@ func (e *Engine) Load(r io.Reader) error {
 		e.groupOf[g.Key] = int32(i)
 	}
 	e.info = nil
-	for range b.count() {
+	for range b.each() {
 		d := b.device()
 		if d != nil {
 			if listed := e.inv.Device(d.ID); listed != nil && d.Listed {
@@ -164,7 +165,7 @@ func (e *Engine) Load(r io.Reader) error {
 	loadArena(b, &e.series)
 	for _, h := range []*timers{&e.heardT, &e.timers} {
 		*h = nil
-		for range b.count() {
+		for range b.each() {
 			h.push(timer{Due: b.int(), What: timerKind(b.int()), Of: uint32(b.int()), K: b.key()})
 		}
 	}
@@ -179,7 +180,7 @@ func (e *Engine) Load(r io.Reader) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.alarms, e.totals = map[alarmKey]*Alarm{}, map[totalKey]uint64{}
-	for range b.count() {
+	for range b.each() {
 		k := b.key()
 		a := e.alarm(k, b.int())
 		a.expires = b.int()
@@ -188,7 +189,7 @@ func (e *Engine) Load(r io.Reader) error {
 		a.Why = why(k.Kind, a)
 		e.alarms[k] = a
 	}
-	for range b.count() {
+	for range b.each() {
 		k := totalKey{Community: ingest.CommunityID(b.text()), Facility: ingest.FacilityKind(b.text())}
 		name := b.text()
 		n := uint64(b.int())
@@ -306,6 +307,15 @@ func (l *loader) count() int {
 	return int(n)
 }
 
+// each counts to a length read, and ends early after an error.
+func (l *loader) each() iter.Seq[int] {
+	n := l.count()
+	return func(yield func(int) bool) {
+		for i := 0; i < n && l.err == nil && yield(i); i++ {
+		}
+	}
+}
+
 func (l *loader) text() string {
 	n := l.count()
 	if l.err == nil && n > 1<<20 {
@@ -339,7 +349,7 @@ func (l *loader) device() *ingest.Device {
 	d.Name, d.Gateway = l.text(), l.text()
 	if n := l.count(); n > 0 && l.err == nil {
 		d.Attributes = map[string]string{}
-		for range n {
+		for i := 0; i < n && l.err == nil; i++ {
 			k := l.text()
 			d.Attributes[k] = l.text()
 		}
@@ -385,7 +395,7 @@ func loadArena[T any](l *loader, a *arena[T]) {
 	t := reflect.TypeOf(zero)
 	size := l.count()
 	var old []field
-	for range l.count() {
+	for range l.each() {
 		old = append(old, field{l.text(), int(l.int()), int(l.int())})
 	}
 	n := l.count()

@@ -226,7 +226,7 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 	m.BeforeFlow = flow
 	key.Kind = burst
 	limit := max(p.BurstFlow, p.BurstFactor*m.Sustained)
-	young := at-m.Known < int64(7*24*time.Hour)
+	young := at-m.Known < int64(3*24*time.Hour)
 	switch {
 	case sustained > limit && !young:
 		d.score(sustained / limit)

@@ -407,7 +407,7 @@ var (
 	fullDesc   = desc("waste_bins_full", "Bins at 95 % or more.", "community")
 	passesDesc = desc("gate_passes_total", "Passes through the gates.", "community", "direction")
 	openDesc   = desc("gates_open", "Gates that are open.", "community")
-	lastDesc   = desc("last_reading_timestamp_seconds", "When the latest reading is of.", "community", "facility")
+	lastDesc   = desc("facility_last_reading_timestamp_seconds", "When the latest reading is of.", "community", "facility")
 )
 
 // Describe sends the descriptions of the metrics.

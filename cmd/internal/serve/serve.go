@@ -25,7 +25,7 @@ import (
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics"
-	"greencommunity/metrics/facility"
+	"greencommunity/metrics/savings"
 )
 
 // Service is an ingester.
@@ -33,7 +33,6 @@ type Service struct {
 	config   *config.Config
 	log      *slog.Logger
 	pipeline *pipeline.Pipeline
-	facility *facility.Observer
 	server   *metrics.Server
 }
 
@@ -45,17 +44,19 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	s := &Service{config: c, log: log, facility: facility.New()}
-	registry.MustRegister(s.facility)
+	observers, err := newObservers(c, log)
+	if err != nil {
+		return nil, err
+	}
+	registry.MustRegister(observers.facility, observers.savings, observers.anomaly, observers.vendors)
+	s := &Service{config: c, log: log}
 	view := page.New(page.Sources{
 		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() },
 		FindDevices: func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32) {
 			return s.pipeline.FindDevices(query, community, limit)
 		},
-		Facility: s.facility,
-		Alarms:   func() []page.Alarm { return nil },
-		Savings:  func() []page.Saving { return nil },
+		Facility: observers.facility, Alarms: observers.alarms, Savings: observers.figures,
 	})
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Gatherer: registry, Logger: log,
@@ -69,7 +70,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 		return nil, err
 	}
 	o.Inventory, o.Logger, o.Registerer = inv, log, registry
-	o.Observers = []pipeline.Observer{s.facility}
+	o.Observers = observers.list()
 	if s.pipeline, err = pipeline.New(o); err != nil {
 		return nil, err
 	}
@@ -101,7 +102,14 @@ func BrokerOptions(c *config.Config) (mqtt.Options, error) {
 
 // LoadInventory reads the inventory a configuration names.
 func LoadInventory(c *config.Config) (*inventory.Inventory, error) {
-	return inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), c.Zone)
+	inv, err := inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), c.Zone)
+	if err != nil {
+		return nil, err
+	}
+	if err := savings.Check(inv); err != nil {
+		return nil, fmt.Errorf("%s: %w", c.Inventory, err)
+	}
+	return inv, nil
 }
 
 // Addr is host:port of the HTTP server.

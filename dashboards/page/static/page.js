@@ -14,7 +14,7 @@ const texts = {
     significant: '显著', vague: '与零无显著差异', no_baseline: '无基准，不计节约', provisional: '暂定', final: '定稿',
     state_ok: '正常', state_warning: '一般', state_critical: '紧急', state_info: '提示', state_silent: '无数据',
     facility_lighting: '照明', facility_water: '用水', facility_waste: '垃圾分类', facility_gate: '门禁', facility_all: '全部',
-    resource_energy: '电', resource_water: '水', period_quarter: '本季度', period_previous_quarter: '上季度', period_since_start: '启动以来',
+    resource_electricity: '电', resource_water: '水', period_quarter: '本季度', period_previous_quarter: '上季度', period_since_start: '启动以来',
     unit_lighting: 'W', unit_water: 'm³/h', unit_waste: '满度', unit_gate: '人次/10分钟',
     none: '无数据', noAlarms: '没有未恢复的告警', noRejects: '没有被拒绝的消息', noDevices: '没有找到设备', noCommunities: '没有符合条件的社区', noSavings: '尚未配置基准：只显示用量，不计节约', noVendors: '尚无厂商',
     live: '实时 · 数据截至 {0}', lost: '连接中断，显示的是 {0} 的数据', notReady: '接入未就绪：{0}', loading: '正在载入…',
@@ -31,7 +31,7 @@ const texts = {
     significant: 'significant', vague: 'not distinguishable from zero', no_baseline: 'no baseline, no saving claimed', provisional: 'provisional', final: 'final',
     state_ok: 'ok', state_warning: 'warning', state_critical: 'critical', state_info: 'info', state_silent: 'no data',
     facility_lighting: 'Lighting', facility_water: 'Water', facility_waste: 'Waste', facility_gate: 'Gates', facility_all: 'all',
-    resource_energy: 'Electricity', resource_water: 'Water', period_quarter: 'this quarter', period_previous_quarter: 'last quarter', period_since_start: 'since start',
+    resource_electricity: 'Electricity', resource_water: 'Water', period_quarter: 'this quarter', period_previous_quarter: 'last quarter', period_since_start: 'since start',
     unit_lighting: 'W', unit_water: 'm³/h', unit_waste: 'fill', unit_gate: 'passes/10 min',
     none: 'no data', noAlarms: 'No open alarms', noRejects: 'No message was refused', noDevices: 'No device found', noCommunities: 'No community matches', noSavings: 'No baseline is configured: use is shown, no saving claimed', noVendors: 'No vendors yet',
     live: 'Live · data as of {0}', lost: 'Connection lost; this is of {0}', notReady: 'Not taking in: {0}', loading: 'Loading…',
@@ -143,7 +143,7 @@ function savings() {
   const extent = {};
   for (const s of data.savings) if (s.saving != null) extent[s.unit] = Math.max(extent[s.unit] ?? 0, Math.abs(s.saving) + (s.uncertainty ?? 0));
   table('savings', [
-    { title: t('name'), cell: (s) => name(s.community) + (s.boundary ? ` · ${s.boundary}` : '') },
+    { title: t('name'), cell: (s) => `${name(s.community)} · ${named('facility', s.facility)}` },
     { title: t('resource'), cell: (s) => named('resource', s.resource) },
     { title: t('period'), cell: (s) => named('period', s.period) + (s.status === 'no_baseline' ? '' : ` (${t(s.status)})`) },
     { title: t('baseline'), number: true, cell: (s) => (s.baseline == null ? t('none') : `${number(s.baseline)} ${unit(s.unit)}`) },

@@ -1,0 +1,108 @@
+package serve
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+
+	"github.com/goccy/go-yaml"
+
+	"greencommunity/dashboards/page"
+	"greencommunity/ingest"
+	"greencommunity/ingest/config"
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/facility"
+	"greencommunity/metrics/savings"
+	"greencommunity/metrics/scorecard"
+)
+
+// observers is what the pipeline tells of readings.
+type observers struct {
+	facility *facility.Observer
+	savings  *savings.Engine
+	anomaly  *anomaly.Engine
+	vendors  vendors
+}
+
+func newObservers(c *config.Config, log *slog.Logger) (*observers, error) {
+	text, err := yaml.Marshal(c.Anomaly)
+	if err != nil {
+		return nil, fmt.Errorf("anomaly: %w", err)
+	}
+	if len(c.Anomaly) == 0 {
+		text = nil
+	}
+	levels, err := anomaly.ReadConfig(bytes.NewReader(text))
+	if err != nil {
+		return nil, fmt.Errorf("anomaly: %w", err)
+	}
+	return &observers{
+		facility: facility.New(), savings: savings.New(savings.Options{Logger: log}),
+		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone}), vendors: vendors{scorecard.New()},
+	}, nil
+}
+
+func (o *observers) list() []pipeline.Observer {
+	return []pipeline.Observer{o.facility, o.savings, o.anomaly, o.vendors}
+}
+
+// vendors makes an observer of the scorecard, which counts messages only.
+type vendors struct{ *scorecard.Scorecard }
+
+func (vendors) Name() string                                 { return "vendors" }
+func (vendors) Bind(*inventory.Inventory)                    {}
+func (vendors) Reading(uint32, *ingest.Reading, bool, int64) {}
+func (vendors) Event(uint32, *ingest.Event, int64)           {}
+func (vendors) Points() []pipeline.Point                     { return nil }
+
+// alarms are the open alarms for the page, the worst first: those that another
+// stands for, or that are over their community's budget, are left out.
+func (o *observers) alarms() []page.Alarm {
+	list := []page.Alarm{}
+	rank := map[string]int{"critical": 0, "warning": 1, "info": 2}
+	for _, a := range o.anomaly.Alarms() {
+		if a.OverBudget {
+			continue
+		}
+		list = append(list, page.Alarm{
+			Kind: a.Kind, Severity: a.Severity, Title: page.Text(a.Title), Community: a.Community, Compound: a.Compound, Facility: a.Facility,
+			Vendor: a.Vendor, Device: a.Device, Name: a.Name, Channel: a.Channel, Since: a.Since,
+			Value: number(a.Value), Expected: number(a.Expected), Why: page.Text(a.Why), Inhibited: a.Inhibited,
+		})
+	}
+	slices.SortStableFunc(list, func(a, b page.Alarm) int {
+		return cmp.Or(cmp.Compare(rank[a.Severity], rank[b.Severity]), a.Since.Compare(b.Since))
+	})
+	return list
+}
+
+func (o *observers) figures() []page.Saving {
+	list := []page.Saving{}
+	units := map[string]string{"electricity": "kWh", "water": "m3"}
+	for _, f := range o.savings.Standings() {
+		s := page.Saving{Community: f.Community, Facility: f.Facility, Resource: f.Resource, Period: f.Period, Unit: units[f.Resource], Status: "no_baseline"}
+		if f.Baselined {
+			s.Status = "provisional"
+			if f.Revision > 0 {
+				s.Status = "final"
+			}
+			s.Baseline, s.Actual, s.Saving = number(f.Baseline), number(f.Actual), number(f.Saving)
+			s.Uncertainty, s.Coverage, s.Significant = number(f.Uncertainty), number(f.Coverage), &f.Significant
+		}
+		list = append(list, s)
+	}
+	return list
+}
+
+// number is a value that JSON can hold, or null.
+func number(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}

@@ -1,0 +1,51 @@
+package savings
+
+import (
+	"math"
+
+	"greencommunity/ingest"
+)
+
+// Standing is what the service shows of a community's boundaries of one facility
+// and resource in one period: the same figures as the metrics.
+type Standing struct {
+	Community ingest.CommunityID
+	Facility  ingest.FacilityKind
+	Resource  string // electricity (kWh) or water (m³)
+	Period    string // quarter, previous_quarter or since_start
+	// Baselined is whether any boundary has a baseline; without one there is
+	// no saving, and Result is empty.
+	Baselined bool
+	Result
+}
+
+// Standings are as of the last closing of a day, in the order of
+// communities, facilities and resources. A period in which no day counted yet
+// is left out.
+func (e *Engine) Standings() []Standing {
+	e.mu.Lock()
+	list := e.shown
+	e.mu.Unlock()
+	var figures []Standing
+	for i := range list {
+		s := &list[i]
+		saves := false
+		for _, a := range s.accounts {
+			saves = saves || a.saves()
+		}
+		f := Standing{Community: s.group.community, Facility: s.group.facility, Resource: s.group.resource, Baselined: saves}
+		if !saves {
+			f.Period = "since_start"
+			figures = append(figures, f)
+			continue
+		}
+		for _, p := range s.periods {
+			if math.IsNaN(p.result.Coverage) {
+				continue
+			}
+			f.Period, f.Result = p.name, p.result
+			figures = append(figures, f)
+		}
+	}
+	return figures
+}
