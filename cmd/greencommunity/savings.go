@@ -1,26 +1,92 @@
 package main
 
 import (
+	"context"
+	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
+	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest"
+	"greencommunity/ingest/config"
 	"greencommunity/metrics/savings"
+	"greencommunity/metrics/savings/history"
 	"greencommunity/metrics/savings/picture"
+	"greencommunity/metrics/sun"
 )
 
-// savingsCmd computes savings. Without the name of a part it is table.
+// savingsCmd computes savings. With the name of a file it is table, with days
+// it is recompute; the other parts show single steps of the arithmetic.
 type savingsCmd struct {
-	Table savingsTableCmd `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods, as JSON."`
+	Compute   savingsComputeCmd   `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to, recomputed from InfluxDB."`
+	Regress   savingsRegressCmd   `cmd:"" help:"Least squares of a table y,x1,...: coefficients, standard errors, F."`
+	Quantile  savingsQuantileCmd  `cmd:"" help:"Two-sided quantile of Student's t."`
+	BurnHours savingsBurnHoursCmd `cmd:"" help:"Nights of a site: sunset, sunrise, dusk and dawn, and the burn hours."`
+	Registers savingsRegistersCmd `cmd:"" help:"Use from a meter's reads, with the reason of each booking."`
+	Portfolio savingsPortfolioCmd `cmd:"" help:"Total of independent sites with its band."`
+}
+
+// savingsComputeCmd chooses between a table and what is stored.
+type savingsComputeCmd struct {
+	savingsTableCmd
+	From      string `help:"First day to recompute from InfluxDB." placeholder:"DATE"`
+	To        string `help:"First day after." placeholder:"DATE"`
+	Community string `help:"Only this community." placeholder:"ID"`
+	Config    string `help:"Path of config.yaml, for what is in InfluxDB." default:"config.yaml" placeholder:"FILE"`
+}
+
+func (c *savingsComputeCmd) Run(ctx context.Context, s streams) error {
+	stored := c.From != "" || c.To != "" || c.Community != ""
+	switch {
+	case stored && c.File != "":
+		return errors.New("give either a table or --from and --to")
+	case stored:
+		return c.recompute(ctx, s)
+	case c.File == "":
+		return errors.New("give a table (CSV), or --from and --to to recompute from InfluxDB")
+	}
+	return c.table(s)
+}
+
+func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
+	var from, to savings.Date
+	for _, day := range []struct {
+		flag, text string
+		into       *savings.Date
+	}{{"--from", c.From, &from}, {"--to", c.To, &to}} {
+		if err := day.into.UnmarshalText([]byte(day.text)); err != nil {
+			return fmt.Errorf("%s: %w", day.flag, err)
+		}
+	}
+	conf, err := config.Load(c.Config)
+	if err != nil {
+		return err
+	}
+	inv, err := serve.LoadInventory(conf)
+	if err != nil {
+		return err
+	}
+	r, err := savings.NewRecomputation(inv, ingest.CommunityID(c.Community), from, to)
+	if err != nil {
+		return err
+	}
+	db := history.Database{URL: conf.InfluxDB.URL, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal()}
+	if err := db.Run(ctx, r); err != nil {
+		return err
+	}
+	return printJSON(s.out, r.Statement())
 }
 
 // savingsTableCmd computes what a table (CSV) saved, with the same arithmetic
 // the service has.
 type savingsTableCmd struct {
-	File            string   `arg:"" help:"CSV with a header: date, period (baseline, reporting, blackout), usage and, optional, tmean_F or tmean_C. - is standard input."`
+	File            string   `arg:"" optional:"" help:"CSV with a header: date, period (baseline, reporting, blackout), usage and, optional, tmean_F or tmean_C. - is standard input."`
 	Picture         string   `help:"Draw baseline, actual use and cumulative saving with its band into this .png or .svg." placeholder:"FILE"`
 	Resource        string   `help:"electricity (a day of 0 is missing), gas (no cooling), water, heat." enum:"electricity,gas,water,heat,other" default:"other"`
 	Unit            string   `help:"Unit of usage, for the picture." default:""`
@@ -32,7 +98,7 @@ type savingsTableCmd struct {
 	ReportingStart  string   `help:"First day of reporting, where the table has no column period." placeholder:"DATE"`
 }
 
-func (c *savingsTableCmd) Run(s streams) error {
+func (c *savingsTableCmd) table(s streams) error {
 	o := savings.Reading{Billing: c.Billing, TemperatureUnit: c.TemperatureUnit, ZeroIsMissing: c.Resource == "electricity"}
 	for _, day := range []struct {
 		flag, text string
@@ -126,4 +192,206 @@ func printJSON(w io.Writer, v any) error {
 	e.SetIndent("", "  ")
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
+}
+
+// savingsRegressCmd fits a table with an intercept.
+type savingsRegressCmd struct {
+	File string `arg:"" help:"CSV with a header: y first, then the regressors. - is standard input."`
+}
+
+func (c *savingsRegressCmd) Run(s streams) error {
+	file, err := open(c.File, s)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	rows, err := csv.NewReader(file).ReadAll()
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if len(rows) < 2 {
+		return fmt.Errorf("%s: needs a header and rows", c.File)
+	}
+	var X [][]float64
+	var y []float64
+	for i, row := range rows[1:] {
+		x := []float64{1}
+		for k, cell := range row {
+			v, err := strconv.ParseFloat(strings.TrimSpace(cell), 64)
+			if err != nil {
+				return fmt.Errorf("%s: line %d: %s %q is not a number", c.File, i+2, rows[0][k], cell)
+			}
+			if k == 0 {
+				y = append(y, v)
+			} else {
+				x = append(x, v)
+			}
+		}
+		X = append(X, x)
+	}
+	fit, err := savings.Fit(X, y, nil)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	return printJSON(s.out, map[string]any{
+		"n": fit.N, "p_including_intercept": fit.P, "coef": fit.Coef, "coef_names": append([]string{"intercept"}, rows[0][1:]...), "se": fit.StdErr,
+		"r2": savings.Figure(fit.R2), "r2_adj": savings.Figure(fit.R2Adj), "F": savings.Figure(fit.F),
+		"residual_sd": fit.S, "ss_residual": fit.SSE, "df_residual": fit.N - fit.P,
+	})
+}
+
+// savingsQuantileCmd prints t.
+type savingsQuantileCmd struct {
+	Confidence float64 `required:"" help:"Between 0 and 1."`
+	DF         int     `name:"df" required:"" help:"Degrees of freedom, n - p."`
+}
+
+func (c *savingsQuantileCmd) Run(s streams) error {
+	if c.Confidence <= 0 || c.Confidence >= 1 || c.DF < 1 {
+		return errors.New("--confidence is between 0 and 1, --df at least 1")
+	}
+	_, err := fmt.Fprintln(s.out, strconv.FormatFloat(savings.TQuantile(c.Confidence, c.DF), 'g', -1, 64))
+	return err
+}
+
+// savingsBurnHoursCmd prints a row a night.
+type savingsBurnHoursCmd struct {
+	Lat  float64 `required:"" help:"Degrees north."`
+	Lon  float64 `required:"" help:"Degrees east."`
+	From string  `required:"" help:"First day." placeholder:"DATE"`
+	To   string  `required:"" help:"First day after." placeholder:"DATE"`
+	Zone string  `help:"Time zone." default:"Asia/Shanghai"`
+}
+
+func (c *savingsBurnHoursCmd) Run(s streams) error {
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil {
+		return fmt.Errorf("--zone: %w", err)
+	}
+	var days [2]time.Time
+	for i, text := range []string{c.From, c.To} {
+		if days[i], err = time.ParseInLocation(time.DateOnly, text, zone); err != nil {
+			return fmt.Errorf("%q is not a day; write 2026-03-01", text)
+		}
+	}
+	w := csv.NewWriter(s.out)
+	_ = w.Write([]string{"date", "sunrise", "sunset", "next_sunrise", "night_seconds_sunset_to_sunrise", "civil_dusk", "next_civil_dawn", "night_seconds_civil"})
+	when := func(t time.Time, ok bool) string {
+		if !ok {
+			return ""
+		}
+		return t.In(zone).Format(time.RFC3339)
+	}
+	for date := days[0]; date.Before(days[1]); date = date.AddDate(0, 0, 1) {
+		rise, rises := sun.Rise(date, c.Lat, c.Lon, sun.Horizon)
+		row := []string{date.Format(time.DateOnly), when(rise, rises)}
+		for _, elevation := range []float64{sun.Horizon, sun.Civil} {
+			begin, end, ok := sun.Night(date, c.Lat, c.Lon, elevation)
+			seconds := ""
+			if ok {
+				seconds = strconv.FormatFloat(end.Sub(begin).Round(time.Second).Seconds(), 'f', 0, 64)
+			}
+			row = append(row, when(begin, ok), when(end, ok), seconds)
+		}
+		_ = w.Write(row)
+	}
+	w.Flush()
+	return w.Error()
+}
+
+// savingsRegistersCmd books a meter's reads.
+type savingsRegistersCmd struct {
+	File      string        `arg:"" help:"JSON with rows of {t, serial, reg, kind}; kind is read, estimated, final or initial. - is standard input."`
+	Modulus   float64       `help:"Value at which the register starts again from 0." default:"10000"`
+	Tolerance float64       `help:"A step back up to this is jitter." default:"0.1"`
+	MaxPerDay float64       `help:"What the meter can pass in a day; 0: anything."`
+	MaxGap    time.Duration `help:"More between two reads is a gap." default:"36h"`
+}
+
+func (c *savingsRegistersCmd) Run(s streams) error {
+	file, err := open(c.File, s)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var input struct {
+		Rows []struct {
+			T      string  `json:"t"`
+			Serial string  `json:"serial"`
+			Reg    float64 `json:"reg"`
+			Kind   string  `json:"kind"`
+		} `json:"rows"`
+	}
+	if err := json.NewDecoder(file).Decode(&input); err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	type booked struct {
+		T      string         `json:"t"`
+		Serial string         `json:"serial"`
+		Reg    float64        `json:"reg"`
+		Delta  savings.Figure `json:"delta"`
+		Reason savings.Reason `json:"reason"`
+		From   string         `json:"from"`
+		To     string         `json:"to"`
+	}
+	kinds := map[string]savings.ReadKind{"": savings.Actual, "read": savings.Actual, "estimated": savings.Estimated, "final": savings.Closing, "initial": savings.Opening}
+	register := savings.Register{Modulus: c.Modulus, Tolerance: c.Tolerance, MaxPerDay: c.MaxPerDay, MaxGap: c.MaxGap}
+	var meter savings.Meter
+	rows, total := []booked{}, 0.0
+	for i, row := range input.Rows {
+		kind, ok := kinds[row.Kind]
+		if !ok {
+			return fmt.Errorf("%s: rows[%d].kind: %q is none of read, estimated, final, initial", c.File, i, row.Kind)
+		}
+		var at time.Time
+		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", time.DateOnly} {
+			if at, err = time.Parse(layout, row.T); err == nil {
+				break
+			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: rows[%d].t: %q is not a time", c.File, i, row.T)
+		}
+		b := meter.Read(&register, savings.Read{Time: at.UnixNano(), Serial: row.Serial, Value: row.Reg, Kind: kind})
+		total += b.Amount
+		stamp := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339) }
+		rows = append(rows, booked{row.T, row.Serial, row.Reg, savings.Figure(b.Amount), b.Reason, stamp(b.From), stamp(b.To)})
+	}
+	return printJSON(s.out, map[string]any{"rows": rows, "total": total})
+}
+
+// savingsPortfolioCmd adds up sites.
+type savingsPortfolioCmd struct {
+	File string `arg:"" help:"JSON with sites of {name, savings, dE_90, adjusted_baseline}. - is standard input."`
+}
+
+func (c *savingsPortfolioCmd) Run(s streams) error {
+	file, err := open(c.File, s)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	var input struct {
+		Sites []struct {
+			Name     string  `json:"name"`
+			Saving   float64 `json:"savings"`
+			Band     float64 `json:"dE_90"`
+			Baseline float64 `json:"adjusted_baseline"`
+		} `json:"sites"`
+	}
+	if err := json.NewDecoder(file).Decode(&input); err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if len(input.Sites) == 0 {
+		return fmt.Errorf("%s: has no sites", c.File)
+	}
+	var sites []savings.Site
+	for _, site := range input.Sites {
+		sites = append(sites, savings.Site{Name: site.Name, Saving: site.Saving, Band: site.Band, Baseline: site.Baseline})
+	}
+	total := savings.Portfolio(sites)
+	return printJSON(s.out, map[string]any{
+		"sum_savings": total.Saving, "dE_90_quadrature": total.Band, "fsu_90": savings.Figure(total.Fractional),
+		"savings_fraction": savings.Figure(total.Fraction), "significant": total.Significant,
+	})
 }

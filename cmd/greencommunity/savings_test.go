@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"greencommunity/deploy/embedded"
+	"greencommunity/ingest/influx"
+)
+
+// savingsRun runs the command on standard input and returns what it prints.
+func savingsRun(t *testing.T, in string, args ...string) (map[string]any, error) {
+	t.Helper()
+	var out, problems bytes.Buffer
+	if err := run(context.Background(), append([]string{"savings"}, args...), streams{strings.NewReader(in), &out, &problems}); err != nil {
+		return nil, err
+	}
+	var v map[string]any
+	if err := json.Unmarshal(out.Bytes(), &v); err != nil {
+		t.Fatalf("%v: %s", err, out.String())
+	}
+	return v, nil
+}
+
+// table is two years, the second with a tenth less, in any shape.
+func savingsTable(separator string, columns []string, celsius bool) string {
+	var b strings.Builder
+	fmt.Fprintln(&b, strings.Join(columns, separator))
+	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	for n := range 730 {
+		c := 12 - 14*math.Cos(2*math.Pi*float64(n)/365.25) + 3*math.Sin(float64(n)*1.7)
+		use := 20 + 1.5*math.Max(0, 15-c) + 0.8*math.Sin(float64(n)*2.3)
+		cells := map[string]string{"date": start.AddDate(0, 0, n).Format(time.DateOnly), "period": "baseline", "note": "x"}
+		if n >= 365 {
+			cells["period"], use = "reporting", use*0.9
+		}
+		cells["usage"] = fmt.Sprintf("%.4f", use)
+		if n%50 == 7 {
+			cells["usage"] = ""
+		}
+		cells["tmean_C"], cells["tmean_F"] = fmt.Sprintf("%.9f", c), fmt.Sprintf("%.9f", c*9/5+32)
+		if n%60 == 11 {
+			cells["tmean_C"], cells["tmean_F"] = "NA", "NA"
+		}
+		var row []string
+		for _, column := range columns {
+			row = append(row, cells[column])
+		}
+		fmt.Fprintln(&b, strings.Join(row, separator))
+	}
+	return b.String()
+}
+
+// The order of columns, the separator and the thermometer change nothing; days
+// without use or temperature count on neither side.
+func TestSavingsOfATableInAnyShape(t *testing.T) {
+	want, err := savingsRun(t, savingsTable(",", []string{"date", "period", "usage", "tmean_F"}, false), "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	year := want["windows"].(map[string]any)["year"].(map[string]any)
+	if year["verdict"] != "saving" || math.Abs(year["savings_fraction_F"].(float64)-0.1) > 0.01 {
+		t.Errorf("%v", year)
+	}
+	if m := year["m"].(float64); m < 340 || m > 355 || year["coverage"].(float64) != m/365 {
+		t.Errorf("%g days of 365 count, coverage %v", m, year["coverage"])
+	}
+	for name, text := range map[string]string{
+		"columns in another order, and one more": savingsTable(",", []string{"note", "tmean_F", "usage", "period", "date"}, false),
+		"semicolons":                             savingsTable(";", []string{"date", "period", "usage", "tmean_F"}, false),
+		"tabs, byte order mark, CRLF":            "\ufeff" + strings.ReplaceAll(savingsTable("\t", []string{"date", "period", "usage", "tmean_F"}, false), "\n", "\r\n"),
+		"Celsius":                                savingsTable(",", []string{"date", "period", "usage", "tmean_C"}, true),
+	} {
+		got, err := savingsRun(t, text, "-")
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if fmt.Sprint(got["balance_points_F"]) != fmt.Sprint(want["balance_points_F"]) || got["model"] != want["model"] {
+			t.Errorf("%s: %v %v, want %v %v", name, got["model"], got["balance_points_F"], want["model"], want["balance_points_F"])
+		}
+		a := got["windows"].(map[string]any)["q3"].(map[string]any)["savings"].(float64)
+		b := want["windows"].(map[string]any)["q3"].(map[string]any)["savings"].(float64)
+		if math.Abs(a-b) > 1e-6*math.Abs(b) {
+			t.Errorf("%s: %g, want %g", name, a, b)
+		}
+	}
+	// Without a temperature it is a mean, and says so; without a column of
+	// periods the flags say which days are which.
+	plain, err := savingsRun(t, savingsTable(",", []string{"date", "usage"}, false), "-", "--baseline-end", "2024-12-31", "--reporting-start", "2025-01-10")
+	if err != nil || plain["model"] != "intercept_only" {
+		t.Errorf("%v %v", plain["model"], err)
+	}
+	if first := plain["windows"].(map[string]any)["year"].(map[string]any)["first"]; first != "2025-01-10" {
+		t.Errorf("reporting from %v", first)
+	}
+}
+
+func TestSavingsSaysWhatIsWrongWithATable(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                "the table is empty; its first line names the columns",
+		"date,period,usage\n":             "the table has a header and no rows",
+		"day,period,kwhs\n2026-01-01,x,1": "no column usage",
+		"date,usage\n2026-01-01,1\n":      "no column period",
+		"date,period,usage\n2026-13-01,baseline,1\n":                         `line 2: "2026-13-01" is not a day; write 2026-03-01`,
+		"date,period,usage\n2026-01-01,before,1\n":                           `line 2: period "before" is none of baseline, reporting, blackout`,
+		"date,period,usage\n2026-01-01,baseline,1.2.3\n":                     `line 2: usage "1.2.3" is not a number; leave it empty where it is missing`,
+		"date,period,usage\n2026-01-01,baseline,1\n2026-01-01,baseline,2\n":  "line 3: 2026-01-01 is there already, in line 2; keep one",
+		"date,period,usage,tmean\n2026-01-01,baseline,1,20\n":                `"tmean" does not say its unit; name it tmean_F or tmean_C`,
+		"date,period,usage,tmean_C\n2026-01-01,baseline,1,70\n":              "line 2: temperature 70 °C is no daily mean; check the unit",
+		"date,period,usage\n2026-01-01,reporting,1\n2026-01-02,baseline,1\n": "line 3: baseline on 2026-01-02, after reporting began on 2026-01-01 (line 2); a baseline ends before",
+		"date,period,usage\n2026-01-01,reporting,1\n":                        "no row belongs to the baseline",
+		"date,period,usage,usage_kwh\n2026-01-01,baseline,1,1\n":             `"usage" and "usage_kwh" are both the usage; leave one out`,
+		"date,period,usage\n2026-01-01,baseline,1\n2026-01-02,baseline,\n":   "no unique solution",
+		"date,period,usage,tmean_F\n2026-01-01,baseline,1\n":                 "wrong number of fields",
+	} {
+		_, err := savingsRun(t, text, "-")
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q:\n got %v\nwant %s", text, err, want)
+		}
+	}
+	if _, err := savingsRun(t, "", "-", "--picture", "x.gif"); err == nil || !strings.Contains(err.Error(), "name it .png or .svg") {
+		t.Error(err)
+	}
+}
+
+// Billing periods with daily temperatures beside them give about what the days
+// themselves give.
+func TestSavingsOfBillingPeriods(t *testing.T) {
+	daily := savingsTable(",", []string{"date", "period", "usage", "tmean_F"}, false)
+	var bills, temperatures strings.Builder
+	fmt.Fprintln(&bills, "start,end,period,usage")
+	fmt.Fprintln(&temperatures, "date,tmean_F")
+	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
+	day := func(n int) (c, use float64) {
+		c = 12 - 14*math.Cos(2*math.Pi*float64(n)/365.25) + 3*math.Sin(float64(n)*1.7)
+		return c, 20 + 1.5*math.Max(0, 15-c)
+	}
+	for n := range 730 {
+		c, _ := day(n)
+		fmt.Fprintf(&temperatures, "%s,%.6f\n", start.AddDate(0, 0, n).Format(time.DateOnly), c*9/5+32)
+	}
+	for n := 0; n+30 <= 720; n += 30 {
+		sum, period := 0.0, "baseline"
+		for d := range 30 {
+			_, use := day(n + d)
+			sum += use
+		}
+		if n >= 360 {
+			period, sum = "reporting", sum*0.9
+		}
+		fmt.Fprintf(&bills, "%s,%s,%s,%.6f\n", start.AddDate(0, 0, n).Format(time.DateOnly), start.AddDate(0, 0, n+30).Format(time.DateOnly), period, sum)
+	}
+	path := filepath.Join(t.TempDir(), "temperatures.csv")
+	if err := os.WriteFile(path, []byte(temperatures.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := savingsRun(t, bills.String(), "-", "--temperature", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got["interval"] != "billing" || got["model"] != "hdd_only" || got["balance_points_F"].(map[string]any)["hdd"] != 59.0 {
+		t.Errorf("%v %v %v", got["interval"], got["model"], got["balance_points_F"])
+	}
+	year := got["windows"].(map[string]any)["year"].(map[string]any)
+	if f := year["savings_fraction_F"].(float64); math.Abs(f-0.1) > 1e-6 {
+		t.Errorf("%g of the baseline is saved, 0.1 was planted", f)
+	}
+	if _, err := savingsRun(t, "start,end,period,usage,tmean_F\n2024-01-01,2024-02-01,baseline,1,50\n", "-"); err == nil || !strings.Contains(err.Error(), "give daily temperatures in a table of their own") {
+		t.Error(err)
+	}
+	_ = daily
+}
+
+func TestSavingsPicture(t *testing.T) {
+	table := savingsTable(",", []string{"date", "period", "usage", "tmean_F"}, false)
+	for name, magic := range map[string]string{"a.png": "\x89PNG", "a.svg": "<?xml"} {
+		path := filepath.Join(t.TempDir(), name)
+		if _, err := savingsRun(t, table, "-", "--picture", path); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil || !bytes.HasPrefix(data, []byte(magic)) || len(data) < 10_000 {
+			t.Errorf("%s: %d bytes, %v", name, len(data), err)
+		}
+	}
+}
+
+// The whole way back: what InfluxDB holds becomes a statement.
+func TestSavingsRecomputedByTheCommand(t *testing.T) {
+	dir := t.TempDir()
+	db, err := embedded.StartInfluxDB(embedded.InfluxConfig{Addr: "127.0.0.1:0", Dir: filepath.Join(dir, "influx"), Database: "facilities"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	w := influx.New(influx.Options{URL: db.URL(), Org: "o", Bucket: "facilities"})
+	defer w.Close()
+	var lines strings.Builder
+	start := time.Date(2025, 12, 31, 0, 0, 0, 0, time.FixedZone("", 8*3600))
+	for n := range 35 {
+		fmt.Fprintf(&lines, "lighting,community=nancheng,device=em,vendor=v energy_total=%d %d\n", 8*n, start.AddDate(0, 0, n).UnixMilli())
+	}
+	if refused, err := w.Write(context.Background(), []byte(lines.String())); err != nil || len(refused) > 0 {
+		t.Fatal(err, refused)
+	}
+	files := map[string]string{
+		"token": "t",
+		"config.yaml": "data_dir: data\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1\"], client_id: x}\n" +
+			"influxdb: {url: \"" + db.URL() + "\", org: o, bucket: facilities, token_file: token}\n",
+		"inventory.yaml": `communities:
+- id: nancheng
+  name: 南城社区
+  boundaries:
+  - id: lamps
+    spec:
+      resource: electricity
+      ipmvp: B
+      meters: [{device: em}]
+      baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: mean, coef: [10], n: 365, n_eff: 365, rmse_n_minus_p: 0.5, XtX_inv: [[0.00273972602739726]]}
+vendors:
+- {id: v, sources: [{topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}]}
+`}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := savingsRun(t, "", "--config", filepath.Join(dir, "config.yaml"), "--from", "2026-01-01", "--to", "2026-02-01", "--community", "nancheng")
+	if err != nil {
+		t.Fatal(err)
+	}
+	item := got["items"].([]any)[0].(map[string]any)
+	if item["saving"] != 62.0 || item["coverage"] != 1.0 || item["verdict"] != "saving" || item["saving_gb_sign"] != -62.0 {
+		t.Errorf("%v", item)
+	}
+}

@@ -1,0 +1,444 @@
+package savings
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+// Mistakes that an expert in measurement and verification would mock, each
+// with a test that would catch it.
+
+const lampSpec = `
+- id: lamps
+  spec:
+    resource: electricity
+    ipmvp: B
+    meters: [{device: em}]
+    uncertainty: {meter_class: 1, watts_rel: 0.05}
+    baseline: {version: 1, period: [2020-01-01, 2021-01-01], method: lamp_inventory, hours: astro_civil, groups: [{count: 100, watts: 168}]}
+`
+
+// feed sends a register at each midnight, which grows by use(n) on day n.
+func feed(r *rig, device, quantity, first string, days int, use func(n int, date time.Time) float64) {
+	r.t.Helper()
+	register := 1000.0
+	start := midnight(first)
+	for n := range days + 1 {
+		date := start.AddDate(0, 0, n)
+		r.send(date, device, quantity, register)
+		if n < days {
+			register += use(n, date)
+		}
+	}
+	r.tick(start.AddDate(0, 0, days).Add(3 * time.Hour))
+}
+
+// 1. Lamps that are the same all year save nothing when the nights get shorter.
+func TestMistake01LongerDaysAreNoSaving(t *testing.T) {
+	r := newRig(t, lampSpec)
+	feed(r, "em", "energy_total", "2021-10-01", 92+90, func(_ int, date time.Time) float64 {
+		return 100 * 168 * BurnHours(date, 34.75, 106.13, -6) / 1000
+	})
+	q4 := r.Quarter("nancheng", "lighting", "electricity", 2021, 4)
+	q1 := r.Quarter("nancheng", "lighting", "electricity", 2022, 1)
+	if q4.Actual-q1.Actual < 0.04*q4.Actual {
+		t.Fatalf("the test needs a difference of the quarters: %g, %g", q4.Actual, q1.Actual)
+	}
+	if math.Abs(q1.Saving) > 1e-6 || q1.Significant || q1.Verdict() != Indistinct {
+		t.Errorf("longer days are booked as a saving: %+v", q1)
+	}
+}
+
+// 2. A meter that is offline masks the baseline of the same days.
+func TestMistake02OfflineMeterIsNoSaving(t *testing.T) {
+	r := newRig(t, steady)
+	for n := range 46 {
+		r.send(midnight("2026-01-01").AddDate(0, 0, n), "em", "energy_total", 10*float64(n))
+	}
+	r.tick(midnight("2026-04-02"))
+	got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1)
+	r.close("baseline of 45 covered days", got.Baseline, 450)
+	r.close("saving", got.Saving, 0)
+	r.close("coverage", got.Coverage, 0.5)
+}
+
+// 2. Lamps that were dead before the measure are not in the baseline either.
+func TestMistake02DeadLampIsNoSaving(t *testing.T) {
+	dead := Lamps{Count: 100, Watts: 168, Burning: 0.95}
+	all := Lamps{Count: 95, Watts: 168}
+	a, _ := dead.Energy(1000, 2160)
+	b, _ := all.Energy(1000, 2160)
+	if math.Abs(a-b) > 1e-9 {
+		t.Errorf("95 burning lamps of 100 take %g, 95 lamps %g", a, b)
+	}
+}
+
+// 3. A negative saving stays negative, and stays in the sum.
+func TestMistake03NegativeSavingIsKept(t *testing.T) {
+	r := newRig(t, steady)
+	feed(r, "em", "energy_total", "2026-01-01", 90, func(int, time.Time) float64 { return 12 })
+	got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1)
+	r.close("saving", got.Saving, -180)
+	if got.Verdict() != Increased {
+		t.Error(got.Verdict())
+	}
+	if total := Portfolio([]Site{{Saving: 100, Band: 3}, {Saving: -180, Band: 4}}); total.Saving != -80 || total.Band != 5 {
+		t.Errorf("%+v", total)
+	}
+	table := "date,period,usage\n"
+	for n := range 60 {
+		period, use := "baseline", 10+float64(n%3)
+		if n >= 30 {
+			period, use = "reporting", 15
+		}
+		table += fmt.Sprintf("%s,%s,%g\n", midnight("2026-01-01").AddDate(0, 0, n).Format(time.DateOnly), period, use)
+	}
+	w := analyseText(t, table).Windows["year"]
+	if w.Saving >= 0 || w.Verdict != Increased || w.SavingGB != -w.Saving {
+		t.Errorf("%+v", w)
+	}
+}
+
+// 4. A quota or a lighting power density is refused as a baseline.
+func TestMistake04QuotaIsNoBaseline(t *testing.T) {
+	for _, method := range []string{"quota", "lpd"} {
+		err := Check(load(t, strings.Replace(steady, "method: mean", "method: "+method, 1)))
+		if err == nil || !strings.Contains(err.Error(), "a quota or a power density is no baseline") {
+			t.Errorf("%s: %v", method, err)
+		}
+	}
+	// Below the quota and no baseline: a ratio, and no saving.
+	r := newRig(t, "- {id: water, spec: {resource: water, ipmvp: none, meters: [{device: wm}], quota_liters_per_person_day: 140}}")
+	feed(r, "wm", "water_volume_total", "2026-01-01", 30, func(int, time.Time) float64 { return 100 })
+	if got := r.Quarter("nancheng", "water", "water", 2026, 1); got.Saving != 0 || got.Verdict() != NoCoveredTime {
+		t.Errorf("%+v", got)
+	}
+	want := "# HELP greencommunity_water_quota_ratio Per-head use over the quota: compliance, not a saving.\n# TYPE greencommunity_water_quota_ratio gauge\ngreencommunity_water_quota_ratio{community=\"nancheng\",facility=\"water\"} 0.7142857142857143\n"
+	if err := testutil.CollectAndCompare(r.Engine, strings.NewReader(want), "greencommunity_water_quota_ratio", "greencommunity_water_savings_cubic_meters", "greencommunity_water_baseline_cubic_meters_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+// 5. Wherever a saving is exposed, its band and its coverage are beside it.
+func TestMistake05SavingHasBandAndCoverage(t *testing.T) {
+	r := newRig(t, steady)
+	feed(r, "em", "energy_total", "2026-01-01", 30, func(int, time.Time) float64 { return 9 })
+	for _, name := range []string{"energy_savings_joules", "energy_savings_uncertainty_joules", "savings_coverage_ratio", "savings_significant"} {
+		if n := testutil.CollectAndCount(r.Engine, "greencommunity_"+name); n != 2 { // quarter and since_start
+			t.Errorf("%s: %d", name, n)
+		}
+	}
+	for _, p := range r.points {
+		fields := map[string]any{}
+		for _, f := range p.Fields {
+			fields[f.Key] = f.Value
+		}
+		if fields["uncertainty"].(float64) <= 0 || fields["coverage"].(float64) != 1 {
+			t.Fatalf("%+v", p)
+		}
+	}
+}
+
+// 6. A quarter is not a quarter of a year: the window of a year with one
+// quarter of data is that quarter, with its coverage.
+func TestMistake06QuarterIsNotScaledToAYear(t *testing.T) {
+	r := newRig(t, steady)
+	feed(r, "em", "energy_total", "2026-01-01", 90, func(int, time.Time) float64 { return 8 })
+	r.tick(midnight("2027-01-02"))
+	got := r.since(group{"nancheng", "lighting", "electricity"})
+	r.close("saving", got.Saving, 180)
+	r.close("coverage", got.Coverage, 90.0/365)
+}
+
+// 7. A fraction of several sites is ΣS/ΣÊ, not the mean of their fractions.
+func TestMistake07FractionsAreNotAveraged(t *testing.T) {
+	total := Portfolio([]Site{{Saving: 50, Baseline: 100}, {Saving: 0, Baseline: 900}})
+	if total.Fraction != 0.05 {
+		t.Errorf("50 of 1000 is %g", total.Fraction)
+	}
+}
+
+// 8. A meter within another is not counted again, nor two measures in full.
+func TestMistake08NothingIsCountedTwice(t *testing.T) {
+	nested := steady + strings.ReplaceAll(strings.ReplaceAll(strings.Replace(steady, "resource:", "nested_in: lamps\n    resource:", 1), "id: lamps", "id: part"), "device: em", "device: sub")
+	r := newRig(t, nested)
+	start := midnight("2026-01-01")
+	for n := range 91 {
+		r.send(start.AddDate(0, 0, n), "em", "energy_total", 8*float64(n))
+		r.send(start.AddDate(0, 0, n), "sub", "energy_total", 6*float64(n))
+	}
+	r.tick(midnight("2026-04-02"))
+	r.close("saving of the whole only", r.Quarter("nancheng", "lighting", "electricity", 2026, 1).Saving, 180)
+	err := Check(load(t, steady+strings.ReplaceAll(steady, "id: lamps", "id: again")))
+	if err == nil || !strings.Contains(err.Error(), "its use would count twice") {
+		t.Errorf("one meter in two boundaries: %v", err)
+	}
+	if both := CombineMeasures(1000, 0.5, 0.4); both != 700 {
+		t.Errorf("half and two fifths of 1000 save %g together", both)
+	}
+}
+
+// 9. The ballast counts, half the light is not half the power, and a lamp that
+// is off takes its standby.
+func TestMistake09PowerIsNotNameplateTimesLevel(t *testing.T) {
+	l := Lamps{Count: 1, Watts: 60, StandbyWatts: 1.5, Curve: []Level{{1, 60}, {0.5, 33}}, Schedule: []Share{{0.5, 1}}}
+	got, err := l.Energy(10, 24)
+	if want := (33*10 + 1.5*14) / 1000; err != nil || math.Abs(got-want) > 1e-12 {
+		t.Errorf("%g, want %g; %v", got, want, err)
+	}
+	l.Curve = nil
+	if _, err := l.Energy(10, 24); err == nil {
+		t.Error("dimming without a curve was taken")
+	}
+	if p, err := (&Lamps{Curve: []Level{{1, 60}, {0.5, 33}}}).PowerAt(0.75); err != nil || p != 46.5 {
+		t.Error(p, err)
+	}
+}
+
+const perHead = `
+- id: households
+  spec:
+    resource: water
+    ipmvp: C
+    meters: [{device: wm}]
+    uncertainty: {watts_rel: 0.02}
+    population: [{from: 2021-01-01, persons: 1000}, {from: 2026-02-01, persons: 800}]
+    baseline: {version: 1, period: [2024-01-01, 2025-01-01], method: per_capita_monthly, monthly: [0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]}
+`
+
+// 10. Fewer persons use less water without saving any.
+func TestMistake10VacancyIsNoSaving(t *testing.T) {
+	r := newRig(t, perHead)
+	feed(r, "wm", "water_volume_total", "2026-01-01", 90, func(_ int, date time.Time) float64 {
+		if date.Before(midnight("2026-02-01")) {
+			return 100
+		}
+		return 80
+	})
+	got := r.Quarter("nancheng", "water", "water", 2026, 1)
+	r.close("baseline", got.Baseline, 100*31+80*59)
+	if math.Abs(got.Saving) > 1e-6 || got.Significant {
+		t.Errorf("%+v", got)
+	}
+}
+
+// 11. Night flow is leakage only beyond legitimate use, a filling tank included.
+func TestMistake11NightFlowIsNotLeakage(t *testing.T) {
+	if b := (NightFlow{}).Balance(0.6, 1000); b.Net > 1e-12 || b.Losses > 1e-12 {
+		t.Errorf("what 1000 persons use at night leaks: %+v", b)
+	}
+	if b := (NightFlow{Exceptional: 5}).Balance(5.6, 1000); b.Losses > 1e-9 {
+		t.Errorf("the tank leaks: %+v", b)
+	}
+	r := newRig(t, "- {id: water, spec: {resource: water, ipmvp: none, meters: [{device: wm}]}}")
+	start := midnight("2026-01-01")
+	for q := range 4*24 + 1 { // 2 m³/h from 02:00 to 04:00, 5 otherwise
+		h := float64(q) / 4
+		r.send(start.Add(time.Duration(q)*15*time.Minute), "wm", "water_volume_total", 5*h-3*max(0, min(h-2, 2)))
+	}
+	r.tick(start.Add(27 * time.Hour))
+	want := "# HELP greencommunity_water_net_night_flow_cubic_meters_per_hour Night flow less legitimate night use.\n# TYPE greencommunity_water_net_night_flow_cubic_meters_per_hour gauge\ngreencommunity_water_net_night_flow_cubic_meters_per_hour{community=\"nancheng\",facility=\"water\"} 1.4\n"
+	if err := testutil.CollectAndCompare(r.Engine, strings.NewReader(want), "greencommunity_water_net_night_flow_cubic_meters_per_hour"); err != nil {
+		t.Error(err)
+	}
+}
+
+// 12. No leakage index for a compound.
+func TestMistake12NoIndexForAFewConnections(t *testing.T) {
+	if _, err := ILI(40320, UARL(1, 24, 0, 40), 24); !errors.Is(err, ErrTooSmall) {
+		t.Error(err)
+	}
+}
+
+// 13. A new meter is no use of −9000, and a true-up may be negative.
+func TestMistake13SwapAndTrueUp(t *testing.T) {
+	var m Meter
+	g := &Register{}
+	sum := 0.0
+	for _, read := range []Read{
+		{at(1), "A", 9000, Actual}, {at(2), "A", 9001, Closing}, {at(2), "B", 0, Opening}, {at(3), "B", 2, Estimated}, {at(4), "B", 1.5, Actual},
+	} {
+		sum += m.Read(g, read).Amount
+	}
+	if sum != 2.5 {
+		t.Errorf("1 of the old, 2 estimated of the new and 0.5 back are %g", sum)
+	}
+}
+
+// 14. A message delivered again adds nothing.
+func TestMistake14DuplicatesAreNotSummed(t *testing.T) {
+	once, twice := newRig(t, steady), newRig(t, steady)
+	start := midnight("2026-01-01")
+	for n := range 91 {
+		date := start.AddDate(0, 0, n)
+		once.send(date, "em", "energy_total", 8*float64(n))
+		for range 3 {
+			twice.send(date, "em", "energy_total", 8*float64(n))
+		}
+	}
+	once.tick(midnight("2026-04-02"))
+	twice.tick(midnight("2026-04-02"))
+	a, b := once.Quarter("nancheng", "lighting", "electricity", 2026, 1), twice.Quarter("nancheng", "lighting", "electricity", 2026, 1)
+	if a != b || a.Actual == 0 {
+		t.Errorf("%+v, delivered three times %+v", a, b)
+	}
+}
+
+// 15. A day ends at local midnight, not at that of Greenwich.
+func TestMistake15DaysAreLocal(t *testing.T) {
+	r := newRig(t, steady)
+	start := midnight("2026-01-01")
+	for h := range 73 { // 6 kWh between 00:00 and 06:00 local, which is the day before in UTC
+		v := 6 * math.Floor(float64(h)/24)
+		v += min(6, float64(h%24))
+		r.send(start.Add(time.Duration(h)*time.Hour), "em", "energy_total", v)
+	}
+	r.tick(start.Add(75 * time.Hour))
+	l := &r.byKey["nancheng/lamps"].ledger
+	if len(l.Cells) < 3 || l.First != (Date{start.Add(8 * time.Hour)}).number() {
+		t.Fatalf("days from %d: %+v", l.First, l.Cells)
+	}
+	for n := range 3 {
+		r.close("each local day", l.Cells[n].Use, 6)
+	}
+	for _, p := range r.points {
+		if p.Time%int64(24*time.Hour) != int64(16*time.Hour) {
+			t.Errorf("a day begins at %s", time.Unix(0, p.Time).UTC())
+		}
+	}
+}
+
+// 16. n' and not n; a negative ρ does not make it larger; a flat load is not
+// judged by its R².
+func TestMistake16AutocorrelationWidensAndNeverNarrows(t *testing.T) {
+	if EffectiveN(365, -0.3) != 365 || math.Abs(EffectiveN(365, 0.5)-365.0/3) > 1e-9 {
+		t.Error(EffectiveN(365, -0.3), EffectiveN(365, 0.5))
+	}
+	rng, noise := rand.New(rand.NewPCG(3, 4)), 0.0
+	table := "date,period,usage\n"
+	for n := range 730 {
+		noise = 0.6*noise + rng.NormFloat64()
+		period := "baseline"
+		if n >= 365 {
+			period = "reporting"
+		}
+		table += fmt.Sprintf("%s,%s,%g\n", midnight("2024-01-01").AddDate(0, 0, n).Format(time.DateOnly), period, 100+noise)
+	}
+	a := analyseText(t, table)
+	w := a.Windows["year"]
+	if ratio := float64(w.Exact.DE90AC / w.Exact.DE90); math.Abs(ratio-math.Sqrt(365/float64(a.Effective))) > 1e-9 || ratio < 1.5 {
+		t.Errorf("ρ %g widens the band %g-fold", a.Rho, ratio)
+	}
+	if a.R2 != 0 || a.CV > 0.02 || !a.Sufficiency.Sufficient {
+		t.Errorf("a flat load with CV %g is refused: R² %g, %+v", a.CV, a.R2, a.Sufficiency)
+	}
+}
+
+// 17. A baseline that changes under the same version saves nothing until it is
+// what it was, or the next version is approved.
+func TestMistake17BaselineIsFrozen(t *testing.T) {
+	r := newRig(t, steady)
+	feed(r, "em", "energy_total", "2026-01-01", 30, func(int, time.Time) float64 { return 10 })
+	better := strings.Replace(steady, "coef: [10]", "coef: [12]", 1)
+	r.Bind(load(t, better))
+	feed(r, "em", "energy_total", "2026-01-31", 30, func(int, time.Time) float64 { return 10 })
+	if got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1); got.Saving != 0 {
+		t.Errorf("a refitted baseline saved %+v", got)
+	}
+	if err := Check(load(t, strings.Replace(better, "version: 1", "version: 2", 1))); err == nil || !strings.Contains(err.Error(), "approved_by") {
+		t.Errorf("version 2 without approval: %v", err)
+	}
+	approved := strings.Replace(better, "version: 1", "version: 2, approved_by: 张工, evidence: doc-40", 1)
+	r.Bind(load(t, approved))
+	r.tick(midnight("2026-03-10"))
+	if got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1); got.Saving <= 0 {
+		t.Errorf("an approved baseline is not used: %+v", got)
+	}
+}
+
+// 18. Factors are by the data's year and area, labelled, and none is made up.
+func TestMistake18Factors(t *testing.T) {
+	f := Factors{Area: "Gansu", Emission: []Factor{{2022, "Gansu", 0.4772, "doc"}, {2023, "national", 0.5306, "doc"}}}
+	if kg, used, err := f.CO2(1000, 2022); err != nil || math.Abs(kg-477.2) > 1e-9 || used.Year != 2022 {
+		t.Error(kg, used, err)
+	}
+	if _, _, err := f.CO2(1000, 2023); err == nil {
+		t.Error("the national factor stood in for the province's")
+	}
+	if _, _, err := (&Factors{}).TonnesCoal(1, Equivalent); err == nil {
+		t.Error("等价值 without a factor")
+	}
+	if tce, label, err := (&Factors{}).TonnesCoal(1e4, Calorific); err != nil || math.Abs(tce-1.229) > 1e-9 || !strings.Contains(label, "当量值") {
+		t.Error(tce, label, err)
+	}
+	if problems := (&Factors{Emission: []Factor{{2022, "Gansu", 0.997 * 2, ""}}}).Check(); len(problems) != 2 {
+		t.Error(problems)
+	}
+}
+
+// 19. The national standards count what is saved negative; here it is positive.
+func TestMistake19SignOfTheStandard(t *testing.T) {
+	r := newRig(t, steady)
+	feed(r, "em", "energy_total", "2026-01-01", 90, func(int, time.Time) float64 { return 8 })
+	got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1)
+	if got.Saving <= 0 || got.GB() != got.Actual-got.Baseline || got.GB() >= 0 {
+		t.Errorf("%+v, GB %g", got, got.GB())
+	}
+}
+
+// 20. What is counted is communities, of all of them: see Programme.
+func TestMistake20ShareIsOfAllCommunities(t *testing.T) {
+	inv := load(t, steady)
+	c := *inv.Communities[0]
+	met, joined, idle := c, c, c
+	met.Stage, joined.Stage, idle.Stage = "met", "participating", ""
+	inv.Communities = append(inv.Communities[:0], &met, &joined, &idle, &idle, &idle)
+	p := CountProgramme(inv)
+	if p != (Programme{All: 5, Participating: 2, Met: 1}) || p.MetRatio() != 0.2 {
+		t.Errorf("%+v, ratio %g", p, p.MetRatio())
+	}
+}
+
+// 21. No word claims a cause: a figure is avoided use.
+func TestMistake21NothingIsAttributed(t *testing.T) {
+	for _, verdict := range []string{Saved, Increased, Indistinct, NoCoveredTime} {
+		for _, word := range []string{"cause", "due to", "because", "thanks"} {
+			if strings.Contains(verdict, word) {
+				t.Errorf("%q claims a cause", verdict)
+			}
+		}
+	}
+	// A rise of use of another kind is not explained away either: without an
+	// adjustment with evidence it counts, with one it does not.
+	bare := newRig(t, steady)
+	feed(bare, "em", "energy_total", "2026-01-01", 90, func(int, time.Time) float64 { return 14 })
+	adjusted := newRig(t, strings.TrimRight(steady, "\n")+"\n    nra: [{from: 2026-01-01, kwh_per_day: 4, why: 新增20盏, doc: doc-31}]\n")
+	feed(adjusted, "em", "energy_total", "2026-01-01", 90, func(int, time.Time) float64 { return 14 })
+	a, b := bare.Quarter("nancheng", "lighting", "electricity", 2026, 1), adjusted.Quarter("nancheng", "lighting", "electricity", 2026, 1)
+	bare.close("without", a.Saving, -360)
+	bare.close("with", b.Saving, 0)
+	bare.close("shown apart", b.Adjustment, 360)
+	if err := Check(load(t, strings.TrimRight(steady, "\n")+"\n    nra: [{from: 2026-01-01, kwh_per_day: 4}]\n")); err == nil || !strings.Contains(err.Error(), "evidence") {
+		t.Errorf("an adjustment without evidence: %v", err)
+	}
+}
+
+func analyseText(t testing.TB, table string) *Analysis {
+	t.Helper()
+	read, err := ReadTable(strings.NewReader(table), Reading{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := Analyse(read, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}

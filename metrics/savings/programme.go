@@ -1,0 +1,33 @@
+package savings
+
+import "greencommunity/ingest/inventory"
+
+// Programme counts communities (社区), never the compounds (小区) in them.
+type Programme struct {
+	All, Participating, Met int
+}
+
+// CountProgramme counts an inventory's communities by stage. A community that
+// has met the requirements participates as well.
+func CountProgramme(inv *inventory.Inventory) Programme {
+	p := Programme{All: len(inv.Communities)}
+	for _, c := range inv.Communities {
+		switch c.Stage {
+		case "met":
+			p.Met++
+			p.Participating++
+		case "participating":
+			p.Participating++
+		}
+	}
+	return p
+}
+
+// MetRatio is the share of all communities, not of those that participate,
+// that have met the requirements: what the target of 60 % is about.
+func (p Programme) MetRatio() float64 {
+	if p.All == 0 {
+		return 0
+	}
+	return float64(p.Met) / float64(p.All)
+}

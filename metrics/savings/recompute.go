@@ -1,0 +1,256 @@
+package savings
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+)
+
+// Recomputation computes a saving for any days from what is stored, by the
+// same arithmetic as Engine, in the order of the readings' own times: late data
+// are in their place. Ask for what Queries says, give each reading to Read,
+// then take Statement.
+type Recomputation struct {
+	engine   *Engine
+	inv      *inventory.Inventory
+	from, to int // days
+	devices  map[string]uint32
+	list     []*ingest.Device
+
+	last      string // device of the reading before: readings come in series
+	lastIndex uint32
+	fields    map[string]*ingest.Quantity
+}
+
+// Query is what to read: a field of a measurement, for the devices of a
+// community, in [From, To), and beyond it for each series the last before From
+// and the first from To on. It is of one community: InfluxDB sorts the series
+// of an answer, and many short answers cost less than one long one.
+type Query struct {
+	Measurement string
+	Field       string
+	Community   ingest.CommunityID
+	From, To    time.Time
+	Around      bool // whether the readings before and after are wanted
+}
+
+// lead is how far before the first day readings are taken, so that a register
+// is known to be where it is, and after the last one.
+const lead = 48 * time.Hour
+
+// NewRecomputation is for the local days from (inclusive) to to (exclusive), of
+// one community or, "", of all. It fails where the inventory's boundaries have
+// problems.
+func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, from, to Date) (*Recomputation, error) {
+	if !from.Before(to.Time) {
+		return nil, fmt.Errorf("from %s is not before to %s", from.Format(time.DateOnly), to.Format(time.DateOnly))
+	}
+	if days := to.number() - from.number(); days > keptDays-200 {
+		return nil, fmt.Errorf("%d days; at most %d are recomputed at once", days, keptDays-200)
+	}
+	if community != "" && inv.Community(community) == nil {
+		return nil, fmt.Errorf("community %q is not in the inventory", community)
+	}
+	if err := Check(inv); err != nil {
+		return nil, err
+	}
+	r := &Recomputation{engine: New(Options{}), inv: inv, from: from.number(), to: to.number(), devices: map[string]uint32{}, fields: map[string]*ingest.Quantity{}}
+	r.engine.Bind(inv)
+	if community != "" {
+		r.engine.accounts = slices.DeleteFunc(r.engine.accounts, func(a *account) bool { return a.boundary.community.ID != community })
+	}
+	for _, a := range r.engine.accounts {
+		a.ledger.Floor, a.ledger.First = r.from-2, r.from-2
+		a.ledger.Cells = make([]Cell, 1, r.to-r.from+8)
+	}
+	return r, nil
+}
+
+// Queries are what to read, in a fixed order.
+func (r *Recomputation) Queries() []Query {
+	start, end := r.engine.calendar.midnight(r.from).Add(-lead), r.engine.calendar.midnight(r.to).Add(lead)
+	var queries []Query
+	asked := map[Query]bool{}
+	want := func(measurement, field string, community ingest.CommunityID, around bool) {
+		q := Query{measurement, field, community, start, end, around}
+		if !asked[q] {
+			asked[q] = true
+			queries = append(queries, q)
+		}
+	}
+	for _, a := range r.engine.accounts {
+		c := a.boundary.community.ID
+		if a.metered() {
+			field := map[string]string{"electricity": "energy_total", "water": "water_volume_total"}[a.Resource]
+			want(string(a.Facility), field, c, true)
+			for _, m := range a.Meters {
+				if d := r.inv.Device(m.Device); d != nil {
+					want(string(d.Facility), field, c, true)
+				}
+			}
+		}
+		if a.Weather == "" {
+			continue
+		}
+		if d := r.inv.Device(ingest.DeviceID(a.Weather)); d != nil {
+			for _, field := range []string{"temperature", "evapotranspiration", "rainfall"} {
+				if r.inv.Facilities.Quantity(d.Facility, field) != nil {
+					want(string(d.Facility), field, d.Community, false)
+				}
+			}
+		}
+	}
+	return queries
+}
+
+// Read takes a reading of a series; those of one series come in the order of
+// time. Time is in unix nanoseconds.
+func (r *Recomputation) Read(field, device, channel string, t int64, v float64) {
+	q := r.fields[field]
+	if q == nil {
+		for _, kind := range r.inv.Facilities.Kinds() {
+			if q = r.inv.Facilities.Quantity(kind, field); q != nil {
+				break
+			}
+		}
+		if q == nil {
+			return
+		}
+		r.fields[strings.Clone(field)] = q
+	}
+	if device != r.last || len(r.list) == 0 {
+		i, ok := r.devices[device]
+		if !ok {
+			i = uint32(len(r.list))
+			id := strings.Clone(device)
+			r.devices[id] = i
+			d := r.inv.Device(ingest.DeviceID(id))
+			if d == nil {
+				d = &ingest.Device{ID: ingest.DeviceID(id)}
+			}
+			r.list = append(r.list, d)
+		}
+		r.last, r.lastIndex = strings.Clone(device), i
+	}
+	r.engine.Reading(r.lastIndex, &ingest.Reading{Device: r.list[r.lastIndex], Channel: channel, Quantity: q, Value: v, Time: t}, false, t)
+}
+
+// Statement is what was saved in some days, by community, facility and resource.
+type Statement struct {
+	From  Date            `json:"from"`
+	To    Date            `json:"to"` // the first day after
+	Items []StatementItem `json:"items"`
+}
+
+// StatementItem is one line of a statement, in kWh or m³.
+type StatementItem struct {
+	Community   ingest.CommunityID  `json:"community"`
+	Name        string              `json:"name"`
+	Facility    ingest.FacilityKind `json:"facility"`
+	Resource    string              `json:"resource"`
+	Unit        string              `json:"unit"`
+	Actual      Figure              `json:"actual"`
+	Baseline    Figure              `json:"adjusted_baseline"`
+	Adjustment  Figure              `json:"nonroutine_adjustment"`
+	Saving      Figure              `json:"saving"`
+	SavingGB    Figure              `json:"saving_gb_sign"`
+	Fraction    Figure              `json:"saving_fraction"`
+	Uncertainty Figure              `json:"uncertainty"`
+	Confidence  float64             `json:"confidence"`
+	Coverage    Figure              `json:"coverage"`
+	Significant bool                `json:"significant"`
+	Verdict     string              `json:"verdict"`
+	Boundaries  []StatementBoundary `json:"boundaries"`
+}
+
+// StatementBoundary is what a line is made of.
+type StatementBoundary struct {
+	ID        string           `json:"id"`
+	Status    string           `json:"status"` // frozen, nested, no_baseline
+	Version   int              `json:"baseline_version"`
+	IPMVP     string           `json:"ipmvp"`
+	Method    string           `json:"method"`
+	Meters    int              `json:"meters"`
+	Use       Figure           `json:"use"` // of all days, covered or not
+	Days      int              `json:"days"`
+	Covered   int              `json:"days_covered"`
+	Saving    Figure           `json:"saving"` // null without a baseline
+	Band      Figure           `json:"uncertainty"`
+	Anomalies map[Reason]int64 `json:"meter_anomalies,omitempty"`
+}
+
+// Statement evaluates the days. It is called once, after the last Read.
+func (r *Recomputation) Statement() *Statement {
+	e := r.engine
+	day := func(n int) Date { return Date{time.Unix(int64(n)*86400, 0).UTC()} }
+	s := &Statement{From: day(r.from), To: day(r.to), Items: []StatementItem{}}
+	sums := map[*account]Sums{}
+	var order []group
+	for _, a := range e.accounts {
+		for d := r.from; d < r.to; d++ {
+			if c := a.ledger.cell(d); c != nil {
+				e.evaluate(a, c, d)
+			}
+		}
+		sums[a] = a.sum(&a.ledger, r.from, r.to, func(d int) Conditions { return e.conditions(a, d) })
+		if !slices.Contains(order, a.group()) {
+			order = append(order, a.group())
+		}
+	}
+	for _, g := range order {
+		total := e.combine(g, func(a *account) (Sums, int) { return sums[a], 0 })
+		c := r.inv.Community(g.community)
+		item := StatementItem{
+			Community: g.community, Name: c.Name, Facility: g.facility, Resource: g.resource,
+			Unit:   map[string]string{"electricity": "kWh", "water": "m3"}[g.resource],
+			Actual: Figure(total.Actual), Baseline: Figure(total.Baseline), Adjustment: Figure(total.Adjustment),
+			Saving: Figure(total.Saving), SavingGB: Figure(total.GB()), Fraction: Figure(total.Saving / total.Baseline),
+			Uncertainty: Figure(total.Uncertainty), Confidence: 0.90, Coverage: Figure(total.Coverage),
+			Significant: total.Significant, Verdict: total.Verdict(),
+		}
+		saves := false
+		for _, a := range e.accounts {
+			if a.group() != g {
+				continue
+			}
+			info := a.describe()
+			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: r.to - r.from, Saving: Figure(math.NaN()), Band: Figure(math.NaN())}
+			for d := r.from; d < r.to; d++ {
+				start, end := e.calendar.bounds(d)
+				if c := a.ledger.peek(d); c != nil {
+					b.Use += Figure(c.Use)
+					if !a.metered() || c.Covered >= covered*float64(a.meters)*float64(end-start) && a.meters > 0 {
+						b.Covered++
+					}
+				}
+			}
+			if a.saves() {
+				saves = true
+				item.Confidence = a.Uncertainty.Confidence
+				result := a.result(sums[a])
+				b.Version, b.Saving, b.Band = a.Baseline.Version, Figure(result.Saving), Figure(result.Uncertainty)
+			}
+			for i, n := range a.anomalies {
+				if n > 0 && reasons[i] != First {
+					if b.Anomalies == nil {
+						b.Anomalies = map[Reason]int64{}
+					}
+					b.Anomalies[reasons[i]] = n
+				}
+			}
+			item.Boundaries = append(item.Boundaries, b)
+		}
+		if !saves { // use is shown, and no saving printed
+			nan := Figure(math.NaN())
+			item.Actual, item.Baseline, item.Adjustment, item.Saving, item.SavingGB, item.Uncertainty = nan, nan, nan, nan, nan, nan
+			item.Verdict = "no_baseline"
+		}
+		s.Items = append(s.Items, item)
+	}
+	return s
+}
