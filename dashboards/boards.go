@@ -188,7 +188,12 @@ func savings(l Language) *Dashboard {
 			series(l, l.t("累计更正", "Corrections"), l.t("每日对已累计用量的更正（电为千瓦时，水为立方米），按原因。", "Corrections a day of what had been accrued (kWh, and m3 of water), by reason."), "none", 8, 9).
 				over(fmt.Sprintf("sum by (direction, reason) (increase(%saccrual_corrections_joules_total{%s}[1d]))%s", Prefix, here, kWh), l.t("电", "energy")+" {{direction}} {{reason}}").
 				over(fmt.Sprintf("sum by (direction, reason) (increase(%saccrual_corrections_cubic_meters_total{%s}[1d]))", Prefix, here), l.t("水", "water")+" {{direction}} {{reason}}").step("1h"),
-			series(l, l.t("表计时钟偏差", "Clock skew of meters"), l.t("接收时间减表计时间，取偏差最大的边界。", "Time received less the meters' own time, of the boundary where it is largest."), "s", 24, 7).
+			table(l, l.t("表计最新读数", "Newest register reads"), l.t("各社区、资源的表计最新读数时间。", "Time of the newest register read of each community and resource."), 8, 7).
+				now(named(fmt.Sprintf("max by (community, resource) (%slast_reading_timestamp_seconds{%s})", Prefix, here))+" * 1000", "").
+				columns("name", l.t("社区", "Community"), "resource", l.t("资源", "Resource"), "Value", l.t("最新读数", "Latest"), "Time", "", "community", "").
+				override(override(l.t("最新读数", "Latest"), Property{"unit", "dateTimeFromNow"}),
+					override(l.t("资源", "Resource"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"electricity": map[string]any{"text": l.t("电", "electricity")}, "water": map[string]any{"text": l.t("水", "water")}}}}})),
+			series(l, l.t("表计时钟偏差", "Clock skew of meters"), l.t("接收时间减表计时间，取偏差最大的边界。", "Time received less the meters' own time, of the boundary where it is largest."), "s", 16, 7).
 				over(named(fmt.Sprintf("max by (community) (%sclock_skew_seconds{%s})", Prefix, here)), "{{name}}"),
 		},
 	}
@@ -370,7 +375,7 @@ func community(l Language) *Dashboard {
 			series(l, l.t("每小时进入", "Passes in an hour"), l.t("每小时门禁进入人次。", "Passes in through gates an hour."), "none", 12, 8).
 				influx(fmt.Sprintf("SELECT sum(%s) FROM gate WHERE %s AND $timeFilter GROUP BY time(1h) fill(none)", field("gate", "pass_in"), influxIn), l.t("进入", "in")).bars(false).step("1h"),
 			table(l, l.t("最新读数时间", "Latest readings"), l.t("各类设施最新读数的时间。", "When the latest reading of each facility is of."), 8, 8).
-				now(fmt.Sprintf("max by (facility) (%slast_reading_timestamp_seconds{%s}) * 1000", Prefix, here), "").
+				now(fmt.Sprintf("max by (facility) (%sfacility_last_reading_timestamp_seconds{%s}) * 1000", Prefix, here), "").
 				columns("facility", l.t("设施", "Facility"), "Value", l.t("最新读数", "Latest"), "Time", "").
 				override(override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}), override(l.t("最新读数", "Latest"), Property{"unit", "dateTimeFromNow"})),
 			stat(l, l.t("被代表的告警", "Inhibited alarms"), l.t("由回路、网关或社区告警代表、未单列的告警数。", "Open alarms that the alarm of a feeder, gateway or community stands for."), "none", 4).

@@ -3,7 +3,10 @@ package dashboards
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
+
+	dto "github.com/prometheus/client_model/go"
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/anomaly"
@@ -77,7 +80,7 @@ var Metrics = []Metric{
 	{"waste_bins_full", "gauge", []string{"community"}, ingest.Text{ZH: "满溢度 95% 以上的桶数。", EN: "Bins at 95 % or more."}, onFacility},
 	{"gate_passes_total", "counter", []string{"community", "direction"}, ingest.Text{ZH: "门禁通行人次。", EN: "Passes through the gates."}, onDevice},
 	{"gates_open", "gauge", []string{"community"}, ingest.Text{ZH: "开着的门数。", EN: "Gates that are open."}, onFacility},
-	{"last_reading_timestamp_seconds", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "最新读数的时间。", EN: "When the latest reading is of."}, onDevice},
+	{"facility_last_reading_timestamp_seconds", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "最新读数的时间。", EN: "When the latest reading is of."}, onDevice},
 
 	{"anomaly_active", "gauge", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "未恢复的告警数。", EN: "Open alarms."}, onAlarm},
 	{"anomalies_total", "counter", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "累计告警数。", EN: "Alarms raised."}, onAlarm},
@@ -103,6 +106,7 @@ var Metrics = []Metric{
 	{"baseline_cv_rmse_ratio", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "基准拟合的 CV(RMSE)。", EN: "CV(RMSE) of the baseline's fit."}, onBoundary},
 	{"baseline_nmbe_ratio", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "基准拟合的 NMBE。", EN: "Net mean bias error of the baseline's fit."}, onBoundary},
 	{"meter_anomalies_total", "counter", []string{"community", "facility", "resource", "reason"}, ingest.Text{ZH: "不能直接相减的表计读数，按原因。", EN: "Reads of registers that were not simply subtracted, by reason."}, onBoundary},
+	{"last_reading_timestamp_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "计量边界内表计最新读数的时间。", EN: "Time of the newest register read."}, onBoundary},
 	{"clock_skew_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "接收时间减表计时间，取偏差最大的边界。", EN: "Time received less the meters' own time, of the boundary where it is largest."}, onBoundary},
 	{"water_per_capita_liters_per_day", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "本季人均日用水（升）。", EN: "Use a person and day in the quarter so far, litres."}, onBoundary},
 	{"water_quota_ratio", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "人均用水与定额之比：合规指标，不是节约量。", EN: "Per-head use over the quota: compliance, not a saving."}, onBoundary},
@@ -142,6 +146,42 @@ var derivedFields = map[string][]string{
 
 // tags are InfluxDB's tags.
 var tags = []string{"channel", "community", "compound", "device", "facility", "resource", "stream", "type", "vendor"}
+
+// Compare holds what a service exposes against the table, and says where they
+// differ: what is in no table, has another type or other labels, or should be
+// there always and is not.
+func Compare(families []*dto.MetricFamily) []string {
+	var found []string
+	exposed := map[string]*dto.MetricFamily{}
+	for _, f := range families {
+		exposed[f.GetName()] = f
+		known := func(m Metric) bool { return Prefix+m.Name == f.GetName() }
+		if strings.HasPrefix(f.GetName(), Prefix) && !slices.ContainsFunc(Metrics, known) {
+			found = append(found, f.GetName()+" is exposed and in no table; add it to dashboards.Metrics and show it")
+		}
+	}
+	for _, m := range Metrics {
+		f := exposed[Prefix+m.Name]
+		if f == nil {
+			if m.When == always {
+				found = append(found, m.Name+" is not exposed")
+			}
+			continue
+		}
+		if kind := strings.ToLower(f.GetType().String()); kind != m.Type {
+			found = append(found, fmt.Sprintf("%s is a %s, the table says %s", m.Name, kind, m.Type))
+		}
+		var labels []string
+		for _, l := range f.Metric[0].Label {
+			labels = append(labels, l.GetName())
+		}
+		want := slices.Sorted(slices.Values(m.Labels))
+		if slices.Sort(labels); !slices.Equal(labels, want) {
+			found = append(found, fmt.Sprintf("%s has the labels %q, the table says %q", m.Name, labels, want))
+		}
+	}
+	return found
+}
 
 // Reference is docs/metrics.md.
 func Reference() []byte {
