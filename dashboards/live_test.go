@@ -36,7 +36,6 @@ import (
 	"greencommunity/metrics/anomaly"
 	communities "greencommunity/metrics/community"
 	"greencommunity/metrics/facility"
-	"greencommunity/metrics/savings"
 	"greencommunity/metrics/scorecard"
 )
 
