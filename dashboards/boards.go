@@ -44,13 +44,13 @@ func overview(l Language) *Dashboard {
 		Panels: []*Panel{
 			onlineTile(l, "", 3).leads(l, l.t("采集服务状态", "Health of the ingester"), "ingester", ""),
 			stat(l, l.t("今日用水", "Water today"), l.t("今日各水表读数增量之和（北京时间）。", "Growth of all meters' registers since midnight, Beijing time."), "m3", 3).
-				now("sum("+Prefix+"water_today_cubic_meters{"+here+"})", "").decimals(1).leads(l, l.t("供水", "Water"), "water", "var-community=${community}"),
+				now("sum("+Prefix+"water_today_cubic_meters{"+here+"})", "").decimals(1).leads(l, l.t("供水", "Water"), "water", "${community:queryparam}"),
 			stat(l, l.t("亮灯率", "Lamps burning"), l.t("3 小时内上报的灯中亮着的比例。", "Share of the lamps burning, of those that reported within 3 h."), "percentunit", 3).
-				now(fmt.Sprintf("sum(%[1]slighting_lamps_lit{%[2]s}) / sum(%[1]slighting_lamps{%[2]s})", Prefix, here), "").decimals(0).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${community}"),
+				now(fmt.Sprintf("sum(%[1]slighting_lamps_lit{%[2]s}) / sum(%[1]slighting_lamps{%[2]s})", Prefix, here), "").decimals(0).leads(l, l.t("照明", "Lighting"), "lighting", "${community:queryparam}"),
 			stat(l, l.t("满溢垃圾桶", "Overfull bins"), l.t("满溢且未清运的垃圾桶数。", "Bins that are full and have not been emptied."), "none", 3).
-				now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange).leads(l, l.t("垃圾分类", "Waste sorting"), "waste", "var-community=${community}"),
+				now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange).leads(l, l.t("垃圾分类", "Waste sorting"), "waste", "${community:queryparam}"),
 			stat(l, l.t("门禁异常", "Gate alarms"), l.t("门禁的未恢复告警数。", "Open alarms of access gates."), "none", 3).
-				now(alarms("gate", ""), "").decimals(0).levels(green, 1.0, orange).leads(l, l.t("门禁", "Access gates"), "gate", "var-community=${community}"),
+				now(alarms("gate", ""), "").decimals(0).levels(green, 1.0, orange).leads(l, l.t("门禁", "Access gates"), "gate", "${community:queryparam}"),
 			stat(l, l.t("紧急告警", "Critical alarms"), l.t("需立即处理的未恢复告警数。", "Open alarms that cannot wait."), "none", 3).
 				now(alarms("", `severity="critical"`), "").decimals(0).levels(green, 1.0, red),
 			stat(l, l.t("一般告警", "Warnings"), l.t("工作时间内处理的未恢复告警数。", "Open alarms for working hours."), "none", 3).
@@ -65,9 +65,9 @@ func overview(l Language) *Dashboard {
 				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red),
 			alarmTable(l, "", "", 8, 11),
 			ranking(l, l.t("照明功率（每灯）", "Lighting power per lamp"), l.t("各社区每盏灯的当前功率，由高到低。", "Power of a lamp now, by community, most first."), "watt", 8, 7).
-				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here))+")", "{{name}}").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${community}"),
+				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here))+")", "{{name}}").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "${community:queryparam}"),
 			ranking(l, l.t("今日用水（每户）", "Water today per household"), l.t("各社区今日每户用水，由多到少。", "Water of today per household, by community, most first."), "litre", 8, 7).
-				now("sort_desc("+named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here))+")", "{{name}}").decimals(0).leads(l, l.t("供水", "Water"), "water", "var-community=${community}"),
+				now("sort_desc("+named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here))+")", "{{name}}").decimals(0).leads(l, l.t("供水", "Water"), "water", "${community:queryparam}"),
 			ranking(l, l.t("在线率最低的社区", "Least online"), l.t("各社区设备在线率，由低到高。", "Share of devices online by community, least first."), "percentunit", 8, 7).
 				now("sort("+named(online(" by (community) ", here))+")", "{{name}}").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green),
 			savingsTrend(l, "electricity", 12), savingsTrend(l, "water", 12),
@@ -236,17 +236,17 @@ func lighting(l Language) *Dashboard {
 				influx(meanBy("lighting", "voltage", "max"), l.t("最高", "max")+" $tag_community").influx(meanBy("lighting", "voltage", "min"), l.t("最低", "min")+" $tag_community").step("30m"),
 			alarmKinds(l, "lighting", 12, 8),
 			table(l, l.t("用电最多的灯", "Lamps that use most"), l.t("所选时段内用电最多的 20 盏灯；点击查看设备。", "The 20 lamps with most energy over the range; click for the device."), 12, 9).
-				influx("SELECT top(used, device, 20) AS used FROM (SELECT sum(used) AS used FROM ("+used("lighting", "energy_total")+") GROUP BY device)", "").
-				columns("device", l.t("设备", "Device"), "used", l.t("用电", "Energy"), "Time", "").
-				override(override(l.t("用电", "Energy"), Property{"unit", "kwatth"}, Property{"decimals", 2}), deviceLink(l, "lighting")),
+				influx(most(usedByDevice("lighting", "energy_total")), "").
+				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用电", "Energy"), "Time", "").
+				override(override(l.t("用电", "Energy"), Property{"unit", "kwatth"}, Property{"decimals", 2}), deviceLink(l)),
 			alarmTable(l, "lighting", "", 12, 9),
 		},
 	}
 }
 
 // deviceLink leads from a column of devices to the device.
-func deviceLink(l Language, facility string) Override {
-	return override(l.t("设备", "Device"), Property{"links", []Link{{Title: l.t("查看设备", "Show the device"), URL: l.link("device", "var-facility="+facility+"&var-device=${__value.raw}")}}})
+func deviceLink(l Language) Override {
+	return override(l.t("设备", "Device"), Property{"links", []Link{{Title: l.t("查看设备", "Show the device"), URL: l.link("device", deviceQuery(l))}}})
 }
 
 func water(l Language) *Dashboard {
@@ -280,14 +280,14 @@ func water(l Language) *Dashboard {
 			series(l, l.t("水温", "Water temperature"), l.t("各社区平均水温。", "Mean water temperature by community."), "celsius", 12, 8).influx(meanBy("water", "water_temperature", "mean"), "$tag_community").step("1h"),
 			alarmKinds(l, "water", 12, 8),
 			table(l, l.t("用水最多的表", "Meters that use most"), l.t("所选时段内用水最多的 20 块表；点击查看设备。", "The 20 meters with most use over the range; click for the device."), 12, 9).
-				influx("SELECT top(used, device, 20) AS used FROM (SELECT sum(used) AS used FROM ("+used("water", "water_volume_total")+") GROUP BY device)", "").
-				columns("device", l.t("设备", "Device"), "used", l.t("用水", "Water"), "Time", "").
-				override(override(l.t("用水", "Water"), Property{"unit", "m3"}, Property{"decimals", 2}), deviceLink(l, "water")),
+				influx(most(usedByDevice("water", "water_volume_total")), "").
+				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用水", "Water"), "Time", "").
+				override(override(l.t("用水", "Water"), Property{"unit", "m3"}, Property{"decimals", 2}), deviceLink(l)),
 			alarmTable(l, "water", "", 12, 9),
 			table(l, l.t("电量最低的表", "Lowest batteries"), l.t("近 7 天上报电量最低的 20 块表。", "The 20 meters with the lowest battery over 7 days."), 24, 7).
-				influx("SELECT bottom(v, device, 20) AS level FROM ("+latest("water", "battery_level")+")", "").last("7d").
-				columns("device", l.t("设备", "Device"), "level", l.t("电量", "Battery"), "Time", l.t("时间", "Time")).
-				override(override(l.t("电量", "Battery"), Property{"unit", "percent"}), deviceLink(l, "water")),
+				influx("SELECT bottom(v, device, community, 20) AS v FROM ("+latest("water", "battery_level")+")", "").last("7d").
+				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("电量", "Battery"), "Time", l.t("时间", "Time")).
+				override(override(l.t("电量", "Battery"), Property{"unit", "percent"}), deviceLink(l)),
 		},
 	}
 }
@@ -313,9 +313,9 @@ func waste(l Language) *Dashboard {
 				influx(fmt.Sprintf("SELECT sum(%s) FROM waste WHERE %s AND $timeFilter GROUP BY time(1d), community fill(none) tz('Asia/Shanghai')", field("waste", "deposits"), influxIn), "$tag_community").bars(true).step("1d"),
 			alarmKinds(l, "waste", 12, 9),
 			table(l, l.t("最满的桶", "Fullest bins"), l.t("近 6 小时满溢度最高的 20 个桶；点击查看设备。", "The 20 fullest bins within 6 h; click for the device."), 12, 9).
-				influx("SELECT top(v, device, 20) AS level FROM ("+latest("waste", "fill_level")+")", "").last("6h").
-				columns("device", l.t("设备", "Device"), "level", l.t("满溢度", "Fill level"), "Time", l.t("时间", "Time")).
-				override(override(l.t("满溢度", "Fill level"), Property{"unit", "percentunit"}, Property{"decimals", 0}), deviceLink(l, "waste")),
+				influx(most(latest("waste", "fill_level")), "").last("6h").
+				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("满溢度", "Fill level"), "Time", l.t("时间", "Time")).
+				override(override(l.t("满溢度", "Fill level"), Property{"unit", "percentunit"}, Property{"decimals", 0}), deviceLink(l)),
 			alarmTable(l, "waste", "", 24, 9),
 		},
 	}
@@ -394,17 +394,9 @@ func device(l Language) *Dashboard {
 	influxVariable := func(name, label, query string) *Variable {
 		return &Variable{Name: name, Label: label, Type: "query", Datasource: influxSource, Query: query, Definition: query, Refresh: 2, Sort: 1}
 	}
-	kinds := &Variable{Name: "facility", Label: l.t("设施", "Facility"), Type: "custom"}
-	query := ""
-	for i, k := range builtin.Kinds() {
-		label := builtin.Kind(k).Label
-		if i > 0 {
-			query += ","
-		}
-		query += l.t(label.ZH, label.EN) + " : " + string(k)
-		kinds.Options = append(kinds.Options, Option{l.t(label.ZH, label.EN), string(k), k == "lighting"})
-	}
-	kinds.Query, kinds.Current = query, map[string]any{"selected": true, "text": l.t("照明", "Lighting"), "value": "lighting"}
+	// The kind of facility follows from the device: what it has written to.
+	kind := influxVariable("facility", l.t("设施", "Facility"), `SHOW MEASUREMENTS WHERE device = '$device'`)
+	kind.Regex = "/^(?!" + eventsMeasurement + "$).*/"
 	quantity := influxVariable("quantity", l.t("量", "Quantity"), `SHOW FIELD KEYS FROM "$facility"`)
 	quantity.Multi, quantity.IncludeAll = true, true
 	quantity.Current = map[string]any{"selected": true, "text": []string{l.t("全部", "All")}, "value": []string{"$__all"}}
@@ -415,8 +407,8 @@ func device(l Language) *Dashboard {
 		Title:       titles["device"].in(l),
 		Description: l.t("一台设备的全部读数与事件。", "Everything one device reports."),
 		Time:        TimeRange{"now-2d", "now"},
-		Templating: Templating{[]*Variable{sources(l)[1], kinds,
-			influxVariable("device", l.t("设备", "Device"), `SHOW TAG VALUES FROM "$facility" WITH KEY = "device"`), quantity}},
+		Templating: Templating{append(sources(l), communityVariable(l, false),
+			influxVariable("device", l.t("设备", "Device"), `SHOW TAG VALUES WITH KEY = "device" WHERE community = '$community'`), kind, quantity)},
 		Panels: []*Panel{
 			table(l, l.t("最新读数", "Latest readings"), l.t("所选时段内各量的最后值。", "The last value of every quantity in the range."), 12, 8).
 				influx(`SELECT last(*) FROM "$facility" WHERE device = '$device' AND $timeFilter`, "").

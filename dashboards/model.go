@@ -212,7 +212,7 @@ func stat(l Language, title, description, unit string, w int) *Panel {
 	p := newPanel(l, "stat", title, description, w, 4)
 	p.FieldConfig.Defaults.Unit = unit
 	p.Options = map[string]any{
-		"colorMode": "background_solid", "graphMode": "none", "justifyMode": "auto", "textMode": "auto", "orientation": "auto",
+		"colorMode": "background", "graphMode": "none", "justifyMode": "auto", "textMode": "auto", "orientation": "auto",
 		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 	}
 	// An answer without a value is not green.

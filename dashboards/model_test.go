@@ -83,6 +83,7 @@ func TestModelRulesBite(t *testing.T) {
 		"plugin":                 {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Type = "grafana-clock-panel" }, "core panel"},
 		"fixed source":           {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Targets[0].Datasource.UID = "abc" }, "data source"},
 		"dead link":              {func(d map[string]*Dashboard) { d["zh/water.json"].Links[0].URL = "/d/gc-nowhere" }, "leads nowhere"},
+		"link to a variable":     {func(d map[string]*Dashboard) { d["zh/water.json"].Links[0].URL += "?${__url_time_range}&var-area=x" }, "which its target does not have"},
 		"link to other language": {func(d map[string]*Dashboard) { d["zh/water.json"].Links[0].URL = "/d/gc-overview-en" }, "leads nowhere"},
 		"unused variable":        {func(d map[string]*Dashboard) { d["zh/programme.json"].Templating.List[0].Name = "other" }, "nothing uses it"},
 		"undefined variable":     {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Targets[0].Query += " LIMIT $rows" }, "$rows is not defined"},
@@ -201,7 +202,7 @@ type values struct {
 var fixed = values{"nancheng", "lighting", "lamp-1", "active_power", ".*", "quarter", "time > now() - 7d", "5m", "5m"}
 
 func fillInflux(q string, v values) string {
-	return strings.NewReplacer("$timeFilter", v.timeFilter, "$__interval", v.interval, "${community:regex}", v.community,
+	return strings.NewReplacer("$timeFilter", v.timeFilter, "$__interval", v.interval, "${community:regex}", v.community, "$community", v.community,
 		"$facility", v.facility, "$device", v.device, "$quantity", v.quantity).Replace(q)
 }
 
@@ -296,7 +297,7 @@ func problems(all map[string]*Dashboard) []string {
 			}
 		}
 		variables(path, d, add)
-		links(path, d, uids, add)
+		links(path, d, all, uids, add)
 		for _, q := range queries(d) {
 			if q.prom {
 				checkProm(q, add)
@@ -354,7 +355,7 @@ func variables(path string, d *Dashboard, add func(string, ...any)) {
 }
 
 // links lead to a dashboard of the same language that has the variables given.
-func links(path string, d *Dashboard, uids map[string]string, add func(string, ...any)) {
+func links(path string, d *Dashboard, all map[string]*Dashboard, uids map[string]string, add func(string, ...any)) {
 	data, _ := json.Marshal(d)
 	var urls []string
 	for _, l := range d.Links {
@@ -374,7 +375,14 @@ func links(path string, d *Dashboard, uids map[string]string, add func(string, .
 		m := linkTo.FindStringSubmatch(u)
 		if m == nil || !strings.HasPrefix(uids[m[1]], language+"/") {
 			add("%s: link %s leads nowhere", path, u)
-		} else if strings.Contains(u, "?") && !strings.Contains(u, "${__url_time_range}") {
+			continue
+		}
+		for _, v := range regexp.MustCompile(`[?&]var-([a-z]+)=`).FindAllStringSubmatch(u, -1) {
+			if target := all[uids[m[1]]]; !slices.ContainsFunc(target.Templating.List, func(have *Variable) bool { return have.Name == v[1] }) {
+				add("%s: link %s sets %s, which its target does not have", path, u, v[1])
+			}
+		}
+		if strings.Contains(u, "?") && !strings.Contains(u, "${__url_time_range}") {
 			add("%s: link %s loses the time range", path, u)
 		}
 	}

@@ -176,6 +176,22 @@ func facilityWords(l Language) []any {
 	return []any{map[string]any{"type": "value", "options": options}}
 }
 
+// deviceQuery names the device of a table's row to the device's board.
+func deviceQuery(l Language) string {
+	return "var-community=${__data.fields[\"" + l.t("社区", "Community") + "\"]}&var-device=${__value.raw}"
+}
+
+// most lists the 20 devices with the highest v of a subquery by device and
+// community.
+func most(subquery string) string {
+	return "SELECT top(v, device, community, 20) AS v FROM (" + subquery + ")"
+}
+
+// usedByDevice is the growth of a register over the range, by device.
+func usedByDevice(facility ingest.FacilityKind, register string) string {
+	return "SELECT sum(used) AS v FROM (" + used(facility, register) + ") GROUP BY device, community"
+}
+
 // alarmTable is the open alarms, each with its start, and a way to the device.
 func alarmTable(l Language, facility ingest.FacilityKind, more string, w, h int) *Panel {
 	p := table(l, l.t("未恢复的告警", "Open alarms"), l.t("近 30 天内发生且尚未恢复的告警及其起始时间。处置情况不在此系统内，故不显示处置率。点击设备查看详情。",
@@ -197,7 +213,7 @@ func alarmTable(l Language, facility ingest.FacilityKind, more string, w, h int)
 		words(l.t("告警", "Alarm"), kindWords(l), false),
 		words(l.t("设施", "Facility"), facilityWords(l), false),
 		override(l.t("设备", "Device"), Property{"links", []Link{{Title: l.t("查看设备", "Show the device"),
-			URL: l.link("device", "var-facility=${__data.fields[\""+l.t("设施", "Facility")+"\"]:raw}&var-device=${__value.raw}")}}}),
+			URL: l.link("device", deviceQuery(l))}}}),
 		override(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__value.raw}")}}}),
 	)
 }
