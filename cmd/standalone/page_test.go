@@ -214,6 +214,15 @@ func TestPage(t *testing.T) {
 	plant(t, c, "xicheng/lighting/lamp-3", `{"active_power":800,"light_on":true}`)
 	b.waitText("[data-tile=power] b", `^2\.00$`)
 
+	// So are an alarm and its end.
+	plant(t, c, "nancheng/water/meter-1", `{"event":"leak","active":true}`)
+	b.waitText("#alarms", `南城社区 · meter-1`)
+	b.waitText("[data-tile=pending] b", `^1$`)
+	b.waitText("#communities tbody tr.warning", "南城社区")
+	b.screenshot("alarm")
+	plant(t, c, "nancheng/water/meter-1", `{"event":"leak","active":false}`)
+	b.waitText("#alarms", "没有未恢复的告警")
+
 	b.do(chromedp.SendKeys("#filter", "西城"))
 	b.waitText("#communities tbody", `^西城社区`)
 	b.do(chromedp.Evaluate(`document.getElementById('filter').value = ''; document.getElementById('filter').dispatchEvent(new Event('input'))`, nil))

@@ -40,7 +40,7 @@ const QueueSize = 1 << 16
 // grow for that. If nothing takes them, the reader goes on, since keep-alives
 // come the same way.
 const (
-	crowded  = 2 << 10
+	crowded  = 1 << 10
 	patience = time.Second
 )
 

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxGroup      = 1024
+	maxGroup      = 512
 	maxGroupBytes = 16 << 20
 	fullRetry     = 500 * time.Millisecond
 	walkerWait    = 200 * time.Millisecond

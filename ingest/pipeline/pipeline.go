@@ -47,7 +47,7 @@ import (
 
 const (
 	checkpointEvery = time.Second
-	liveGroups      = 3 // groups the walker may be behind before it reads the journal
+	liveGroups      = 2 // groups the walker may be behind before it reads the journal
 	storeChunks     = 4 // chunks the store may be behind before it reads the journal
 )
 

@@ -3,10 +3,29 @@ package simulator
 import (
 	"fmt"
 	"strings"
+
+	"greencommunity/ingest"
 )
 
 // Vendor is the id of the simulated vendor of native devices.
 const Vendor = "simulator"
+
+// boundaries are what savings are computed of: the lamps, of which is known
+// what burned there before, and the meters, of which nothing is.
+const boundaries = `    {id: lamps, spec: {resource: electricity, ipmvp: B, meters: [%s],
+      intervention: [2026-03-01, 2026-04-01], uncertainty: {confidence: 0.90, meter_class: 1, watts_rel: 0.05},
+      baseline: {version: 1, period: [2025-03-01, 2026-03-01], method: lamp_inventory, hours: astro_civil,
+        groups: [{count: 24, watts: 118, burning: 0.95}]}}},
+    {id: households, spec: {resource: water, ipmvp: none, meters: [%s]}}]}
+`
+
+func meters(community ingest.CommunityID, prefix string, count int) string {
+	var list []string
+	for i := range count {
+		list = append(list, fmt.Sprintf("{device: %s-%s-%03d}", community, prefix, i+1))
+	}
+	return strings.Join(list, ", ")
+}
 
 // Inventory is the inventory.yaml of the simulated communities.
 func Inventory() string {
@@ -20,7 +39,8 @@ func Inventory() string {
 			}
 			fmt.Fprintf(&b, "{id: %s, name: %s}", c.Compounds[i], c.Compounds[i+1])
 		}
-		b.WriteString("]}\n")
+		b.WriteString("],\n   boundaries: [\n")
+		fmt.Fprintf(&b, boundaries, meters(c.ID, "lamp", 24), meters(c.ID, "meter", 30))
 	}
 	fmt.Fprintf(&b, "vendors:\n- id: %s\n  name: 模拟设备\n  sources:\n  - {topic: \"greencommunity/v1/{community}/{facility}/{device}\", format: native}\n", Vendor)
 	for _, c := range Communities[1:] {

@@ -78,6 +78,7 @@ type device struct {
 
 	Offset   float32 // ordinary time received - device time, s
 	LastLag  float32
+	BadSince int64 // when the first of ClockBad was received
 	ClockBad uint8 // messages in a row with a wrong clock
 	ClockOK  uint8
 	Flags    uint8
@@ -433,11 +434,15 @@ func (e *Engine) offlineDue(t timer) {
 	e.raise(alarmKey{t.Of, 0, offline}, t.Due+e.lost, silent, float64(d.Longest))
 }
 
+// clockFor is how long a clock must have been wrong, by ours.
+const clockFor = 10 * time.Minute
+
 // clock looks at the device's clock once all of a message has been read.
 //
 // A wrong clock is off by a constant: the lag differs from the ordinary one and
-// hardly from that of the message before. Messages kept back during an outage
-// and sent afterwards differ by changing lags.
+// hardly from that of the message before, for some time. Messages kept back
+// during an outage and sent afterwards differ by changing lags, or come all at
+// once; and a smaller lag than the ordinary one is a better guess of that.
 func (e *Engine) clock(index uint32, d *device) {
 	if d.Newest == 0 {
 		return // no time of its own
@@ -457,6 +462,9 @@ func (e *Engine) clock(index uint32, d *device) {
 			}
 		}
 		if d.Flags&flagOffset != 0 {
+			if lag >= -limit && lag < d.Offset {
+				d.Offset = lag
+			}
 			off := lag - d.Offset
 			off = max(off, -off)
 			move := max(lag-d.LastLag, d.LastLag-lag)
@@ -472,10 +480,13 @@ func (e *Engine) clock(index uint32, d *device) {
 	key := alarmKey{index, 0, clockOffset}
 	if bad {
 		d.ClockOK = 0
+		if d.ClockBad == 0 {
+			d.BadSince = d.Received
+		}
 		if d.ClockBad < 255 {
 			d.ClockBad++
 		}
-		if d.ClockBad >= 3 && d.Flags&flagClock == 0 {
+		if d.ClockBad >= 3 && d.Received-d.BadSince >= int64(clockFor) && d.Flags&flagClock == 0 {
 			d.Flags |= flagClock
 			value := -float64(lag - d.Offset)
 			if d.Newest < 0 {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"greencommunity/ingest"
@@ -22,9 +21,8 @@ type Recomputation struct {
 	devices  map[string]uint32
 	list     []*ingest.Device
 
-	last      string // device of the reading before: readings come in series
-	lastIndex uint32
-	fields    map[string]*ingest.Quantity
+	fields  map[string]*ingest.Quantity
+	reading ingest.Reading
 }
 
 // Query is what to read: a field of a measurement, for the devices of a
@@ -108,9 +106,9 @@ func (r *Recomputation) Queries() []Query {
 	return queries
 }
 
-// Read takes a reading of a series; those of one series come in the order of
-// time. Time is in unix nanoseconds.
-func (r *Recomputation) Read(field, device, channel string, t int64, v float64) {
+// Read takes a reading, in unix nanoseconds; those of one series come in the
+// order of time, of the queries in theirs. It keeps neither device nor channel.
+func (r *Recomputation) Read(field string, device, channel []byte, t int64, v float64) {
 	q := r.fields[field]
 	if q == nil {
 		for _, kind := range r.inv.Facilities.Kinds() {
@@ -121,23 +119,21 @@ func (r *Recomputation) Read(field, device, channel string, t int64, v float64) 
 		if q == nil {
 			return
 		}
-		r.fields[strings.Clone(field)] = q
+		r.fields[field] = q
 	}
-	if device != r.last || len(r.list) == 0 {
-		i, ok := r.devices[device]
-		if !ok {
-			i = uint32(len(r.list))
-			id := strings.Clone(device)
-			r.devices[id] = i
-			d := r.inv.Device(ingest.DeviceID(id))
-			if d == nil {
-				d = &ingest.Device{ID: ingest.DeviceID(id)}
-			}
-			r.list = append(r.list, d)
+	i, ok := r.devices[string(device)]
+	if !ok {
+		i = uint32(len(r.list))
+		id := string(device)
+		r.devices[id] = i
+		d := r.inv.Device(ingest.DeviceID(id))
+		if d == nil {
+			d = &ingest.Device{ID: ingest.DeviceID(id)}
 		}
-		r.last, r.lastIndex = strings.Clone(device), i
+		r.list = append(r.list, d)
 	}
-	r.engine.Reading(r.lastIndex, &ingest.Reading{Device: r.list[r.lastIndex], Channel: channel, Quantity: q, Value: v, Time: t}, false, t)
+	r.reading = ingest.Reading{Device: r.list[i], Channel: string(channel), Quantity: q, Value: v, Time: t}
+	r.engine.Reading(i, &r.reading, false, t)
 }
 
 // Statement is what was saved in some days, by community, facility and resource.

@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The command says what is wrong with its configuration, and delivers what
+// Alertmanager posts under the names people know.
+func TestNotify(t *testing.T) {
+	var message struct{ Markdown struct{ Content string } }
+	robot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
+			t.Error(err)
+		}
+		io.WriteString(w, `{"errcode":0}`)
+	}))
+	defer robot.Close()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "notify.yaml")
+	write(t, filepath.Join(dir, "url"), robot.URL+"/send?key=k\n")
+	write(t, filepath.Join(dir, "inventory.yaml"), `communities: [{id: nancheng, name: 南城社区}]
+vendors: [{id: v, sources: [{topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}]}]
+`)
+	port := freePort(t)
+	write(t, path, "robots: []\n")
+	if out, err := command(t, "notify", "--config", path, "--check"); err == nil || !strings.Contains(err.Error(), "robots: missing; give at least one") {
+		t.Error(out, err)
+	}
+	write(t, path, fmt.Sprintf("listen: 127.0.0.1:%s\ninventory: inventory.yaml\nrobots: [{name: duty, kind: wecom, url_file: url}]\n", port))
+	out, err := command(t, "notify", "--config", path, "--check")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOutput(t, out, "1 robots, names of 1 communities")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run(ctx, []string{"notify", "--config", path}, streams{strings.NewReader(""), io.Discard, io.Discard})
+	}()
+	waitPort(t, "127.0.0.1:"+port)
+	answer, err := http.Post("http://127.0.0.1:"+port+"/alerts/duty", "application/json", strings.NewReader(`{"version":"4","status":"firing",
+		"groupLabels":{"alertname":"GreencommunityBurst","community":"nancheng"},"alerts":[{"status":"firing","startsAt":"2026-03-01T04:00:00Z",
+		"labels":{"severity":"critical","community":"nancheng","facility":"water"},"annotations":{"summary":"爆管","description":"nancheng（water）有1处未恢复。"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if want := "### 【紧急】爆管 · 南城社区\n\n南城社区（供水）有1处未恢复。\n\n自 3月1日 12:00 起。"; answer.StatusCode != 200 || message.Markdown.Content != want {
+		t.Errorf("status %d, message %q", answer.StatusCode, message.Markdown.Content)
+	}
+	answer, err = http.Get("http://127.0.0.1:" + port + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOutput(t, string(text), `greencommunity_notify_messages_total{result="delivered",robot="duty"} 1`)
+	cancel()
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("does not end")
+	}
+}
