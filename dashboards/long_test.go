@@ -14,7 +14,8 @@ import (
 )
 
 // A county of 100 communities with 100,000 devices: every query of InfluxDB on
-// the overview takes less than 2 s. The times of the other boards are printed.
+// the overview takes less than 2 s. Those of the other boards, for one community, are
+// printed.
 func TestLongOverviewOfACounty(t *testing.T) {
 	if os.Getenv("GREENCOMMUNITY_LONG") == "" {
 		t.Skip("GREENCOMMUNITY_LONG is not set")
@@ -81,9 +82,12 @@ func TestLongOverviewOfACounty(t *testing.T) {
 			if q.prom || q.panel == nil {
 				continue
 			}
-			// Those of the present are over their own range; others over the board's week.
+			in := "c001"
+			if name == "overview" {
+				in = ".*"
+			}
 			start := time.Now()
-			rows, err := ask(t, db, "facilities", q, values{community: ".*", facility: "lighting", device: "c001-lamp-1", quantity: "active_power", interval: "10m"}, 7*24*time.Hour, end.Add(time.Minute))
+			rows, err := ask(t, db, "facilities", q, values{community: in, facility: "lighting", device: "c001-lamp-1", quantity: "active_power", interval: "10m"}, 7*24*time.Hour, end.Add(time.Minute))
 			took := time.Since(start)
 			if err != nil {
 				t.Errorf("%s: %v", q.where, err)

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/savings"
 )
 
 // Collector is a prometheus.Collector of an inventory's communities.
@@ -43,16 +44,8 @@ func (c Collector) Describe(ch chan<- *prometheus.Desc) {
 
 // Collect is part of prometheus.Collector.
 func (c Collector) Collect(ch chan<- prometheus.Metric) {
-	all, participating, met := 0, 0, 0
-	for _, each := range c.Inventory().Communities {
-		all++
-		switch each.Stage {
-		case "met":
-			met++
-			fallthrough
-		case "participating":
-			participating++
-		}
+	inv := c.Inventory()
+	for _, each := range inv.Communities {
 		latitude, longitude := "", ""
 		if each.Lat != 0 || each.Lon != 0 {
 			latitude, longitude = strconv.FormatFloat(each.Lat, 'g', -1, 64), strconv.FormatFloat(each.Lon, 'g', -1, 64)
@@ -66,7 +59,8 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(populationDesc, prometheus.GaugeValue, float64(each.Population), id)
 		}
 	}
-	for stage, n := range map[string]int{"all": all, "participating": participating, "met": met} {
+	programme := savings.CountProgramme(inv)
+	for stage, n := range map[string]int{"all": programme.All, "participating": programme.Participating, "met": programme.Met} {
 		ch <- prometheus.MustNewConstMetric(stagesDesc, prometheus.GaugeValue, float64(n), stage)
 	}
 }
