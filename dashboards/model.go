@@ -3,6 +3,7 @@ package dashboards
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // schemaVersion is that of Grafana 9.3 and later; newer ones migrate it.
@@ -228,9 +229,8 @@ func series(l Language, title, description, unit string, w, h int) *Panel {
 	d := &p.FieldConfig.Defaults
 	d.Unit, d.Color = unit, map[string]any{"mode": "palette-classic"}
 	d.Custom = map[string]any{
-		"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 8, "showPoints": "never",
-		// Bridges two missed reports of hourly meters, and no longer gap.
-		"spanNulls": 3 * 3600 * 1000, "axisPlacement": "auto", "axisLabel": "", "stacking": map[string]any{"group": "A", "mode": "none"},
+		"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 8, "showPoints": "auto",
+		"spanNulls": 3 * time.Minute.Milliseconds(), // see step "axisPlacement": "auto", "axisLabel": "", "stacking": map[string]any{"group": "A", "mode": "none"},
 	}
 	p.Options = map[string]any{
 		"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
@@ -313,7 +313,26 @@ func (p *Panel) today() *Panel { p.TimeFrom = "now/d"; return p }
 // last makes the panel look back as far as given, whatever the picker says.
 func (p *Panel) last(duration string) *Panel { p.TimeFrom = duration; return p }
 
-func (p *Panel) step(interval string) *Panel { p.Interval = interval; return p }
+// step is how far apart devices report at most: no finer steps are asked for,
+// and a line bridges two that are missed and no longer gap.
+func (p *Panel) step(interval string) *Panel {
+	p.Interval = interval
+	length, days := strings.CutSuffix(interval, "d")
+	if days {
+		length += "h"
+	}
+	each, err := time.ParseDuration(length)
+	if err != nil {
+		panic(err) // a defect of the build
+	}
+	if days {
+		each *= 24
+	}
+	if c := p.FieldConfig.Defaults.Custom; c != nil && c["drawStyle"] == "line" {
+		c["spanNulls"] = 3 * each.Milliseconds()
+	}
+	return p
+}
 
 func (p *Panel) decimals(n int) *Panel { p.FieldConfig.Defaults.Decimals = &n; return p }
 
