@@ -402,6 +402,7 @@ func device(l Language) *Dashboard {
 	quantity.Current = map[string]any{"selected": true, "text": []string{l.t("全部", "All")}, "value": []string{"$__all"}}
 	each := series(l, "$quantity", l.t("所选量在各时段的平均值；多通道设备每通道一条线。", "Mean of the quantity in each step; a line for each channel."), "short", 12, 8).
 		influx(`SELECT mean("$quantity") FROM "$facility" WHERE device = '$device' AND $timeFilter GROUP BY time($__interval), channel fill(none)`, "$tag_channel").step("1m")
+	each.FieldConfig.Defaults.Custom["spanNulls"] = 3 * 3600 * 1000 // some report by the hour
 	each.Repeat, each.Direction, each.MaxPerRow = "quantity", "h", 2
 	return &Dashboard{
 		Title:       titles["device"].in(l),
