@@ -1,0 +1,38 @@
+// Command generate writes the Grafana dashboards to dashboards/grafana, and the
+// reference of metrics to docs/metrics.md. Run it from the root of the module.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"greencommunity/dashboards"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "generate:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	files, err := dashboards.Files()
+	if err != nil {
+		return err
+	}
+	for path, data := range files {
+		if err := write(filepath.Join("dashboards", "grafana", filepath.FromSlash(path)), data); err != nil {
+			return err
+		}
+	}
+	return write(filepath.Join("docs", "metrics.md"), dashboards.Reference())
+}
+
+func write(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, data, 0o644)
+}

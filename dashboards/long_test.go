@@ -1,0 +1,110 @@
+package dashboards
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"greencommunity/deploy/embedded"
+	"greencommunity/ingest/influx"
+)
+
+// A county of 100 communities with 100,000 devices: every query of InfluxDB on
+// the overview takes less than 2 s. Those of the other boards, for one community, are
+// printed.
+func TestLongOverviewOfACounty(t *testing.T) {
+	if os.Getenv("GREENCOMMUNITY_LONG") == "" {
+		t.Skip("GREENCOMMUNITY_LONG is not set")
+	}
+	db, err := embedded.StartInfluxDB(embedded.InfluxConfig{Addr: "127.0.0.1:0", Dir: t.TempDir(), Database: "facilities"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	w := influx.New(influx.Options{URL: db.URL(), Org: "bureau", Bucket: "facilities", Timeout: time.Minute})
+	defer w.Close()
+	var lines strings.Builder
+	written := 0
+	flush := func() {
+		if refused, err := w.Write(context.Background(), []byte(lines.String())); err != nil || len(refused) > 0 {
+			t.Fatal(refused, err)
+		}
+		lines.Reset()
+	}
+	line := func(format string, args ...any) {
+		fmt.Fprintf(&lines, format+"\n", args...)
+		if written++; written%5000 == 0 {
+			flush()
+		}
+	}
+	end := time.Now().Truncate(time.Hour)
+	for hour := range 25 {
+		at := end.Add(time.Duration(hour-24) * time.Hour).UnixMilli()
+		for c := range 100 {
+			for d := range 400 {
+				line("lighting,community=c%03d,device=c%03d-lamp-%d,vendor=v energy_total=%g,active_power=42,light_on=1i,light_level=1 %d", c, c, d, 0.04*float64(hour), at)
+			}
+			for d := range 450 {
+				line("water,community=c%03d,device=c%03d-meter-%d,vendor=v water_volume_total=%g %d", c, c, d, 0.01*float64(hour), at)
+			}
+			for d := range 100 {
+				line("waste,community=c%03d,device=c%03d-bin-%d,vendor=v fill_level=0.5,bin_temperature=9 %d", c, c, d, at)
+			}
+			for d := range 50 {
+				line("gate,community=c%03d,device=c%03d-gate-%d,vendor=v pass_in=3,pass_out=2,door_open=0i %d", c, c, d, at)
+			}
+		}
+	}
+	for c := range 100 {
+		for day := range 90 {
+			at := end.AddDate(0, 0, -day).UnixMilli()
+			line("savings,community=c%03d,facility=lighting,resource=electricity baseline=10,actual=8,saving=2,uncertainty=1,coverage=1 %d", c, at)
+			line("savings,community=c%03d,facility=water,resource=water baseline=10,actual=8,saving=2,uncertainty=1,coverage=1 %d", c, at)
+			// Two alarms a day in each community, all but 20 cleared.
+			for i := range 2 {
+				active := 0
+				if day == 0 && c%10 == 0 {
+					active = 1
+				}
+				line("events,community=c%03d,device=c%03d-lamp-%d,facility=lighting,type=outage,vendor=v active=%di,code=\"warning\",value=0,expected=42 %d", c, c, day*2+i, active, at)
+			}
+		}
+	}
+	flush()
+	t.Logf("%d points of 100,000 devices", written)
+	worst := map[string]time.Duration{}
+	for name, d := range Build(Chinese) {
+		for _, q := range queries(d) {
+			if q.prom || q.panel == nil {
+				continue
+			}
+			in := "c001"
+			if name == "overview" {
+				in = ".*"
+			}
+			start := time.Now()
+			rows, err := ask(t, db, "facilities", q, values{community: in, facility: "lighting", device: "c001-lamp-1", quantity: "active_power", interval: "10m"}, 7*24*time.Hour, end.Add(time.Minute))
+			took := time.Since(start)
+			if err != nil {
+				t.Errorf("%s: %v", q.where, err)
+			}
+			worst[name] = max(worst[name], took)
+			if name == "overview" {
+				t.Logf("%s: %d rows, %v", q.where, len(rows), took.Round(time.Millisecond))
+				if took > 2*time.Second || len(rows) == 0 {
+					t.Errorf("%s: %d rows in %v", q.where, len(rows), took)
+				}
+			}
+		}
+	}
+	var names []string
+	for name := range worst {
+		names = append(names, fmt.Sprintf("%s %v", name, worst[name].Round(10*time.Millisecond)))
+	}
+	slices.Sort(names)
+	t.Logf("slowest query of each board: %s", strings.Join(names, ", "))
+}

@@ -1,0 +1,205 @@
+package dashboards
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	dto "github.com/prometheus/client_model/go"
+
+	"greencommunity/ingest"
+	"greencommunity/metrics/anomaly"
+)
+
+// Metric is a metric of the service, as dashboards and documents use it.
+type Metric struct {
+	Name   string // without the prefix
+	Type   string // counter, gauge, histogram
+	Labels []string
+	Means  ingest.Text
+	// When says what there has to be before the metric appears, "" if it is
+	// always there. A test holds those without a When against a service.
+	When ingest.Text
+}
+
+// Prefix is that of every metric of the service.
+const Prefix = "greencommunity_"
+
+var (
+	always      = ingest.Text{}
+	onReject    = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
+	onDevice    = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
+	onAlarm     = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
+	onBoundary  = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
+	onVendor    = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
+	onFacility  = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
+	onInventory = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
+)
+
+// Metrics is every metric of the service, in the order of docs/metrics.md.
+var Metrics = []Metric{
+	{"messages_received_total", "counter", []string{"vendor"}, ingest.Text{ZH: "已写入日志的报文数，按匹配到的厂商。", EN: "Messages in the journal, by the vendor whose source matched."}, onDevice},
+	{"messages_stored_total", "counter", nil, ingest.Text{ZH: "InfluxDB 至少确认了一个新数据点的报文数。", EN: "Messages of which InfluxDB has confirmed at least one point."}, always},
+	{"messages_duplicate_total", "counter", nil, ingest.Text{ZH: "所有读数都与已接收的重复的报文数。", EN: "Messages in which every reading repeats one accepted before."}, always},
+	{"messages_rejected_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "被拒收的报文数，按厂商和原因。", EN: "Messages refused, by vendor and reason."}, onReject},
+	{"messages_ignored_total", "counter", nil, ingest.Text{ZH: "能理解但不含读数的报文数。", EN: "Messages understood that carry no reading."}, always},
+	{"messages_pending", "gauge", nil, ingest.Text{ZH: "尚未有结果的报文数：接收－（入库＋重复＋拒收＋忽略）。", EN: "Messages whose fate is not decided: received less stored, duplicate, rejected and ignored."}, always},
+	{"readings_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "接收的读数和事件数。", EN: "Readings and events accepted."}, onDevice},
+	{"readings_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被单独拒绝的读数。", EN: "Single readings refused in messages that were accepted."}, onReject},
+	{"readings_late_total", "counter", nil, ingest.Text{ZH: "迟到的读数：同一序列已有更新的读数。", EN: "Readings older than one before them of the same series."}, always},
+	{"redeliveries_recognised_total", "counter", nil, ingest.Text{ZH: "识别出的代理重发报文。", EN: "Deliveries the broker repeated and the journal had already."}, always},
+	{"message_delay_seconds", "histogram", nil, ingest.Text{ZH: "设备时间到入库确认的时延，按写入批次。", EN: "From the earliest device time in a batch to its confirmation by InfluxDB."}, always},
+	{"devices", "gauge", []string{"community", "facility", "state"}, ingest.Text{ZH: "设备数：online 在线，offline 25 小时无报文，never 从未上报。", EN: "Devices: online, offline (nothing for 25 h), or never heard of."}, onDevice},
+	{"mqtt_connected", "gauge", nil, ingest.Text{ZH: "是否已连接代理并完成订阅。", EN: "Whether the broker is connected and all filters are subscribed."}, always},
+	{"mqtt_connects_total", "counter", nil, ingest.Text{ZH: "连接代理的次数。", EN: "Connections to the broker."}, always},
+	{"mqtt_connect_failures_total", "counter", nil, ingest.Text{ZH: "连接失败次数。", EN: "Attempts to connect that failed."}, always},
+	{"mqtt_subscriptions_refused_total", "counter", nil, ingest.Text{ZH: "代理拒绝或未按 QoS 1 授予的订阅。", EN: "Filters the broker refused or granted without acknowledgement."}, always},
+	{"mqtt_silent_reconnects_total", "counter", nil, ingest.Text{ZH: "因长时间无报文而重连的次数。", EN: "Connections made anew because nothing arrived."}, always},
+	{"journal_bytes", "gauge", nil, ingest.Text{ZH: "日志占用的磁盘空间。", EN: "Size of the journal on disk."}, always},
+	{"journal_oldest_pending_seconds", "gauge", []string{"reader"}, ingest.Text{ZH: "读取方尚未处理的最早报文的时长。", EN: "Age of the oldest message a reader has still to deal with."}, always},
+	{"journal_fsync_seconds", "histogram", nil, ingest.Text{ZH: "一组报文落盘所需时间。", EN: "Time to make a group of messages durable."}, always},
+	{"journal_errors_total", "counter", nil, ingest.Text{ZH: "日志写入或落盘出错次数。", EN: "Writes and fsyncs of the journal that ended in an error."}, always},
+	{"journal_torn_bytes_total", "counter", nil, ingest.Text{ZH: "打开日志时截去的不完整字节。", EN: "Bytes cut off behind the last whole message when the journal was opened."}, always},
+	{"journal_corruptions_total", "counter", nil, ingest.Text{ZH: "读取时发现中途损坏的日志文件数。", EN: "Files in which reading ended at damage before their end."}, always},
+	{"influxdb_points_total", "counter", []string{"result"}, ingest.Text{ZH: "InfluxDB 接收或拒绝的数据点。", EN: "Points InfluxDB took or refused."}, always},
+	{"influxdb_write_seconds", "histogram", nil, ingest.Text{ZH: "写入 InfluxDB 的请求耗时。", EN: "Time of a request that writes to InfluxDB."}, always},
+	{"influxdb_retries_total", "counter", []string{"answer"}, ingest.Text{ZH: "需要重试的写入请求，按应答。", EN: "Requests to InfluxDB that have to be made again, by what it answered."}, always},
+	{"influxdb_held", "gauge", nil, ingest.Text{ZH: "写入是否在等待人工处理（401、403、404）。", EN: "Whether writing waits for an operator: InfluxDB answers 401, 403 or 404."}, always},
+
+	{"community_info", "gauge", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, ingest.Text{ZH: "台账中的社区，恒为 1；坐标为 WGS-84 度。", EN: "A community of the inventory, always 1; coordinates in degrees, WGS-84."}, onInventory},
+	{"community_households", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的户数。", EN: "Households by the inventory."}, onInventory},
+	{"community_population", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的人口。", EN: "Persons by the inventory."}, onInventory},
+	{"programme_communities", "gauge", []string{"stage"}, ingest.Text{ZH: "创建进度：all 全部，participating 参加（含达标），met 达标。", EN: "Communities of the programme: all, participating (those that met included), met."}, onInventory},
+
+	{"lighting_power_watts", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯的功率之和。", EN: "Power of the lamps that have reported within 3 hours."}, onFacility},
+	{"lighting_lamps_lit", "gauge", []string{"community"}, ingest.Text{ZH: "亮着的灯数。", EN: "Lamps that burn."}, onFacility},
+	{"lighting_lamps", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯数。", EN: "Lamps that have reported within 3 hours."}, onFacility},
+	{"water_today_cubic_meters", "gauge", []string{"community"}, ingest.Text{ZH: "本地日开始以来的用水。", EN: "Water drawn since the local day began."}, onFacility},
+	{"waste_bin_fill_ratio", "gauge", []string{"community"}, ingest.Text{ZH: "垃圾桶平均满溢度。", EN: "Mean fill level of the bins."}, onFacility},
+	{"waste_bins_full", "gauge", []string{"community"}, ingest.Text{ZH: "满溢度 95% 以上的桶数。", EN: "Bins at 95 % or more."}, onFacility},
+	{"gate_passes_total", "counter", []string{"community", "direction"}, ingest.Text{ZH: "门禁通行人次。", EN: "Passes through the gates."}, onDevice},
+	{"gates_open", "gauge", []string{"community"}, ingest.Text{ZH: "开着的门数。", EN: "Gates that are open."}, onFacility},
+	{"facility_last_reading_timestamp_seconds", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "最新读数的时间。", EN: "When the latest reading is of."}, onDevice},
+
+	{"anomaly_active", "gauge", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "未恢复的告警数。", EN: "Open alarms."}, onAlarm},
+	{"anomalies_total", "counter", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "累计告警数。", EN: "Alarms raised."}, onAlarm},
+
+	{"anomalies_inhibited", "gauge", []string{"community"}, ingest.Text{ZH: "由回路、网关或社区告警代表的未恢复告警数。", EN: "Open alarms that the alarm of a feeder, gateway or community stands for."}, onAlarm},
+
+	{"energy_actual_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "实际用电（暂估累计）。", EN: "Energy used, provisional accrual."}, onBoundary},
+	{"energy_baseline_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "调整后基准用电（暂估累计）。", EN: "Adjusted baseline energy, provisional accrual."}, onBoundary},
+	{"energy_savings_joules", "gauge", []string{"community", "facility", "period", "status"}, ingest.Text{ZH: "节电量＝调整后基准－实际，同一覆盖时段。", EN: "Energy saved: adjusted baseline less actual over the same covered time."}, onBoundary},
+	{"energy_savings_uncertainty_joules", "gauge", []string{"community", "facility", "period", "confidence"}, ingest.Text{ZH: "节电量不确定度（半宽）。", EN: "Half-width of the band of the energy saved."}, onBoundary},
+	{"water_actual_cubic_meters_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "实际用水（暂估累计）。", EN: "Water used, provisional accrual."}, onBoundary},
+	{"water_baseline_cubic_meters_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "调整后基准用水（暂估累计）。", EN: "Adjusted baseline water, provisional accrual."}, onBoundary},
+	{"water_savings_cubic_meters", "gauge", []string{"community", "facility", "period", "status"}, ingest.Text{ZH: "节水量＝调整后基准－实际，同一覆盖时段。", EN: "Water saved: adjusted baseline less actual over the same covered time."}, onBoundary},
+	{"water_savings_uncertainty_cubic_meters", "gauge", []string{"community", "facility", "period", "confidence"}, ingest.Text{ZH: "节水量不确定度（半宽）。", EN: "Half-width of the band of the water saved."}, onBoundary},
+	{"savings_significant", "gauge", []string{"community", "facility", "resource", "period"}, ingest.Text{ZH: "节约量与零是否可区分。", EN: "Whether the saving is distinguishable from zero."}, onBoundary},
+	{"savings_coverage_ratio", "gauge", []string{"community", "facility", "resource", "period"}, ingest.Text{ZH: "双方均有效的日数占应有日数之比。", EN: "Days that count on both sides, of the days due."}, onBoundary},
+	{"savings_revision", "gauge", []string{"community", "facility", "resource", "period"}, ingest.Text{ZH: "定稿的修订号，暂估时为 0。", EN: "Revision of a final figure, 0 while it is provisional."}, onBoundary},
+	{"nonroutine_adjustment_joules", "gauge", []string{"community", "facility", "period"}, ingest.Text{ZH: "基准中的非常规调整（电）。", EN: "Non-routine adjustments in the adjusted baseline, energy."}, onBoundary},
+	{"nonroutine_adjustment_cubic_meters", "gauge", []string{"community", "facility", "period"}, ingest.Text{ZH: "基准中的非常规调整（水）。", EN: "Non-routine adjustments in the adjusted baseline, water."}, onBoundary},
+	{"accrual_corrections_joules_total", "counter", []string{"community", "facility", "direction", "reason", "of"}, ingest.Text{ZH: "对已累计日的更正（电）。", EN: "Corrections of days already accrued, energy."}, onBoundary},
+	{"accrual_corrections_cubic_meters_total", "counter", []string{"community", "facility", "direction", "reason", "of"}, ingest.Text{ZH: "对已累计日的更正（水）。", EN: "Corrections of days already accrued, water."}, onBoundary},
+	{"baseline_info", "gauge", []string{"community", "facility", "boundary", "version", "ipmvp", "method", "status"}, ingest.Text{ZH: "基准及其是否有效：frozen 有效，changed 被改，nested 嵌套，no_baseline 无基准。", EN: "Baselines and whether they hold: frozen, changed, nested, no_baseline."}, onBoundary},
+	{"baseline_cv_rmse_ratio", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "基准拟合的 CV(RMSE)。", EN: "CV(RMSE) of the baseline's fit."}, onBoundary},
+	{"baseline_nmbe_ratio", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "基准拟合的 NMBE。", EN: "Net mean bias error of the baseline's fit."}, onBoundary},
+	{"meter_anomalies_total", "counter", []string{"community", "facility", "resource", "reason"}, ingest.Text{ZH: "不能直接相减的表计读数，按原因。", EN: "Reads of registers that were not simply subtracted, by reason."}, onBoundary},
+	{"last_reading_timestamp_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "计量边界内表计最新读数的时间。", EN: "Time of the newest register read."}, onBoundary},
+	{"clock_skew_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "接收时间减表计时间，取偏差最大的边界。", EN: "Time received less the meters' own time, of the boundary where it is largest."}, onBoundary},
+	{"water_per_capita_liters_per_day", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "本季人均日用水（升）。", EN: "Use a person and day in the quarter so far, litres."}, onBoundary},
+	{"water_quota_ratio", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "人均用水与定额之比：合规指标，不是节约量。", EN: "Per-head use over the quota: compliance, not a saving."}, onBoundary},
+	{"water_night_flow_cubic_meters_per_hour", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "上一日 2 至 4 时平均流量。", EN: "Mean flow from 02:00 to 04:00 of the last closed day."}, onBoundary},
+	{"water_net_night_flow_cubic_meters_per_hour", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "夜间流量减合理夜间用水。", EN: "Night flow less legitimate night use."}, onBoundary},
+
+	{"vendor_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "接收的读数和事件，不含重复。", EN: "Readings and events accepted, without duplicates."}, onVendor},
+	{"vendor_messages_rejected_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "拒收的报文。", EN: "Messages refused."}, onReject},
+	{"vendor_values_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被拒的单个值。", EN: "Single values refused in accepted messages."}, onReject},
+	{"vendor_unmapped_values_total", "counter", []string{"vendor"}, ingest.Text{ZH: "尚无含义的字段值。", EN: "Values of fields that have no meaning yet."}, onVendor},
+	{"vendor_unmapped_fields", "gauge", []string{"vendor"}, ingest.Text{ZH: "尚无含义的字段数。", EN: "Fields that have no meaning yet."}, onVendor},
+	{"vendor_late_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "接收时已超过 5 分钟的读数。", EN: "Readings more than 5 minutes old when received."}, onVendor},
+	{"vendor_out_of_order_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "早于已接收读数的读数。", EN: "Readings older than one accepted before."}, onVendor},
+	{"vendor_duplicate_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "重复的读数。", EN: "Readings that repeat one accepted before."}, onVendor},
+	{"vendor_times_replaced_total", "counter", []string{"vendor"}, ingest.Text{ZH: "时间超界、以接收时间代替的读数。", EN: "Readings whose time was out of bounds."}, onVendor},
+	{"vendor_clock_offset_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "近 101 条报文接收时间减设备时间的中位数；负值表示设备时钟超前。", EN: "Median of received minus device time of the last 101 messages; negative is a clock that is ahead."}, onVendor},
+	{"vendor_gaps_total", "counter", []string{"vendor"}, ingest.Text{ZH: "设备静默超过自身三个上报间隔的次数。", EN: "Silences of a device of more than three of its own intervals, when it is heard again."}, onVendor},
+	{"vendor_silent_devices", "gauge", []string{"vendor"}, ingest.Text{ZH: "当前静默超过自身三个上报间隔的设备数。", EN: "Devices silent now for more than three of their own intervals."}, onVendor},
+	{"vendor_last_message_timestamp_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "最近一条报文的接收时间。", EN: "When the last message was received."}, onVendor},
+}
+
+// foreign are metrics that are not the service's own.
+var foreign = []string{"process_cpu_seconds_total", "process_resident_memory_bytes", "up"}
+
+// InfluxDB's names that are in no table of the code: those of measurements that
+// are not a kind of facility.
+const (
+	eventsMeasurement  = "events"
+	savingsMeasurement = "savings"
+)
+
+// derivedFields are the fields of those measurements.
+var derivedFields = map[string][]string{
+	eventsMeasurement:  {"active", "code", "value", "expected"},
+	savingsMeasurement: {"baseline", "actual", "saving", "uncertainty", "coverage"},
+}
+
+// tags are InfluxDB's tags.
+var tags = []string{"channel", "community", "compound", "device", "facility", "resource", "stream", "type", "vendor"}
+
+// Compare holds what a service exposes against the table, and says where they
+// differ: what is in no table, has another type or other labels, or should be
+// there always and is not.
+func Compare(families []*dto.MetricFamily) []string {
+	var found []string
+	exposed := map[string]*dto.MetricFamily{}
+	for _, f := range families {
+		exposed[f.GetName()] = f
+		known := func(m Metric) bool { return Prefix+m.Name == f.GetName() }
+		if strings.HasPrefix(f.GetName(), Prefix) && !slices.ContainsFunc(Metrics, known) {
+			found = append(found, f.GetName()+" is exposed and in no table; add it to dashboards.Metrics and show it")
+		}
+	}
+	for _, m := range Metrics {
+		f := exposed[Prefix+m.Name]
+		if f == nil {
+			if m.When == always {
+				found = append(found, m.Name+" is not exposed")
+			}
+			continue
+		}
+		if kind := strings.ToLower(f.GetType().String()); kind != m.Type {
+			found = append(found, fmt.Sprintf("%s is a %s, the table says %s", m.Name, kind, m.Type))
+		}
+		var labels []string
+		for _, l := range f.Metric[0].Label {
+			labels = append(labels, l.GetName())
+		}
+		want := slices.Sorted(slices.Values(m.Labels))
+		if slices.Sort(labels); !slices.Equal(labels, want) {
+			found = append(found, fmt.Sprintf("%s has the labels %q, the table says %q", m.Name, labels, want))
+		}
+	}
+	return found
+}
+
+// Reference is docs/metrics.md.
+func Reference() []byte {
+	var b bytes.Buffer
+	b.WriteString("# Metrics · 指标\n\nWritten by `go run ./dashboards/generate`. Every name has the prefix `" + Prefix + "`. ")
+	b.WriteString("Where a metric appears only under a condition, the last column says which.\n\n")
+	b.WriteString("所有名称均以 `" + Prefix + "` 开头。最后一列为该指标出现的前提。\n\n")
+	b.WriteString("| name 名称 | type 类型 | labels 标签 | meaning | 含义 | when 前提 |\n|---|---|---|---|---|---|\n")
+	for _, m := range Metrics {
+		when := ""
+		if m.When != always {
+			when = m.When.EN + " " + m.When.ZH
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s |\n", m.Name, m.Type, strings.Join(m.Labels, ", "), m.Means.EN, m.Means.ZH, when)
+	}
+	b.WriteString("\n## `kind` 告警种类\n\n| kind | facility | severity | title | 名称 |\n|---|---|---|---|---|\n")
+	for _, k := range anomaly.Kinds {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", k.Name, k.Facility, k.Severity, k.Title.EN, k.Title.ZH)
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,440 @@
+package dashboards
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// schemaVersion is that of Grafana 9.3 and later; newer ones migrate it.
+const schemaVersion = 38
+
+// Dashboard is Grafana's dashboard model, as far as it is used here.
+type Dashboard struct {
+	UID           string     `json:"uid"`
+	Title         string     `json:"title"`
+	Description   string     `json:"description"`
+	Tags          []string   `json:"tags"`
+	Timezone      string     `json:"timezone"`
+	WeekStart     string     `json:"weekStart"`
+	Editable      bool       `json:"editable"`
+	GraphTooltip  int        `json:"graphTooltip"` // 1: the cursor is shared between panels
+	SchemaVersion int        `json:"schemaVersion"`
+	Refresh       string     `json:"refresh"`
+	Time          TimeRange  `json:"time"`
+	Templating    Templating `json:"templating"`
+	Links         []Link     `json:"links"`
+	Panels        []*Panel   `json:"panels"`
+}
+
+// TimeRange is the range a dashboard opens with.
+type TimeRange struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+}
+
+// Templating is the variables of a dashboard.
+type Templating struct {
+	List []*Variable `json:"list"`
+}
+
+// Variable is a choice at the top of a dashboard.
+type Variable struct {
+	Name       string      `json:"name"`
+	Label      string      `json:"label"`
+	Type       string      `json:"type"` // datasource, query or custom
+	Query      any         `json:"query"`
+	Definition string      `json:"definition,omitempty"`
+	Datasource *Datasource `json:"datasource,omitempty"`
+	Regex      string      `json:"regex,omitempty"`
+	Refresh    int         `json:"refresh"` // 2: when the time range changes
+	Sort       int         `json:"sort"`
+	Multi      bool        `json:"multi"`
+	IncludeAll bool        `json:"includeAll"`
+	AllValue   string      `json:"allValue,omitempty"`
+	Current    any         `json:"current,omitempty"`
+	Options    []Option    `json:"options,omitempty"`
+}
+
+// Option is a value of a custom variable.
+type Option struct {
+	Text     string `json:"text"`
+	Value    string `json:"value"`
+	Selected bool   `json:"selected"`
+}
+
+// Link leads to another dashboard.
+type Link struct {
+	Title       string `json:"title"`
+	Type        string `json:"type,omitempty"`
+	URL         string `json:"url"`
+	Icon        string `json:"icon,omitempty"`
+	KeepTime    bool   `json:"keepTime,omitempty"`
+	IncludeVars bool   `json:"includeVars,omitempty"`
+	TargetBlank bool   `json:"targetBlank"`
+}
+
+// Datasource names a source of data; here always by variable.
+type Datasource struct {
+	Type string `json:"type"`
+	UID  string `json:"uid"`
+}
+
+var (
+	influxSource = &Datasource{"influxdb", "${influxdb}"}
+	promSource   = &Datasource{"prometheus", "${prometheus}"}
+)
+
+// GridPos is a place on the grid of 24 columns.
+type GridPos struct {
+	H int `json:"h"`
+	W int `json:"w"`
+	X int `json:"x"`
+	Y int `json:"y"`
+}
+
+// Panel is a picture.
+type Panel struct {
+	ID              int              `json:"id"`
+	Type            string           `json:"type"`
+	Title           string           `json:"title"`
+	Description     string           `json:"description,omitempty"`
+	GridPos         GridPos          `json:"gridPos"`
+	Datasource      *Datasource      `json:"datasource,omitempty"`
+	Targets         []*Target        `json:"targets,omitempty"`
+	FieldConfig     *FieldConfig     `json:"fieldConfig,omitempty"`
+	Options         map[string]any   `json:"options,omitempty"`
+	Transformations []Transformation `json:"transformations,omitempty"`
+	Links           []Link           `json:"links,omitempty"`
+	// TimeFrom is a range of the panel's own: "now/d" is today, which must not
+	// follow the picker.
+	TimeFrom  string `json:"timeFrom,omitempty"`
+	Interval  string `json:"interval,omitempty"` // least step: no finer than devices report
+	Repeat    string `json:"repeat,omitempty"`
+	Direction string `json:"repeatDirection,omitempty"`
+	MaxPerRow int    `json:"maxPerRow,omitempty"`
+}
+
+// Target is a query.
+type Target struct {
+	RefID      string      `json:"refId"`
+	Datasource *Datasource `json:"datasource"`
+	// Prometheus
+	Expr         string `json:"expr,omitempty"`
+	LegendFormat string `json:"legendFormat,omitempty"`
+	Instant      bool   `json:"instant,omitempty"`
+	Range        bool   `json:"range,omitempty"`
+	Format       string `json:"format,omitempty"`
+	// InfluxDB
+	Query        string `json:"query,omitempty"`
+	RawQuery     bool   `json:"rawQuery,omitempty"`
+	ResultFormat string `json:"resultFormat,omitempty"`
+	Alias        string `json:"alias,omitempty"`
+}
+
+// FieldConfig says how values look.
+type FieldConfig struct {
+	Defaults  FieldDefaults `json:"defaults"`
+	Overrides []Override    `json:"overrides"`
+}
+
+// FieldDefaults hold for every field of a panel.
+type FieldDefaults struct {
+	Unit       string         `json:"unit,omitempty"`
+	Decimals   *int           `json:"decimals,omitempty"`
+	Min        *float64       `json:"min,omitempty"`
+	Max        *float64       `json:"max,omitempty"`
+	NoValue    string         `json:"noValue,omitempty"`
+	Color      map[string]any `json:"color,omitempty"`
+	Thresholds *Thresholds    `json:"thresholds,omitempty"`
+	Mappings   []any          `json:"mappings,omitempty"`
+	Custom     map[string]any `json:"custom,omitempty"`
+	Links      []Link         `json:"links,omitempty"`
+}
+
+// Thresholds colour a value.
+type Thresholds struct {
+	Mode  string `json:"mode"`
+	Steps []Step `json:"steps"`
+}
+
+// Step is the colour from a value on; the first has none.
+type Step struct {
+	Color string   `json:"color"`
+	Value *float64 `json:"value"`
+}
+
+// Override changes how one field looks.
+type Override struct {
+	Matcher    Matcher    `json:"matcher"`
+	Properties []Property `json:"properties"`
+}
+
+// Matcher chooses fields.
+type Matcher struct {
+	ID      string `json:"id"`
+	Options any    `json:"options"`
+}
+
+// Property is one property of a field.
+type Property struct {
+	ID    string `json:"id"`
+	Value any    `json:"value"`
+}
+
+// Transformation changes an answer before it is shown.
+type Transformation struct {
+	ID      string `json:"id"`
+	Options any    `json:"options"`
+}
+
+const (
+	grey   = "#8e8e8e" // no data, unknown
+	green  = "green"
+	yellow = "yellow"
+	orange = "orange"
+	red    = "red"
+	blue   = "blue"
+)
+
+// newPanel starts a panel of a size in columns and rows of the grid.
+func newPanel(l Language, kind, title, description string, w, h int) *Panel {
+	return &Panel{
+		Type: kind, Title: title, Description: description, GridPos: GridPos{W: w, H: h},
+		FieldConfig: &FieldConfig{Overrides: []Override{}, Defaults: FieldDefaults{
+			NoValue: l.t("无数据", "no data"), Color: map[string]any{"mode": "thresholds"},
+			Thresholds: &Thresholds{Mode: "absolute", Steps: []Step{{Color: blue}}},
+		}},
+	}
+}
+
+// stat is a tile: one figure.
+func stat(l Language, title, description, unit string, w int) *Panel {
+	p := newPanel(l, "stat", title, description, w, 4)
+	p.FieldConfig.Defaults.Unit = unit
+	p.Options = map[string]any{
+		"colorMode": "background", "graphMode": "none", "justifyMode": "auto", "textMode": "auto", "orientation": "auto",
+		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
+	}
+	// An answer without a value is not green.
+	p.FieldConfig.Defaults.Mappings = []any{map[string]any{
+		"type": "special", "options": map[string]any{"match": "null+nan", "result": map[string]any{"text": l.t("无数据", "no data"), "color": grey}},
+	}}
+	return p
+}
+
+// series is a picture over time.
+func series(l Language, title, description, unit string, w, h int) *Panel {
+	p := newPanel(l, "timeseries", title, description, w, h)
+	d := &p.FieldConfig.Defaults
+	d.Unit, d.Color = unit, map[string]any{"mode": "palette-classic"}
+	d.Custom = map[string]any{
+		"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 8, "showPoints": "auto",
+		"spanNulls": 3 * time.Minute.Milliseconds(), // see step "axisPlacement": "auto", "axisLabel": "", "stacking": map[string]any{"group": "A", "mode": "none"},
+	}
+	p.Options = map[string]any{
+		"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},
+		"tooltip": map[string]any{"mode": "multi", "sort": "desc"},
+	}
+	return p
+}
+
+// bars draws the series as bars, one a step.
+func (p *Panel) bars(stacked bool) *Panel {
+	c := p.FieldConfig.Defaults.Custom
+	c["drawStyle"], c["fillOpacity"], c["spanNulls"] = "bars", 70, false
+	if stacked {
+		c["stacking"] = map[string]any{"group": "A", "mode": "normal"}
+	}
+	return p
+}
+
+// band fills between two series, those whose names are given, lower first.
+func (p *Panel) band(lower, upper string) *Panel {
+	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides,
+		override(lower, Property{"custom.lineWidth", 0}, Property{"custom.fillOpacity", 0}, Property{"color", map[string]any{"mode": "fixed", "fixedColor": "semi-dark-blue"}}),
+		override(upper, Property{"custom.lineWidth", 0}, Property{"custom.fillBelowTo", lower}, Property{"custom.fillOpacity", 20}, Property{"color", map[string]any{"mode": "fixed", "fixedColor": "semi-dark-blue"}}))
+	return p
+}
+
+// table is rows and columns.
+func table(l Language, title, description string, w, h int) *Panel {
+	p := newPanel(l, "table", title, description, w, h)
+	p.FieldConfig.Defaults.Custom = map[string]any{"align": "auto", "filterable": true}
+	p.Options = map[string]any{"showHeader": true, "cellHeight": "sm"}
+	return p
+}
+
+// ranking is horizontal bars, the last value of each series.
+func ranking(l Language, title, description, unit string, w, h int) *Panel {
+	p := newPanel(l, "bargauge", title, description, w, h)
+	p.FieldConfig.Defaults.Unit = unit
+	p.FieldConfig.Defaults.Min = ptr(0.0)
+	p.Options = map[string]any{
+		"displayMode": "basic", "orientation": "horizontal", "showUnfilled": true,
+		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
+	}
+	return p
+}
+
+func (p *Panel) target(t *Target) *Panel {
+	t.RefID = string(rune('A' + len(p.Targets)))
+	p.Targets = append(p.Targets, t)
+	p.Datasource = t.Datasource
+	return p
+}
+
+// now asks Prometheus for the present value.
+func (p *Panel) now(expr, legend string) *Panel {
+	t := &Target{Datasource: promSource, Expr: squeeze(expr), LegendFormat: legend, Instant: true}
+	if p.Type == "table" || p.Type == "geomap" {
+		t.Format = "table"
+	}
+	return p.target(t)
+}
+
+// over asks Prometheus for values over the range.
+func (p *Panel) over(expr, legend string) *Panel {
+	return p.target(&Target{Datasource: promSource, Expr: squeeze(expr), LegendFormat: legend, Range: true})
+}
+
+// influx asks InfluxDB; alias names the series.
+func (p *Panel) influx(query, alias string) *Panel {
+	format := "time_series"
+	if p.Type == "table" {
+		format = "table"
+	}
+	return p.target(&Target{Datasource: influxSource, Query: squeeze(query), RawQuery: true, ResultFormat: format, Alias: alias})
+}
+
+// today makes the panel show today whatever the picker says.
+func (p *Panel) today() *Panel { p.TimeFrom = "now/d"; return p }
+
+// last makes the panel look back as far as given, whatever the picker says.
+func (p *Panel) last(duration string) *Panel { p.TimeFrom = duration; return p }
+
+// step is how far apart devices report at most: no finer steps are asked for,
+// and a line bridges two that are missed and no longer gap.
+func (p *Panel) step(interval string) *Panel {
+	p.Interval = interval
+	length, days := strings.CutSuffix(interval, "d")
+	if days {
+		length += "h"
+	}
+	each, err := time.ParseDuration(length)
+	if err != nil {
+		panic(err) // a defect of the build
+	}
+	if days {
+		each *= 24
+	}
+	if c := p.FieldConfig.Defaults.Custom; c != nil && c["drawStyle"] == "line" {
+		c["spanNulls"] = 3 * each.Milliseconds()
+	}
+	return p
+}
+
+func (p *Panel) decimals(n int) *Panel { p.FieldConfig.Defaults.Decimals = &n; return p }
+
+func (p *Panel) limits(min, max float64) *Panel {
+	p.FieldConfig.Defaults.Min, p.FieldConfig.Defaults.Max = &min, &max
+	return p
+}
+
+// levels colours by value: a colour, then values and colours by turns.
+func (p *Panel) levels(first string, more ...any) *Panel {
+	steps := []Step{{Color: first}}
+	for i := 0; i+1 < len(more); i += 2 {
+		steps = append(steps, Step{Color: more[i+1].(string), Value: ptr(more[i].(float64))})
+	}
+	p.FieldConfig.Defaults.Thresholds.Steps = steps
+	return p
+}
+
+// says maps values to words and colours: value, text, colour by turns.
+func (p *Panel) says(words ...string) *Panel {
+	options := map[string]any{}
+	for i := 0; i+2 < len(words); i += 3 {
+		options[words[i]] = map[string]any{"index": i / 3, "text": words[i+1], "color": words[i+2]}
+	}
+	p.FieldConfig.Defaults.Mappings = append(p.FieldConfig.Defaults.Mappings, map[string]any{"type": "value", "options": options})
+	return p
+}
+
+func (p *Panel) override(o ...Override) *Panel {
+	p.FieldConfig.Overrides = append(p.FieldConfig.Overrides, o...)
+	return p
+}
+
+func (p *Panel) transform(id string, options any) *Panel {
+	p.Transformations = append(p.Transformations, Transformation{id, options})
+	return p
+}
+
+// columns names and orders a table's columns: field and heading by turns; an
+// empty heading hides the field.
+func (p *Panel) columns(names ...string) *Panel {
+	order, rename, hide := map[string]any{}, map[string]any{}, map[string]any{}
+	for i := 0; i+1 < len(names); i += 2 {
+		if names[i+1] == "" {
+			hide[names[i]] = true
+			continue
+		}
+		order[names[i]], rename[names[i]] = i/2, names[i+1]
+	}
+	return p.transform("organize", map[string]any{"excludeByName": hide, "indexByName": order, "renameByName": rename})
+}
+
+// leads makes the panel's values a link to a board.
+func (p *Panel) leads(l Language, title, board, query string) *Panel {
+	p.FieldConfig.Defaults.Links = append(p.FieldConfig.Defaults.Links, Link{Title: title, URL: l.link(board, query)})
+	return p
+}
+
+// override changes properties of the field of a name.
+func override(name string, properties ...Property) Override {
+	return Override{Matcher{"byName", name}, properties}
+}
+
+// link is the address of a board with the time range kept, and what query adds.
+func (l Language) link(board, query string) string {
+	url := fmt.Sprintf("/d/%s?${__url_time_range}", l.uid(board))
+	if query != "" {
+		url += "&" + query
+	}
+	return url
+}
+
+// finish gives ids and places to the panels, left to right and top to bottom,
+// and what all boards have in common.
+func (d *Dashboard) finish(l Language, name string) {
+	d.Tags = []string{"greencommunity", string(l)}
+	d.Timezone, d.WeekStart, d.Editable, d.GraphTooltip, d.SchemaVersion = "Asia/Shanghai", "monday", false, 1, schemaVersion
+	if d.Time.From == "" {
+		d.Time = TimeRange{"now-7d", "now"}
+	}
+	if d.Refresh == "" {
+		d.Refresh = "1m"
+	}
+	x, y, line := 0, 0, 0
+	for i, p := range d.Panels {
+		p.ID = i + 1
+		g := &p.GridPos
+		if x+g.W > 24 {
+			x, y, line = 0, y+line, 0
+		}
+		g.X, g.Y = x, y
+		x, line = x+g.W, max(line, g.H)
+	}
+	for _, b := range boards {
+		if b.name == name || b.name == "device" { // a device is reached from its community
+			continue
+		}
+		d.Links = append(d.Links, Link{Title: titles[b.name].in(l), Type: "link", URL: "/d/" + l.uid(b.name), Icon: "dashboard", KeepTime: true, IncludeVars: true})
+	}
+}
+
+// squeeze writes a query on one line.
+func squeeze(query string) string { return strings.Join(strings.Fields(query), " ") }
+
+func ptr[T any](v T) *T { return &v }

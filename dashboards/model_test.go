@@ -1,0 +1,507 @@
+package dashboards
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/influxdata/influxql"
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"greencommunity/ingest"
+)
+
+// committed reads the dashboards as they are shipped, strictly.
+func committed(t *testing.T) map[string]*Dashboard {
+	t.Helper()
+	all := map[string]*Dashboard{}
+	for _, l := range Languages {
+		paths, err := filepath.Glob(filepath.Join("grafana", string(l), "*.json"))
+		if err != nil || len(paths) != len(boards) {
+			t.Fatalf("%d files of %s, want %d (%v)", len(paths), l, len(boards), err)
+		}
+		for _, path := range paths {
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			d := &Dashboard{}
+			decoder := json.NewDecoder(bytes.NewReader(data))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(d); err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
+			all[filepath.ToSlash(strings.TrimPrefix(path, "grafana"+string(filepath.Separator)))] = d
+		}
+	}
+	return all
+}
+
+func TestCommittedIsGenerated(t *testing.T) {
+	files, err := Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range files {
+		got, err := os.ReadFile(filepath.Join("grafana", path))
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("grafana/%s is not what the generator writes (%v); run go run ./dashboards/generate", path, err)
+		}
+	}
+	if got, err := os.ReadFile("../docs/metrics.md"); err != nil || !bytes.Equal(got, Reference()) {
+		t.Errorf("docs/metrics.md is not what the generator writes (%v); run go run ./dashboards/generate", err)
+	}
+}
+
+func TestModel(t *testing.T) {
+	for _, p := range problems(committed(t)) {
+		t.Error(p)
+	}
+}
+
+// Each rule finds what it is there for.
+func TestModelRulesBite(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(map[string]*Dashboard)
+		want   string
+	}{
+		"uid twice":              {func(d map[string]*Dashboard) { d["zh/water.json"].UID = "gc-gate" }, "uid gc-gate is taken"},
+		"id twice":               {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[1].ID = 1 }, "id 1 is taken"},
+		"overlap":                {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[1].GridPos.X = 0 }, "overlaps"},
+		"too wide":               {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[5].GridPos.W = 5 }, "24 columns"},
+		"no title":               {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Title = "" }, "no title"},
+		"description":            {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Description = "water" }, "not Chinese"},
+		"no description":         {func(d map[string]*Dashboard) { d["en/water.json"].Panels[0].Description = "" }, "no description"},
+		"unit":                   {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].FieldConfig.Defaults.Unit = "m^3" }, "unit"},
+		"plugin":                 {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Type = "grafana-clock-panel" }, "core panel"},
+		"fixed source":           {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Targets[0].Datasource.UID = "abc" }, "data source"},
+		"dead link":              {func(d map[string]*Dashboard) { d["zh/water.json"].Links[0].URL = "/d/gc-nowhere" }, "leads nowhere"},
+		"link to a variable":     {func(d map[string]*Dashboard) { d["zh/water.json"].Links[0].URL += "?${__url_time_range}&var-area=x" }, "which its target does not have"},
+		"link to other language": {func(d map[string]*Dashboard) { d["zh/water.json"].Links[0].URL = "/d/gc-overview-en" }, "leads nowhere"},
+		"unused variable":        {func(d map[string]*Dashboard) { d["zh/programme.json"].Templating.List[0].Name = "other" }, "nothing uses it"},
+		"undefined variable":     {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Targets[0].Query += " LIMIT $rows" }, "$rows is not defined"},
+		"InfluxQL syntax":        {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Targets[0].Query += " GROUP" }, "InfluxQL"},
+		"renamed field": {func(d map[string]*Dashboard) {
+			q := &d["zh/water.json"].Panels[0].Targets[0].Query
+			*q = strings.ReplaceAll(*q, "water_volume_total", "volume_total")
+		}, "water has no field volume_total"},
+		"renamed measurement": {func(d map[string]*Dashboard) {
+			q := &d["zh/water.json"].Panels[0].Targets[0].Query
+			*q = strings.ReplaceAll(*q, "FROM water", "FROM meters")
+		}, "measurement meters"},
+		"PromQL syntax": {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[2].Targets[0].Expr += ")" }, "PromQL"},
+		"renamed metric": {func(d map[string]*Dashboard) {
+			d["zh/programme.json"].Panels[0].Targets[0].Expr = "sum(greencommunity_communities)"
+		}, "metric greencommunity_communities"},
+		"renamed label": {func(d map[string]*Dashboard) {
+			d["zh/programme.json"].Panels[0].Targets[0].Expr = `sum(greencommunity_devices{area="x"})`
+		}, "label area"},
+		"raw counter": {func(d map[string]*Dashboard) {
+			d["zh/programme.json"].Panels[0].Targets[0].Expr = `sum(greencommunity_readings_total)`
+		}, "without rate"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := committed(t)
+			c.change(d)
+			if found := strings.Join(problems(d), "\n"); !strings.Contains(found, c.want) {
+				t.Errorf("not noticed: want %q in\n%s", c.want, found)
+			}
+		})
+	}
+}
+
+// No metric that nothing shows, and no quantity of the first four facilities.
+func TestEverythingIsShown(t *testing.T) {
+	shown := map[string]bool{}
+	for _, d := range committed(t) {
+		for _, q := range queries(d) {
+			if q.prom {
+				e, err := promParser.ParseExpr(fillProm(q.text, fixed))
+				if err != nil {
+					t.Fatal(err)
+				}
+				parser.Inspect(e, func(n parser.Node, _ []parser.Node) error {
+					if v, ok := n.(*parser.VectorSelector); ok {
+						shown[baseName(v.Name)] = true
+					}
+					return nil
+				})
+			}
+		}
+	}
+	for _, m := range Metrics {
+		if !shown[Prefix+m.Name] {
+			t.Errorf("%s is shown nowhere", m.Name)
+		}
+	}
+	names := map[string]bool{}
+	for _, m := range Metrics {
+		if names[m.Name] {
+			t.Errorf("%s is in the table twice", m.Name)
+		}
+		names[m.Name] = true
+		if (m.Type == "counter") != strings.HasSuffix(m.Name, "_total") {
+			t.Errorf("%s: counters, and they alone, end in _total", m.Name)
+		}
+	}
+	device := Build(Chinese)["device"]
+	last := device.Panels[len(device.Panels)-1]
+	if last.Repeat != "quantity" || !strings.Contains(last.Targets[0].Query, `mean("$quantity")`) {
+		t.Error("the device's board does not show every quantity")
+	}
+}
+
+// query is one query of a dashboard.
+type query struct {
+	where string
+	panel *Panel // nil for variables
+	prom  bool
+	text  string
+}
+
+// queries lists those of panels and variables.
+func queries(d *Dashboard) []query {
+	var all []query
+	for _, p := range d.Panels {
+		for _, t := range p.Targets {
+			where := fmt.Sprintf("%s: %q %s", d.UID, p.Title, t.RefID)
+			if t.Expr != "" {
+				all = append(all, query{where, p, true, t.Expr})
+			} else {
+				all = append(all, query{where, p, false, t.Query})
+			}
+		}
+	}
+	for _, v := range d.Templating.List {
+		if v.Type == "query" && v.Datasource.Type == "influxdb" {
+			all = append(all, query{d.UID + ": variable " + v.Name, nil, false, v.Definition})
+		}
+		if v.Type == "query" && v.Datasource.Type == "prometheus" {
+			// query_result(expr), label_values(metric, label)
+			expr := v.Definition[strings.Index(v.Definition, "(")+1 : len(v.Definition)-1]
+			expr, _, _ = strings.Cut(expr, ",")
+			all = append(all, query{d.UID + ": variable " + v.Name, nil, true, expr})
+		}
+	}
+	return all
+}
+
+// values stand in for Grafana's variables.
+type values struct {
+	community, facility, device, quantity, vendor, period string
+	timeFilter, interval, rateInterval                    string
+}
+
+var fixed = values{"nancheng", "lighting", "lamp-1", "active_power", ".*", "quarter", "time > now() - 7d", "5m", "5m"}
+
+func fillInflux(q string, v values) string {
+	return strings.NewReplacer("$timeFilter", v.timeFilter, "$__interval", v.interval, "${community:regex}", v.community, "$community", v.community,
+		"$facility", v.facility, "$device", v.device, "$quantity", v.quantity).Replace(q)
+}
+
+func fillProm(q string, v values) string {
+	return strings.NewReplacer("$__rate_interval", v.rateInterval, "$community", v.community, "$vendor", v.vendor, "$period", v.period).Replace(q)
+}
+
+var (
+	promParser = parser.NewParser(parser.Options{})
+	corePanels = []string{"stat", "timeseries", "table", "bargauge", "geomap", "text"}
+	// knownUnits are ids of Grafana's units.
+	knownUnits  = []string{"none", "short", "percent", "percentunit", "kwatth", "watt", "volt", "m3", "flowcms", "pressurepa", "celsius", "masskg", "cps", "s", "bytes", "litre", "dateTimeFromNow"}
+	variableUse = regexp.MustCompile(`\$\{?([a-zA-Z_]+)`)
+	linkTo      = regexp.MustCompile(`^/d/([a-z-]+)(\?|$)`)
+	han         = regexp.MustCompile(`\p{Han}`)
+)
+
+// problems lists what is wrong with a set of dashboards, by file.
+func problems(all map[string]*Dashboard) []string {
+	var found []string
+	add := func(format string, args ...any) { found = append(found, fmt.Sprintf(format, args...)) }
+	uids := map[string]string{}
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if other, ok := uids[all[path].UID]; ok {
+			add("%s: uid %s is taken by %s", path, all[path].UID, other)
+		}
+		uids[all[path].UID] = path
+	}
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		d := all[path]
+		language, _, _ := strings.Cut(path, "/")
+		if d.Timezone != "Asia/Shanghai" || d.WeekStart != "monday" || d.Editable || d.SchemaVersion != schemaVersion {
+			add("%s: time zone, week, editable or schema", path)
+		}
+		prose := func(what, s string) {
+			switch {
+			case s == "":
+				add("%s: %s: no %s", path, what, what[strings.LastIndex(what, " ")+1:])
+			case language == "zh" && !han.MatchString(s) && !strings.HasPrefix(s, "$"):
+				add("%s: %s: %q is not Chinese", path, what, s)
+			case language == "en" && han.MatchString(s):
+				add("%s: %s: %q is not English", path, what, s)
+			}
+		}
+		prose("board title", d.Title)
+		prose("board description", d.Description)
+		ids := map[int]bool{}
+		for i, p := range d.Panels {
+			name := fmt.Sprintf("panel %d %q", i, p.Title)
+			if ids[p.ID] {
+				add("%s: %s: id %d is taken", path, name, p.ID)
+			}
+			ids[p.ID] = true
+			g := p.GridPos
+			if g.X < 0 || g.X+g.W > 24 || g.W <= 0 || g.H <= 0 {
+				add("%s: %s: does not fit into 24 columns", path, name)
+			}
+			for _, o := range d.Panels[:i] {
+				h := o.GridPos
+				if g.X < h.X+h.W && h.X < g.X+g.W && g.Y < h.Y+h.H && h.Y < g.Y+g.H {
+					add("%s: %s overlaps %q", path, name, o.Title)
+				}
+			}
+			if !slices.Contains(corePanels, p.Type) {
+				add("%s: %s: %s is no core panel", path, name, p.Type)
+			}
+			prose(name+" title", p.Title)
+			prose(name+" description", p.Description)
+			if p.Type != "text" {
+				unit := p.FieldConfig.Defaults.Unit
+				if (unit != "" || p.Type != "table" && p.Type != "geomap") && !slices.Contains(knownUnits, unit) {
+					add("%s: %s: unit %q", path, name, unit)
+				}
+				for _, o := range p.FieldConfig.Overrides {
+					for _, property := range o.Properties {
+						if u, ok := property.Value.(string); ok && property.ID == "unit" && !slices.Contains(knownUnits, u) {
+							add("%s: %s: unit %q", path, name, u)
+						}
+					}
+				}
+				if p.FieldConfig.Defaults.NoValue == "" {
+					add("%s: %s: says nothing where there is no data", path, name)
+				}
+				if len(p.Targets) == 0 {
+					add("%s: %s: no query", path, name)
+				}
+			}
+			for _, t := range p.Targets {
+				if t.Datasource == nil || t.Datasource.UID != "${"+t.Datasource.Type+"}" {
+					add("%s: %s: data source is not chosen by variable", path, name)
+				}
+			}
+		}
+		variables(path, d, add)
+		links(path, d, all, uids, add)
+		for _, q := range queries(d) {
+			if q.prom {
+				checkProm(q, add)
+			} else {
+				checkInflux(q, add)
+			}
+		}
+	}
+	return found
+}
+
+// variables: those that are defined are used, and the reverse.
+func variables(path string, d *Dashboard, add func(string, ...any)) {
+	text := func(v any) string {
+		var b bytes.Buffer
+		e := json.NewEncoder(&b)
+		e.SetEscapeHTML(false)
+		if err := e.Encode(v); err != nil {
+			add("%s: %v", path, err)
+		}
+		return b.String()
+	}
+	own := []string{"__url_time_range", "__data", "__value", "__interval", "__rate_interval", "timeFilter", "tag_community", "tag_channel", "tag_type", "tag_resource"}
+	used := map[string]bool{}
+	body := *d
+	body.Templating = Templating{}
+	for _, m := range variableUse.FindAllStringSubmatch(text(body), -1) {
+		if !slices.Contains(own, m[1]) {
+			used[m[1]] = true
+		}
+	}
+	defined := map[string]bool{}
+	for _, v := range d.Templating.List {
+		defined[v.Name] = true
+		for _, m := range variableUse.FindAllStringSubmatch(text([]any{v.Query, v.Datasource}), -1) {
+			used[m[1]] = true
+		}
+		if v.Label == "" {
+			add("%s: variable %s has no label", path, v.Name)
+		}
+		if v.Type == "query" && v.Refresh != 2 {
+			add("%s: variable %s does not follow the time range", path, v.Name)
+		}
+	}
+	for name := range used {
+		if !defined[name] {
+			add("%s: $%s is not defined", path, name)
+		}
+	}
+	for name := range defined {
+		if !used[name] {
+			add("%s: variable %s: nothing uses it", path, name)
+		}
+	}
+}
+
+// links lead to a dashboard of the same language that has the variables given.
+func links(path string, d *Dashboard, all map[string]*Dashboard, uids map[string]string, add func(string, ...any)) {
+	data, _ := json.Marshal(d)
+	var urls []string
+	for _, l := range d.Links {
+		urls = append(urls, l.URL)
+		if !l.KeepTime || !l.IncludeVars {
+			add("%s: link %s does not keep time and variables", path, l.Title)
+		}
+	}
+	for _, m := range regexp.MustCompile(`"url":"([^"]*(?:\\"[^"]*)*)"`).FindAllStringSubmatch(string(data), -1) {
+		var u string
+		if json.Unmarshal([]byte(`"`+m[1]+`"`), &u) == nil {
+			urls = append(urls, u)
+		}
+	}
+	language, _, _ := strings.Cut(path, "/")
+	for _, u := range urls {
+		m := linkTo.FindStringSubmatch(u)
+		if m == nil || !strings.HasPrefix(uids[m[1]], language+"/") {
+			add("%s: link %s leads nowhere", path, u)
+			continue
+		}
+		for _, v := range regexp.MustCompile(`[?&]var-([a-z]+)=`).FindAllStringSubmatch(u, -1) {
+			if target := all[uids[m[1]]]; !slices.ContainsFunc(target.Templating.List, func(have *Variable) bool { return have.Name == v[1] }) {
+				add("%s: link %s sets %s, which its target does not have", path, u, v[1])
+			}
+		}
+		if strings.Contains(u, "?") && !strings.Contains(u, "${__url_time_range}") {
+			add("%s: link %s loses the time range", path, u)
+		}
+	}
+}
+
+func baseName(metric string) string {
+	for _, suffix := range []string{"_bucket", "_sum", "_count"} {
+		if base, ok := strings.CutSuffix(metric, suffix); ok {
+			return base
+		}
+	}
+	return metric
+}
+
+// rawCounters are shown as they are on purpose: the account, and a figure that
+// only changes when the process starts.
+var rawCounters = []string{"messages_received_total", "messages_stored_total", "messages_duplicate_total", "messages_rejected_total", "messages_ignored_total", "journal_torn_bytes_total"}
+
+func checkProm(q query, add func(string, ...any)) {
+	e, err := promParser.ParseExpr(fillProm(q.text, fixed))
+	if err != nil {
+		add("%s: PromQL: %v", q.where, err)
+		return
+	}
+	everyLabel := []string{"le", "job", "instance"}
+	for _, m := range Metrics {
+		everyLabel = append(everyLabel, m.Labels...)
+	}
+	parser.Inspect(e, func(n parser.Node, path []parser.Node) error {
+		switch n := n.(type) {
+		case *parser.VectorSelector:
+			name := strings.TrimPrefix(baseName(n.Name), Prefix)
+			i := slices.IndexFunc(Metrics, func(m Metric) bool { return m.Name == name })
+			if i < 0 {
+				if !slices.Contains(foreign, n.Name) {
+					add("%s: metric %s is none of the service", q.where, n.Name)
+				}
+				return nil
+			}
+			for _, m := range n.LabelMatchers {
+				if m.Name != "__name__" && !slices.Contains(Metrics[i].Labels, m.Name) {
+					add("%s: %s has no label %s", q.where, n.Name, m.Name)
+				}
+			}
+			ranged := len(path) > 0
+			if ranged {
+				_, ranged = path[len(path)-1].(*parser.MatrixSelector)
+			}
+			if Metrics[i].Type == "counter" && !ranged && q.panel != nil && !slices.Contains(rawCounters, name) {
+				add("%s: counter %s without rate or increase", q.where, n.Name)
+			}
+			if Metrics[i].Type != "counter" && Metrics[i].Type != "histogram" && ranged {
+				add("%s: rate of %s, which is no counter", q.where, n.Name)
+			}
+		case *parser.AggregateExpr:
+			for _, label := range n.Grouping {
+				if !slices.Contains(everyLabel, label) {
+					add("%s: by label %s, which nothing has", q.where, label)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func checkInflux(q query, add func(string, ...any)) {
+	parsed, err := influxql.ParseQuery(fillInflux(q.text, fixed))
+	if err != nil {
+		add("%s: InfluxQL: %v in %s", q.where, err, q.text)
+		return
+	}
+	for _, s := range parsed.Statements {
+		if s, ok := s.(*influxql.SelectStatement); ok {
+			checkSelect(q, s, add)
+		}
+	}
+}
+
+// checkSelect checks the names of a statement and returns what it yields.
+func checkSelect(q query, s *influxql.SelectStatement, add func(string, ...any)) []string {
+	known := append([]string{"time"}, tags...)
+	measurement := ""
+	for _, source := range s.Sources {
+		switch source := source.(type) {
+		case *influxql.SubQuery:
+			measurement = "subquery"
+			known = append(known, checkSelect(q, source.Statement, add)...)
+		case *influxql.Measurement:
+			measurement = source.Name
+			fields, ok := derivedFields[measurement]
+			if !ok {
+				f := builtin.Kind(ingest.FacilityKind(measurement))
+				if f == nil {
+					add("%s: measurement %s is none", q.where, measurement)
+					return nil
+				}
+				fields = slices.Collect(maps.Keys(f.Quantities))
+			}
+			known = append(known, fields...)
+		}
+	}
+	influxql.WalkFunc(s.Fields, func(n influxql.Node) {
+		if ref, ok := n.(*influxql.VarRef); ok && !slices.Contains(known, ref.Val) {
+			add("%s: %s has no field %s", q.where, measurement, ref.Val)
+		}
+	})
+	for _, n := range []influxql.Node{s.Condition, s.Dimensions} {
+		if n == nil || n == influxql.Node(nil) {
+			continue
+		}
+		influxql.WalkFunc(n, func(n influxql.Node) {
+			if ref, ok := n.(*influxql.VarRef); ok && !slices.Contains(known, ref.Val) {
+				add("%s: %s has neither field nor tag %s", q.where, measurement, ref.Val)
+			}
+		})
+	}
+	var yields []string
+	for _, f := range s.Fields {
+		yields = append(yields, f.Name())
+	}
+	return yields
+}
