@@ -80,12 +80,8 @@ func (e *Engine) publish() {
 		}
 		list = append(list, *s)
 	}
-	var programme Programme
-	if e.inv != nil {
-		programme = CountProgramme(e.inv)
-	}
 	e.mu.Lock()
-	e.shown, e.programme = list, programme
+	e.shown = list
 	e.mu.Unlock()
 }
 
@@ -165,12 +161,8 @@ func (e *Engine) Describe(chan<- *prometheus.Desc) {}
 // accrued − down is what holds. Gauges are by event time and may fall.
 func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	e.mu.Lock()
-	list, programme := e.shown, e.programme
+	list := e.shown
 	e.mu.Unlock()
-	stages := prometheus.NewDesc("greencommunity_programme_communities", "Communities by stage; met and participating are of all.", []string{"stage"}, nil)
-	for stage, n := range map[string]int{"all": programme.All, "participating": programme.Participating, "met": programme.Met} {
-		out <- prometheus.MustNewConstMetric(stages, prometheus.GaugeValue, float64(n), stage)
-	}
 	labels := []string{"community", "facility"}
 	send := func(kind prometheus.ValueType, name, help string, v float64, names []string, values ...string) {
 		if math.IsNaN(v) {

@@ -59,9 +59,8 @@ type Engine struct {
 	republish int64
 	points    []pipeline.Point
 
-	mu        sync.Mutex // guards what follows, which scrapes read
-	shown     []shown
-	programme Programme
+	mu    sync.Mutex // guards what follows, which scrapes read
+	shown []shown
 }
 
 // Values of slots that name no meter.

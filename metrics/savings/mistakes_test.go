@@ -404,10 +404,6 @@ func TestMistake20ShareIsOfAllCommunities(t *testing.T) {
 	if p != (Programme{All: 5, Participating: 2, Met: 1}) || p.MetRatio() != 0.2 {
 		t.Errorf("%+v, ratio %g", p, p.MetRatio())
 	}
-	r := newRig(t, steady)
-	if n := testutil.CollectAndCount(r.Engine, "greencommunity_programme_communities"); n != 3 {
-		t.Errorf("%d stages", n)
-	}
 }
 
 // 21. No word claims a cause: a figure is avoided use.

@@ -25,6 +25,7 @@ import (
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics"
+	"greencommunity/metrics/community"
 	"greencommunity/metrics/savings"
 )
 
@@ -50,6 +51,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	}
 	registry.MustRegister(observers.facility, observers.savings, observers.anomaly, observers.vendors)
 	s := &Service{config: c, log: log}
+	registry.MustRegister(community.Collector{Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() }})
 	view := page.New(page.Sources{
 		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() },

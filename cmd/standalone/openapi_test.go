@@ -1,0 +1,112 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// specification is docs/openapi.yaml, whose schemas are of JSON Schema 2020-12.
+type specification struct {
+	t        *testing.T
+	compiler *jsonschema.Compiler
+	paths    map[string]any
+}
+
+const specificationURL = "file:///openapi.json"
+
+func readSpecification(t *testing.T) *specification {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := yaml.YAMLToJSON(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := jsonschema.UnmarshalJSON(strings.NewReader(string(data)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &specification{t: t, compiler: jsonschema.NewCompiler()}
+	s.compiler.DefaultDraft(jsonschema.Draft2020)
+	s.compiler.AssertFormat()
+	if err := s.compiler.AddResource(specificationURL, doc); err != nil {
+		t.Fatal(err)
+	}
+	s.paths = doc.(map[string]any)["paths"].(map[string]any)
+	return s
+}
+
+// check gets a path and holds the answer against what is said of it.
+func (s *specification) check(base, path string, status string) any {
+	s.t.Helper()
+	r, err := http.Get(base + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if got := r.Status[:3]; got != status {
+		s.t.Fatalf("%s: %s %s", path, r.Status, body)
+	}
+	route, _, _ := strings.Cut(path, "?")
+	pointer := "#/paths/" + strings.ReplaceAll(route, "/", "~1") + "/get/responses/" + status + "/content/" + strings.ReplaceAll(r.Header.Get("Content-Type"), "/", "~1") + "/schema"
+	if status == "400" {
+		pointer = "#/components/schemas/Problem"
+	}
+	schema, err := s.compiler.Compile(specificationURL + pointer)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	answer, err := jsonschema.UnmarshalJSON(strings.NewReader(string(body)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := schema.Validate(answer); err != nil {
+		s.t.Errorf("%s: %v\n%.2000s", path, err, body)
+	}
+	delete(s.paths, route)
+	return answer
+}
+
+// The answers are what docs/openapi.yaml says, and every path of it is asked.
+func (s *specification) all(base string) {
+	s.t.Helper()
+	overview := s.check(base, "/api/v1/overview", "200").(map[string]any)
+	if len(overview["communities"].([]any)) == 0 || len(overview["vendors"].([]any)) == 0 || len(overview["savings"].([]any)) == 0 {
+		s.t.Errorf("an overview without content proves nothing: %v", overview)
+	}
+	s.check(base, "/api/v1/alarms", "200")
+	s.check(base, "/api/v1/savings", "200")
+	s.check(base, "/api/v1/trends", "200")
+	s.check(base, "/api/v1/trends?community=nancheng", "200")
+	s.check(base, "/api/v1/trends?community=nowhere", "400")
+	if devices := s.check(base, "/api/v1/devices?q=lamp&limit=3", "200").([]any); len(devices) != 3 {
+		s.t.Errorf("%d devices, want 3", len(devices))
+	}
+	s.check(base, "/api/v1/devices?limit=0", "400")
+	r, err := http.Get(base + "/api/v1/stream")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer r.Body.Close()
+	event := make([]byte, 1<<20)
+	n, err := io.ReadAtLeast(r.Body, event, 100)
+	if err != nil || r.Header.Get("Content-Type") != "text/event-stream" || !strings.HasPrefix(string(event[:n]), `data: {"as_of":`) {
+		s.t.Errorf("stream: %v %s %.100s", err, r.Header.Get("Content-Type"), event[:n])
+	}
+	delete(s.paths, "/api/v1/stream")
+	for path := range s.paths {
+		s.t.Errorf("%s is described and was not asked", path)
+	}
+}
