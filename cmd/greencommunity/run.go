@@ -48,10 +48,10 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 		defer pprof.StopCPUProfile()
 	}
 	if os.Getenv("GOGC") == "" {
-		// Most of what is allocated is garbage within milliseconds: collecting
-		// twice as often costs about a tenth of the CPU time and saves a fifth
-		// of the resident memory.
-		debug.SetGCPercent(50)
+		// Most of what is allocated is garbage within milliseconds. Collecting it
+		// at 75 % instead of 100 % costs some hundredths of the CPU time and saves
+		// a tenth of the resident memory.
+		debug.SetGCPercent(75)
 	}
 	fmt.Fprintf(s.out, "greencommunity listens on http://%s\n", service.Addr())
 	ctx, cancel := context.WithCancel(ctx)
