@@ -4,7 +4,7 @@
 // is saved, and what is wrong, are packages of their own.
 //
 // All of it is by the time of the readings, so that history which arrives at
-// once is seen as the days it is of. State is kept for each device (56 bytes) and each community and kind of
+// once is seen as the days it is of. State is kept for each device (64 bytes) and each community and kind of
 // facility. A device that has been silent for 3 hours does not count as being
 // in a state any more, except where its reading is a register: silence is not
 // an empty bin, nor a lamp that is off.
@@ -63,6 +63,7 @@ type Now struct {
 // device is what is known of one device. It has no pointers.
 type device struct {
 	Last            int64 // latest reading, unix nanoseconds
+	Prev            int64 // the one before
 	Held            int64 // since when Power or Fill is what it is
 	Power, Fill     float64
 	Register        float64 // last water_volume_total, or passes of registers
@@ -85,7 +86,7 @@ type place struct {
 
 // bin is 10 minutes of a place. Lamps and bins hold a value from one reading
 // to the next: Sum is value times hours, Weight the hours of all devices. Of
-// water and gates Sum is the amount, and Weight counts the readings.
+// water and gates Sum is the amount, and Weight only says that there is one.
 type bin struct{ Sum, Weight float32 }
 
 // Observer is an observer of the pipeline. Its zero value is not ready.
@@ -149,28 +150,30 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 		d.Open = r.Value != 0
 	case "water_volume_total":
 		if add := r.Value - d.Register; d.HasRegister && add > 0 && add <= largest {
-			p.add(r.Time, o.day(r.Time), add, &p.Water)
+			p.add(d.Prev, r.Time, o.day(r.Time), add, &p.Water)
 		}
 		d.Register, d.HasRegister = r.Value, true
 	case "pass_in":
 		p.In += r.Value
-		p.add(r.Time, o.day(r.Time), r.Value, &p.Passes)
+		p.add(d.Prev, r.Time, o.day(r.Time), r.Value, &p.Passes)
 	case "pass_out":
 		p.Out += r.Value
-		p.add(r.Time, o.day(r.Time), r.Value, &p.Passes)
+		p.add(d.Prev, r.Time, o.day(r.Time), r.Value, &p.Passes)
 	}
 }
 
-// add adds an amount to its day and to the trend. The day that runs is the
-// latest that was seen.
-func (p *place) add(at, day int64, v float64, sum *float64) {
+// add adds an amount to its day, and to the trend over the time since the
+// device's reading before. The day that runs is the latest that was seen.
+func (p *place) add(from, at, day int64, v float64, sum *float64) {
 	if day > p.Day {
 		p.Day, p.Water, p.Passes = day, 0, 0
 	}
 	if day == p.Day {
 		*sum += v
 	}
-	if b := p.bin(at / int64(binWidth)); b != nil {
+	if from > 0 && from < at && at-from <= int64(stale) {
+		p.hold(from, at, v/time.Duration(at-from).Hours())
+	} else if b := p.bin(at / int64(binWidth)); b != nil {
 		b.Sum += float32(v)
 		b.Weight++
 	}
@@ -218,7 +221,10 @@ func (o *Observer) device(index uint32, dev *ingest.Device, at int64) (*device, 
 		d.Place = o.place(Place{dev.Community, dev.Facility})
 	}
 	p := &o.places[d.Place]
-	d.Last, p.Last = max(d.Last, at), max(p.Last, at)
+	if at > d.Last {
+		d.Prev, d.Last = d.Last, at
+	}
+	p.Last = max(p.Last, at)
 	return d, p
 }
 

@@ -99,8 +99,9 @@ func TestTrends(t *testing.T) {
 		if v := at("lighting", start.Add(4*time.Hour)); !math.IsNaN(v) {
 			t.Errorf("after three hours of silence: %v", v)
 		}
-		near(t, "m3/h", at("water", start.Add(20*time.Minute)), 3)
-		if v := at("water", start); !math.IsNaN(v) {
+		near(t, "m3/h", at("water", start), 1.2)
+		near(t, "m3/h of half a bin", at("water", start.Add(20*time.Minute)), 0.6)
+		if v := at("water", start.Add(-time.Hour)); !math.IsNaN(v) {
 			t.Errorf("before any use is known: %v", v)
 		}
 	}
