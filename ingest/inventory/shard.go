@@ -129,8 +129,12 @@ func (s *shard) covers(index int, topic string) bool {
 	return s.filters[index].match(topic, true, &c) != nil
 }
 
-// Here reports whether a listed device reports to this instance: through the
-// first of its vendor's sources that can bring it.
+// Here reports whether a device reports to this instance: through the first of
+// its vendor's sources that can bring it.
+//
+// BUG(inventory): a device of a vendor with several sources may report through
+// another of them, to another instance. It is counted as never heard of here,
+// and its silence raises no alarm there.
 func (inv *Inventory) Here(d *ingest.Device) bool {
 	if inv.shard == nil {
 		return true

@@ -295,7 +295,6 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 	}
 	s.mu.Lock()
 	s.client = client
-	filters := s.filters
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
@@ -303,10 +302,10 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		s.mu.Unlock()
 		client.Disconnect(250)
 	}()
-	if err := s.align(client, filters); err != nil {
+	if err := s.align(client); err != nil {
 		return err
 	}
-	s.o.Logger.Info("broker connected", "broker", broker, "session_present", present, "filters", len(filters))
+	s.o.Logger.Info("broker connected", "broker", broker, "session_present", present)
 	s.connected.Store(true)
 	s.last.Store(time.Now().UnixNano())
 	tick := time.NewTicker(time.Second)
@@ -414,13 +413,16 @@ func (s *Subscriber) SetFilters(filters []string) error {
 	if client == nil {
 		return nil
 	}
-	return s.align(client, filters)
+	return s.align(client)
 }
 
-// align subscribes to filters, and ends what else the session holds.
-func (s *Subscriber) align(client paho.Client, filters []string) error {
+// align subscribes to the filters, and ends what else the session holds.
+func (s *Subscriber) align(client paho.Client) error {
 	s.aligning.Lock()
 	defer s.aligning.Unlock()
+	s.mu.Lock()
+	filters := s.filters
+	s.mu.Unlock()
 	wanted := map[string]bool{}
 	for _, f := range filters {
 		wanted[f] = true

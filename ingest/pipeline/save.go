@@ -146,7 +146,7 @@ func (w *walker) count(now time.Time) map[deviceState]int {
 		case last < since:
 			state = "offline"
 		}
-		if state != "online" && d.Listed && !inv.Here(d) {
+		if state != "online" && !inv.Here(d) {
 			continue // it reports to another instance, which counts it
 		}
 		n[deviceState{placeKey{d.Community, d.Facility}, state}]++
