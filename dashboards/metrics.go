@@ -49,6 +49,7 @@ var Metrics = []Metric{
 	{"readings_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被单独拒绝的读数。", EN: "Single readings refused in messages that were accepted."}, onReject},
 	{"readings_late_total", "counter", nil, ingest.Text{ZH: "迟到的读数：同一序列已有更新的读数。", EN: "Readings older than one before them of the same series."}, always},
 	{"redeliveries_recognised_total", "counter", nil, ingest.Text{ZH: "识别出的代理重发报文。", EN: "Deliveries the broker repeated and the journal had already."}, always},
+	{"messages_foreign_total", "counter", nil, ingest.Text{ZH: "属于其他分片实例的报文：对方也会收到，本实例确认后不处理。", EN: "Messages of another instance's share, which it has from the broker as well: acknowledged, and not taken."}, always},
 	{"message_delay_seconds", "histogram", nil, ingest.Text{ZH: "设备时间到入库确认的时延，按写入批次。", EN: "From the earliest device time in a batch to its confirmation by InfluxDB."}, always},
 	{"devices", "gauge", []string{"community", "facility", "state"}, ingest.Text{ZH: "设备数：online 在线，offline 25 小时无报文，never 从未上报。", EN: "Devices: online, offline (nothing for 25 h), or never heard of."}, onDevice},
 	{"mqtt_connected", "gauge", nil, ingest.Text{ZH: "是否已连接代理并完成订阅。", EN: "Whether the broker is connected and all filters are subscribed."}, always},

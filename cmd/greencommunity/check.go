@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,13 +41,42 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 		sources += len(v.Sources)
 	}
 	fmt.Fprintf(s.out, "configuration and inventory are in order: %d communities, %d vendors, %d sources, %d devices\n", len(inv.Communities), len(inv.Vendors), sources, inv.Devices())
-	fmt.Fprintf(s.out, "subscribes to %s\n", strings.Join(inv.Filters(), ", "))
+	if conf.Shard.Count > 1 {
+		inv = inv.Shard(conf.Shard.Index, conf.Shard.Count)
+		checkShard(s.out, conf, inv)
+	}
+	fmt.Fprintf(s.out, "subscribes to %s\n", filterList(inv.Filters()))
 	if !c.Connect {
 		return nil
 	}
 	disk, err := checkDisk(s.out, conf.DataDir)
 	problems := []error{err, checkBroker(ctx, s.out, conf, inv, disk), checkInfluxDB(ctx, s.out, conf)}
 	return errors.Join(problems...)
+}
+
+const maxFilters = 20 // as many are named
+
+func filterList(filters []string) string {
+	if more := len(filters) - maxFilters; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(filters[:maxFilters], ", "), more)
+	}
+	return strings.Join(filters, ", ")
+}
+
+// checkShard says what is this instance's, and what stands in the way of a
+// clean division.
+func checkShard(out io.Writer, conf *config.Config, inv *inventory.Inventory) {
+	devices := 0
+	for range inv.AllDevices() {
+		devices++
+	}
+	fmt.Fprintf(out, "instance %d of %d: %d communities and %d listed devices are its own\n", conf.Shard.Index, conf.Shard.Count, len(inv.Communities), devices)
+	if !strings.Contains(conf.MQTT.ClientID, strconv.Itoa(conf.Shard.Index)) {
+		fmt.Fprintf(out, "warning: mqtt.client_id %q has no %d in it: each instance needs one of its own, or they throw each other out of the broker\n", conf.MQTT.ClientID, conf.Shard.Index)
+	}
+	for _, s := range inv.Undivided() {
+		fmt.Fprintf(out, "warning: vendor %s: topic %q names no community: one instance takes all of it, and what is worked out over a community whose other devices report elsewhere (measurement boundaries, group alarms) lacks them; put {community} into the topic, or a source for each community\n", s.Vendor.ID, s.Topic)
+	}
 }
 
 // checkDisk measures the time of an fsync in the data directory.

@@ -26,6 +26,7 @@ type Config struct {
 	DataDir   string   `yaml:"data_dir"`  // required; journal, checkpoint, rejects
 	TimeZone  string   `yaml:"time_zone"` // of times without one, and of local days; default Asia/Shanghai
 	Inventory string   `yaml:"inventory"` // required; inventory.yaml
+	Shard     Shard    `yaml:"shard"`
 	MQTT      MQTT     `yaml:"mqtt"`
 	Journal   Journal  `yaml:"journal"`
 	InfluxDB  InfluxDB `yaml:"influxdb"`
@@ -52,6 +53,15 @@ type MQTT struct {
 	// since a subscription may have been lost; 0 is never. Default 15m.
 	Silence  *Duration `yaml:"silence"`
 	Password Secret    `yaml:"-"`
+}
+
+// Shard divides the communities of one inventory between several instances,
+// which have the same inventory and count, and each an index, a data_dir and an
+// mqtt.client_id of its own. A topic that names no community goes whole to one
+// instance: with its source's community, or with its vendor.
+type Shard struct {
+	Index int `yaml:"index"` // which instance this is, from 0
+	Count int `yaml:"count"` // how many there are; default 1
 }
 
 // TLS is who is trusted and who we are. Without ca_file the system's
@@ -211,6 +221,15 @@ func (c *Config) complete(dir string, p *document.Problems) {
 		p.Add("time_zone", "%q is no time zone; use a name such as Asia/Shanghai", c.TimeZone)
 	}
 	c.Zone = zone
+	if c.Shard.Count == 0 {
+		c.Shard.Count = 1
+	}
+	switch {
+	case c.Shard.Count < 1 || c.Shard.Count > 1000:
+		p.Add("shard.count", "%d is not between 1 and 1000", c.Shard.Count)
+	case c.Shard.Index < 0 || c.Shard.Index >= c.Shard.Count:
+		p.Add("shard.index", "%d is not between 0 and %d; instances count from 0", c.Shard.Index, c.Shard.Count-1)
+	}
 	c.completeMQTT(p)
 	if c.Journal.MaxBytes == 0 {
 		c.Journal.MaxBytes = 10 << 30

@@ -9,7 +9,6 @@ package inventory
 
 import (
 	"iter"
-	"maps"
 	"time"
 
 	"greencommunity/ingest"
@@ -28,6 +27,7 @@ type Inventory struct {
 	devices     map[ingest.DeviceID]*ingest.Device
 	aliases     map[aliasKey]*ingest.Device
 	topics      *matcher
+	shard       *shard // nil: all of it
 }
 
 // Community returns a listed community, or nil.
@@ -36,8 +36,17 @@ func (inv *Inventory) Community(id ingest.CommunityID) *Community { return inv.c
 // Device returns a listed device, or nil.
 func (inv *Inventory) Device(id ingest.DeviceID) *ingest.Device { return inv.devices[id] }
 
-// AllDevices yields every listed device, in no order.
-func (inv *Inventory) AllDevices() iter.Seq[*ingest.Device] { return maps.Values(inv.devices) }
+// AllDevices yields every listed device, of a shard those that report to it, in
+// no order.
+func (inv *Inventory) AllDevices() iter.Seq[*ingest.Device] {
+	return func(yield func(*ingest.Device) bool) {
+		for _, d := range inv.devices {
+			if inv.Here(d) && !yield(d) {
+				return
+			}
+		}
+	}
+}
 
 // Devices is how many devices are listed.
 func (inv *Inventory) Devices() int { return len(inv.devices) }

@@ -141,60 +141,82 @@ func filterOf(template string) string {
 	return strings.Join(levels, "/")
 }
 
-// Filters returns MQTT filters that cover all sources and of which no two
-// match one topic: a broker sends a message once for each filter that matches.
+// Filters returns MQTT filters that cover all sources, or this instance's
+// share of them, and of which no two match one topic: a broker sends a message
+// once for each filter that matches.
 func (inv *Inventory) Filters() []string {
+	if s := inv.shard; s != nil {
+		return inv.shardFilters(s.index, s.count)
+	}
 	var filters []string
 	for _, v := range inv.Vendors {
 		for _, s := range v.Sources {
 			filters = append(filters, filterOf(s.Topic))
 		}
 	}
-	// Replace any two that overlap by one that covers both, until none do.
-	for i := 0; i < len(filters); i++ {
-		for j := i + 1; j < len(filters); j++ {
-			if merged, ok := merge(filters[i], filters[j]); ok {
-				filters[i] = merged
-				filters = slices.Delete(filters, j, j+1)
-				i, j = -1, 0
-				break
+	return disjoint(filters)
+}
+
+// disjoint replaces filters that overlap by one that covers both, until none do.
+func disjoint(filters []string) []string {
+	slices.Sort(filters)
+	var kept []string
+	for _, f := range slices.Compact(filters) {
+		for i := 0; i < len(kept); i++ {
+			if merged, ok := merge(f, kept[i]); ok {
+				f, kept = merged, slices.Delete(kept, i, i+1)
+				i = -1 // what it has grown to may overlap those before
 			}
 		}
+		kept = append(kept, f)
 	}
-	slices.Sort(filters)
-	return filters
+	slices.Sort(kept)
+	return kept
 }
 
 // merge returns the narrowest filter that covers two, if some topic matches both.
 func merge(a, b string) (string, bool) {
+	if !overlap(a, b) {
+		return "", false
+	}
 	x, y := strings.Split(a, "/"), strings.Split(b, "/")
 	var levels []string
-	for i := 0; ; i++ {
+	for i := 0; i < len(x) || i < len(y); i++ {
 		switch {
-		case i == len(x) && i == len(y):
-			return strings.Join(levels, "/"), true
-		case i < len(x) && x[i] == "#", i < len(y) && y[i] == "#":
-			// One side takes whatever follows. At the first level that is not
-			// what begins with $.
-			other := y
-			if i < len(y) && y[i] == "#" {
-				other = x
-			}
-			if i == 0 && i < len(other) && strings.HasPrefix(other[i], "$") {
-				return "", false
-			}
+		case i >= len(x) || i >= len(y) || x[i] == "#" || y[i] == "#":
 			return strings.Join(append(levels, "#"), "/"), true
-		case i == len(x) || i == len(y):
-			return "", false
 		case x[i] == y[i]:
 			levels = append(levels, x[i])
-		case x[i] == "+" || y[i] == "+":
-			if i == 0 && (strings.HasPrefix(x[i], "$") || strings.HasPrefix(y[i], "$")) {
-				return "", false
-			}
-			levels = append(levels, "+")
 		default:
-			return "", false
+			levels = append(levels, "+")
 		}
+	}
+	return strings.Join(levels, "/"), true
+}
+
+// overlap reports whether some topic matches both filters. Wildcards at the
+// first level do not match what begins with $. It is asked of every two of
+// thousands of filters, and allocates nothing.
+func overlap(a, b string) bool {
+	for first := true; ; first = false {
+		x, aRest, aMore := strings.Cut(a, "/")
+		y, bRest, bMore := strings.Cut(b, "/")
+		wild := func(level string) bool { return level == "#" || level == "+" }
+		if first && (wild(x) && strings.HasPrefix(y, "$") || wild(y) && strings.HasPrefix(x, "$")) {
+			return false
+		}
+		switch {
+		case x == "#" || y == "#":
+			return true
+		case x != y && x != "+" && y != "+":
+			return false
+		case !aMore && !bMore:
+			return true
+		case !aMore:
+			return bRest == "#" // "a/#" matches "a" too
+		case !bMore:
+			return aRest == "#"
+		}
+		a, b = aRest, bRest
 	}
 }

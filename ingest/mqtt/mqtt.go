@@ -18,10 +18,14 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"os"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -108,6 +112,10 @@ type Options struct {
 	Password string
 	TLS      *tls.Config
 	Filters  []string
+	// SessionFile is where the filters the broker's session may hold are kept,
+	// since a session goes on after a restart: what is in it and not in Filters
+	// is unsubscribed. "": they are forgotten.
+	SessionFile string
 	// Silence is after how long without any message the connection is made
 	// anew, as a subscription may have been lost. 0: never.
 	Silence time.Duration
@@ -134,6 +142,9 @@ type Subscriber struct {
 	client  paho.Client
 	filters []string
 
+	aligning sync.Mutex // held while subscriptions change; guards held
+	held     []string   // what the broker's session may be subscribed to
+
 	metrics metrics
 }
 
@@ -158,6 +169,13 @@ func New(o Options) (*Subscriber, error) {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	s := &Subscriber{o: o, queue: make(chan *Delivery, QueueSize), outgoing: make(chan outgoing, 256), filters: o.Filters}
+	if o.SessionFile != "" {
+		if text, err := os.ReadFile(o.SessionFile); err == nil {
+			s.held = strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
+		} else if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("subscriptions of the session: %w", err)
+		}
+	}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_mqtt_" + name, Help: help})
 	}
@@ -277,7 +295,6 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 	}
 	s.mu.Lock()
 	s.client = client
-	filters := s.filters
 	s.mu.Unlock()
 	defer func() {
 		s.mu.Lock()
@@ -285,10 +302,10 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		s.mu.Unlock()
 		client.Disconnect(250)
 	}()
-	if err := s.subscribe(client, filters); err != nil {
+	if err := s.align(client); err != nil {
 		return err
 	}
-	s.o.Logger.Info("broker connected", "broker", broker, "session_present", present, "filters", len(filters))
+	s.o.Logger.Info("broker connected", "broker", broker, "session_present", present)
 	s.connected.Store(true)
 	s.last.Store(time.Now().UnixNano())
 	tick := time.NewTicker(time.Second)
@@ -350,15 +367,22 @@ func hostPort(u *url.URL, port string) string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// subscribe subscribes at QoS 1 and makes sure that is what was granted.
+// subscribe subscribes at QoS 1 and makes sure that is what was granted. A shard
+// has a filter a community, and brokers bound the size of a packet.
 func (s *Subscriber) subscribe(client paho.Client, filters []string) error {
-	wanted := map[string]byte{}
-	for _, f := range filters {
-		wanted[f] = 1
+	for part := range slices.Chunk(filters, 100) {
+		wanted := map[string]byte{}
+		for _, f := range part {
+			wanted[f] = 1
+		}
+		if err := s.subscribeTo(client, wanted); err != nil {
+			return err
+		}
 	}
-	if len(wanted) == 0 {
-		return nil
-	}
+	return nil
+}
+
+func (s *Subscriber) subscribeTo(client paho.Client, wanted map[string]byte) error {
 	token := client.SubscribeMultiple(wanted, nil)
 	if !token.WaitTimeout(connectTimeout) {
 		return errors.New("the broker did not answer the subscription in time")
@@ -383,27 +407,57 @@ func (s *Subscriber) subscribe(client paho.Client, filters []string) error {
 // SetFilters changes what is subscribed, now and on every later connection.
 func (s *Subscriber) SetFilters(filters []string) error {
 	s.mu.Lock()
-	client, before := s.client, s.filters
+	client := s.client
 	s.filters = filters
 	s.mu.Unlock()
 	if client == nil {
 		return nil
 	}
+	return s.align(client)
+}
+
+// align subscribes to the filters, and ends what else the session holds.
+func (s *Subscriber) align(client paho.Client) error {
+	s.aligning.Lock()
+	defer s.aligning.Unlock()
+	s.mu.Lock()
+	filters := s.filters
+	s.mu.Unlock()
+	wanted := map[string]bool{}
+	for _, f := range filters {
+		wanted[f] = true
+	}
+	surplus := slices.DeleteFunc(slices.Clone(s.held), func(f string) bool { return wanted[f] })
+	s.hold(append(slices.Clone(filters), surplus...))
 	if err := s.subscribe(client, filters); err != nil {
 		return err
 	}
-	keep := map[string]bool{}
-	for _, f := range filters {
-		keep[f] = true
-	}
-	for _, f := range before {
-		if !keep[f] {
-			if token := client.Unsubscribe(f); token.WaitTimeout(connectTimeout) && token.Error() != nil {
-				return fmt.Errorf("unsubscribe %q: %w", f, token.Error())
-			}
+	for part := range slices.Chunk(surplus, 100) {
+		token := client.Unsubscribe(part...)
+		if !token.WaitTimeout(connectTimeout) {
+			return errors.New("the broker did not answer the end of subscriptions in time")
+		}
+		if err := token.Error(); err != nil {
+			return fmt.Errorf("unsubscribe: %w", err)
 		}
 	}
+	s.hold(filters)
 	return nil
+}
+
+// hold remembers what the session may be subscribed to, over a restart too. A
+// filter can hold a space, but no line break.
+func (s *Subscriber) hold(filters []string) {
+	if slices.Equal(filters, s.held) {
+		return
+	}
+	s.held = filters
+	if s.o.SessionFile == "" {
+		return
+	}
+	if err := os.WriteFile(s.o.SessionFile, []byte(strings.Join(filters, "\n")), 0o640); err != nil {
+		s.o.Logger.Warn("subscriptions are not remembered over a restart", "error", err)
+	}
 }
 
 // Publish sends a message at QoS 0 over the current connection, in order. It

@@ -146,6 +146,10 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 			a.p.metrics.redelivered.Inc()
 			continue
 		}
+		if a.p.inventory.Load().Foreign(d.Topic) {
+			a.p.metrics.foreign.Inc()
+			continue
+		}
 		block[i] = ingest.Message{
 			Received: a.received(d), Topic: d.Topic, Payload: d.Payload,
 			PacketID: d.PacketID, QoS: d.QoS, Retained: d.Retained,

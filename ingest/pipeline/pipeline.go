@@ -119,6 +119,7 @@ type shown struct {
 
 type stageMetrics struct {
 	redelivered prometheus.Counter
+	foreign     prometheus.Counter
 	delay       prometheus.Histogram
 }
 
@@ -180,6 +181,7 @@ func (p *Pipeline) open() (err error) {
 	o.InfluxDB.Logger, o.InfluxDB.Registerer = p.log, o.Registerer
 	p.influx = influx.New(o.InfluxDB)
 	o.MQTT.Filters, o.MQTT.Logger, o.MQTT.Registerer = o.Inventory.Filters(), p.log, o.Registerer
+	o.MQTT.SessionFile = filepath.Join(o.DataDir, "subscriptions")
 	o.MQTT.OnConnect = func(sessionPresent bool, epoch uint32) {
 		if !sessionPresent {
 			p.sessionLost.Store(epoch)
@@ -191,9 +193,10 @@ func (p *Pipeline) open() (err error) {
 	p.feedback = feedback{perMinute: o.FeedbackPerMinute, publish: p.subscriber.Publish, limits: map[ingest.VendorID]*rate.Limiter{}}
 	p.metrics = stageMetrics{
 		redelivered: prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_redeliveries_recognised_total", Help: "Deliveries the broker repeated and the journal had already."}),
+		foreign:     prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_messages_foreign_total", Help: "Messages of another instance's share, which it has from the broker as well: acknowledged, and not taken."}),
 		delay:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "greencommunity_message_delay_seconds", Help: "From the earliest device time in a batch to its confirmation by InfluxDB.", Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400}}),
 	}
-	o.Registerer.MustRegister(p.metrics.redelivered, p.metrics.delay, collector{p})
+	o.Registerer.MustRegister(p.metrics.redelivered, p.metrics.foreign, p.metrics.delay, collector{p})
 	return nil
 }
 

@@ -136,6 +136,7 @@ func (w *walker) count(now time.Time) map[deviceState]int {
 	n := map[deviceState]int{}
 	since := uint32(now.Add(-offlineAfter).Unix())
 	reported := map[ingest.DeviceID]bool{}
+	inv := w.p.inventory.Load()
 	for i, last := range w.seen.Last {
 		d := w.p.registry.At(uint32(i))
 		state := "online"
@@ -145,12 +146,15 @@ func (w *walker) count(now time.Time) map[deviceState]int {
 		case last < since:
 			state = "offline"
 		}
+		if state != "online" && !inv.Here(d) {
+			continue // it reports to another instance, which counts it
+		}
 		n[deviceState{placeKey{d.Community, d.Facility}, state}]++
 		if d.Listed {
 			reported[d.ID] = true
 		}
 	}
-	for d := range w.p.inventory.Load().AllDevices() {
+	for d := range inv.AllDevices() {
 		if !reported[d.ID] {
 			n[deviceState{placeKey{d.Community, d.Facility}, "never"}]++
 		}

@@ -430,6 +430,9 @@ func (e *Engine) offlineDue(t timer) {
 		return
 	}
 	d.Flags &^= flagTimer
+	if info := e.info[t.Of]; info != nil && !e.inv.Here(info) {
+		return // it reports to another instance since the communities were divided anew
+	}
 	silent := float64(t.Due-d.LastSeen) / 1e9
 	e.raise(alarmKey{t.Of, 0, offline}, t.Due+e.lost, silent, float64(d.Longest))
 }

@@ -43,6 +43,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	inv = inv.Shard(c.Shard.Index, c.Shard.Count)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	observers, err := newObservers(c, log)
@@ -102,7 +103,7 @@ func BrokerOptions(c *config.Config) (mqtt.Options, error) {
 	}, err
 }
 
-// LoadInventory reads the inventory a configuration names.
+// LoadInventory reads the inventory a configuration names, the whole of it.
 func LoadInventory(c *config.Config) (*inventory.Inventory, error) {
 	inv, err := inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), c.Zone)
 	if err != nil {
@@ -140,6 +141,7 @@ func (s *Service) Reload(ctx context.Context) error {
 		s.log.Error("inventory not reloaded", "error", err)
 		return err
 	}
+	inv = inv.Shard(s.config.Shard.Index, s.config.Shard.Count)
 	if err := s.pipeline.Reload(ctx, inv); err != nil {
 		return fmt.Errorf("reload: %w", err)
 	}
