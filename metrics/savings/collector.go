@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,6 +29,7 @@ type shown struct {
 
 type shownPeriod struct {
 	name   string
+	year   int // 0: of several years
 	result Result
 }
 
@@ -76,7 +78,7 @@ func (e *Engine) publish() {
 		s := groups[g]
 		if e.closed != 0 {
 			q := quarter(e.closed)
-			s.periods = []shownPeriod{{"quarter", e.quarter(g, q)}, {"previous_quarter", e.quarter(g, q-1)}, {"since_start", e.since(g)}}
+			s.periods = []shownPeriod{{"quarter", q / 4, e.quarter(g, q)}, {"previous_quarter", (q - 1) / 4, e.quarter(g, q-1)}, {"since_start", 0, e.since(g)}}
 		}
 		list = append(list, *s)
 	}
@@ -157,6 +159,13 @@ var units = map[string]struct {
 	"water":       {"water", "cubic_meters", 1},
 }
 
+var emissionFactor = prometheus.NewDesc("greencommunity_emission_factor_kilograms_per_kilowatt_hour", "Emission factor of electricity in use, by the year of its data, with its source.", []string{"area", "year", "source"}, nil)
+
+var factorHelp = map[string]string{
+	"co2":  "The energy saved as CO2: by the factor of the figure's own year, and by that of a fixed one.",
+	"coal": "The energy saved as standard coal: the heat in it (calorific), or the coal burnt for it (equivalent).",
+}
+
 // Describe says nothing: what is exposed depends on the inventory.
 func (e *Engine) Describe(chan<- *prometheus.Desc) {}
 
@@ -170,6 +179,11 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	stages := prometheus.NewDesc("greencommunity_programme_communities", "Communities by stage; met and participating are of all.", []string{"stage"}, nil)
 	for stage, n := range map[string]int{"all": programme.All, "participating": programme.Participating, "met": programme.Met} {
 		out <- prometheus.MustNewConstMetric(stages, prometheus.GaugeValue, float64(n), stage)
+	}
+	for _, f := range e.o.Factors.Emission {
+		if f.Area == e.o.Factors.Area {
+			out <- prometheus.MustNewConstMetric(emissionFactor, prometheus.GaugeValue, f.KgCO2, f.Area, strconv.Itoa(f.Year), f.Source)
+		}
 	}
 	labels := []string{"community", "facility"}
 	send := func(kind prometheus.ValueType, name, help string, v float64, names []string, values ...string) {
@@ -212,6 +226,12 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 					gauge("savings_revision", "Revision of a final figure, 0 while it is provisional.", float64(r.Revision), []string{"resource", "period"}, s.group.resource, p.name)
 					if u.unit == "joules" {
 						gauge("nonroutine_adjustment_joules", "Non-routine adjustments in the adjusted baseline.", r.Adjustment*u.scale, []string{"period"}, p.name)
+						for _, c := range e.o.Factors.conversions(p.year) {
+							name := map[string]string{"co2": "energy_savings_co2_kilograms", "coal": "energy_savings_coal_kilograms"}[c.name]
+							gauge(name, factorHelp[c.name], r.Saving*c.amount, []string{"period", "status", "basis"}, p.name, status, c.basis)
+							name = strings.Replace(name, "_kilograms", "_uncertainty_kilograms", 1)
+							gauge(name, "Half width of the band of the use; that of the factor is not in it.", r.Uncertainty*c.amount, []string{"period", "confidence", "basis"}, p.name, s.confidence, c.basis)
+						}
 					} else {
 						gauge("nonroutine_adjustment_cubic_meters", "Non-routine adjustments in the adjusted baseline.", r.Adjustment*u.scale, []string{"period"}, p.name)
 					}

@@ -41,8 +41,17 @@ func newObservers(c *config.Config, log *slog.Logger) (*observers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("anomaly: %w", err)
 	}
+	if text = nil; len(c.Savings) > 0 {
+		if text, err = yaml.Marshal(c.Savings); err != nil {
+			return nil, fmt.Errorf("savings: %w", err)
+		}
+	}
+	conversions, err := savings.ReadConfig(text)
+	if err != nil {
+		return nil, fmt.Errorf("savings: %w", err)
+	}
 	return &observers{
-		facility: facility.New(), savings: savings.New(savings.Options{Logger: log}),
+		facility: facility.New(), savings: savings.New(savings.Options{Factors: conversions.Factors, Logger: log}),
 		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone}), vendors: vendors{scorecard.New()},
 	}, nil
 }
