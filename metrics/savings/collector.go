@@ -20,6 +20,7 @@ type shown struct {
 	anomalies        map[Reason]int64
 	periods          []shownPeriod
 	info             []shownBaseline
+	densities        []shownDensity
 	saves            bool       // some boundary has a baseline
 	confidence       string     // of the bands
 	accounts         []*account // for their atomics only: a reload changes the rest
@@ -36,6 +37,12 @@ type shownPeriod struct {
 type shownBaseline struct {
 	boundary, version, ipmvp, method, status string
 	cv, nmbe                                 float64
+}
+
+// shownDensity is a lighting power density, W/m², and its share of the limit.
+type shownDensity struct {
+	boundary       string
+	density, ratio float64
 }
 
 // publish makes the present figures what scrapes see.
@@ -56,6 +63,14 @@ func (e *Engine) publish() {
 			}
 		}
 		s.info = append(s.info, a.describe())
+		if d := a.PowerDensity; d != nil {
+			density, _ := PowerDensity(d.Groups, d.Area, d.Limit)
+			shown := shownDensity{a.id, density, math.NaN()}
+			if d.Limit > 0 {
+				shown.ratio = density / d.Limit
+			}
+			s.densities = append(s.densities, shown)
+		}
 		if a.saves() && !s.saves {
 			s.saves, s.confidence = true, fmt.Sprintf("%.2f", a.Uncertainty.Confidence)
 		}
@@ -242,6 +257,10 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 			gauge("baseline_info", "Baselines and whether they hold: frozen, changed, nested, no_baseline.", 1, []string{"boundary", "version", "ipmvp", "method", "status"}, b.boundary, b.version, b.ipmvp, b.method, b.status)
 			gauge("baseline_cv_rmse_ratio", "CV(RMSE) of the baseline's fit.", b.cv, []string{"boundary"}, b.boundary)
 			gauge("baseline_nmbe_ratio", "Net mean bias error of the baseline's fit.", b.nmbe, []string{"boundary"}, b.boundary)
+		}
+		for _, d := range s.densities {
+			gauge("lighting_power_density_watts_per_square_meter", "Power of the lamps there are now over the lit area, ballast included.", d.density, []string{"boundary"}, d.boundary)
+			gauge("lighting_power_density_limit_ratio", "Lighting power density over its limit: compliance, not a saving.", d.ratio, []string{"boundary"}, d.boundary)
 		}
 		for _, reason := range []Reason{Backward, Rollover, Swap, Gap, Provisional, Duplicate, Late, TrueUp, Reset, Implausible} {
 			counter("meter_anomalies_total", "Reads of registers that were not simply subtracted.", float64(s.anomalies[reason]), []string{"resource", "reason"}, s.group.resource, string(reason))

@@ -1,6 +1,7 @@
 package savings
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -13,17 +14,20 @@ type Config struct {
 }
 
 // ReadConfig reads the section, as YAML. Unknown keys fail; all problems are
-// reported, with the path below savings.
+// reported together.
 func ReadConfig(text []byte) (Config, error) {
 	var c Config
 	if len(text) == 0 {
 		return c, nil
 	}
-	var p document.Problems
-	if document.Decode(text, &c, &p) {
-		p = append(p, c.Factors.Check()...)
+	var problems document.Problems
+	if document.Decode(text, &c, &problems) {
+		problems = append(problems, c.Factors.Check()...)
 	}
-	return c, p.Err()
+	for i, p := range problems { // its lines are not those of config.yaml
+		problems[i] = errors.New("savings." + withoutLine(p.Error()))
+	}
+	return c, problems.Err()
 }
 
 // Factor is an emission factor of electricity for one year's data.
