@@ -176,6 +176,20 @@ func savings(l Language) *Dashboard {
 					override(l.t("状态", "Status"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{
 						"frozen": map[string]any{"text": l.t("有效", "frozen"), "color": green}, "changed": map[string]any{"text": l.t("被改动", "changed"), "color": red},
 						"nested": map[string]any{"text": l.t("嵌套，不计", "nested"), "color": grey}, "no_baseline": map[string]any{"text": l.t("无基准", "no baseline"), "color": grey}}}}})),
+			table(l, l.t("折算：二氧化碳与标准煤", "As CO2 and standard coal"), l.t("节电量按配置的因子折算（千克）；未配置则为空。own_year 为当年因子，base_year 为固定年份因子，calorific 为当量值，equivalent 为等价值。不确定度不含因子本身的。",
+				"Energy saved in kg of CO2 and of standard coal, by the factors configured; empty where there are none. own_year: the factor of the year; base_year: that of a fixed one; calorific and equivalent: the two ways to count coal. Bands are without that of the factor."), 14, 7).
+				now(fmt.Sprintf("sum by (basis) (%senergy_savings_co2_kilograms{%s})", Prefix, match), "").
+				now(fmt.Sprintf("sqrt(sum by (basis) (%senergy_savings_co2_uncertainty_kilograms{%s} ^ 2))", Prefix, match), "").
+				now(fmt.Sprintf("sum by (basis) (%senergy_savings_coal_kilograms{%s})", Prefix, match), "").
+				now(fmt.Sprintf("sqrt(sum by (basis) (%senergy_savings_coal_uncertainty_kilograms{%s} ^ 2))", Prefix, match), "").
+				transform("merge", map[string]any{}).
+				columns("basis", l.t("口径", "Basis"), "Value #A", l.t("二氧化碳", "CO2"), "Value #B", l.t("二氧化碳 ±90%", "± 90 %, CO2"), "Value #C", l.t("标准煤", "Coal"), "Value #D", l.t("标准煤 ±90%", "± 90 %, coal"), "Time", "").
+				override(override(l.t("二氧化碳", "CO2"), Property{"unit", "masskg"}), override(l.t("二氧化碳 ±90%", "± 90 %, CO2"), Property{"unit", "masskg"}),
+					override(l.t("标准煤", "Coal"), Property{"unit", "masskg"}), override(l.t("标准煤 ±90%", "± 90 %, coal"), Property{"unit", "masskg"})),
+			table(l, l.t("排放因子", "Emission factors"), l.t("配置中的电力排放因子（千克／千瓦时）、数据年份与出处。", "Emission factors of electricity configured, kg/kWh, with the year of their data and their source."), 10, 7).
+				now("max by (area, year, source) ("+Prefix+"emission_factor_kilograms_per_kilowatt_hour)", "").
+				columns("area", l.t("地区", "Area"), "year", l.t("年份", "Year"), "source", l.t("出处", "Source"), "Value", l.t("因子", "Factor"), "Time", "").
+				override(override(l.t("因子", "Factor"), Property{"decimals", 4})),
 			ranking(l, l.t("表计异常（24 小时）", "Reads not simply subtracted, 24 h"), l.t("近 24 小时不能直接相减的表计读数，按原因：倒退、翻转、换表、缺口、估读、迟到等。", "Reads of registers in 24 h that were not simply subtracted, by reason: backward, rollover, swap, gap, estimated, late and so on."), "none", 8, 9).
 				now(fmt.Sprintf("sum by (reason) (increase(%smeter_anomalies_total{%s}[24h]))", Prefix, here), "{{reason}}").decimals(0).levels(orange),
 			table(l, l.t("非常规调整与修订", "Adjustments and revisions"), l.t("所选期间基准中的非常规调整与定稿修订号。", "Non-routine adjustments in the baseline of the period, and revisions of final figures."), 8, 9).
@@ -234,6 +248,14 @@ func lighting(l Language) *Dashboard {
 				influx(meanBy("lighting", "light_on", "mean"), l.t("亮灯", "burning")+" $tag_community").influx(meanBy("lighting", "light_level", "mean"), l.t("亮度", "level")+" $tag_community").limits(0, 1).step("30m"),
 			series(l, l.t("电压范围", "Voltage"), l.t("各社区电压的最高与最低。", "Highest and lowest voltage by community."), "volt", 12, 8).
 				influx(meanBy("lighting", "voltage", "max"), l.t("最高", "max")+" $tag_community").influx(meanBy("lighting", "voltage", "min"), l.t("最低", "min")+" $tag_community").step("30m"),
+			series(l, l.t("每灯点亮时间", "Burn time per lamp"), l.t("每盏灯每日点亮的时间，按上报状态。", "Time a lamp burned a day, by what lamps report."), "s", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here)), "{{name}}").step("1h"),
+			table(l, l.t("照明功率密度", "Lighting power density"), l.t("计量边界现有灯具的功率密度（瓦／平方米）及其与限值之比。合规指标，不是节约量。", "Power of the lamps there are now over the lit area, W/m2, and over its limit: compliance, not a saving."), 12, 8).
+				now(named(fmt.Sprintf("max by (community, boundary) (%slighting_power_density_watts_per_square_meter{%s})", Prefix, here)), "").
+				now(fmt.Sprintf("max by (community, boundary) (%slighting_power_density_limit_ratio{%s})", Prefix, here), "").
+				transform("merge", map[string]any{}).
+				columns("name", l.t("社区", "Community"), "boundary", l.t("边界", "Boundary"), "Value #A", l.t("瓦／平方米", "W/m2"), "Value #B", l.t("与限值之比", "Of the limit"), "Time", "", "community", "").
+				override(override(l.t("瓦／平方米", "W/m2"), Property{"decimals", 2}), override(l.t("与限值之比", "Of the limit"), Property{"unit", "percentunit"}, Property{"decimals", 0})),
 			alarmKinds(l, "lighting", 12, 8),
 			table(l, l.t("用电最多的灯", "Lamps that use most"), l.t("所选时段内用电最多的 20 盏灯；点击查看设备。", "The 20 lamps with most energy over the range; click for the device."), 12, 9).
 				influx(most(usedByDevice("lighting", "energy_total")), "").
@@ -311,6 +333,13 @@ func waste(l Language) *Dashboard {
 			series(l, l.t("最高桶温", "Hottest bin"), l.t("各社区的最高桶内温度：70 ℃ 以上视为起火。", "Highest temperature in a bin, by community: 70 °C is fire."), "celsius", 12, 8).influx(meanBy("waste", "bin_temperature", "max"), "$tag_community").step("1h"),
 			series(l, l.t("投放次数", "Deposits"), l.t("报告投放的设备每日投放次数。", "Deposits a day, of the devices that count them."), "none", 12, 8).
 				influx(fmt.Sprintf("SELECT sum(%s) FROM waste WHERE %s AND $timeFilter GROUP BY time(1d), community fill(none) tz('Asia/Shanghai')", field("waste", "deposits"), influxIn), "$tag_community").bars(true).step("1d"),
+			series(l, l.t("投放与称重", "Deposits and weight"), l.t("每日投放次数和净重（千克），按垃圾类别（实时计数）。", "Deposits a day and their net weight in kg, by waste stream, as they are counted live."), "none", 12, 8).
+				over(fmt.Sprintf("sum by (stream) (increase(%swaste_deposits_total{%s}[1d]))", Prefix, here), l.t("投放", "deposits")+" {{stream}}").
+				over(fmt.Sprintf("sum by (stream) (increase(%swaste_mass_grams_total{%s}[1d])) / 1000", Prefix, here), l.t("千克", "kg")+" {{stream}}").step("1h"),
+			series(l, l.t("清运次数", "Collections"), l.t("各社区每日清运次数。", "Collections a day, by community."), "none", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_collections_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
+			series(l, l.t("满溢时间", "Time overfull"), l.t("各社区垃圾桶每日满溢的时间，各桶之和。", "Time bins were overfull a day, summed over the bins of a community."), "s", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_bin_overflow_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
 			alarmKinds(l, "waste", 12, 9),
 			table(l, l.t("最满的桶", "Fullest bins"), l.t("近 6 小时满溢度最高的 20 个桶；点击查看设备。", "The 20 fullest bins within 6 h; click for the device."), 12, 9).
 				influx(most(latest("waste", "fill_level")), "").last("6h").
@@ -346,6 +375,11 @@ func gate(l Language) *Dashboard {
 				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%sgates_open{%s})", Prefix, here))+")", "{{name}}").decimals(0),
 			series(l, l.t("通行速率", "Passes"), l.t("每小时通行人次，按方向（实时计数）。", "Passes an hour by direction, as they are counted live."), "none", 12, 8).
 				over(fmt.Sprintf("sum by (direction) (increase(%sgate_passes_total{%s}[1h]))", Prefix, here), "{{direction}}"),
+			series(l, l.t("开门时间", "Time open"), l.t("各社区每日开门的时间，各门之和。", "Time gates were open a day, summed over the gates of a community."), "s", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%sgate_open_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
+			series(l, l.t("强行与长时间开门", "Forced and held open"), l.t("每日上报的强行开门和长时间未关次数。", "Reports a day of gates forced or held open."), "none", 12, 8).
+				over(fmt.Sprintf("sum(increase(%sgate_forced_total{%s}[1d]))", Prefix, here), l.t("强行", "forced")).
+				over(fmt.Sprintf("sum(increase(%sgate_held_open_total{%s}[1d]))", Prefix, here), l.t("未关", "held open")).step("1h"),
 			alarmKinds(l, "gate", 8, 9),
 			alarmTable(l, "gate", "", 16, 9),
 		},

@@ -34,6 +34,10 @@ var (
 	onBoundary  = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
 	onVendor    = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
 	onFacility  = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
+	onKind      = ingest.Text{ZH: "该类设施首次上报后", EN: "once a facility of the kind has reported"}
+	onDeposit   = ingest.Text{ZH: "首次上报投放或称重后", EN: "once a deposit or its weight was reported"}
+	onFactor    = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
+	onDensity   = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
 	onInventory = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
 )
 
@@ -76,11 +80,19 @@ var Metrics = []Metric{
 	{"lighting_power_watts", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯的功率之和。", EN: "Power of the lamps that have reported within 3 hours."}, onFacility},
 	{"lighting_lamps_lit", "gauge", []string{"community"}, ingest.Text{ZH: "亮着的灯数。", EN: "Lamps that burn."}, onFacility},
 	{"lighting_lamps", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯数。", EN: "Lamps that have reported within 3 hours."}, onFacility},
+	{"lighting_burn_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "灯具累计点亮时间（按上报状态；静默最多计 3 小时）。", EN: "Time lamps have burned, by what they report; silence counts for 3 h at most."}, onKind},
 	{"water_today_cubic_meters", "gauge", []string{"community"}, ingest.Text{ZH: "本地日开始以来的用水。", EN: "Water drawn since the local day began."}, onFacility},
 	{"waste_bin_fill_ratio", "gauge", []string{"community"}, ingest.Text{ZH: "垃圾桶平均满溢度。", EN: "Mean fill level of the bins."}, onFacility},
 	{"waste_bins_full", "gauge", []string{"community"}, ingest.Text{ZH: "满溢度 95% 以上的桶数。", EN: "Bins at 95 % or more."}, onFacility},
+	{"waste_collections_total", "counter", []string{"community"}, ingest.Text{ZH: "清运次数：上报的，或由满溢度下降看出的。", EN: "Bins emptied, as reported or seen in the fill level."}, onKind},
+	{"waste_bin_overflow_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "垃圾桶满溢度 95% 以上的累计时间（静默最多计 3 小时）。", EN: "Time bins were at 95 % or more; silence counts for 3 h at most."}, onKind},
+	{"waste_deposits_total", "counter", []string{"community", "stream"}, ingest.Text{ZH: "投放次数，按垃圾类别。", EN: "Deposits in the bins, by waste stream."}, onDeposit},
+	{"waste_mass_grams_total", "counter", []string{"community", "stream"}, ingest.Text{ZH: "称重所得的垃圾净重，按类别。", EN: "Net weight of what was dropped, by waste stream, as bins or vehicles weigh it."}, onDeposit},
 	{"gate_passes_total", "counter", []string{"community", "direction"}, ingest.Text{ZH: "门禁通行人次。", EN: "Passes through the gates."}, onDevice},
 	{"gates_open", "gauge", []string{"community"}, ingest.Text{ZH: "开着的门数。", EN: "Gates that are open."}, onFacility},
+	{"gate_open_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "门开着的累计时间（静默最多计 3 小时）。", EN: "Time gates were open; silence counts for 3 h at most."}, onKind},
+	{"gate_forced_total", "counter", []string{"community"}, ingest.Text{ZH: "上报的强行开门次数。", EN: "Reports of a gate forced open."}, onKind},
+	{"gate_held_open_total", "counter", []string{"community"}, ingest.Text{ZH: "上报的门长时间未关次数。", EN: "Reports of a gate held open."}, onKind},
 	{"facility_last_reading_timestamp_seconds", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "最新读数的时间。", EN: "When the latest reading is of."}, onDevice},
 
 	{"anomaly_active", "gauge", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "未恢复的告警数。", EN: "Open alarms."}, onAlarm},
@@ -92,6 +104,11 @@ var Metrics = []Metric{
 	{"energy_baseline_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "调整后基准用电（暂估累计）。", EN: "Adjusted baseline energy, provisional accrual."}, onBoundary},
 	{"energy_savings_joules", "gauge", []string{"community", "facility", "period", "status"}, ingest.Text{ZH: "节电量＝调整后基准－实际，同一覆盖时段。", EN: "Energy saved: adjusted baseline less actual over the same covered time."}, onBoundary},
 	{"energy_savings_uncertainty_joules", "gauge", []string{"community", "facility", "period", "confidence"}, ingest.Text{ZH: "节电量不确定度（半宽）。", EN: "Half-width of the band of the energy saved."}, onBoundary},
+	{"energy_savings_co2_kilograms", "gauge", []string{"community", "facility", "period", "status", "basis"}, ingest.Text{ZH: "节电量折合二氧化碳：own_year 按该期间所在年份的因子，base_year 按固定年份的因子。", EN: "The energy saved as CO2: by the factor of the figure's own year (own_year), and by that of a fixed one (base_year)."}, onFactor},
+	{"energy_savings_co2_uncertainty_kilograms", "gauge", []string{"community", "facility", "period", "confidence", "basis"}, ingest.Text{ZH: "上项由用电量带来的不确定度（半宽），不含因子本身的。", EN: "Half-width of its band as far as it comes from the use; that of the factor is not in it."}, onFactor},
+	{"energy_savings_coal_kilograms", "gauge", []string{"community", "facility", "period", "status", "basis"}, ingest.Text{ZH: "节电量折合标准煤：calorific 当量值，equivalent 等价值。", EN: "The energy saved as standard coal: the heat in it (calorific), or the coal burnt for it (equivalent)."}, onFactor},
+	{"energy_savings_coal_uncertainty_kilograms", "gauge", []string{"community", "facility", "period", "confidence", "basis"}, ingest.Text{ZH: "上项由用电量带来的不确定度（半宽）。", EN: "Half-width of its band as far as it comes from the use."}, onFactor},
+	{"emission_factor_kilograms_per_kilowatt_hour", "gauge", []string{"area", "year", "source"}, ingest.Text{ZH: "所用的电力排放因子，按数据年份，附出处。", EN: "Emission factor of electricity in use, by the year of its data, with its source."}, onFactor},
 	{"water_actual_cubic_meters_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "实际用水（暂估累计）。", EN: "Water used, provisional accrual."}, onBoundary},
 	{"water_baseline_cubic_meters_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "调整后基准用水（暂估累计）。", EN: "Adjusted baseline water, provisional accrual."}, onBoundary},
 	{"water_savings_cubic_meters", "gauge", []string{"community", "facility", "period", "status"}, ingest.Text{ZH: "节水量＝调整后基准－实际，同一覆盖时段。", EN: "Water saved: adjusted baseline less actual over the same covered time."}, onBoundary},
@@ -109,6 +126,8 @@ var Metrics = []Metric{
 	{"meter_anomalies_total", "counter", []string{"community", "facility", "resource", "reason"}, ingest.Text{ZH: "不能直接相减的表计读数，按原因。", EN: "Reads of registers that were not simply subtracted, by reason."}, onBoundary},
 	{"last_reading_timestamp_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "计量边界内表计最新读数的时间。", EN: "Time of the newest register read."}, onBoundary},
 	{"clock_skew_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "接收时间减表计时间，取偏差最大的边界。", EN: "Time received less the meters' own time, of the boundary where it is largest."}, onBoundary},
+	{"lighting_power_density_watts_per_square_meter", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "照明功率密度（含镇流器）。", EN: "Power of the lamps there are now over the lit area, ballast included."}, onDensity},
+	{"lighting_power_density_limit_ratio", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "照明功率密度与限值之比：合规指标，不是节约量。", EN: "Lighting power density over its limit: compliance, not a saving."}, onDensity},
 	{"water_per_capita_liters_per_day", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "本季人均日用水（升）。", EN: "Use a person and day in the quarter so far, litres."}, onBoundary},
 	{"water_quota_ratio", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "人均用水与定额之比：合规指标，不是节约量。", EN: "Per-head use over the quota: compliance, not a saving."}, onBoundary},
 	{"water_night_flow_cubic_meters_per_hour", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "上一日 2 至 4 时平均流量。", EN: "Mean flow from 02:00 to 04:00 of the last closed day."}, onBoundary},

@@ -28,6 +28,7 @@ communities:
       resource: electricity
       ipmvp: C
       meters: [{device: em}]
+      power_density: {area_m2: 5000, limit_watts_per_m2: 0.7, groups: [{count: 40, watts: 60}]}
       nra: [{from: 2026-02-01, kwh_per_day: 1, why: two lamps more, doc: doc-1}]
       baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: mean, coef: [10], n: 365, n_eff: 365, rmse_n_minus_p: 0.5, XtX_inv: [[0.00273972602739726]], cv_rmse: 0.05, nmbe: 0.001}
   - id: households
@@ -58,7 +59,10 @@ func TestSavingsNames(t *testing.T) {
 	if err := saved.Check(inv); err != nil {
 		t.Fatal(err)
 	}
-	engine := saved.New(saved.Options{})
+	engine := saved.New(saved.Options{Factors: saved.Factors{
+		Area: "Gansu", BaseYear: 2022, Emission: []saved.Factor{{Year: 2022, Area: "Gansu", KgCO2: 0.4772, Source: "doc-1"}},
+		Coal: []saved.Coal{saved.Calorific},
+	}})
 	engine.Bind(inv)
 	meters := []struct {
 		device   *ingest.Device
@@ -118,7 +122,7 @@ func TestSavingsNames(t *testing.T) {
 		}
 	}
 	for _, m := range Metrics {
-		if m.When == onBoundary && !slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == Prefix+m.Name }) {
+		if (m.When == onBoundary || m.When == onFactor || m.When == onDensity) && !slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == Prefix+m.Name }) {
 			t.Errorf("%s does not appear", m.Name)
 		}
 	}

@@ -36,6 +36,9 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	if err := serve.CheckObservers(conf); err != nil {
+		return fmt.Errorf("%s:\n%w", c.Config, err)
+	}
 	sources := 0
 	for _, v := range inv.Vendors {
 		sources += len(v.Sources)

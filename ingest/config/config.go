@@ -37,6 +37,9 @@ type Config struct {
 	// Anomaly is the levels of alarms, where they differ from the defaults: for
 	// all, for communities and for devices. Package metrics/anomaly checks it.
 	Anomaly map[string]any `yaml:"anomaly"`
+	// Savings is how savings are converted to CO2 and coal, which is off by
+	// default. Package metrics/savings checks it; docs/savings.md has an example.
+	Savings map[string]any `yaml:"savings"`
 
 	Zone *time.Location `yaml:"-"` // TimeZone resolved
 }

@@ -4,8 +4,9 @@
 // is saved, and what is wrong, are packages of their own.
 //
 // All of it is by the time of the readings, so that history which arrives at
-// once is seen as the days it is of. State is kept for each device (64 bytes) and each community and kind of
-// facility. A device that has been silent for 3 hours does not count as being
+// once is seen as the days it is of. State is kept for each device (88 bytes)
+// and each community and kind of facility. A device that has been silent for 3
+// hours does not count as being
 // in a state any more, except where its reading is a register: silence is not
 // an empty bin, nor a lamp that is off.
 package facility
@@ -34,6 +35,14 @@ const (
 	// largest is the most water one reading may add: more is an exchanged
 	// meter, not use. 100 m3 is a full day at a DN40 meter's nominal flow.
 	largest = 100.0
+	// most is the deposits or passes one reading of a register may add: more is
+	// a register that jumped.
+	most = 10000
+	// emptyBy is the fall of the fill level from which a bin was emptied, if it
+	// is then less than half of what it was; what follows within sameCollection
+	// is of the same collection.
+	emptyBy        = 0.1
+	sameCollection = 2 * time.Hour
 	// burning is the power in W from which a lamp burns; below is standby.
 	burning = 5.0
 	// full is from where on a bin counts as overfull.
@@ -66,12 +75,16 @@ type device struct {
 	Prev            int64 // the one before
 	Held            int64 // since when Power or Fill is what it is
 	Power, Fill     float64
-	Register        float64 // last water_volume_total, or passes of registers
+	Register        float64 // last water_volume_total, pass_in_total or deposits_total
+	Out             float64 // last pass_out_total
+	Since           int64   // when a lamp or gate last told its state, or a bin was last emptied
 	Place           uint16
 	Lit, Open       bool
 	HasPower        bool
 	HasLit, HasFill bool
 	HasRegister     bool
+	HasOut          bool
+	HasDelta        bool // counts single passes or deposits, so that its register, or its events, are not counted as well
 }
 
 type place struct {
@@ -79,10 +92,18 @@ type place struct {
 	Day           int64 // number of the local day of Water and Passes
 	Water, Passes float64
 	In, Out       float64 // passes ever
-	Last          int64   // latest reading, unix nanoseconds
-	Newest        int64   // number of the latest bin of Trend
+	Lit, Overfull int64   // nanoseconds ever, of all lamps and all bins
+	Opened        int64   // nanoseconds ever, of all gates
+	Collections   float64 // ever, as are the following
+	Forced, Held  float64
+	Streams       map[string]*Stream
+	Last          int64 // latest reading, unix nanoseconds
+	Newest        int64 // number of the latest bin of Trend
 	Trend         [bins]bin
 }
+
+// Stream is what was dropped into the bins of a waste stream, ever.
+type Stream struct{ Deposits, Kilograms float64 }
 
 // bin is 10 minutes of a place. Lamps and bins hold a value from one reading
 // to the next: Sum is value times hours, Weight the hours of all devices. Of
@@ -114,14 +135,35 @@ func (o *Observer) Bind(inv *inventory.Inventory) {
 // Points has none: what this knows is of now.
 func (o *Observer) Points() []pipeline.Point { return nil }
 
-// Event takes events that are states of a gate.
+// Event takes the states of a gate, and what happens to gates and bins.
 func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
 	switch e.Type {
+	case "door_opened", "door_closed", "door_forced", "door_held_open", "collected", "deposit":
+	default:
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d, p := o.device(index, e.Device, e.Time)
+	switch e.Type {
 	case "door_opened", "door_closed":
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		d, _ := o.device(index, e.Device, e.Time)
-		d.Open = e.Type == "door_opened"
+		d.door(p, e.Time, e.Type == "door_opened")
+		return
+	}
+	if !e.Active {
+		return // the end of a condition
+	}
+	switch e.Type {
+	case "door_forced":
+		p.Forced++
+	case "door_held_open":
+		p.Held++
+	case "collected":
+		d.emptied(p, e.Time)
+	case "deposit":
+		if !d.HasDelta && !d.HasRegister {
+			p.stream(e.Device.Stream).Deposits++
+		}
 	}
 }
 
@@ -138,28 +180,115 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 		if d.HasPower {
 			p.hold(d.Held, r.Time, d.Power)
 		}
+		d.burn(p, r.Time)
 		d.Power, d.HasPower, d.Held = r.Value, true, r.Time
 	case "light_on":
+		d.burn(p, r.Time)
 		d.Lit, d.HasLit = r.Value != 0, true
 	case "fill_level":
 		if d.HasFill {
 			p.hold(d.Held, r.Time, d.Fill)
+			if d.Fill >= full {
+				p.Overfull += told(d.Held, r.Time)
+			}
+			if d.Fill-r.Value >= emptyBy && r.Value < d.Fill/2 {
+				d.emptied(p, r.Time)
+			}
 		}
 		d.Fill, d.HasFill, d.Held = r.Value, true, r.Time
 	case "door_open":
-		d.Open = r.Value != 0
+		d.door(p, r.Time, r.Value != 0)
 	case "water_volume_total":
 		if add := r.Value - d.Register; d.HasRegister && add > 0 && add <= largest {
 			p.add(d.Prev, r.Time, o.day(r.Time), add, &p.Water)
 		}
 		d.Register, d.HasRegister = r.Value, true
 	case "pass_in":
+		d.HasDelta = true
 		p.In += r.Value
 		p.add(d.Prev, r.Time, o.day(r.Time), r.Value, &p.Passes)
 	case "pass_out":
+		d.HasDelta = true
 		p.Out += r.Value
 		p.add(d.Prev, r.Time, o.day(r.Time), r.Value, &p.Passes)
+	case "pass_in_total":
+		d.pass(p, o.day(r.Time), r, &d.Register, &d.HasRegister, &p.In)
+	case "pass_out_total":
+		d.pass(p, o.day(r.Time), r, &d.Out, &d.HasOut, &p.Out)
+	case "deposits":
+		if r.Value > 0 {
+			p.stream(r.Device.Stream).Deposits += r.Value
+		}
+		d.HasDelta = true
+	case "deposits_total":
+		if add := r.Value - d.Register; d.HasRegister && !d.HasDelta && add > 0 && add <= most {
+			p.stream(r.Device.Stream).Deposits += add
+		}
+		d.Register, d.HasRegister = r.Value, true
+	case "waste_weight_net":
+		if r.Value > 0 {
+			p.stream(r.Device.Stream).Kilograms += r.Value
+		}
 	}
+}
+
+// pass counts the passes a register has grown by; those of a gate that counts
+// single passes as well are counted there.
+func (d *device) pass(p *place, day int64, r *ingest.Reading, register *float64, has *bool, sum *float64) {
+	if add := r.Value - *register; *has && !d.HasDelta && add > 0 && add <= most {
+		*sum += add
+		p.add(d.Prev, r.Time, day, add, &p.Passes)
+	}
+	*register, *has = r.Value, true
+}
+
+// told is for how long a state that was told at from held by to: at most until
+// it is stale.
+func told(from, to int64) int64 { return min(max(0, to-from), int64(stale)) }
+
+// lit is whether a lamp burns: as it says, or else by its power.
+func (d *device) lit() bool {
+	return d.HasLit && d.Lit || !d.HasLit && d.HasPower && d.Power > burning
+}
+
+// burn enters for how long a lamp has burned when it tells its state again.
+func (d *device) burn(p *place, at int64) {
+	if d.lit() {
+		p.Lit += told(d.Since, at)
+	}
+	d.Since = max(d.Since, at)
+}
+
+// door enters for how long a gate was open when it tells its state again.
+func (d *device) door(p *place, at int64, open bool) {
+	if at < d.Since {
+		return
+	}
+	if d.Open {
+		p.Opened += told(d.Since, at)
+	}
+	d.Open, d.Since = open, at
+}
+
+// emptied counts a collection, once: the event and the fall of the fill level
+// may both tell of it.
+func (d *device) emptied(p *place, at int64) {
+	if d.Since == 0 || at-d.Since >= int64(sameCollection) {
+		p.Collections++
+		d.Since = at
+	}
+}
+
+func (p *place) stream(name string) *Stream {
+	if p.Streams == nil {
+		p.Streams = map[string]*Stream{}
+	}
+	s := p.Streams[name]
+	if s == nil {
+		s = &Stream{}
+		p.Streams[name] = s
+	}
+	return s
 }
 
 // add adds an amount to its day, and to the trend over the time since the
@@ -256,7 +385,7 @@ func (o *Observer) summarise(at int64) []Now {
 		if d.HasPower {
 			n.Power += d.Power
 		}
-		if d.HasLit && d.Lit || !d.HasLit && d.HasPower && d.Power > burning {
+		if d.lit() {
 			n.Lit++
 		}
 		if d.HasFill {
@@ -413,12 +542,20 @@ var (
 	fullDesc   = desc("waste_bins_full", "Bins at 95 % or more.", "community")
 	passesDesc = desc("gate_passes_total", "Passes through the gates.", "community", "direction")
 	openDesc   = desc("gates_open", "Gates that are open.", "community")
+	burnDesc   = desc("lighting_burn_seconds_total", "Time lamps have burned, by what they report; silence counts for 3 h at most.", "community")
+	dropDesc   = desc("waste_deposits_total", "Deposits in the bins.", "community", "stream")
+	massDesc   = desc("waste_mass_grams_total", "Net weight of what was dropped, as bins or vehicles weigh it.", "community", "stream")
+	pickDesc   = desc("waste_collections_total", "Bins emptied, as reported or seen in the fill level.", "community")
+	overDesc   = desc("waste_bin_overflow_seconds_total", "Time bins were at 95 % or more; silence counts for 3 h at most.", "community")
+	ajarDesc   = desc("gate_open_seconds_total", "Time gates were open; silence counts for 3 h at most.", "community")
+	forcedDesc = desc("gate_forced_total", "Reports of a gate forced open.", "community")
+	heldDesc   = desc("gate_held_open_total", "Reports of a gate held open.", "community")
 	lastDesc   = desc("facility_last_reading_timestamp_seconds", "When the latest reading is of.", "community", "facility")
 )
 
 // Describe sends the descriptions of the metrics.
 func (o *Observer) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{powerDesc, litDesc, lampsDesc, waterDesc, fillDesc, fullDesc, passesDesc, openDesc, lastDesc} {
+	for _, d := range []*prometheus.Desc{powerDesc, litDesc, lampsDesc, waterDesc, fillDesc, fullDesc, passesDesc, openDesc, burnDesc, dropDesc, massDesc, pickDesc, overDesc, ajarDesc, forcedDesc, heldDesc, lastDesc} {
 		ch <- d
 	}
 }
@@ -430,13 +567,33 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	counter := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
+	}
 	for i, n := range o.summarise(time.Now().UnixNano()) {
 		p := &o.places[i]
 		community := string(p.Key.Community)
 		gauge(lastDesc, float64(n.Last)/1e9, community, string(p.Key.Facility))
-		if p.Key.Facility == "gate" {
-			ch <- prometheus.MustNewConstMetric(passesDesc, prometheus.CounterValue, p.In, community, "in")
-			ch <- prometheus.MustNewConstMetric(passesDesc, prometheus.CounterValue, p.Out, community, "out")
+		switch p.Key.Facility {
+		case "lighting":
+			counter(burnDesc, float64(p.Lit)/1e9, community)
+		case "waste":
+			counter(pickDesc, p.Collections, community)
+			counter(overDesc, float64(p.Overfull)/1e9, community)
+			for name, s := range p.Streams {
+				if s.Deposits > 0 {
+					counter(dropDesc, s.Deposits, community, name)
+				}
+				if s.Kilograms > 0 { // 0 is nobody who weighs, not no waste
+					counter(massDesc, s.Kilograms*1000, community, name)
+				}
+			}
+		case "gate":
+			counter(passesDesc, p.In, community, "in")
+			counter(passesDesc, p.Out, community, "out")
+			counter(ajarDesc, float64(p.Opened)/1e9, community)
+			counter(forcedDesc, p.Forced, community)
+			counter(heldDesc, p.Held, community)
 		}
 		if n.Devices == 0 {
 			continue // nobody reports: no figure, not 0

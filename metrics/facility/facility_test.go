@@ -3,8 +3,11 @@ package facility
 import (
 	"bytes"
 	"math"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
@@ -126,5 +129,114 @@ func BenchmarkReading(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		r.Time = noon.UnixNano() + int64(i)*int64(time.Second)
 		o.Reading(uint32(i%10000), r, false, r.Time)
+	}
+}
+
+func happen(o *Observer, index uint32, facility ingest.FacilityKind, stream, event string, at time.Time) {
+	d := &ingest.Device{Community: "nancheng", Facility: facility, Stream: stream}
+	o.Event(index, &ingest.Event{Device: d, Type: event, Active: true, Time: at.UnixNano()}, at.UnixNano())
+}
+
+// What lamps, bins and gates did adds up by the time of their readings: silence
+// counts for three hours, a collection told twice is one, and what a device
+// counts in two ways is counted once. It survives a restart.
+func TestCounters(t *testing.T) {
+	o := observer()
+	at := func(minutes int) time.Time { return noon.Add(time.Duration(minutes) * time.Minute) }
+	// By its state, whatever its power: 30 min, and 3 h of the silence after 90.
+	feed(t, o, 0, "lighting", "light_on", at(0), 1)
+	feed(t, o, 0, "lighting", "active_power", at(20), 60)
+	feed(t, o, 0, "lighting", "light_on", at(30), 0)
+	feed(t, o, 0, "lighting", "active_power", at(60), 60)
+	feed(t, o, 0, "lighting", "light_on", at(90), 1)
+	feed(t, o, 0, "lighting", "light_on", at(600), 0)
+	// By its power: 15 min.
+	feed(t, o, 1, "lighting", "active_power", at(0), 60)
+	feed(t, o, 1, "lighting", "active_power", at(15), 0.6)
+	feed(t, o, 1, "lighting", "active_power", at(60), 0.6)
+	// Overfull for 40 min, then emptied, which the vendor tells as well; later
+	// a little is taken out, and it is emptied again.
+	feed(t, o, 2, "waste", "fill_level", at(0), 0.97)
+	feed(t, o, 2, "waste", "fill_level", at(40), 0.05)
+	happen(o, 2, "waste", "food", "collected", at(50))
+	feed(t, o, 2, "waste", "fill_level", at(500), 0.6)
+	feed(t, o, 2, "waste", "fill_level", at(520), 0.5)
+	happen(o, 2, "waste", "food", "collected", at(530))
+	// Three deposits told by events; 7 by a register; 4 by readings and, once
+	// more, by events.
+	for n := range 3 {
+		happen(o, 2, "waste", "food", "deposit", at(n))
+	}
+	feed(t, o, 3, "waste", "deposits_total", at(0), 100)
+	feed(t, o, 3, "waste", "deposits_total", at(10), 107)
+	feed(t, o, 3, "waste", "deposits_total", at(20), 2)
+	feed(t, o, 4, "waste", "deposits", at(0), 4)
+	happen(o, 4, "waste", "", "deposit", at(0))
+	feed(t, o, 4, "waste", "waste_weight_net", at(0), 2.5)
+	feed(t, o, 4, "waste", "waste_weight_net", at(1), -30)
+	// Open from 10 to 25; forced once.
+	feed(t, o, 5, "gate", "door_open", at(0), 0)
+	happen(o, 5, "gate", "", "door_opened", at(10))
+	happen(o, 5, "gate", "", "door_forced", at(10))
+	happen(o, 5, "gate", "", "door_held_open", at(20))
+	happen(o, 5, "gate", "", "door_closed", at(25))
+	happen(o, 5, "gate", "", "door_opened", at(5)) // late
+	feed(t, o, 5, "gate", "pass_in_total", at(0), 40)
+	feed(t, o, 5, "gate", "pass_out_total", at(0), 50)
+	feed(t, o, 5, "gate", "pass_in_total", at(30), 46)
+	feed(t, o, 5, "gate", "pass_out_total", at(30), 52)
+	feed(t, o, 6, "gate", "pass_in_total", at(0), 9)
+	feed(t, o, 6, "gate", "pass_in", at(5), 1)
+	feed(t, o, 6, "gate", "pass_in_total", at(5), 10)
+
+	var saved bytes.Buffer
+	if err := o.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	again := observer()
+	if err := again.Load(&saved); err != nil {
+		t.Fatal(err)
+	}
+	want := `
+# HELP greencommunity_gate_forced_total Reports of a gate forced open.
+# TYPE greencommunity_gate_forced_total counter
+greencommunity_gate_forced_total{community="nancheng"} 1
+# HELP greencommunity_gate_held_open_total Reports of a gate held open.
+# TYPE greencommunity_gate_held_open_total counter
+greencommunity_gate_held_open_total{community="nancheng"} 1
+# HELP greencommunity_gate_open_seconds_total Time gates were open; silence counts for 3 h at most.
+# TYPE greencommunity_gate_open_seconds_total counter
+greencommunity_gate_open_seconds_total{community="nancheng"} 900
+# HELP greencommunity_gate_passes_total Passes through the gates.
+# TYPE greencommunity_gate_passes_total counter
+greencommunity_gate_passes_total{community="nancheng",direction="in"} 7
+greencommunity_gate_passes_total{community="nancheng",direction="out"} 2
+# HELP greencommunity_lighting_burn_seconds_total Time lamps have burned, by what they report; silence counts for 3 h at most.
+# TYPE greencommunity_lighting_burn_seconds_total counter
+greencommunity_lighting_burn_seconds_total{community="nancheng"} 13500
+# HELP greencommunity_waste_bin_overflow_seconds_total Time bins were at 95 % or more; silence counts for 3 h at most.
+# TYPE greencommunity_waste_bin_overflow_seconds_total counter
+greencommunity_waste_bin_overflow_seconds_total{community="nancheng"} 2400
+# HELP greencommunity_waste_collections_total Bins emptied, as reported or seen in the fill level.
+# TYPE greencommunity_waste_collections_total counter
+greencommunity_waste_collections_total{community="nancheng"} 2
+# HELP greencommunity_waste_deposits_total Deposits in the bins.
+# TYPE greencommunity_waste_deposits_total counter
+greencommunity_waste_deposits_total{community="nancheng",stream=""} 11
+greencommunity_waste_deposits_total{community="nancheng",stream="food"} 3
+# HELP greencommunity_waste_mass_grams_total Net weight of what was dropped, as bins or vehicles weigh it.
+# TYPE greencommunity_waste_mass_grams_total counter
+greencommunity_waste_mass_grams_total{community="nancheng",stream=""} 2500
+`
+	var names []string
+	for line := range strings.Lines(want) {
+		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {
+			names = append(names, strings.Fields(name)[0])
+		}
+	}
+	for _, o := range []*Observer{o, again} {
+		if err := testutil.CollectAndCompare(o, strings.NewReader(want), names...); err != nil {
+			t.Error(err)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -19,6 +20,7 @@ type shown struct {
 	anomalies        map[Reason]int64
 	periods          []shownPeriod
 	info             []shownBaseline
+	densities        []shownDensity
 	saves            bool       // some boundary has a baseline
 	confidence       string     // of the bands
 	accounts         []*account // for their atomics only: a reload changes the rest
@@ -28,12 +30,19 @@ type shown struct {
 
 type shownPeriod struct {
 	name   string
+	year   int // 0: of several years
 	result Result
 }
 
 type shownBaseline struct {
 	boundary, version, ipmvp, method, status string
 	cv, nmbe                                 float64
+}
+
+// shownDensity is a lighting power density, W/m², and its share of the limit.
+type shownDensity struct {
+	boundary       string
+	density, ratio float64
 }
 
 // publish makes the present figures what scrapes see.
@@ -54,6 +63,14 @@ func (e *Engine) publish() {
 			}
 		}
 		s.info = append(s.info, a.describe())
+		if d := a.PowerDensity; d != nil {
+			density, _ := PowerDensity(d.Groups, d.Area, d.Limit)
+			shown := shownDensity{a.id, density, math.NaN()}
+			if d.Limit > 0 {
+				shown.ratio = density / d.Limit
+			}
+			s.densities = append(s.densities, shown)
+		}
 		if a.saves() && !s.saves {
 			s.saves, s.confidence = true, fmt.Sprintf("%.2f", a.Uncertainty.Confidence)
 		}
@@ -76,7 +93,7 @@ func (e *Engine) publish() {
 		s := groups[g]
 		if e.closed != 0 {
 			q := quarter(e.closed)
-			s.periods = []shownPeriod{{"quarter", e.quarter(g, q)}, {"previous_quarter", e.quarter(g, q-1)}, {"since_start", e.since(g)}}
+			s.periods = []shownPeriod{{"quarter", q / 4, e.quarter(g, q)}, {"previous_quarter", (q - 1) / 4, e.quarter(g, q-1)}, {"since_start", 0, e.since(g)}}
 		}
 		list = append(list, *s)
 	}
@@ -153,6 +170,13 @@ var units = map[string]struct {
 	"water":       {"water", "cubic_meters", 1},
 }
 
+var emissionFactor = prometheus.NewDesc("greencommunity_emission_factor_kilograms_per_kilowatt_hour", "Emission factor of electricity in use, by the year of its data, with its source.", []string{"area", "year", "source"}, nil)
+
+var factorHelp = map[string]string{
+	"co2":  "The energy saved as CO2: by the factor of the figure's own year, and by that of a fixed one.",
+	"coal": "The energy saved as standard coal: the heat in it (calorific), or the coal burnt for it (equivalent).",
+}
+
 // Describe says nothing: what is exposed depends on the inventory.
 func (e *Engine) Describe(chan<- *prometheus.Desc) {}
 
@@ -163,6 +187,11 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	e.mu.Lock()
 	list := e.shown
 	e.mu.Unlock()
+	for _, f := range e.o.Factors.Emission {
+		if f.Area == e.o.Factors.Area {
+			out <- prometheus.MustNewConstMetric(emissionFactor, prometheus.GaugeValue, f.KgCO2, f.Area, strconv.Itoa(f.Year), f.Source)
+		}
+	}
 	labels := []string{"community", "facility"}
 	send := func(kind prometheus.ValueType, name, help string, v float64, names []string, values ...string) {
 		if math.IsNaN(v) {
@@ -204,6 +233,12 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 					gauge("savings_revision", "Revision of a final figure, 0 while it is provisional.", float64(r.Revision), []string{"resource", "period"}, s.group.resource, p.name)
 					if u.unit == "joules" {
 						gauge("nonroutine_adjustment_joules", "Non-routine adjustments in the adjusted baseline.", r.Adjustment*u.scale, []string{"period"}, p.name)
+						for _, c := range e.o.Factors.conversions(p.year) {
+							name := map[string]string{"co2": "energy_savings_co2_kilograms", "coal": "energy_savings_coal_kilograms"}[c.name]
+							gauge(name, factorHelp[c.name], r.Saving*c.amount, []string{"period", "status", "basis"}, p.name, status, c.basis)
+							name = strings.Replace(name, "_kilograms", "_uncertainty_kilograms", 1)
+							gauge(name, "Half width of the band of the use; that of the factor is not in it.", r.Uncertainty*c.amount, []string{"period", "confidence", "basis"}, p.name, s.confidence, c.basis)
+						}
 					} else {
 						gauge("nonroutine_adjustment_cubic_meters", "Non-routine adjustments in the adjusted baseline.", r.Adjustment*u.scale, []string{"period"}, p.name)
 					}
@@ -214,6 +249,10 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 			gauge("baseline_info", "Baselines and whether they hold: frozen, changed, nested, no_baseline.", 1, []string{"boundary", "version", "ipmvp", "method", "status"}, b.boundary, b.version, b.ipmvp, b.method, b.status)
 			gauge("baseline_cv_rmse_ratio", "CV(RMSE) of the baseline's fit.", b.cv, []string{"boundary"}, b.boundary)
 			gauge("baseline_nmbe_ratio", "Net mean bias error of the baseline's fit.", b.nmbe, []string{"boundary"}, b.boundary)
+		}
+		for _, d := range s.densities {
+			gauge("lighting_power_density_watts_per_square_meter", "Power of the lamps there are now over the lit area, ballast included.", d.density, []string{"boundary"}, d.boundary)
+			gauge("lighting_power_density_limit_ratio", "Lighting power density over its limit: compliance, not a saving.", d.ratio, []string{"boundary"}, d.boundary)
 		}
 		for _, reason := range []Reason{Backward, Rollover, Swap, Gap, Provisional, Duplicate, Late, TrueUp, Reset, Implausible} {
 			counter("meter_anomalies_total", "Reads of registers that were not simply subtracted.", float64(s.anomalies[reason]), []string{"resource", "reason"}, s.group.resource, string(reason))

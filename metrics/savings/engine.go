@@ -22,6 +22,7 @@ type Options struct {
 	Grace time.Duration
 	// FinalAfter a quarter's end its figures are final. Default 30 days.
 	FinalAfter time.Duration
+	Factors    Factors // with no problems; default none
 	Logger     *slog.Logger
 }
 

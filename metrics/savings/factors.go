@@ -1,6 +1,34 @@
 package savings
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"greencommunity/ingest/document"
+)
+
+// Config is the section savings of config.yaml.
+type Config struct {
+	Factors Factors `yaml:"factors"`
+}
+
+// ReadConfig reads the section, as YAML. Unknown keys fail; all problems are
+// reported together.
+func ReadConfig(text []byte) (Config, error) {
+	var c Config
+	if len(text) == 0 {
+		return c, nil
+	}
+	var problems document.Problems
+	if document.Decode(text, &c, &problems) {
+		problems = append(problems, c.Factors.Check()...)
+	}
+	for i, p := range problems { // its lines are not those of config.yaml
+		problems[i] = errors.New("savings." + withoutLine(p.Error()))
+	}
+	return c, problems.Err()
+}
 
 // Factor is an emission factor of electricity for one year's data.
 type Factor struct {
@@ -29,10 +57,12 @@ const CalorificFactor = 0.1229
 // pumps it is metered as electricity already.
 type Factors struct {
 	Emission []Factor `yaml:"emission"`
-	Area     string   `yaml:"area"`
+	Area     string   `yaml:"area"` // whose factors are used: a province, or national
 	// BaseYear is the year whose factor also values the saving, so that a
 	// changing grid does not look like a changing saving.
 	BaseYear int `yaml:"base_year"`
+	// Coal is how a saving is counted in coal; none by default.
+	Coal []Coal `yaml:"coal"`
 	// EquivalentFactor is 等价值, kgce/kWh, with its source.
 	EquivalentFactor float64 `yaml:"coal_equivalent_kgce_per_kwh"`
 	EquivalentSource string  `yaml:"coal_equivalent_source"`
@@ -63,26 +93,76 @@ func (f *Factors) TonnesCoal(kwh float64, by Coal) (tce float64, label string, e
 	return 0, "", fmt.Errorf("coal %q is neither calorific nor equivalent", by)
 }
 
-// Check refuses factors without a year, an area or a source, and doubles.
+// Check refuses factors without a year, an area or a source, doubles, and a use
+// of a factor that is not given.
 func (f *Factors) Check() []error {
 	var problems []error
+	add := func(path, format string, args ...any) {
+		problems = append(problems, fmt.Errorf("factors."+path+": "+format, args...))
+	}
 	seen := map[string]bool{}
 	for i, e := range f.Emission {
-		path := fmt.Sprintf("factors.emission[%d]", i)
+		path := fmt.Sprintf("emission[%d]", i)
 		if e.Source == "" {
-			problems = append(problems, fmt.Errorf("%s.source: missing; say where the factor was published", path))
+			add(path+".source", "missing; say where the factor was published")
 		}
 		if e.Year < 2000 || e.Area == "" {
-			problems = append(problems, fmt.Errorf("%s: needs the year of its data and its area", path))
+			add(path, "needs the year of its data and its area")
 		}
-		if e.KgCO2 <= 0 || e.KgCO2 > 1.2 {
-			problems = append(problems, fmt.Errorf("%s.kg_co2_per_kwh: %g is outside 0 to 1.2", path, e.KgCO2))
+		if !(e.KgCO2 > 0 && e.KgCO2 <= 1.2) {
+			add(path+".kg_co2_per_kwh", "%g is outside 0 to 1.2", e.KgCO2)
 		}
 		key := fmt.Sprint(e.Year, e.Area)
 		if seen[key] {
-			problems = append(problems, fmt.Errorf("%s: %s in %d is there already", path, e.Area, e.Year))
+			add(path, "%s in %d is there already", e.Area, e.Year)
 		}
 		seen[key] = true
 	}
+	if len(f.Emission) > 0 && f.Area == "" {
+		add("area", "missing; name the area whose factors are used")
+	}
+	if f.BaseYear != 0 {
+		if _, _, err := f.CO2(0, f.BaseYear); err != nil {
+			add("base_year", "there is no factor of %s for %d; add it to emission", f.Area, f.BaseYear)
+		}
+	}
+	for i, by := range f.Coal {
+		_, _, err := f.TonnesCoal(0, by)
+		switch path := fmt.Sprintf("coal[%d]", i); {
+		case by != Calorific && by != Equivalent:
+			add(path, "%q is neither calorific nor equivalent", by)
+		case slices.Contains(f.Coal[:i], by):
+			add(path, "%s is there already", by)
+		case err != nil:
+			add(path, "needs coal_equivalent_kgce_per_kwh and coal_equivalent_source")
+		}
+	}
 	return problems
+}
+
+// conversion is a saving in another unit.
+type conversion struct {
+	name   string  // of the metric, behind energy_savings_
+	basis  string  // own_year, base_year; calorific, equivalent
+	amount float64 // kg a kWh
+}
+
+// conversions are those of a figure of a year; 0 is one of several years, for
+// which a factor of its own year says nothing.
+func (f *Factors) conversions(year int) []conversion {
+	var list []conversion
+	for _, of := range []struct {
+		basis string
+		year  int
+	}{{"own_year", year}, {"base_year", f.BaseYear}} {
+		if kg, _, err := f.CO2(1, of.year); err == nil && of.year != 0 {
+			list = append(list, conversion{"co2", of.basis, kg})
+		}
+	}
+	for _, by := range f.Coal {
+		if t, _, err := f.TonnesCoal(1, by); err == nil {
+			list = append(list, conversion{"coal", string(by), t * 1000})
+		}
+	}
+	return list
 }

@@ -378,7 +378,7 @@ func TestMistake18Factors(t *testing.T) {
 	if tce, label, err := (&Factors{}).TonnesCoal(1e4, Calorific); err != nil || math.Abs(tce-1.229) > 1e-9 || !strings.Contains(label, "当量值") {
 		t.Error(tce, label, err)
 	}
-	if problems := (&Factors{Emission: []Factor{{2022, "Gansu", 0.997 * 2, ""}}}).Check(); len(problems) != 2 {
+	if problems := (&Factors{Area: "Gansu", Emission: []Factor{{2022, "Gansu", 0.997 * 2, ""}}}).Check(); len(problems) != 2 {
 		t.Error(problems)
 	}
 }

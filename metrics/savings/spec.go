@@ -61,6 +61,15 @@ type Spec struct {
 	Adjustments  []Adjustment    `yaml:"nra"`
 	// Quota in litres a person and day: a compliance figure, never a baseline.
 	Quota float64 `yaml:"quota_liters_per_person_day"`
+	// PowerDensity of the lamps that are there now: a compliance figure as well.
+	PowerDensity *PowerDensitySpec `yaml:"power_density"`
+}
+
+// PowerDensitySpec is an area that is lit, and the limit of CJJ 45 for it.
+type PowerDensitySpec struct {
+	Area   float64 `yaml:"area_m2"`
+	Limit  float64 `yaml:"limit_watts_per_m2"` // none: nothing to comply with
+	Groups []Lamps `yaml:"groups"`             // the lamps now; default those of reporting
 }
 
 // MeterSpec names a meter.
@@ -360,6 +369,18 @@ func (b *boundary) check(path string, p *document.Problems) {
 	for i := 1; i < len(b.Population); i++ {
 		if !b.Population[i-1].From.Before(b.Population[i].From.Time) {
 			p.Add(fmt.Sprintf("%s.population[%d].from", path, i), "is not after the entry before")
+		}
+	}
+	if d := b.PowerDensity; d != nil {
+		if len(d.Groups) == 0 {
+			d.Groups = b.Reporting
+		}
+		if len(d.Groups) == 0 {
+			p.Add(path+".power_density.groups", "missing; list the lamps there are now: count, watts with ballast")
+		}
+		checkLamps(path+".power_density.groups", d.Groups, p)
+		if b.Resource != "electricity" || !(d.Area > 0) || !(d.Limit >= 0) {
+			p.Add(path+".power_density", "needs the lit area_m2 of a boundary of electricity, and a limit above 0 or none")
 		}
 	}
 	if b.IPMVP == "none" {

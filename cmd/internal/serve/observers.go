@@ -29,20 +29,38 @@ type observers struct {
 	vendors  vendors
 }
 
+// section is a part of the configuration that a package of its own reads.
+func section(v map[string]any) ([]byte, error) {
+	if len(v) == 0 {
+		return nil, nil
+	}
+	return yaml.Marshal(v)
+}
+
+// CheckObservers says what is wrong with the sections anomaly and savings.
+func CheckObservers(c *config.Config) error {
+	_, err := newObservers(c, slog.New(slog.DiscardHandler))
+	return err
+}
+
 func newObservers(c *config.Config, log *slog.Logger) (*observers, error) {
-	text, err := yaml.Marshal(c.Anomaly)
+	text, err := section(c.Anomaly)
 	if err != nil {
 		return nil, fmt.Errorf("anomaly: %w", err)
-	}
-	if len(c.Anomaly) == 0 {
-		text = nil
 	}
 	levels, err := anomaly.ReadConfig(bytes.NewReader(text))
 	if err != nil {
 		return nil, fmt.Errorf("anomaly: %w", err)
 	}
+	if text, err = section(c.Savings); err != nil {
+		return nil, fmt.Errorf("savings: %w", err)
+	}
+	conversions, err := savings.ReadConfig(text)
+	if err != nil {
+		return nil, err
+	}
 	return &observers{
-		facility: facility.New(), savings: savings.New(savings.Options{Logger: log}),
+		facility: facility.New(), savings: savings.New(savings.Options{Factors: conversions.Factors, Logger: log}),
 		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone}), vendors: vendors{scorecard.New()},
 	}, nil
 }
