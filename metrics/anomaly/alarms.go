@@ -35,6 +35,7 @@ type Alarm struct {
 
 	key     alarmKey
 	expires int64 // unix nanoseconds; 0: a condition clears it
+	held    int64 // until when it waits to be told, unix nanoseconds; 0: it is told
 }
 
 // Change is an alarm raised or cleared.
@@ -75,9 +76,11 @@ func (e *Engine) raise(k alarmKey, at int64, value, expected float64) {
 // before: then it clears later.
 func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until int64) {
 	if a := e.alarms[k]; a != nil {
-		e.mu.Lock()
-		a.expires = max(a.expires, until)
-		e.mu.Unlock()
+		if a.expires != 0 { // else its condition clears it
+			e.mu.Lock()
+			a.expires = max(a.expires, until)
+			e.mu.Unlock()
+		}
 		return
 	}
 	var d *device
@@ -94,10 +97,60 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 	a := e.alarm(k, at)
 	a.Value, a.Expected, a.expires = value, expected, until
 	a.Why = why(k.Kind, a)
-	e.mu.Lock()
-	e.alarms[k] = a
+	if until != 0 {
+		e.timers.push(timer{Due: until, What: timeExpire, K: k})
+	}
 	if d != nil {
 		d.Open++
+		if at < d.Received-behind {
+			a.held = d.Received + settled
+			e.timers.push(timer{Due: a.held, What: timeHeld, K: k})
+			e.mu.Lock()
+			e.alarms[k] = a
+			e.mu.Unlock()
+			return
+		}
+	}
+	e.tell(k, a, at)
+}
+
+// Readings that come much later than they were taken are history: what was
+// wrong then may be over by the last of them. So an alarm of more than behind
+// ago is held until nothing more of its device has come for settled, and told
+// if it is still open then; at the latest after patience, for devices that are
+// always late. To the rules it is open meanwhile.
+const (
+	behind   = int64(10 * time.Minute)
+	settled  = int64(time.Minute)
+	patience = int64(15 * time.Minute)
+)
+
+// heldDue tells an alarm that was held and is still open.
+func (e *Engine) heldDue(t timer) {
+	a := e.alarms[t.K]
+	if a == nil || a.held == 0 {
+		return
+	}
+	d := e.devices.at(t.K.Device + 1)
+	// The first due time stays in held, which bounds the wait.
+	if due := min(d.Received+settled, a.held+patience); due > t.Due {
+		t.Due = due
+		e.timers.push(t)
+		return
+	}
+	e.tell(t.K, a, t.Due)
+}
+
+// tell opens an alarm for all to see, at a time that is now.
+func (e *Engine) tell(k alarmKey, a *Alarm, now int64) {
+	var d *device
+	if k.Device < groupBase {
+		d = e.devices.at(k.Device + 1)
+	}
+	e.mu.Lock()
+	a.held = 0
+	e.alarms[k] = a
+	if d != nil {
 		if g := e.inhibitor(k, d); g != nil {
 			a.Inhibited = g.Key.Name
 		}
@@ -106,12 +159,9 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 		e.totals[totalKey{a.Community, a.Facility, k.Kind}]++
 	}
 	e.mu.Unlock()
-	if until != 0 {
-		e.timers.push(timer{Due: until, What: timeExpire, K: k})
-	}
-	e.note(a, at, true)
+	e.note(a, a.Since.UnixNano(), true)
 	if d != nil {
-		e.count(k, d, at, 1)
+		e.count(k, d, now, 1)
 	}
 }
 
@@ -127,6 +177,14 @@ func (e *Engine) clearAlarm(k alarmKey, at int64) {
 	e.mu.Lock()
 	delete(e.alarms, k)
 	e.mu.Unlock()
+	if a.held != 0 {
+		// It has come and gone: something to look up, and nobody to be woken.
+		if since := a.Since.UnixNano(); at > since {
+			e.point(a, since, true)
+			e.point(a, at, false)
+		}
+		return
+	}
 	e.note(a, at, false)
 	if k.Device < groupBase {
 		e.count(k, e.devices.at(k.Device+1), at, -1)
@@ -151,6 +209,10 @@ func (e *Engine) note(a *Alarm, at int64, active bool) {
 	if e.o.Changed != nil {
 		e.o.Changed(Change{At: time.Unix(0, at).UTC(), Raised: active, Alarm: *a})
 	}
+	e.point(a, at, active)
+}
+
+func (e *Engine) point(a *Alarm, at int64, active bool) {
 	tags := []pipeline.Tag{{Key: "community", Value: string(a.Community)}}
 	for _, t := range []pipeline.Tag{
 		{Key: "channel", Value: a.Channel}, {Key: "compound", Value: string(a.Compound)}, {Key: "device", Value: string(a.Device)},
@@ -187,7 +249,9 @@ func (e *Engine) Alarms() []Alarm {
 	e.mu.Lock()
 	all := make([]Alarm, 0, len(e.alarms))
 	for _, a := range e.alarms {
-		all = append(all, *a)
+		if a.held == 0 {
+			all = append(all, *a)
+		}
 	}
 	e.mu.Unlock()
 	slices.SortFunc(all, func(a, b Alarm) int {
@@ -259,17 +323,79 @@ func (e *Engine) join(of *int32, k groupKey, facility ingest.FacilityKind) {
 	*of = id
 }
 
+// regroup counts anew who has an alarm in which group, after members have
+// changed theirs, and raises, clears and inhibits by that.
+func (e *Engine) regroup() {
+	for i := range e.groups {
+		g := &e.groups[i]
+		g.Silent, g.Dark, g.Burning = 0, 0, 0
+	}
+	e.mu.Lock()
+	for k, a := range e.alarms {
+		if k.Device >= groupBase {
+			continue
+		}
+		if info := e.info[k.Device]; a.Community != info.Community || a.Compound != info.Compound {
+			a.Community, a.Compound = info.Community, info.Compound
+		}
+		if a.held != 0 {
+			continue
+		}
+		for _, c := range e.groupsOf(k.Kind, e.devices.at(k.Device+1)) {
+			if c.id >= 0 {
+				*e.groups[c.id].counter(k.Kind)++
+			}
+		}
+	}
+	e.mu.Unlock()
+	for i, g := range e.groups {
+		switch g.Key.What {
+		case groupFeeder:
+			e.rollUp(int32(i), feederOutage, outage, e.now, 0)
+			e.rollUp(int32(i), feederDayBurner, dayBurner, e.now, 0)
+		case groupGateway:
+			e.rollUp(int32(i), gatewayOffline, offline, e.now, 0)
+		case groupCommunity:
+			e.rollUp(int32(i), communityOffline, offline, e.now, 0)
+		}
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for k, a := range e.alarms {
+		if k.Device < groupBase && a.held == 0 {
+			a.Inhibited = ""
+			if g := e.inhibitor(k, e.devices.at(k.Device+1)); g != nil {
+				a.Inhibited = g.Key.Name
+			}
+		}
+	}
+}
+
+// groupAlarm is a group of a device and the alarm it has when many of its
+// members have one.
+type groupAlarm struct {
+	id int32
+	as kind
+}
+
+// groupsOf returns the groups in which an alarm of a device counts.
+func (e *Engine) groupsOf(k kind, d *device) []groupAlarm {
+	switch k {
+	case offline:
+		return []groupAlarm{{d.Gateway, gatewayOffline}, {d.Town, communityOffline}}
+	case outage:
+		return []groupAlarm{{d.Feeder, feederOutage}}
+	case dayBurner:
+		return []groupAlarm{{d.Feeder, feederDayBurner}}
+	}
+	return nil
+}
+
 // count keeps the number of members with an alarm, and raises and clears the
 // group's own.
 func (e *Engine) count(k alarmKey, d *device, at int64, by int32) {
-	switch k.Kind {
-	case offline:
-		e.rollUp(d.Gateway, gatewayOffline, offline, at, by)
-		e.rollUp(d.Town, communityOffline, offline, at, by)
-	case outage:
-		e.rollUp(d.Feeder, feederOutage, outage, at, by)
-	case dayBurner:
-		e.rollUp(d.Feeder, feederDayBurner, dayBurner, at, by)
+	for _, c := range e.groupsOf(k.Kind, d) {
+		e.rollUp(c.id, c.as, k.Kind, at, by)
 	}
 }
 
@@ -304,7 +430,7 @@ func (e *Engine) rollUp(id int32, as, member kind, at int64, by int32) {
 	case !e.active(k) && *n >= least && have >= share*float64(g.Members):
 		e.raise(k, at, have, float64(g.Members))
 		e.inhibit(id, member, g.Key.Name)
-	case e.active(k) && have < share/2*float64(g.Members):
+	case e.active(k) && (have < share/2*float64(g.Members) || *n == 0):
 		e.clearAlarm(k, at)
 		e.inhibit(id, member, "")
 	}
@@ -315,7 +441,7 @@ func (e *Engine) inhibit(id int32, member kind, name string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for k, a := range e.alarms {
-		if k.Kind != member || k.Device >= groupBase {
+		if k.Kind != member || k.Device >= groupBase || a.held != 0 {
 			continue
 		}
 		d := e.devices.at(k.Device + 1)
@@ -345,12 +471,19 @@ func (e *Engine) inhibitor(k alarmKey, d *device) *group {
 	return nil
 }
 
+// selfReported are kinds that a device can report itself: then Value is 0,
+// which the rule never gives them.
+var selfReported = []kind{continuousFlow, reverseFlow, overfull, heldOpen, forcedOpen}
+
 // why says in a sentence what was seen and what was expected.
 func why(k kind, a *Alarm) Text {
 	v, x := a.Value, a.Expected
 	hours := func(s float64) string { return fmt.Sprintf("%.1f", s/3600) }
 	both := func(zh, en string, args ...any) Text {
 		return Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}
+	}
+	if v == 0 && slices.Contains(selfReported, k) {
+		return both("设备自身报告。", "The device itself reports it.")
 	}
 	switch k {
 	case continuousFlow:

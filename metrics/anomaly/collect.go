@@ -33,6 +33,9 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 		active[k] = 0
 	}
 	for k, a := range e.alarms {
+		if a.held != 0 {
+			continue
+		}
 		if a.Inhibited != "" {
 			inhibited[string(a.Community)]++
 			continue

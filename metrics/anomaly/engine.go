@@ -55,7 +55,7 @@ type Engine struct {
 	channelID   map[string]uint16
 	paramsOf    map[*Parameters]uint16
 	communityOf map[ingest.CommunityID]*Parameters
-	deviceOf    map[ingest.DeviceID]*Parameters
+	deviceOf    map[ownKey]*Parameters // those made so far
 	placeOf     map[ingest.CommunityID]uint16
 	groupOf     map[groupKey]int32
 
@@ -78,6 +78,7 @@ type device struct {
 
 	Offset   float32 // ordinary time received - device time, s
 	LastLag  float32
+	GoneAt   int64 // when it was said to be gone, 0 if it has been heard since
 	BadSince int64 // when the first of ClockBad was received
 	ClockBad uint8 // messages in a row with a wrong clock
 	ClockOK  uint8
@@ -145,18 +146,16 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 		e.zone = time.FixedZone("Asia/Shanghai", 8*3600)
 	}
 	if e.communityOf == nil {
-		e.communityOf, e.deviceOf = map[ingest.CommunityID]*Parameters{}, map[ingest.DeviceID]*Parameters{}
+		e.communityOf, e.deviceOf = map[ingest.CommunityID]*Parameters{}, map[ownKey]*Parameters{}
 		e.params = []*Parameters{&e.o.Config.Parameters}
 		for id, p := range e.o.Config.Communities {
 			e.communityOf[id] = &p
-		}
-		for id, p := range e.o.Config.Devices {
-			e.deviceOf[id] = &p
 		}
 	}
 	for i := range e.places {
 		e.locate(&e.places[i])
 	}
+	moved := false
 	for i, d := range e.info {
 		if d == nil {
 			continue
@@ -164,7 +163,10 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 		if listed := inv.Device(d.ID); listed != nil && d.Listed {
 			e.info[i] = listed
 		}
-		e.settle(uint32(i))
+		moved = e.settle(uint32(i)) || moved
+	}
+	if moved {
+		e.regroup()
 	}
 }
 
@@ -179,15 +181,28 @@ func (e *Engine) locate(p *place) {
 	}
 }
 
-// settle works out what the inventory says of a device with a state.
-func (e *Engine) settle(index uint32) {
+// ownKey is a device with levels of its own, and the community they differ from.
+type ownKey struct {
+	Device    ingest.DeviceID
+	Community ingest.CommunityID
+}
+
+// settle works out what the inventory says of a device with a state, and
+// reports whether it has changed its groups.
+func (e *Engine) settle(index uint32) (moved bool) {
 	d, info := e.devices.at(index+1), e.info[index]
+	before := [3]int32{d.Town, d.Gateway, d.Feeder}
 	p := e.params[0]
 	if own := e.communityOf[info.Community]; own != nil {
 		p = own
 	}
-	if own := e.deviceOf[info.ID]; own != nil {
-		p = own
+	if _, ok := e.o.Config.Devices[info.ID]; ok {
+		k := ownKey{info.ID, info.Community}
+		if e.deviceOf[k] == nil {
+			own := e.o.Config.device(info.ID, info.Community)
+			e.deviceOf[k] = &own
+		}
+		p = e.deviceOf[k]
 	}
 	id, ok := e.paramsOf[p]
 	if !ok && p != e.params[0] {
@@ -212,6 +227,7 @@ func (e *Engine) settle(index uint32) {
 		feeder = info.Attributes["feeder"]
 	}
 	e.join(&d.Feeder, groupKey{groupFeeder, info.Community, feeder}, "lighting")
+	return before != [3]int32{d.Town, d.Gateway, d.Feeder}
 }
 
 // device returns the state of a device, made at its first reading.
@@ -228,6 +244,9 @@ func (e *Engine) device(index uint32, info *ingest.Device) *device {
 		e.settle(index)
 	} else if e.info[index] != info && info.Listed {
 		e.info[index] = info
+		if e.settle(index) && e.devices.at(index+1).Open > 0 {
+			e.regroup()
+		}
 	}
 	return e.devices.at(index + 1)
 }
@@ -273,10 +292,14 @@ func (e *Engine) Tick(now int64) {
 		silence := len(e.heardT) > 0 && e.heardT[0].Due <= heard
 		switch {
 		case ordinary && (!silence || e.timers[0].Due <= e.heardT[0].Due+e.lost):
-			t := e.timers.pop()
-			if t.What == timeHeldOpen {
+			switch t := e.timers.pop(); t.What {
+			case timeHeldOpen:
 				e.heldOpenDue(t)
-			} else {
+			case timeGone:
+				e.goneDue(t)
+			case timeHeld:
+				e.heldDue(t)
+			default:
 				e.expireDue(t)
 			}
 		case silence:
@@ -326,6 +349,10 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 // Event looks at one event.
 func (e *Engine) Event(index uint32, ev *ingest.Event, received int64) {
 	d := e.device(index, ev.Device)
+	if ev.Type == "node_offline" && ev.Active {
+		e.gone(index, d, received)
+		return
+	}
 	if received != d.Received {
 		e.message(index, d, received)
 	}
@@ -394,7 +421,7 @@ func (e *Engine) message(index uint32, d *device, received int64) {
 	} else {
 		d.FirstSeen = received
 	}
-	d.LastSeen, d.Received, d.Newest = max(heard, 1), received, 0
+	d.LastSeen, d.Received, d.Newest, d.GoneAt = max(heard, 1), received, 0, 0
 	if d.Messages < math.MaxUint32 {
 		d.Messages++
 	}
@@ -516,22 +543,71 @@ func (e *Engine) SteppedBack(index uint32, seconds float64, received int64) {
 	e.raiseUntil(alarmKey{index, 0, clockOffset}, received, -seconds, 0, received+int64(24*time.Hour))
 }
 
-// reported raises what a device says of itself.
+// reported raises what a device says of itself: as the alarm of the rule that
+// looks for the same, so that there is one, with that rule's severity, and the
+// rule clears it as well; else, or where its own readings say otherwise (a flag
+// of a leak that the meter keeps for weeks, a bin whose level at which it calls
+// itself full is lower than ours), as device_reported.
 func (e *Engine) reported(index uint32, d *device, channel uint16, ev *ingest.Event, at int64) {
 	if !slices.Contains(reportedEvents, ev.Type) {
 		return
 	}
 	// One alarm a type of event: the type takes the place of the channel.
-	key := alarmKey{index, e.channel(ev.Channel + "/" + ev.Type), deviceReported}
+	own := alarmKey{index, e.channel(ev.Channel + "/" + ev.Type), deviceReported}
+	key, until := own, at+int64(e.parameters(d).All.Reported)
+	value, expected := 1.0, 0.0
+	switch facility := ev.Device.Facility; {
+	case facility == "gate" && ev.Type == "door_forced":
+		key.Kind, until = forcedOpen, at+forcedFor
+		value = 0 // see why
+	case facility == "gate" && ev.Type == "door_held_open":
+		key.Kind, value = heldOpen, 0
+	case facility == "waste" && ev.Type == "overfull":
+		_, b := e.bin(index, d, channel)
+		if b.Flags&binKnown == 0 {
+			key.Kind, value = overfull, 0
+		} else if p := &e.parameters(d).Waste; float64(b.LastFill) >= p.FullClear {
+			key.Kind, value, expected = overfull, float64(b.LastFill), p.FullClear
+		}
+	case facility == "water" && ev.Type == "leak":
+		if m := e.meter(d, channel); m.RestSince == 0 {
+			key.Kind, value = continuousFlow, 0
+		}
+	case facility == "water" && ev.Type == "backflow":
+		key.Kind, value, until = reverseFlow, 0, at+int64(24*time.Hour)
+	}
+	if key != own {
+		key.Channel = channel
+	}
 	if !ev.Active {
+		e.clearAlarm(own, at)
 		e.clearAlarm(key, at)
 		return
 	}
-	e.raiseUntil(key, at, 1, 0, at+int64(e.parameters(d).All.Reported))
+	e.raiseUntil(key, at, value, expected, until)
 }
 
-// reportedEvents are those that tell of a fault and are no part of a rule here.
-var reportedEvents = []string{"leak", "backflow", "lamp_fault", "tamper", "overfull", "door_forced", "door_held_open", "node_offline"}
+// reportedEvents are those that tell of a fault.
+var reportedEvents = []string{"leak", "backflow", "lamp_fault", "tamper", "overfull", "door_forced", "door_held_open"}
+
+// goneFor is how long a device may be away after its gateway, or the broker,
+// said that it is gone: mobile networks drop connections many times a day.
+const goneFor = int64(15 * time.Minute)
+
+// gone notes that a device was said to be gone. That is not heard from it.
+func (e *Engine) gone(index uint32, d *device, received int64) {
+	if d.GoneAt == 0 {
+		d.GoneAt = received
+		e.timers.push(timer{Due: received + goneFor, What: timeGone, Of: index})
+	}
+}
+
+// goneDue raises offline where nothing has come since.
+func (e *Engine) goneDue(t timer) {
+	if d := e.devices.at(t.Of + 1); d.GoneAt != 0 && d.GoneAt+goneFor == t.Due {
+		e.raise(alarmKey{t.Of, 0, offline}, t.Due, float64(goneFor)/1e9, float64(d.Longest))
+	}
+}
 
 // score notes how near a rule is to an alarm: above 1 is one.
 func (d *device) score(s float64) {

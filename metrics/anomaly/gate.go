@@ -17,6 +17,7 @@ type gate struct {
 	Cycles  uint16 // openings and closings since it is held open
 
 	OpenAt   int64    // since when it has been open
+	OpenBy   int64    // when that was known
 	Grants   [4]int64 // not used by an opening yet, the latest first
 	Granted  uint32   // grants ever, saturating
 	Opened   uint32
@@ -45,6 +46,9 @@ const (
 	gateTimer              // has a timer for being held open
 	gateCounts             // reports how many passed
 )
+
+// forcedFor is how long a forced opening stays an alarm.
+const forcedFor = int64(30 * time.Minute)
 
 func (e *Engine) gate(index uint32, d *device, channel uint16) (uint32, *gate) {
 	for i := d.Gate; i != 0; {
@@ -153,13 +157,16 @@ func (e *Engine) opens(id uint32, g *gate, d *device, at int64) {
 		// Only where openings do follow grants: elsewhere there are buttons
 		// inside that nobody reports.
 		d.score(1.5)
-		e.raiseUntil(alarmKey{g.Device, g.Channel, forcedOpen}, at, 1, p.GrantBefore.Seconds(), at+int64(30*time.Minute))
+		e.raiseUntil(alarmKey{g.Device, g.Channel, forcedOpen}, at, 1, p.GrantBefore.Seconds(), at+forcedFor)
 	}
 	if g.Open == 0 {
 		g.OpenAt = at
+		// Its closing may be on its way where the opening was: only from when we
+		// have heard of it do we wait.
+		g.OpenBy = max(at, d.Received)
 		if g.Flags&gateTimer == 0 {
 			g.Flags |= gateTimer
-			e.timers.push(timer{Due: at + int64(p.HeldOpen), What: timeHeldOpen, Of: id})
+			e.timers.push(timer{Due: g.OpenBy + int64(p.HeldOpen), What: timeHeldOpen, Of: id})
 		}
 	}
 	g.Open = min(g.Open+1, 200)
@@ -195,14 +202,14 @@ func (e *Engine) heldOpenDue(t timer) {
 		g.Flags &^= gateTimer
 		return
 	}
-	if due := g.OpenAt + held; due > t.Due {
+	if due := g.OpenBy + held; due > t.Due {
 		t.Due = due
 		e.timers.push(t)
 		return
 	}
 	g.Flags &^= gateTimer
 	g.Cycles = 0
-	e.raise(alarmKey{g.Device, g.Channel, heldOpen}, t.Due, float64(held)/1e9, 0)
+	e.raise(alarmKey{g.Device, g.Channel, heldOpen}, g.OpenAt+held, float64(held)/1e9, 0)
 }
 
 // denied looks for more denials than the gate's own rate explains.

@@ -190,7 +190,8 @@ func DefaultParameters() Parameters {
 }
 
 // Config is the section `anomaly` of the configuration: parameters for all, and
-// what differs for communities and devices. Each level says only what differs.
+// what differs for communities and devices. Each level says only what differs
+// from the one before: a device from its community.
 type Config struct {
 	Parameters  Parameters                        `yaml:",inline"`
 	Communities map[ingest.CommunityID]Parameters `yaml:"communities"`
@@ -198,6 +199,22 @@ type Config struct {
 	// Budget is how many open alarms a community lists before the rest is only
 	// counted; the worst come first.
 	Budget int `yaml:"budget"`
+
+	own map[ingest.DeviceID]any // what was said of Devices
+}
+
+// device returns the parameters of a device of a community: what was said of
+// the device on top of the community's.
+func (c *Config) device(id ingest.DeviceID, community ingest.CommunityID) Parameters {
+	p, ok := c.Communities[community]
+	said, read := c.own[id]
+	if !ok || !read {
+		return c.Devices[id]
+	}
+	if err := overlay(&p, said); err != nil {
+		return c.Devices[id] // what ReadConfig could read over the general values it can here
+	}
+	return p
 }
 
 // DefaultConfig has no exceptions and lists 20 alarms a community.
@@ -246,6 +263,7 @@ func ReadConfig(r io.Reader) (Config, error) {
 		}
 		c.Devices[id] = p
 	}
+	c.own = raw.Devices
 	for _, p := range append([]Parameters{c.Parameters}, values(c)...) {
 		for _, name := range p.All.Disabled {
 			if _, ok := kindNamed(name); !ok {

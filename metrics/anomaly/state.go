@@ -24,7 +24,8 @@ import (
 // field is where, so that a later program with other fields finds those it
 // still has; the byte order is that of the machine, and checked.
 
-const stateVersion = 1
+// Version 2 added when a held alarm is told.
+const stateVersion = 2
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -94,6 +95,7 @@ func (e *Engine) Save(w io.Writer) error {
 		b.key(k)
 		b.int(a.Since.UnixNano())
 		b.int(a.expires)
+		b.int(a.held)
 		b.int(int64(math.Float64bits(a.Value)))
 		b.int(int64(math.Float64bits(a.Expected)))
 		b.text(a.Inhibited)
@@ -117,8 +119,9 @@ func (e *Engine) Save(w io.Writer) error {
 // Load reads what Save wrote. The engine is bound and has seen nothing yet.
 func (e *Engine) Load(r io.Reader) error {
 	b := &loader{r: bufio.NewReaderSize(r, 1<<20)}
-	if v := b.int(); b.err == nil && v != stateVersion {
-		return fmt.Errorf("state has version %d, this program reads %d", v, stateVersion)
+	version := b.int()
+	if b.err == nil && (version < 1 || version > stateVersion) {
+		return fmt.Errorf("state has version %d, this program reads up to %d", version, stateVersion)
 	}
 	if order := b.raw(8); b.err == nil && binary.NativeEndian.Uint64(order) != byteOrder {
 		return errors.New("state was written by a machine of another byte order")
@@ -172,11 +175,22 @@ func (e *Engine) Load(r io.Reader) error {
 	if b.err != nil {
 		return fmt.Errorf("state of anomalies: %w", b.err)
 	}
+	moved := false
 	for i, d := range e.info {
 		if d != nil {
-			e.settle(uint32(i))
+			moved = e.settle(uint32(i)) || moved
 		}
 	}
+	if err := e.loadAlarms(b, version); err != nil {
+		return err
+	}
+	if moved {
+		e.regroup() // by an inventory that has changed while we were away
+	}
+	return nil
+}
+
+func (e *Engine) loadAlarms(b *loader, version int64) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.alarms, e.totals = map[alarmKey]*Alarm{}, map[totalKey]uint64{}
@@ -184,6 +198,9 @@ func (e *Engine) Load(r io.Reader) error {
 		k := b.key()
 		a := e.alarm(k, b.int())
 		a.expires = b.int()
+		if version >= 2 {
+			a.held = b.int()
+		}
 		a.Value, a.Expected = math.Float64frombits(uint64(b.int())), math.Float64frombits(uint64(b.int()))
 		a.Inhibited = b.text()
 		a.Why = why(k.Kind, a)

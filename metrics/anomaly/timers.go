@@ -18,6 +18,8 @@ const (
 	timeOffline  timerKind = iota // Of is a device
 	timeHeldOpen                  // Of is a gate
 	timeExpire                    // K is an alarm
+	timeGone                      // Of is a device
+	timeHeld                      // K is an alarm that waits to be told
 )
 
 // before orders timers, so that equal states do the same in the same order.
