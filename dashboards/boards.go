@@ -586,9 +586,10 @@ func ingester(l Language) *Dashboard {
 			stat(l, l.t("账目差额", "Account"), l.t("接收－入库－重复－拒收－忽略－待处理，恒为 0。", "Received less stored, duplicate, refused, ignored and pending: always 0."), "none", 3).
 				now(fmt.Sprintf("sum(%s) - sum(%s) - sum(%s) - (sum(%s) or vector(0)) - sum(%s) - sum(%s)", m("messages_received_total"), m("messages_stored_total"), m("messages_duplicate_total"), m("messages_rejected_total"), m("messages_ignored_total"), m("messages_pending")), "").
 				decimals(0).levels(red, 0.0, green, 1.0, red),
-			series(l, l.t("报文", "Messages"), l.t("每秒接收、入库、重复、拒收、忽略的报文，以及识别出的重发。", "Messages a second: received, stored, duplicate, refused, ignored, and repeats recognised."), "cps", 12, 8).
+			series(l, l.t("报文", "Messages"), l.t("每秒接收、入库、重复、拒收、忽略的报文，以及识别出的重发和属于其他分片的报文。", "Messages a second: received, stored, duplicate, refused, ignored; repeats recognised, and those of other shards."), "cps", 12, 8).
 				over("sum("+rate("messages_received_total")+")", l.t("接收", "received")).over(rate("messages_stored_total"), l.t("入库", "stored")).over(rate("messages_duplicate_total"), l.t("重复", "duplicate")).
-				over("sum("+rate("messages_rejected_total")+")", l.t("拒收", "refused")).over(rate("messages_ignored_total"), l.t("忽略", "ignored")).over(rate("redeliveries_recognised_total"), l.t("识别的重发", "repeats recognised")),
+				over("sum("+rate("messages_rejected_total")+")", l.t("拒收", "refused")).over(rate("messages_ignored_total"), l.t("忽略", "ignored")).over(rate("redeliveries_recognised_total"), l.t("识别的重发", "repeats recognised")).
+				over(rate("messages_foreign_total"), l.t("其他分片", "of other shards")),
 			series(l, l.t("读数", "Readings"), l.t("每秒接收的读数，按设施；以及迟到的读数。", "Readings a second by facility, and late ones."), "cps", 12, 8).
 				over("sum by (facility) ("+rate("readings_total")+")", "{{facility}}").over(rate("readings_late_total"), l.t("迟到", "late")),
 			quantile(series(l, l.t("设备时间到入库", "Device time to stored"), l.t("从批次中最早的设备时间到入库确认；补传历史时会变大。", "From the earliest device time of a batch to its confirmation; a backfill makes it large."), "s", 8, 8), "message_delay_seconds"),

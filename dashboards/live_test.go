@@ -425,7 +425,7 @@ func influxTiles(t *testing.T, s *service, end time.Time) {
 		if q.panel == nil || q.panel.Title != "Open alarms" {
 			continue
 		}
-		want := []string{"p-bin-2 bin_fire critical", "p-bin-2 device_reported warning", "p-gate-1 device_reported warning", "p-lamp-2 device_reported warning", "p-meter-2 device_reported warning"}
+		want := []string{"p-bin-2 bin_fire critical", "p-bin-2 device_reported warning", "p-gate-1 forced_open critical", "p-lamp-2 device_reported warning", "p-meter-2 continuous_flow warning"}
 		var got []string
 		s.wait(fmt.Sprintf("the open alarms %q", want), func() bool {
 			rows, err := ask(t, s.database, "facilities", q, values{community: planted}, 0, time.Now().Add(time.Minute))
@@ -655,8 +655,8 @@ func (p *promServer) check(s *service) {
 			want         float64
 		}{
 			{"community", "Households", 77}, {"community", "Devices", 8}, {"community", "Online", 1}, {"community", "Open alarms", 5},
-			{"overview", "Critical alarms", 1}, {"overview", "Warnings", 4}, {"overview", "Gate alarms", 1}, {"overview", "Overfull bins", 0},
-			{"water", "Suspected leaks", 0}, {"gate", "Forced open", 0}, {"waste", "Open alarms", 2},
+			{"overview", "Critical alarms", 2}, {"overview", "Warnings", 3}, {"overview", "Gate alarms", 1}, {"overview", "Overfull bins", 0},
+			{"water", "Suspected leaks", 1}, {"gate", "Forced open", 1}, {"waste", "Open alarms", 2},
 			{"overview", "Lamps burning", 0.5}, {"overview", "Water today", 0.5}, {"waste", "Bins full", 1}, {"community", "Inhibited alarms", 0},
 			{"savings", "Energy saved", 2}, {"savings", "± energy", 1}, {"savings", "Water saved", 12}, {"savings", "± water", 5},
 			{"savings", "Distinguishable", 1}, {"savings", "Least coverage", 0.93},
