@@ -625,6 +625,10 @@ func (p *promServer) check(s *service) {
 		found, err := p.eval("sum("+Prefix+"devices{community=\""+planted+"\"})", false)
 		return err == nil && len(found) == 1 && found[0].value == 8
 	})
+	s.wait("alarms to have been scraped twice", func() bool {
+		found, err := p.eval("increase("+Prefix+"anomalies_total{community=\""+planted+"\"}[1h])", false)
+		return err == nil && len(found) > 0
+	})
 	v := values{community: ".*", vendor: ".*", period: "quarter", rateInterval: "30s"}
 	t.Run("promql", func(t *testing.T) {
 		ran := 0
