@@ -208,7 +208,9 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	}
 	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
 	in.Inner = w.innerFunc
-	out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
+	if w.Explain != nil { // its arguments would be allocated for each message
+		out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
+	}
 	err = decoder.Decode(in, out)
 	r.Requests = out.Requests
 	if err != nil {

@@ -17,7 +17,7 @@ const (
 // otherwise. Nothing waits: a write starts as soon as the one before is done.
 type bufferedConn struct {
 	net.Conn
-	r *bufio.Reader
+	in incoming
 
 	// mu guards what is waiting to be written, between paho's writer and ours.
 	mu      sync.Mutex
@@ -29,13 +29,14 @@ type bufferedConn struct {
 }
 
 func newBufferedConn(c net.Conn) *bufferedConn {
-	b := &bufferedConn{Conn: c, r: bufio.NewReaderSize(c, readBuffer), done: make(chan struct{})}
+	b := &bufferedConn{Conn: c, in: incoming{r: bufio.NewReaderSize(c, readBuffer)}, done: make(chan struct{})}
 	b.changed = sync.NewCond(&b.mu)
 	go b.writer() // ends with Close, or with the connection's first error
 	return b
 }
 
-func (b *bufferedConn) Read(p []byte) (int, error) { return b.r.Read(p) }
+// Read is what came, less the messages.
+func (b *bufferedConn) Read(p []byte) (int, error) { return b.in.Read(p) }
 
 // Write queues p; an error of an earlier write is returned by a later one. It
 // blocks while more than maxUnwritten is queued.

@@ -3,14 +3,16 @@
 // again.
 //
 // The session is persistent and the client id fixed, so that the broker keeps
-// messages while we are away. Order is kept. The library's callback only hands
+// messages while we are away. Order is kept. The connection's reader only hands
 // over to a queue as long as the largest window of unacknowledged messages a
 // broker can have, so it does not block and keep-alives are answered whatever
 // happens behind the queue.
 //
-// The connection is ours (bufferedConn) and so is reconnecting, with jitter
-// and a low ceiling. Each connection is an epoch: an acknowledgement of an
-// earlier epoch is not sent, and the broker delivers that message again.
+// The library connects, subscribes and keeps alive. Messages and their
+// acknowledgements pass it by (incoming, Acknowledge): the connection is ours
+// (bufferedConn), and so is reconnecting, with jitter and a low ceiling. Each
+// connection is an epoch: an acknowledgement of an earlier epoch is not sent,
+// and the broker delivers that message again.
 package mqtt
 
 import (
@@ -35,19 +37,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// QueueSize covers the largest window of messages in flight: packet
-// identifiers have 16 bits.
-const QueueSize = 1 << 16
-
-// A queue of more than crowded messages holds up the reader, and with it the
-// broker, for up to patience: what takes them is slower, and memory need not
-// grow for that. If nothing takes them, the reader goes on, since keep-alives
-// come the same way.
-const (
-	crowded  = 1 << 10
-	patience = time.Second
-)
-
 const (
 	minBackoff     = 200 * time.Millisecond
 	maxBackoff     = 10 * time.Second
@@ -70,6 +59,7 @@ type Delivery struct {
 	Received int64  // unix nanoseconds
 	Epoch    uint32 // counts connections
 	conn     *bufferedConn
+	topic    int // the topic's length, before it is one string of a batch's
 }
 
 // Acknowledge acknowledges deliveries in order, those of connections that are
@@ -79,7 +69,7 @@ type Delivery struct {
 // the library each is a packet object, two channels and a wake-up, which was an
 // eighth of the CPU time of the whole path. The library keeps no state of what
 // it has received and is told nothing.
-func Acknowledge(deliveries []*Delivery) {
+func Acknowledge(deliveries []Delivery) {
 	var conn *bufferedConn
 	var packets []byte
 	flush := func() {
@@ -88,7 +78,8 @@ func Acknowledge(deliveries []*Delivery) {
 		}
 		packets = packets[:0]
 	}
-	for _, d := range deliveries {
+	for i := range deliveries {
+		d := &deliveries[i]
 		if d.QoS == 0 {
 			continue
 		}
@@ -128,14 +119,13 @@ type Options struct {
 // Subscriber receives what matches its filters.
 type Subscriber struct {
 	o     Options
-	queue chan *Delivery
+	queue *queue
 	// outgoing is what Publish is given; full, more is dropped.
 	outgoing chan outgoing
 
 	epoch     atomic.Uint32
 	connected atomic.Bool
 	last      atomic.Int64 // unix nanoseconds of the last message
-	stuck     bool         // nothing took messages for as long as patience; owned by the library's reader
 
 	// mu guards the client and the filters, between Run and callers.
 	mu      sync.Mutex
@@ -168,7 +158,7 @@ func New(o Options) (*Subscriber, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Subscriber{o: o, queue: make(chan *Delivery, QueueSize), outgoing: make(chan outgoing, 256), filters: o.Filters}
+	s := &Subscriber{o: o, queue: newQueue(), outgoing: make(chan outgoing, 256), filters: o.Filters}
 	if o.SessionFile != "" {
 		if text, err := os.ReadFile(o.SessionFile); err == nil {
 			s.held = strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
@@ -209,8 +199,12 @@ func brokerURL(b string) (*url.URL, error) {
 	return nil, fmt.Errorf("broker %q: scheme is none of tcp, mqtt, tls, ssl, mqtts", b)
 }
 
-// Deliveries is the queue of what arrived. It is never closed.
-func (s *Subscriber) Deliveries() <-chan *Delivery { return s.queue }
+// Next takes what arrived next, in order, and waits for that. It returns nothing
+// once ctx ends.
+func (s *Subscriber) Next(ctx context.Context) []Delivery { return s.queue.take(ctx) }
+
+// Poll is Next without waiting: nothing where nothing is there.
+func (s *Subscriber) Poll() []Delivery { return s.queue.poll() }
 
 // Epoch is the current connection's.
 func (s *Subscriber) Epoch() uint32 { return s.epoch.Load() }
@@ -248,6 +242,7 @@ func (s *Subscriber) Run(ctx context.Context) error {
 func (s *Subscriber) session(ctx context.Context, broker string) error {
 	epoch := s.epoch.Add(1)
 	lost := make(chan error, 1)
+	present := false // written before the token of the connect is done
 	var conn atomic.Pointer[bufferedConn]
 	options := paho.NewClientOptions().
 		SetClientID(s.o.ClientID).SetUsername(s.o.Username).SetPassword(s.o.Password).
@@ -256,21 +251,25 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).SetConnectTimeout(connectTimeout).SetWriteTimeout(connectTimeout).
 		SetProtocolVersion(4).SetStore(noStore{}).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { lost <- err }).
-		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
-			now := time.Now().UnixNano()
-			s.last.Store(now)
-			d := &Delivery{
-				Topic: m.Topic(), Payload: m.Payload(), PacketID: m.MessageID(), QoS: m.Qos(),
-				Dup: m.Duplicate(), Retained: m.Retained(), Received: now, Epoch: epoch, conn: conn.Load(),
-			}
-			s.enqueue(ctx, d)
-		}).
 		SetCustomOpenConnectionFn(func(u *url.URL, _ paho.ClientOptions) (net.Conn, error) {
 			c, err := s.dial(ctx, u)
 			if err != nil {
 				return nil, err
 			}
 			b := newBufferedConn(c)
+			b.in.connected = func(sessionPresent bool) {
+				present = sessionPresent
+				if s.o.OnConnect != nil {
+					s.o.OnConnect(sessionPresent, epoch)
+				}
+			}
+			b.in.deliver = func(batch []Delivery) {
+				for i := range batch {
+					batch[i].Epoch, batch[i].conn = epoch, b
+				}
+				s.last.Store(batch[0].Received)
+				s.queue.put(ctx, batch)
+			}
 			conn.Store(b)
 			return b, nil
 		}).
@@ -289,10 +288,6 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		return errors.New("the broker did not answer the connect in time")
 	}
 	s.metrics.connects.Inc()
-	present := token.(*paho.ConnectToken).SessionPresent()
-	if s.o.OnConnect != nil {
-		s.o.OnConnect(present, epoch)
-	}
 	s.mu.Lock()
 	s.client = client
 	s.mu.Unlock()
@@ -324,27 +319,6 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 				return fmt.Errorf("connected but silent for %s", since.Round(time.Second))
 			}
 		}
-	}
-}
-
-func (s *Subscriber) enqueue(ctx context.Context, d *Delivery) {
-	if n := len(s.queue); n < crowded {
-		s.stuck = false
-	} else if !s.stuck {
-		start := time.Now()
-		for len(s.queue) > crowded/2 && !s.stuck && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-			s.stuck = time.Since(start) > patience
-		}
-	}
-	select {
-	case s.queue <- d:
-		return
-	default: // only a broker without a window gets this far ahead
-	}
-	select {
-	case s.queue <- d:
-	case <-ctx.Done():
 	}
 }
 

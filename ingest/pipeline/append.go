@@ -64,32 +64,27 @@ func (a *appender) remember(j *journal.Journal) error {
 }
 
 func (a *appender) run(ctx context.Context) {
-	in := a.p.subscriber.Deliveries()
+	var deliveries []mqtt.Delivery
 	for {
-		var d *mqtt.Delivery
-		select {
-		case <-ctx.Done():
-			return
-		case d = <-in:
-		}
-		deliveries, bytes := []*mqtt.Delivery{d}, len(d.Payload)
-	gather:
-		for len(deliveries) < maxGroup && bytes < maxGroupBytes {
-			select {
-			case d := <-in:
-				deliveries, bytes = append(deliveries, d), bytes+len(d.Payload)
-			default:
-				break gather
+		bytes := 0
+		deliveries = deliveries[:0]
+		for batch := a.p.subscriber.Next(ctx); len(batch) > 0; batch = a.p.subscriber.Poll() {
+			for i := range batch {
+				bytes += len(batch[i].Payload)
+			}
+			if deliveries = append(deliveries, batch...); len(deliveries) >= maxGroup || bytes >= maxGroupBytes {
+				break
 			}
 		}
-		if !a.append(ctx, deliveries) {
+		if len(deliveries) == 0 || !a.append(ctx, deliveries) {
 			return
 		}
+		clear(deliveries)
 	}
 }
 
 // append journals and acknowledges a group; false if ctx ended before.
-func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool {
+func (a *appender) append(ctx context.Context, deliveries []mqtt.Delivery) bool {
 	g := a.group(deliveries)
 	for logged := false; ; {
 		err := a.p.journal.Append(g.messages)
@@ -110,8 +105,8 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 	if a.p.journalDown.Swap(false) {
 		a.p.log.Info("the journal takes messages again")
 	}
-	for _, d := range deliveries {
-		if d.QoS > 0 {
+	for i := range deliveries {
+		if d := &deliveries[i]; d.QoS > 0 {
 			a.inFlight[d.PacketID] = identity(d.Topic, d.Payload)
 		}
 	}
@@ -134,10 +129,11 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 }
 
 // group makes messages of deliveries, leaving out what is journaled already.
-func (a *appender) group(deliveries []*mqtt.Delivery) group {
+func (a *appender) group(deliveries []mqtt.Delivery) group {
 	messages := make([]*ingest.Message, 0, len(deliveries))
 	block := make([]ingest.Message, len(deliveries))
-	for i, d := range deliveries {
+	for i := range deliveries {
+		d := &deliveries[i]
 		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
 			a.inFlight, a.sessionLost = [1 << 16]uint64{}, lost
 		}

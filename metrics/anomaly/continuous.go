@@ -125,7 +125,11 @@ func (e *Engine) seriesOf(d *device, channel, quantity uint16) *series {
 
 // attribute is a number the inventory says of a device, 0 if it does not.
 func attribute(d *ingest.Device, name string) float64 {
-	v, err := strconv.ParseFloat(d.Attributes[name], 64)
+	text := d.Attributes[name]
+	if text == "" { // as of most: an error of ParseFloat is an allocation
+		return 0
+	}
+	v, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
 		return 0
 	}

@@ -1,0 +1,111 @@
+package mqtt
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// queueSize covers the largest window of messages in flight: packet
+// identifiers have 16 bits.
+const queueSize = 1 << 16
+
+// A queue of more than crowded messages holds up the reader, and with it the
+// broker, for up to patience: what takes them is slower, and memory need not
+// grow for that. If nothing takes them, the reader goes on, since keep-alives
+// come the same way.
+const (
+	crowded  = 1 << 10
+	patience = time.Second
+)
+
+// queue is what arrived and nobody has taken yet. Full, which only a broker
+// without a window brings about, it holds up the reader.
+type queue struct {
+	// mu guards what follows, between the connection's reader and the taker.
+	mu      sync.Mutex
+	batches [][]Delivery
+	count   int // messages in them
+
+	stuck bool // nothing was taken for as long as patience; owned by the reader
+
+	filled chan struct{} // has a token if there may be something to take
+	taken  chan struct{} // has a token if something was taken
+}
+
+func newQueue() *queue {
+	return &queue{filled: make(chan struct{}, 1), taken: make(chan struct{}, 1)}
+}
+
+// put adds a batch. Where messages are not taken fast enough, it waits.
+func (q *queue) put(ctx context.Context, batch []Delivery) {
+	q.mu.Lock()
+	q.batches = append(q.batches, batch)
+	q.count += len(batch)
+	n := q.count
+	q.mu.Unlock()
+	signal(q.filled)
+	if n <= crowded {
+		q.stuck = false
+		return
+	}
+	if q.stuck && n < queueSize {
+		return
+	}
+	late := time.NewTimer(patience)
+	defer late.Stop()
+	for q.len() > crowded {
+		select {
+		case <-q.taken:
+		case <-ctx.Done():
+			return
+		case <-late.C:
+			if q.stuck = true; q.len() < queueSize {
+				return
+			}
+			late.Reset(patience)
+		}
+	}
+}
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.count
+}
+
+// take removes the first batch, once there is one; nil if ctx ends before.
+func (q *queue) take(ctx context.Context) []Delivery {
+	for {
+		if batch := q.poll(); batch != nil {
+			return batch
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-q.filled:
+		}
+	}
+}
+
+// poll removes the first batch; nil if there is none.
+func (q *queue) poll() []Delivery {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.batches) == 0 {
+		return nil
+	}
+	batch := q.batches[0]
+	q.batches[0] = nil
+	q.batches = q.batches[1:]
+	q.count -= len(batch)
+	signal(q.taken)
+	return batch
+}
+
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
