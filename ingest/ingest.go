@@ -68,14 +68,14 @@ type Device struct {
 	Boundary  string // measurement boundary it belongs to, "" if none
 	Profile   string // device profile: chooses codec and field mapping
 	Listed    bool   // the inventory lists it by name
+	// RegisterBits is the width of the device's registers (16, 24, 32), 0 when
+	// it is not limited.
+	RegisterBits uint8
 
 	// Depth is the distance in m from a bin's sensor to its floor, and Offset
 	// the distance at which it counts as full: fill_level is derived from
 	// fill_distance where Depth > Offset.
 	Depth, Offset float64
-	// RegisterBits is the width of the device's registers (16, 24, 32), 0 when
-	// it is not limited.
-	RegisterBits int
 	// Attributes are further columns of the inventory, such as rated_power,
 	// qmax or feeder, for observers.
 	Attributes map[string]string

@@ -51,7 +51,7 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 		// Most of what is allocated is garbage within milliseconds. Collecting it
 		// at 75 % instead of 100 % costs some hundredths of the CPU time and saves
 		// a tenth of the resident memory.
-		debug.SetGCPercent(75)
+		debug.SetGCPercent(30)
 	}
 	fmt.Fprintf(s.out, "greencommunity listens on http://%s\n", service.Addr())
 	ctx, cancel := context.WithCancel(ctx)

@@ -439,7 +439,7 @@ func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *docum
 	dev := &ingest.Device{
 		ID: d.ID, Vendor: v.ID, Community: community.ID, Compound: d.Compound, Facility: kind.Kind,
 		Name: d.Name, Stream: d.Stream, Gateway: d.Gateway, Boundary: d.Boundary, Profile: d.Profile, Listed: true,
-		Depth: d.Depth, Offset: d.Offset, RegisterBits: d.RegisterBits, Attributes: d.Attributes,
+		Depth: d.Depth, Offset: d.Offset, RegisterBits: uint8(d.RegisterBits), Attributes: d.Attributes,
 	}
 	inv.devices[d.ID] = dev
 	if d.Alias != "" {

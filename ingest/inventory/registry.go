@@ -16,15 +16,14 @@ type Registry struct {
 	// reader that catches up, and a reload changes everything at once.
 	mu       sync.RWMutex
 	inv      *Inventory
-	byKey    map[deviceKey]uint32
+	byPlace  map[place]map[string]uint32
 	devices  []*ingest.Device
 	unlisted map[ingest.VendorID]int
 }
 
-// deviceKey is an unlisted device's identity; a listed one has its id alone.
-type deviceKey struct {
-	community, facility, device string
-}
+// place is the part of an unlisted device's identity that many share; a listed
+// one has its id alone.
+type place struct{ community, facility string }
 
 type aliasKey struct {
 	vendor ingest.VendorID
@@ -33,7 +32,7 @@ type aliasKey struct {
 
 // NewRegistry returns a registry that knows no device yet.
 func NewRegistry(inv *Inventory) *Registry {
-	return &Registry{inv: inv, byKey: map[deviceKey]uint32{}, unlisted: map[ingest.VendorID]int{}}
+	return &Registry{inv: inv, byPlace: map[place]map[string]uint32{}, unlisted: map[ingest.VendorID]int{}}
 }
 
 // Resolve says which device a reading is of and what its index is. The strings
@@ -54,18 +53,18 @@ func (r *Registry) Resolve(src *Source, c *Captures, device, community, facility
 		listed = alias
 	}
 	if listed != nil {
-		index, known := r.byKey[deviceKey{device: string(listed.ID)}]
+		index, known := r.byPlace[place{}][string(listed.ID)]
 		r.mu.RUnlock()
 		if listed.Vendor != src.Vendor.ID {
 			return nil, 0, ingest.Refuse(ingest.NotOwner, "device %q belongs to another vendor", device)
 		}
 		if !known {
-			index = r.add(deviceKey{device: string(listed.ID)}, listed)
+			index = r.add(place{}, listed)
 		}
 		return listed, index, nil
 	}
-	key := deviceKey{first(community, c.Community, string(src.Community)), first(facility, c.Facility, string(src.Facility)), device}
-	index, known := r.byKey[key]
+	key := place{first(community, c.Community, string(src.Community)), first(facility, c.Facility, string(src.Facility))}
+	index, known := r.byPlace[key][device]
 	if known {
 		dev := r.devices[index]
 		r.mu.RUnlock()
@@ -77,42 +76,47 @@ func (r *Registry) Resolve(src *Source, c *Captures, device, community, facility
 	introduced := r.unlisted[src.Vendor.ID]
 	r.mu.RUnlock()
 
-	place, kind := inv.communities[ingest.CommunityID(key.community)], inv.Facilities.Kind(ingest.FacilityKind(key.facility))
+	where, kind := inv.communities[ingest.CommunityID(key.community)], inv.Facilities.Kind(ingest.FacilityKind(key.facility))
 	switch {
 	case src.Vendor.UnknownDevices != "accept":
 		return nil, 0, ingest.Refuse(ingest.UnknownDevice, "device %q is not in the inventory", device)
-	case place == nil:
+	case where == nil:
 		return nil, 0, ingest.Refuse(ingest.UnknownCommunity, "community %.60q is not in the inventory", key.community)
 	case kind == nil:
 		return nil, 0, ingest.Refuse(ingest.UnknownFacility, "%.60q is no kind of facility", key.facility)
-	case len(src.Vendor.Communities) > 0 && !slices.Contains(src.Vendor.Communities, place.ID):
-		return nil, 0, ingest.Refuse(ingest.NotOwner, "vendor %s may not write to community %s", src.Vendor.ID, place.ID)
+	case len(src.Vendor.Communities) > 0 && !slices.Contains(src.Vendor.Communities, where.ID):
+		return nil, 0, ingest.Refuse(ingest.NotOwner, "vendor %s may not write to community %s", src.Vendor.ID, where.ID)
 	case introduced >= src.Vendor.MaxDevices:
 		return nil, 0, ingest.Refuse(ingest.TooManyDevices, "vendor %s has introduced %d devices, as many as it may", src.Vendor.ID, introduced)
 	}
 	dev := &ingest.Device{
-		ID: ingest.DeviceID(strings.Clone(device)), Vendor: src.Vendor.ID, Community: place.ID,
+		ID: ingest.DeviceID(strings.Clone(device)), Vendor: src.Vendor.ID, Community: where.ID,
 		Facility: kind.Kind, Profile: strings.Clone(first(profile, src.Profile)),
 	}
 	compound = first(compound, c.Compound, string(src.Compound))
-	for _, k := range place.Compounds {
+	for _, k := range where.Compounds {
 		if string(k.ID) == compound {
 			dev.Compound = k.ID
 		}
 	}
-	index = r.add(deviceKey{string(place.ID), string(kind.Kind), string(dev.ID)}, dev)
+	index = r.add(place{string(where.ID), string(kind.Kind)}, dev)
 	return dev, index, nil
 }
 
 // add gives a device the next index, unless another goroutine just did.
-func (r *Registry) add(key deviceKey, dev *ingest.Device) uint32 {
+func (r *Registry) add(key place, dev *ingest.Device) uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if index, ok := r.byKey[key]; ok {
+	there := r.byPlace[key]
+	if index, ok := there[string(dev.ID)]; ok {
 		return index
 	}
+	if there == nil {
+		there = map[string]uint32{}
+		r.byPlace[key] = there
+	}
 	index := uint32(len(r.devices))
-	r.byKey[key] = index
+	there[string(dev.ID)] = index
 	r.devices = append(r.devices, dev)
 	if !dev.Listed {
 		r.unlisted[dev.Vendor]++
@@ -147,11 +151,11 @@ func (r *Registry) At(index uint32) *ingest.Device {
 // device that has been listed since is what the inventory says now.
 func (r *Registry) Restore(d ingest.Device) uint32 {
 	if listed := r.inv.devices[d.ID]; listed != nil && d.Listed {
-		return r.add(deviceKey{device: string(listed.ID)}, listed)
+		return r.add(place{}, listed)
 	}
-	key := deviceKey{string(d.Community), string(d.Facility), string(d.ID)}
+	key := place{string(d.Community), string(d.Facility)}
 	if d.Listed {
-		key = deviceKey{device: string(d.ID)}
+		key = place{}
 	}
 	return r.add(key, &d)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -112,7 +113,8 @@ func (in *incoming) peek(n int) ([]byte, error) {
 
 // publish takes a message.
 func (in *incoming) publish(first byte, header, remaining int) error {
-	d := Delivery{QoS: first >> 1 & 3, Dup: first&8 != 0, Retained: first&1 != 0}
+	d := Delivery{Dup: first&8 != 0}
+	d.QoS, d.Retained = first>>1&3, first&1 != 0
 	if d.QoS > 2 {
 		return errors.New("mqtt: message of QoS 3")
 	}
@@ -197,10 +199,7 @@ func (in *incoming) flush() {
 // readOnto appends the next n bytes of r to b.
 func readOnto(r *bufio.Reader, b []byte, n int) ([]byte, error) {
 	from := len(b)
-	if cap(b)-from < n {
-		b = append(make([]byte, 0, from+n), b...)
-	}
-	b = b[:from+n]
+	b = slices.Grow(b, n)[:from+n]
 	_, err := io.ReadFull(r, b[from:])
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF

@@ -35,6 +35,8 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 	"github.com/eclipse/paho.mqtt.golang/packets"
 	"github.com/prometheus/client_golang/prometheus"
+
+	"greencommunity/ingest"
 )
 
 const (
@@ -50,16 +52,11 @@ func deadline() time.Time { return time.Now().Add(closeTimeout) }
 
 // Delivery is a message as the broker handed it over.
 type Delivery struct {
-	Topic    string
-	Payload  []byte
-	PacketID uint16
-	QoS      byte
-	Dup      bool
-	Retained bool
-	Received int64  // unix nanoseconds
-	Epoch    uint32 // counts connections
-	conn     *bufferedConn
-	topic    int // the topic's length, before it is one string of a batch's
+	ingest.Message
+	Dup   bool
+	Epoch uint32 // counts connections
+	conn  *bufferedConn
+	topic int // the topic's length, before it is one string of a batch's
 }
 
 // Acknowledge acknowledges deliveries in order, those of connections that are
@@ -69,7 +66,7 @@ type Delivery struct {
 // the library each is a packet object, two channels and a wake-up, which was an
 // eighth of the CPU time of the whole path. The library keeps no state of what
 // it has received and is told nothing.
-func Acknowledge(deliveries []Delivery) {
+func Acknowledge(deliveries []*Delivery) {
 	var conn *bufferedConn
 	var packets []byte
 	flush := func() {
@@ -78,8 +75,7 @@ func Acknowledge(deliveries []Delivery) {
 		}
 		packets = packets[:0]
 	}
-	for i := range deliveries {
-		d := &deliveries[i]
+	for _, d := range deliveries {
 		if d.QoS == 0 {
 			continue
 		}

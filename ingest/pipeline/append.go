@@ -64,15 +64,15 @@ func (a *appender) remember(j *journal.Journal) error {
 }
 
 func (a *appender) run(ctx context.Context) {
-	var deliveries []mqtt.Delivery
+	var deliveries []*mqtt.Delivery
 	for {
 		bytes := 0
 		deliveries = deliveries[:0]
 		for batch := a.p.subscriber.Next(ctx); len(batch) > 0; batch = a.p.subscriber.Poll() {
 			for i := range batch {
-				bytes += len(batch[i].Payload)
+				deliveries, bytes = append(deliveries, &batch[i]), bytes+len(batch[i].Payload)
 			}
-			if deliveries = append(deliveries, batch...); len(deliveries) >= maxGroup || bytes >= maxGroupBytes {
+			if len(deliveries) >= maxGroup || bytes >= maxGroupBytes {
 				break
 			}
 		}
@@ -84,7 +84,7 @@ func (a *appender) run(ctx context.Context) {
 }
 
 // append journals and acknowledges a group; false if ctx ended before.
-func (a *appender) append(ctx context.Context, deliveries []mqtt.Delivery) bool {
+func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool {
 	g := a.group(deliveries)
 	for logged := false; ; {
 		err := a.p.journal.Append(g.messages)
@@ -105,8 +105,8 @@ func (a *appender) append(ctx context.Context, deliveries []mqtt.Delivery) bool 
 	if a.p.journalDown.Swap(false) {
 		a.p.log.Info("the journal takes messages again")
 	}
-	for i := range deliveries {
-		if d := &deliveries[i]; d.QoS > 0 {
+	for _, d := range deliveries {
+		if d.QoS > 0 {
 			a.inFlight[d.PacketID] = identity(d.Topic, d.Payload)
 		}
 	}
@@ -129,11 +129,9 @@ func (a *appender) append(ctx context.Context, deliveries []mqtt.Delivery) bool 
 }
 
 // group makes messages of deliveries, leaving out what is journaled already.
-func (a *appender) group(deliveries []mqtt.Delivery) group {
+func (a *appender) group(deliveries []*mqtt.Delivery) group {
 	messages := make([]*ingest.Message, 0, len(deliveries))
-	block := make([]ingest.Message, len(deliveries))
-	for i := range deliveries {
-		d := &deliveries[i]
+	for _, d := range deliveries {
 		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
 			a.inFlight, a.sessionLost = [1 << 16]uint64{}, lost
 		}
@@ -146,11 +144,8 @@ func (a *appender) group(deliveries []mqtt.Delivery) group {
 			a.p.metrics.foreign.Inc()
 			continue
 		}
-		block[i] = ingest.Message{
-			Received: a.received(d), Topic: d.Topic, Payload: d.Payload,
-			PacketID: d.PacketID, QoS: d.QoS, Retained: d.Retained,
-		}
-		messages = append(messages, &block[i])
+		d.Received = a.received(d)
+		messages = append(messages, &d.Message)
 	}
 	return group{messages}
 }

@@ -11,6 +11,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 
@@ -116,9 +117,10 @@ func appendSeries(b []byte, list []series, last uint32) []byte {
 	b = binary.AppendUvarint(b, uint64(len(list)))
 	for i := range list {
 		b = binary.AppendUvarint(b, uint64(list[i].Key))
-		b = binary.AppendVarint(b, list[i].Times[0])
-		for k := 1; k < len(list[i].Times); k++ {
-			b = binary.AppendUvarint(b, uint64(list[i].Times[k-1]-list[i].Times[k]))
+		times := list[i].times()
+		b = binary.AppendVarint(b, times[0])
+		for k := 1; k < len(times); k++ {
+			b = binary.AppendUvarint(b, uint64(times[k-1]-times[k]))
 		}
 	}
 	return b
@@ -243,9 +245,11 @@ func readSeries(r *bufio.Reader) (list []series, last uint32, err error) {
 		e := series{Key: uint32(number())}
 		t, fail := binary.ReadVarint(r)
 		err = errors.Join(err, fail)
-		e.Times[0] = t
-		for k := 1; k < len(e.Times); k++ {
-			e.Times[k] = e.Times[k-1] - int64(number())
+		e.Latest = t
+		for k := range e.Before {
+			if t -= int64(number()); t != 0 && e.Latest-t <= math.MaxUint32 {
+				e.Before[k] = uint32(e.Latest - t)
+			}
 		}
 		list = append(list, e)
 	}
