@@ -1,6 +1,7 @@
 // Package picture draws what was used, what would have been, and the saving
-// that adds up between them with its band. It is apart from the arithmetic, so
-// that who computes does not carry a plotting library.
+// that adds up between them with its band. It is apart from the arithmetic, and
+// draws two curves and a band by itself: a plotting library, with the fonts it
+// embeds, was a sixth of the program, which the ingester has in memory as well.
 package picture
 
 import (
@@ -10,14 +11,9 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-
-	"gonum.org/v1/plot"
-	"gonum.org/v1/plot/plotter"
-	"gonum.org/v1/plot/vg"
-	"gonum.org/v1/plot/vg/draw"
-	"gonum.org/v1/plot/vg/vgimg"
-	"gonum.org/v1/plot/vg/vgsvg"
+	"time"
 
 	"greencommunity/metrics/savings"
 )
@@ -27,6 +23,8 @@ var (
 	actualColour   = color.RGBA{R: 0x1f, G: 0x77, B: 0xb4, A: 0xff}
 	savingColour   = color.RGBA{R: 0x2c, G: 0x7d, B: 0x32, A: 0xff}
 	bandColour     = color.RGBA{R: 0xc8, G: 0xe2, B: 0xc9, A: 0xff}
+	gridColour     = color.RGBA{R: 0xe4, G: 0xe4, B: 0xe4, A: 0xff}
+	inkColour      = color.RGBA{R: 0x22, G: 0x22, B: 0x22, A: 0xff}
 )
 
 // Formats are the ends of file names that can be written.
@@ -41,6 +39,24 @@ func Format(name string) (string, error) {
 	return "", fmt.Errorf("%q is no picture; name it .png or .svg", name)
 }
 
+// Size of the picture in pixels, and of a panel's margins.
+const (
+	width, height            = 1000, 720
+	left, right, top, bottom = 86, 24, 34, 34
+)
+
+type point struct{ X, Y float64 }
+
+// canvas is what a picture is drawn on. Coordinates are pixels from above left;
+// anchor says which part of a text is at x: -1 its beginning, 0 its middle, 1
+// its end.
+type canvas interface {
+	area(outline []point, fill color.RGBA)
+	line(points []point, thickness float64, stroke color.RGBA)
+	text(x, y float64, anchor int, s string)
+	writeTo(w io.Writer) error
+}
+
 // Write draws an analysis: adjusted baseline and actual use per day above, the
 // cumulative saving with its 90 % band below. Intervals that are not covered
 // are gaps above and add nothing below. The unit labels the axes.
@@ -48,101 +64,132 @@ func Write(w io.Writer, format string, a *savings.Analysis, unit string) error {
 	if len(a.Days) == 0 {
 		return fmt.Errorf("nothing to draw: no interval of the reporting period is covered")
 	}
-	use, total := plot.New(), plot.New()
-	use.Title.Text = "Adjusted baseline and actual use"
-	use.Y.Label.Text = unit + " a day"
-	total.Title.Text = "Cumulative saving, with its 90 % band"
-	total.Y.Label.Text = unit
-	for _, p := range []*plot.Plot{use, total} {
-		p.X.Tick.Marker = plot.TimeTicks{Format: "2006-01"}
-		p.Add(plotter.NewGrid())
+	var c canvas = newSVG()
+	if format == ".png" {
+		c = newPNG()
 	}
+	c.area([]point{{0, 0}, {width, 0}, {width, height}, {0, height}}, color.RGBA{0xff, 0xff, 0xff, 0xff})
 
-	var baseline, actual plotter.XYs
-	for i, d := range a.Days {
-		if i > 0 {
-			before := a.Days[i-1]
-			if end := before.Start.AddDate(0, 0, before.Days); end.Before(d.Start) {
-				if err := lines(use, baseline, actual); err != nil {
-					return err
-				}
-				baseline, actual = nil, nil
-			}
+	var baseline, actual [][]point // a curve for each stretch without a gap
+	var end time.Time
+	for _, d := range a.Days {
+		if baseline == nil || end.Before(d.Start) {
+			baseline, actual = append(baseline, nil), append(actual, nil)
 		}
-		x, days := float64(d.Start.Unix()), float64(d.Days)
-		baseline = append(baseline, plotter.XY{X: x, Y: d.Baseline / days})
-		actual = append(actual, plotter.XY{X: x, Y: d.Actual / days})
+		end = d.Start.AddDate(0, 0, d.Days)
+		n, x, days := len(baseline)-1, float64(d.Start.Unix()), float64(d.Days)
+		baseline[n] = append(baseline[n], point{x, d.Baseline / days})
+		actual[n] = append(actual[n], point{x, d.Actual / days})
 	}
-	if err := lines(use, baseline, actual); err != nil {
-		return err
-	}
-	for _, entry := range []struct {
-		name   string
-		colour color.Color
-	}{{"baseline", baselineColour}, {"actual", actualColour}} {
-		l := &plotter.Line{LineStyle: draw.LineStyle{Color: entry.colour, Width: vg.Points(1.5)}}
-		use.Legend.Add(entry.name, l)
-	}
-	use.Legend.Top = true
-	use.Y.Min = math.Min(0, use.Y.Min)
-
-	curve := a.Cumulative()
-	var middle, upper, lower plotter.XYs
-	for _, c := range curve {
-		x := float64(c.Date.Unix())
-		middle = append(middle, plotter.XY{X: x, Y: c.Saving})
-		upper = append(upper, plotter.XY{X: x, Y: c.Saving + c.Band})
-		lower = append(lower, plotter.XY{X: x, Y: c.Saving - c.Band})
+	var middle, upper, lower []point
+	for _, p := range a.Cumulative() {
+		x := float64(p.Date.Unix())
+		middle = append(middle, point{x, p.Saving})
+		upper, lower = append(upper, point{x, p.Saving + p.Band}), append(lower, point{x, p.Saving - p.Band})
 	}
 	slices.Reverse(lower)
-	band, err := plotter.NewPolygon(append(upper, lower...))
-	if err != nil {
-		return err
+	band := append(upper, lower...)
+	from, to := a.Days[0].Start, end
+	if last := time.Unix(int64(middle[len(middle)-1].X), 0); last.After(to) {
+		to = last
 	}
-	band.Color, band.LineStyle.Width = bandColour, 0
-	line, err := plotter.NewLine(middle)
-	if err != nil {
-		return err
-	}
-	line.Color, line.Width = savingColour, vg.Points(1.5)
-	zero := plotter.NewFunction(func(float64) float64 { return 0 })
-	zero.Color = color.Black
-	total.Add(band, zero, line)
-	total.X.Min, total.X.Max = use.X.Min, use.X.Max
 
-	const width, height = 20 * vg.Centimeter, 15 * vg.Centimeter
-	var canvas interface {
-		vg.CanvasSizer
-		io.WriterTo
-	}
-	if format == ".svg" {
-		canvas = vgsvg.New(width, height)
-	} else {
-		canvas = vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, height), vgimg.UseDPI(120))}
-	}
-	plots := [][]*plot.Plot{{use}, {total}}
-	tiles := draw.Tiles{Rows: 2, Cols: 1, PadY: vg.Millimeter * 4, PadTop: vg.Millimeter * 2, PadBottom: vg.Millimeter * 2, PadLeft: vg.Millimeter * 2, PadRight: vg.Millimeter * 6}
-	for i, row := range plot.Align(plots, tiles, draw.New(canvas)) {
-		plots[i][0].Draw(row[0])
-	}
-	_, err = canvas.WriteTo(w)
-	return err
+	use := newPanel(c, 0, from, to, append(slices.Concat(baseline...), slices.Concat(actual...)...))
+	use.frame("Adjusted baseline and actual use", unit+" a day")
+	use.curves(baseline, baselineColour)
+	use.curves(actual, actualColour)
+	use.legend([]string{"baseline", "actual"}, []color.RGBA{baselineColour, actualColour})
+
+	total := newPanel(c, height/2, from, to, band)
+	c.area(total.all(band), bandColour)
+	total.frame("Cumulative saving, with its 90 % band", unit)
+	c.line(total.all([]point{{float64(from.Unix()), 0}, {float64(to.Unix()), 0}}), 1, inkColour)
+	total.curves([][]point{middle}, savingColour)
+	return c.writeTo(w)
 }
 
-func lines(p *plot.Plot, baseline, actual plotter.XYs) error {
-	for _, l := range []struct {
-		points plotter.XYs
-		colour color.Color
-	}{{baseline, baselineColour}, {actual, actualColour}} {
-		if len(l.points) == 0 {
-			continue
-		}
-		line, err := plotter.NewLine(l.points)
-		if err != nil {
-			return err
-		}
-		line.Color, line.Width = l.colour, vg.Points(1)
-		p.Add(line)
+// panel is one of the two diagrams: a box of the canvas and what it spans.
+type panel struct {
+	c          canvas
+	y          float64 // of its upper edge, the title included
+	from, to   time.Time
+	least      float64
+	most, step float64
+}
+
+// newPanel spans the points, and zero, in even steps.
+func newPanel(c canvas, y float64, from, to time.Time, points []point) *panel {
+	p := &panel{c: c, y: y, from: from, to: to}
+	for _, at := range points {
+		p.least, p.most = min(p.least, at.Y), max(p.most, at.Y)
 	}
-	return nil
+	if p.least == p.most {
+		p.most = 1
+	}
+	rough := (p.most - p.least) / 5
+	unit := math.Pow(10, math.Floor(math.Log10(rough)))
+	for _, n := range []float64{1, 2, 5, 10} {
+		if p.step = n * unit; p.step >= rough {
+			break
+		}
+	}
+	p.least, p.most = math.Floor(p.least/p.step)*p.step, math.Ceil(p.most/p.step)*p.step
+	return p
+}
+
+func (p *panel) at(v point) point {
+	span := max(1, p.to.Sub(p.from).Seconds())
+	return point{
+		left + (width-left-right)*(v.X-float64(p.from.Unix()))/span,
+		p.y + top + (height/2-top-bottom)*(p.most-v.Y)/(p.most-p.least),
+	}
+}
+
+func (p *panel) all(points []point) []point {
+	moved := make([]point, len(points))
+	for i, v := range points {
+		moved[i] = p.at(v)
+	}
+	return moved
+}
+
+func (p *panel) curves(parts [][]point, stroke color.RGBA) {
+	for _, points := range parts {
+		p.c.line(p.all(points), 1.6, stroke)
+	}
+}
+
+// frame draws the title, the grid and what its lines mean: values, and first
+// days of months or, where those are few, days.
+func (p *panel) frame(title, unit string) {
+	p.c.text(left, p.y+20, -1, title)
+	p.c.text(left-8, p.y+20, 1, unit)
+	for i := range int(math.Round((p.most-p.least)/p.step)) + 1 {
+		v := p.least + float64(i)*p.step
+		y := p.at(point{float64(p.from.Unix()), v}).Y
+		p.c.line([]point{{left, y}, {width - right, y}}, 1, gridColour)
+		p.c.text(left-8, y+4, 1, strconv.FormatFloat(v, 'g', 6, 64))
+	}
+	days := p.to.Sub(p.from).Hours() / 24
+	months, each, format := 0, max(1, int(math.Ceil(days/8))), time.DateOnly
+	if days > 70 {
+		months, each, format = max(1, int(math.Ceil(days/30.4/12))), 0, "2006-01"
+	}
+	tick := p.from
+	if months > 0 && tick.Day() > 1 {
+		tick = time.Date(tick.Year(), tick.Month()+1, 1, 0, 0, 0, 0, tick.Location())
+	}
+	for ; !tick.After(p.to); tick = tick.AddDate(0, months, each) {
+		x := p.at(point{float64(tick.Unix()), 0}).X
+		p.c.line([]point{{x, p.y + top}, {x, p.y + height/2 - bottom}}, 1, gridColour)
+		p.c.text(x, p.y+height/2-bottom+18, 0, tick.Format(format))
+	}
+}
+
+func (p *panel) legend(names []string, colours []color.RGBA) {
+	for i, name := range names {
+		x := float64(width - right - 110*(len(names)-i))
+		p.c.line([]point{{x, p.y + 16}, {x + 24, p.y + 16}}, 3, colours[i])
+		p.c.text(x+30, p.y+20, -1, name)
+	}
 }
