@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math"
-	"mime"
 	"net/http"
 	"path"
 	"slices"
@@ -101,15 +100,20 @@ func security(h http.Header) {
 	h.Set("Referrer-Policy", "no-referrer")
 }
 
+// contentTypes of the page's files. The machine's own table is half a megabyte,
+// and may say otherwise.
+var contentTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml",
+	".LICENSE": "text/plain; charset=utf-8",
+}
+
 func file(name string, data []byte) http.Handler {
 	sum := sha256.Sum256(data)
 	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
-	kind := mime.TypeByExtension(path.Ext(name))
+	kind := contentTypes[path.Ext(name)]
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		security(w.Header())
-		if kind != "" {
-			w.Header().Set("Content-Type", kind)
-		}
+		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("ETag", tag)
 		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
