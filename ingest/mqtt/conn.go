@@ -10,6 +10,7 @@ import (
 const (
 	readBuffer   = 64 << 10
 	maxUnwritten = 1 << 20
+	maxPings     = 4
 )
 
 // bufferedConn reads through a buffer and gathers writes while the last one is
@@ -20,12 +21,15 @@ type bufferedConn struct {
 	in incoming
 
 	// mu guards what is waiting to be written, between paho's writer and ours.
-	mu      sync.Mutex
-	changed *sync.Cond
-	waiting []byte
-	err     error // of a write; ends the connection
-	closed  bool
-	done    chan struct{} // closed when the writer has ended
+	mu       sync.Mutex
+	changed  *sync.Cond
+	waiting  []byte
+	acked    uint64   // number of the last message whose acknowledgement was written
+	pings    []uint64 // what acked was at each ping without an answer
+	answered uint64   // what acked was at the last ping with an answer
+	err      error    // of a write; ends the connection
+	closed   bool
+	done     chan struct{} // closed when the writer has ended
 }
 
 func newBufferedConn(c net.Conn) *bufferedConn {
@@ -52,9 +56,41 @@ func (b *bufferedConn) Write(p []byte) (int, error) {
 	if b.closed {
 		return 0, net.ErrClosed
 	}
+	if len(p) == 2 && p[0]>>4 == typePingreq {
+		b.pings = append(b.pings, b.acked)
+	}
 	b.waiting = append(b.waiting, p...)
 	b.changed.Broadcast()
 	return len(p), nil
+}
+
+// acknowledged notes that acknowledgements up to a message were written.
+func (b *bufferedConn) acknowledged(seq uint64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.acked = max(b.acked, seq)
+}
+
+// ping asks the broker for a sign that it has what was acknowledged, unless it
+// was asked already.
+func (b *bufferedConn) ping() {
+	b.mu.Lock()
+	ask := b.acked > 0 && (len(b.pings) == 0 && b.acked > b.answered || len(b.pings) > 0 && b.acked > b.pings[len(b.pings)-1] && len(b.pings) < maxPings)
+	b.mu.Unlock()
+	if ask {
+		_, _ = b.Write([]byte{typePingreq << 4, 0}) // an error ends the connection
+	}
+}
+
+// pong takes the broker's answer to the oldest ping, and returns the message up
+// to which it has the acknowledgements: it reads what we write in order.
+func (b *bufferedConn) pong() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.pings) > 0 {
+		b.answered, b.pings = max(b.answered, b.pings[0]), b.pings[1:]
+	}
+	return b.answered
 }
 
 func (b *bufferedConn) writer() {

@@ -25,6 +25,8 @@ type incoming struct {
 	deliver func([]Delivery)
 	// connected is told whether the broker had a session, before any message.
 	connected func(sessionPresent bool)
+	// pong is told of each answer to a ping.
+	pong func()
 
 	rest int // bytes of the packet at hand that are the library's to read
 	err  error
@@ -36,8 +38,10 @@ type incoming struct {
 
 // Packet types and the fixed header of MQTT 3.1.1, 2.2.
 const (
-	typeConnack = 2
-	typePublish = 3
+	typeConnack  = 2
+	typePublish  = 3
+	typePingreq  = 12
+	typePingresp = 13
 
 	maxBatch     = 256
 	maxHeader    = 5
@@ -70,7 +74,10 @@ func (in *incoming) packet() error {
 		return in.publish(first, header, remaining)
 	}
 	in.flush()
-	if first>>4 == typeConnack && remaining == 2 {
+	switch {
+	case first>>4 == typePingresp:
+		in.pong()
+	case first>>4 == typeConnack && remaining == 2:
 		b, err := in.r.Peek(header + 2)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -41,7 +42,7 @@ func taken(stream io.Reader, connected func(bool)) (messages []string, rest []by
 	if connected == nil {
 		connected = func(bool) {}
 	}
-	in := incoming{r: bufio.NewReaderSize(stream, 4<<10), connected: connected, deliver: func(batch []Delivery) {
+	in := incoming{r: bufio.NewReaderSize(stream, 4<<10), connected: connected, pong: func() {}, deliver: func(batch []Delivery) {
 		for _, d := range batch {
 			messages = append(messages, show(d.Topic, d.Payload, d.QoS, d.PacketID, d.Dup, d.Retained))
 		}
@@ -208,4 +209,44 @@ func BenchmarkIncoming(b *testing.B) {
 			_ = p
 		}
 	})
+}
+
+// An answer to a ping says that the broker has what was acknowledged before the
+// ping, and nothing of what was acknowledged after.
+func TestPongsSettleWhatWasAcknowledged(t *testing.T) {
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	b := newBufferedConn(ours)
+	defer b.Close()
+	read := func(want int) {
+		t.Helper()
+		if _, err := io.ReadFull(theirs, make([]byte, want)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	acknowledge := func(seq uint64) {
+		d := Delivery{conn: b}
+		d.QoS, d.Seq = 1, seq
+		Acknowledge([]*Delivery{&d})
+		read(4)
+	}
+	b.ping() // nothing to ask for
+	acknowledge(5)
+	b.ping()
+	read(2)
+	acknowledge(6)
+	b.ping()
+	b.ping() // asked already
+	read(2)
+	acknowledge(7)
+	for i, want := range []uint64{5, 6, 6} {
+		if got := b.pong(); got != want {
+			t.Errorf("answer %d settles %d, want %d", i, got, want)
+		}
+	}
+	b.Write([]byte{typePingreq << 4, 0}) // the library's own counts as well
+	read(2)
+	if got := b.pong(); got != 7 {
+		t.Errorf("the answer to the library's ping settles %d, want 7", got)
+	}
 }

@@ -46,6 +46,9 @@ const (
 	keepAlive      = 15 * time.Second
 	pingTimeout    = 10 * time.Second
 	closeTimeout   = time.Second
+	// pingEvery is how soon after an acknowledgement the broker is asked for a
+	// sign that it has it.
+	pingEvery = 100 * time.Millisecond
 )
 
 func deadline() time.Time { return time.Now().Add(closeTimeout) }
@@ -69,9 +72,11 @@ type Delivery struct {
 func Acknowledge(deliveries []*Delivery) {
 	var conn *bufferedConn
 	var packets []byte
+	last := uint64(0)
 	flush := func() {
 		if len(packets) > 0 {
 			_, _ = conn.Write(packets) // an error ends the connection, and the broker sends again
+			conn.acknowledged(last)
 		}
 		packets = packets[:0]
 	}
@@ -84,6 +89,7 @@ func Acknowledge(deliveries []*Delivery) {
 			conn = d.conn
 		}
 		packets = append(packets, puback, 2, byte(d.PacketID>>8), byte(d.PacketID))
+		last = max(last, d.Seq)
 	}
 	flush()
 }
@@ -120,6 +126,7 @@ type Subscriber struct {
 	outgoing chan outgoing
 
 	epoch     atomic.Uint32
+	settled   atomic.Uint64 // see Settled
 	connected atomic.Bool
 	last      atomic.Int64 // unix nanoseconds of the last message
 
@@ -205,6 +212,13 @@ func (s *Subscriber) Poll() []Delivery { return s.queue.poll() }
 // Epoch is the current connection's.
 func (s *Subscriber) Epoch() uint32 { return s.epoch.Load() }
 
+// Settled is the number of the message up to which the broker is known to have
+// our acknowledgements: it does not send those again.
+func (s *Subscriber) Settled() uint64 { return s.settled.Load() }
+
+// Restore says what Settled was before a restart. It comes before Run.
+func (s *Subscriber) Restore(settled uint64) { s.settled.Store(settled) }
+
 // Connected reports whether the broker is connected and the filters granted.
 func (s *Subscriber) Connected() bool { return s.connected.Load() }
 
@@ -259,6 +273,7 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 					s.o.OnConnect(sessionPresent, epoch)
 				}
 			}
+			b.in.pong = func() { s.settled.Store(max(s.settled.Load(), b.pong())) }
 			b.in.deliver = func(batch []Delivery) {
 				for i := range batch {
 					batch[i].Epoch, batch[i].conn = epoch, b
@@ -299,7 +314,7 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 	s.o.Logger.Info("broker connected", "broker", broker, "session_present", present)
 	s.connected.Store(true)
 	s.last.Store(time.Now().UnixNano())
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
 		select {
@@ -310,6 +325,7 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		case m := <-s.outgoing:
 			client.Publish(m.topic, 0, false, m.payload)
 		case <-tick.C:
+			conn.Load().ping()
 			if since := time.Since(time.Unix(0, s.last.Load())); s.o.Silence > 0 && since > s.o.Silence {
 				s.metrics.silent.Inc()
 				return fmt.Errorf("connected but silent for %s", since.Round(time.Second))

@@ -31,10 +31,12 @@ type appender struct {
 	p *Pipeline
 
 	// inFlight has, for each packet identifier, the last message journaled under
-	// it, as a hash of topic and payload. The broker uses an identifier again
-	// only once it has our acknowledgement, and a redelivery (DUP) has the same
-	// one: so a DUP that equals the entry is a message we have already.
-	inFlight [1 << 16]uint64
+	// it. A redelivery (DUP) has the identifier of the first delivery: so a DUP
+	// that equals the entry is a message we have already, unless the broker is
+	// known to have our acknowledgement of that. Then it is another one that
+	// reads the same, since identifiers are used again, and a broker that kept a
+	// message for us may call its first delivery a DUP.
+	inFlight [1 << 16]delivered
 	// lastMillis keeps the time received of two messages of one topic apart by
 	// a millisecond, since it may have to serve as the time of their readings.
 	lastMillis [4096]struct {
@@ -44,21 +46,36 @@ type appender struct {
 	sessionLost uint32 // epoch in which the broker had no session for us; owned by run
 }
 
-func identity(topic string, payload []byte) uint64 {
-	return max(1, xxhash.Sum64String(topic)*31+xxhash.Sum64(payload))
+// delivered is a message as inFlight knows it.
+type delivered struct {
+	seq  uint64
+	hash uint64 // of topic and payload
+}
+
+func hashOf(m *ingest.Message) uint64 {
+	return xxhash.Sum64String(m.Topic)*31 + xxhash.Sum64(m.Payload)
+}
+
+// redelivered reports whether a delivery is a message we have already.
+func (a *appender) redelivered(d *mqtt.Delivery) bool {
+	if d.QoS == 0 || !d.Dup {
+		return false
+	}
+	e := a.inFlight[d.PacketID]
+	return e.seq > a.p.subscriber.Settled() && e.hash == hashOf(&d.Message)
 }
 
 // remember fills inFlight from the journal's end.
 func (a *appender) remember(j *journal.Journal) error {
-	from := uint64(1)
+	from := a.p.subscriber.Settled() + 1
 	if last := j.Last(); last > 1<<16 {
-		from = last - 1<<16
+		from = max(from, last-1<<16)
 	}
 	r := j.Read(from)
 	defer r.Close()
 	for r.Next() {
 		m := r.Message()
-		a.inFlight[m.PacketID] = identity(m.Topic, m.Payload)
+		a.inFlight[m.PacketID] = delivered{m.Seq, hashOf(m)}
 	}
 	return r.Err()
 }
@@ -105,9 +122,9 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 	if a.p.journalDown.Swap(false) {
 		a.p.log.Info("the journal takes messages again")
 	}
-	for _, d := range deliveries {
-		if d.QoS > 0 {
-			a.inFlight[d.PacketID] = identity(d.Topic, d.Payload)
+	for _, m := range g.messages {
+		if m.QoS > 0 {
+			a.inFlight[m.PacketID] = delivered{m.Seq, hashOf(m)}
 		}
 	}
 	mqtt.Acknowledge(deliveries)
@@ -133,10 +150,10 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 	messages := make([]*ingest.Message, 0, len(deliveries))
 	for _, d := range deliveries {
 		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
-			a.inFlight, a.sessionLost = [1 << 16]uint64{}, lost
+			a.inFlight, a.sessionLost = [1 << 16]delivered{}, lost
 		}
 		d.Payload = a.p.redactor.Load().Redact(d.Topic, d.Payload)
-		if d.QoS > 0 && d.Dup && a.inFlight[d.PacketID] == identity(d.Topic, d.Payload) {
+		if a.redelivered(d) {
 			a.p.metrics.redelivered.Inc()
 			continue
 		}

@@ -36,29 +36,54 @@ type checkpointHeader struct {
 	DeviceBytes int64
 	Derived     [][]byte // points of observers that InfluxDB has not confirmed
 	Decoders    []byte   // what decoders remember
+	Settled     uint64   // the last message of which the broker is known to have our acknowledgement
 	States      []string // names of the observers whose states follow
 }
 
 const checkpointMagic = "greencommunity checkpoint 2\n"
 
+// accountHeader is the account of a later message than the checkpoint's. A
+// checkpoint of a million devices takes seconds and is written once a minute;
+// what /metrics shows is durable, and so in this file, every second.
+type accountHeader struct {
+	Seq     uint64
+	Tally   tally
+	Pending pendingSet
+	Settled uint64 // as in the checkpoint
+}
+
+// after reports whether the account was taken after the checkpoint.
+func (a *accountHeader) after(h *checkpointHeader) bool {
+	if a.Seq != h.Seq {
+		return a.Seq > h.Seq
+	}
+	return a.Tally.decided() > h.Tally.decided() || a.Tally.Points > h.Tally.Points
+}
+
+const accountMagic = "greencommunity account 1\n"
+
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func checkpointPath(dir string) string { return filepath.Join(dir, "checkpoint") }
 
-// checkpointWriter writes a checkpoint to a file that is not the checkpoint yet.
+func accountPath(dir string) string { return filepath.Join(dir, "account") }
+
+// checkpointWriter writes a checkpoint, or an account, to a file that does not
+// have its name yet.
 type checkpointWriter struct {
+	path string
 	file *os.File
 	sum  hash.Hash32
 	w    *bufio.Writer
 	buf  []byte
 }
 
-func createCheckpoint(dir string) (*checkpointWriter, error) {
-	f, err := os.Create(checkpointPath(dir) + ".new")
+func createCheckpoint(path string) (*checkpointWriter, error) {
+	f, err := os.Create(path + ".new")
 	if err != nil {
 		return nil, err
 	}
-	c := &checkpointWriter{file: f, sum: crc32.New(castagnoli)}
+	c := &checkpointWriter{path: path, file: f, sum: crc32.New(castagnoli)}
 	c.w = bufio.NewWriterSize(io.MultiWriter(f, c.sum), 64<<10)
 	return c, nil
 }
@@ -86,8 +111,22 @@ func (c *checkpointWriter) write(h *checkpointHeader, s *seen, observers []Obser
 	return c.w.Flush()
 }
 
-// finish makes it durable and the checkpoint.
-func (c *checkpointWriter) finish(dir string) error {
+// writeAccount writes the account, whole.
+func writeAccount(dir string, h *accountHeader) error {
+	c, err := createCheckpoint(accountPath(dir))
+	if err != nil {
+		return err
+	}
+	c.w.WriteString(accountMagic)
+	if err := errors.Join(gob.NewEncoder(c.w).Encode(h), c.w.Flush()); err != nil {
+		c.file.Close()
+		return err
+	}
+	return c.finish()
+}
+
+// finish makes it durable and gives it its name.
+func (c *checkpointWriter) finish() error {
 	defer c.file.Close()
 	if _, err := c.file.Write(binary.BigEndian.AppendUint32(nil, c.sum.Sum32())); err != nil {
 		return err
@@ -95,10 +134,10 @@ func (c *checkpointWriter) finish(dir string) error {
 	if err := c.file.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(c.file.Name(), checkpointPath(dir)); err != nil {
+	if err := os.Rename(c.file.Name(), c.path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return syncDir(filepath.Dir(c.path))
 }
 
 func syncDir(dir string) error {
@@ -178,32 +217,62 @@ func readCheckpoint(dir string, s *seen, observers []Observer) (*checkpointHeade
 	return h, nil
 }
 
-func (h *checkpointHeader) read(f *os.File, s *seen, observers []Observer) error {
+// readAccount reads the account, nil where there is none.
+func readAccount(dir string) (*accountHeader, error) {
+	f, err := os.Open(accountPath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	h := &accountHeader{Tally: newTally()}
+	r, err := checked(f, accountMagic)
+	if err == nil {
+		err = gob.NewDecoder(r).Decode(h)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("account %s: %w; move it away to count from the checkpoint", f.Name(), err)
+	}
+	return h, nil
+}
+
+// checked reads what a checkpointWriter wrote, once its checksum is found right.
+func checked(f *os.File, magic string) (*bufio.Reader, error) {
 	info, err := f.Stat()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if info.Size() < int64(len(checkpointMagic))+4 {
-		return errors.New("cut short")
+	if info.Size() < int64(len(magic))+4 {
+		return nil, errors.New("cut short")
 	}
 	sum := crc32.New(castagnoli)
 	if _, err := io.Copy(sum, io.LimitReader(f, info.Size()-4)); err != nil {
-		return err
+		return nil, err
 	}
 	var want [4]byte
 	if _, err := io.ReadFull(f, want[:]); err != nil {
-		return err
+		return nil, err
 	}
 	if binary.BigEndian.Uint32(want[:]) != sum.Sum32() {
-		return errors.New("damaged: the checksum is wrong")
+		return nil, errors.New("damaged: the checksum is wrong")
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
+		return nil, err
 	}
 	r := bufio.NewReaderSize(io.LimitReader(f, info.Size()-4), 256<<10)
-	magic := make([]byte, len(checkpointMagic))
-	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != checkpointMagic {
-		return errors.New("of another version of this program")
+	have := make([]byte, len(magic))
+	if _, err := io.ReadFull(r, have); err != nil || string(have) != magic {
+		return nil, errors.New("of another version of this program")
+	}
+	return r, nil
+}
+
+func (h *checkpointHeader) read(f *os.File, s *seen, observers []Observer) error {
+	r, err := checked(f, checkpointMagic)
+	if err != nil {
+		return err
 	}
 	if err := gob.NewDecoder(r).Decode(h); err != nil {
 		return err

@@ -42,7 +42,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	p := c.p
 	p.mu.Lock()
 	t := p.shown.tally.clone()
-	first, walked, devices := p.pending.first(), p.walked, p.shown.devices
+	first, walked, devices := p.pending.first(), p.walked, p.deviceCounts
 	p.mu.Unlock()
 
 	counter := func(d *prometheus.Desc, v uint64, labels ...string) {

@@ -98,7 +98,12 @@ type Pipeline struct {
 	tally   tally
 	pending pendingSet
 	walked  uint64
-	shown   shown // the account as of the last durable checkpoint
+	// accounted is the last message that was in the account at the start: what
+	// is walked up to it again is not counted again. It does not change then.
+	accounted uint64
+	shown     shown // the account as of the last durable file
+	// deviceCounts is replaced, never changed.
+	deviceCounts map[deviceState]int
 
 	rejectsMu sync.Mutex // the walker and both writers reject
 	rejects   *rejects
@@ -112,9 +117,9 @@ type Pipeline struct {
 
 // shown is what /metrics shows of the account.
 type shown struct {
-	tally   tally
-	walked  uint64
-	devices map[deviceState]int
+	tally  tally
+	walked uint64
+	number uint64 // of the snapshot
 }
 
 type stageMetrics struct {
@@ -229,7 +234,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	}
 	w.observers.tick(time.Now().Add(-tickLag).UnixNano())
 	w.derive()
-	w.checkpoint(ctx, true)
+	w.count(time.Now())
 	a := &appender{p: p}
 	if err := a.remember(p.journal); err != nil {
 		return err
@@ -264,12 +269,22 @@ func (p *Pipeline) restore() (*walker, error) {
 	if err := p.devices.restore(h, func(d ingest.Device) { p.registry.Restore(d) }); err != nil {
 		return nil, err
 	}
-	p.journal.Continue(h.Seq)
-	p.tally, p.pending, p.walked = h.Tally, h.Pending, h.Seq
-	p.shown = shown{tally: h.Tally.clone(), walked: h.Seq}
+	p.tally, p.pending, p.walked, p.accounted = h.Tally, h.Pending, h.Seq, h.Seq
+	account, err := readAccount(p.o.DataDir)
+	if err != nil {
+		return nil, err
+	}
+	settled := h.Settled
+	if account != nil && account.after(h) {
+		settled = account.Settled
+		p.tally, p.pending, p.accounted = account.Tally, account.Pending, account.Seq
+	}
+	p.journal.Continue(p.accounted)
+	p.subscriber.Restore(settled)
+	p.shown = shown{tally: p.tally.clone(), walked: p.accounted}
 	p.derived.batches = h.Derived
 	if first := p.pending.first(); first > 0 {
-		p.backlog.add(first, h.Seq)
+		p.backlog.add(first, p.accounted)
 	}
 	p.decoders.Store(&h.Decoders)
 	worker := decode.NewWorker(inv, p.registry)
@@ -285,6 +300,10 @@ func (p *Pipeline) restore() (*walker, error) {
 func (p *Pipeline) book(t *tally, pending []uint64, walked uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.walked = walked
+	if walked <= p.accounted {
+		return
+	}
 	for k, v := range t.Received {
 		p.tally.Received[k] += v
 	}
@@ -303,7 +322,6 @@ func (p *Pipeline) book(t *tally, pending []uint64, walked uint64) {
 	for _, seq := range pending {
 		p.pending.add(seq)
 	}
-	p.walked = walked
 }
 
 // housekeeping deletes what the journal need not keep.
@@ -333,10 +351,17 @@ func (p *Pipeline) Reload(ctx context.Context, inv *inventory.Inventory) error {
 	return p.subscriber.SetFilters(inv.Filters())
 }
 
-// rejected keeps a refused message where people look.
-func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal) {
+// rejected keeps a refused message where people look. What is walked again is
+// there already.
+func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal, walking bool) {
 	p.rejectsMu.Lock()
 	defer p.rejectsMu.Unlock()
+	if walking {
+		if m.Seq <= p.rejects.walked {
+			return
+		}
+		p.rejects.walked = m.Seq
+	}
 	p.rejects.add(m, vendor, refusal)
 }
 

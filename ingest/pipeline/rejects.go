@@ -20,7 +20,7 @@ import (
 type rejects struct {
 	path     string
 	maxBytes int64
-	last     uint64 // sequence number of the last line; what is walked again is not written again
+	walked   uint64 // the last message the walker refused; those InfluxDB refuses come later and are before it
 	recent   []Reject
 	f        *os.File
 	size     int64
@@ -59,7 +59,9 @@ func openRejects(dir string, maxBytes int64, log *slog.Logger) (*rejects, error)
 		for lines.Scan() {
 			var line reject
 			if json.Unmarshal(lines.Bytes(), &line) == nil {
-				r.last = max(r.last, line.Seq)
+				if line.Reason != ingest.RefusedByInfluxDB {
+					r.walked = max(r.walked, line.Seq)
+				}
 				r.remember(&line)
 			}
 		}
@@ -84,10 +86,6 @@ func (r *rejects) open() error {
 
 // add writes a line. An error is logged: the journal still has the message.
 func (r *rejects) add(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal) {
-	if m.Seq <= r.last {
-		return
-	}
-	r.last = m.Seq
 	line := reject{Time: time.Unix(0, m.Received).UTC(), Seq: m.Seq, Vendor: vendor, Reason: refusal.Reason, Detail: refusal.Detail, Topic: m.Topic}
 	payload := m.Payload
 	if len(payload) > maxRejectPayload {

@@ -9,17 +9,21 @@ import (
 
 // checkpoints is when the walker writes one. The file is written by the
 // walker, so that it is of one message; that it becomes durable is waited for
-// beside it. Writing takes at most a twentieth of the walker's time.
+// beside it. Writing takes at most a twentieth of the walker's time. Where that
+// makes checkpoints rare, the account alone is written every second.
 type checkpoints struct {
 	last     time.Time     // when the last was begun
 	took     time.Duration // how long the walker was held up by it
 	finished chan saved    // not nil while one becomes durable
+	account  chan saved    // likewise, of an account
 	written  time.Time     // when there was something to write
+	snapshot time.Time     // when the account was last taken, for either
+	number   uint64        // of the last snapshot
 	counted  time.Time     // when devices were counted
 	devices  int           // how many they were
 }
 
-// saved is what a checkpoint that is durable says.
+// saved is what a file that is durable says.
 type saved struct {
 	shown shown
 	first uint64 // the first pending message, 0 if none
@@ -30,20 +34,13 @@ type saved struct {
 // when it is time, or at once: then it is durable when checkpoint returns.
 func (w *walker) checkpoint(ctx context.Context, atOnce bool) {
 	c := &w.checkpoints
-	if c.finished != nil {
-		if atOnce {
-			w.finished(<-c.finished)
-		} else {
-			select {
-			case s := <-c.finished:
-				w.finished(s)
-			default:
-				return
-			}
-		}
-	}
+	w.collect(&c.account, atOnce, w.show)
+	w.collect(&c.finished, atOnce, w.finished)
 	now := time.Now()
-	if !atOnce && now.Sub(c.last) < max(checkpointEvery, 20*c.took) {
+	if !atOnce && (c.finished != nil || now.Sub(c.last) < max(checkpointEvery, 20*c.took)) {
+		if c.account == nil && now.Sub(c.snapshot) >= checkpointEvery {
+			w.account(now)
+		}
 		return
 	}
 	c.last = now
@@ -51,31 +48,67 @@ func (w *walker) checkpoint(ctx context.Context, atOnce bool) {
 		w.p.log.Error("checkpoint not written; it is tried again", "error", err)
 	}
 	c.took = time.Since(now)
-	if atOnce && c.finished != nil {
-		w.finished(<-c.finished)
+	w.collect(&c.finished, atOnce, w.finished)
+}
+
+// collect calls then with what a file says that has become durable; wait waits
+// for it.
+func (w *walker) collect(from *chan saved, wait bool, then func(saved)) {
+	if *from == nil {
+		return
 	}
+	if wait {
+		then(<-*from)
+		*from = nil
+		return
+	}
+	select {
+	case s := <-*from:
+		then(s)
+		*from = nil
+	default:
+	}
+}
+
+// snapshot is the account as of now, and the first pending message.
+func (w *walker) snapshot(now time.Time) (t tally, pending pendingSet, changed bool, s saved) {
+	p := w.p
+	w.count(now)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.first = p.pending.first()
+	t, pending = p.tally.clone(), p.pending
+	pending.Words = append([]uint64(nil), p.pending.Words...)
+	changed = p.shown.walked != w.seq || p.shown.tally.decided() != t.decided() || p.shown.tally.Points != t.Points
+	w.checkpoints.snapshot = now
+	w.checkpoints.number++
+	s.shown = shown{tally: t, walked: w.seq, number: w.checkpoints.number}
+	return t, pending, changed, s
+}
+
+// account makes the account durable, unless nothing has changed.
+func (w *walker) account(now time.Time) {
+	t, pending, changed, s := w.snapshot(now)
+	if !changed {
+		return
+	}
+	done := make(chan saved, 1)
+	h := &accountHeader{Seq: w.seq, Tally: t, Pending: pending, Settled: w.p.subscriber.Settled()}
+	go func() { // ends with the file's fsync
+		s.err = writeAccount(w.p.o.DataDir, h)
+		done <- s
+	}()
+	w.checkpoints.account = done
 }
 
 // begin writes a checkpoint, unless nothing has changed.
 func (w *walker) begin(now time.Time) error {
 	p := w.p
 	w.seen.room(p.registry.Len())
-	h := &checkpointHeader{Seq: w.seq, Now: w.observers.now, Names: w.seen.Names, Devices: len(w.seen.Series), Derived: p.derived.waiting(), Decoders: w.decoders()}
+	t, pending, changed, s := w.snapshot(now)
+	h := &checkpointHeader{Seq: w.seq, Now: w.observers.now, Tally: t, Pending: pending, Names: w.seen.Names, Devices: len(w.seen.Series), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
 	p.decoders.Store(&h.Decoders)
-	p.mu.Lock()
-	first := p.pending.first()
-	h.Tally, h.Pending = p.tally.clone(), p.pending
-	h.Pending.Words = append([]uint64(nil), p.pending.Words...)
-	unchanged := p.shown.walked == w.seq && p.shown.tally.decided() == h.Tally.decided() && p.shown.tally.Points == h.Tally.Points
-	devices := p.shown.devices
-	p.mu.Unlock()
-	if now.Sub(w.checkpoints.counted) > countEvery || devices == nil || h.Devices != w.checkpoints.devices {
-		devices, w.checkpoints.counted, w.checkpoints.devices = w.count(now), now, h.Devices
-		p.mu.Lock()
-		p.shown.devices = devices
-		p.mu.Unlock()
-	}
-	if unchanged && (len(w.observers.list) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
+	if !changed && (len(w.observers.list) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
 		return nil // observers may have changed by the clock alone
 	}
 	w.checkpoints.written = now
@@ -83,7 +116,7 @@ func (w *walker) begin(now time.Time) error {
 		return err
 	}
 	h.DeviceBytes = p.devices.size
-	f, err := createCheckpoint(p.o.DataDir)
+	f, err := createCheckpoint(checkpointPath(p.o.DataDir))
 	if err != nil {
 		return err
 	}
@@ -93,23 +126,33 @@ func (w *walker) begin(now time.Time) error {
 	}
 	finished := make(chan saved, 1)
 	go func() { // ends with the file's fsync
-		finished <- saved{shown{h.Tally, h.Seq, devices}, first, f.finish(p.o.DataDir)}
+		s.err = f.finish()
+		finished <- s
 	}()
 	w.checkpoints.finished = finished
 	return nil
 }
 
-// finished shows what a checkpoint says, and lets the journal go of what is
-// before it.
-func (w *walker) finished(s saved) {
-	w.checkpoints.finished = nil
+// show shows what a file says, unless a later one was shown before.
+func (w *walker) show(s saved) {
 	if s.err != nil {
-		w.p.log.Error("checkpoint not written; it is tried again", "error", s.err)
+		w.p.log.Error("account not written; it is tried again", "error", s.err)
 		return
 	}
 	w.p.mu.Lock()
-	w.p.shown = s.shown
-	w.p.mu.Unlock()
+	defer w.p.mu.Unlock()
+	if s.shown.number > w.p.shown.number {
+		w.p.shown = s.shown
+	}
+}
+
+// finished shows what a checkpoint says, and lets the journal go of what is
+// before it.
+func (w *walker) finished(s saved) {
+	w.show(s)
+	if s.err != nil {
+		return
+	}
 	w.p.journal.Commit("observe", s.shown.walked)
 	if s.first > 0 {
 		w.p.journal.Commit("store", s.first-1)
@@ -131,8 +174,14 @@ const (
 	offlineAfter = 25 * time.Hour
 )
 
-// count counts the devices by place and state.
-func (w *walker) count(now time.Time) map[deviceState]int {
+// count counts the devices by place and state, every countEvery and where there
+// are more of them.
+func (w *walker) count(now time.Time) {
+	if have := w.p.registry.Len(); now.Sub(w.checkpoints.counted) > countEvery || have != w.checkpoints.devices {
+		w.checkpoints.counted, w.checkpoints.devices = now, have
+	} else {
+		return
+	}
 	n := map[deviceState]int{}
 	since := uint32(now.Add(-offlineAfter).Unix())
 	reported := map[ingest.DeviceID]bool{}
@@ -159,5 +208,7 @@ func (w *walker) count(now time.Time) map[deviceState]int {
 			n[deviceState{placeKey{d.Community, d.Facility}, "never"}]++
 		}
 	}
-	return n
+	w.p.mu.Lock()
+	w.p.deviceCounts = n
+	w.p.mu.Unlock()
 }

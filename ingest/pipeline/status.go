@@ -41,7 +41,7 @@ type DeviceCount struct {
 // Status is the account as of the last durable checkpoint.
 func (p *Pipeline) Status() Status {
 	p.mu.Lock()
-	t, devices := p.shown.tally.clone(), p.shown.devices
+	t, devices := p.shown.tally.clone(), p.deviceCounts
 	p.mu.Unlock()
 	s := Status{Stored: t.Stored, Duplicate: t.Duplicate, Ignored: t.Ignored, Connected: p.subscriber.Connected(), Journal: !p.journalDown.Load()}
 	vendors := map[ingest.VendorID]*VendorStatus{}

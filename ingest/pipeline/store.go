@@ -127,7 +127,7 @@ func (p *Pipeline) confirm(c *chunk, refused []influx.Refused) {
 	for _, b := range bad {
 		r := p.journal.Read(b.seq)
 		if r.Next() && r.Message().Seq == b.seq {
-			p.rejected(r.Message(), b.vendor, ingest.Refuse(ingest.RefusedByInfluxDB, "%s", b.why))
+			p.rejected(r.Message(), b.vendor, ingest.Refuse(ingest.RefusedByInfluxDB, "%s", b.why), false)
 		}
 		r.Close()
 	}
@@ -251,5 +251,5 @@ func (p *Pipeline) refuse(m *ingest.Message, vendor ingest.VendorID, refusal *in
 		p.tally.Rejected[rejectKey{vendor, refusal.Reason}]++
 	}
 	p.mu.Unlock()
-	p.rejected(m, vendor, refusal)
+	p.rejected(m, vendor, refusal, false)
 }

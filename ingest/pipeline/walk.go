@@ -63,7 +63,11 @@ func (w *walker) read() (end bool, err error) {
 			w.settle()
 			return true, err
 		}
-		w.message(w.reader.Message())
+		m := w.reader.Message()
+		if w.seq <= w.p.accounted && m.Seq > w.p.accounted {
+			w.settle() // what follows is counted, and what came before is not
+		}
+		w.message(m)
 	}
 	w.settle()
 	return false, nil
@@ -213,6 +217,9 @@ func (w *walker) message(m *ingest.Message) {
 		w.batch.Duplicate++
 		return
 	}
+	if m.Seq <= w.p.accounted {
+		return // the account says whether it is pending, and the backlog has it then
+	}
 	lines := w.encode(r)
 	if lines == 0 {
 		r.Err = ingest.Refuse(ingest.Internal, "line protocol: %v", w.encoder.Err())
@@ -225,7 +232,7 @@ func (w *walker) message(m *ingest.Message) {
 
 func (w *walker) reject(m *ingest.Message, r *decode.Result, vendor ingest.VendorID) {
 	w.batch.Rejected[rejectKey{vendor, r.Err.Reason}]++
-	w.p.rejected(m, vendor, r.Err)
+	w.p.rejected(m, vendor, r.Err, true)
 	if w.live && r.Source != nil {
 		w.p.feedback.tell(r.Source.Vendor, m, r.Err)
 	}
