@@ -21,9 +21,11 @@ var (
 		"info.direction", "info.Sendintime"}
 	hikvisionKept = []string{"macAddress", "dateTime", "eventType", "eventState", "channelID", "AccessControllerEvent.majorEventType",
 		"AccessControllerEvent.subEventType", "AccessControllerEvent.doorNo", "AccessControllerEvent.serialNo", "AccessControllerEvent.currentVerifyMode"}
-	dahuaKept = []string{"Code", "Action", "Index", "code", "action", "index", "Data.UTC", "Data.LocaleTime", "Data.Status", "Data.Door", "Data.Type", "Data.Method",
-		"Data.ErrorCode", "data.UTC", "data.LocaleTime", "data.Status", "data.Door", "data.Type", "data.Method", "data.ErrorCode"}
+	dahuaKept = []string{"Code", "Action", "Index", "code", "action", "index", "Data.UTC", "Data.RealUTC", "Data.CreateTime", "Data.LocaleTime", "Data.Status", "Data.Door", "Data.Type", "Data.Method",
+		"Data.ErrorCode", "data.UTC", "data.RealUTC", "data.CreateTime", "data.LocaleTime", "data.Status", "data.Door", "data.Type", "data.Method", "data.ErrorCode"}
 )
+
+var keepDahua = keepMembers(dahuaKept)
 
 // maxKept is the length of a text that is kept: of a code, a time or an address.
 const maxKept = 64
@@ -59,6 +61,37 @@ func keepMembers(paths []string) func([]byte) []byte {
 		return kept.MarshalTo(nil)
 	}
 }
+
+// redactDahua keeps the members of an event, and of each of a batch.
+func redactDahua(payload []byte) []byte {
+	payload = firstPart(payload)
+	batch, err := fastjson.ParseBytes(payload)
+	if err != nil {
+		return nil
+	}
+	events := batch.GetArray("Events")
+	if len(events) == 0 {
+		return keepDahua(payload)
+	}
+	if len(events) > maxBatch {
+		return nil
+	}
+	kept := []byte(`{"Events":[`)
+	for i, event := range events {
+		if i > 0 {
+			kept = append(kept, ',')
+		}
+		if one := keepDahua(event.MarshalTo(nil)); one != nil {
+			kept = append(kept, one...)
+		} else {
+			kept = append(kept, "{}"...)
+		}
+	}
+	return append(kept, "]}"...)
+}
+
+// maxBatch bounds the events of one message.
+const maxBatch = 10_000
 
 // keepable reports whether a value can be what its member's name says: a code,
 // a number, a time, an address. A text of another kind could be a name.
@@ -176,9 +209,9 @@ type hikvisionNotice struct {
 
 var keepHikvisionJSON = keepMembers(hikvisionKept)
 
-// hikvisionPart is the notice within a multipart body, which devices send with
+// firstPart is the notice within a multipart body, which devices send with
 // pictures behind it, or the body itself.
-func hikvisionPart(payload []byte) []byte {
+func firstPart(payload []byte) []byte {
 	rest, ok := bytes.CutPrefix(bytes.TrimLeft(payload, "\r\n"), []byte("--"))
 	if !ok {
 		return bytes.TrimLeft(payload, "\ufeff \r\n\t")
@@ -195,7 +228,7 @@ func hikvisionPart(payload []byte) []byte {
 
 // redactHikvision turns XML into the same members as JSON.
 func redactHikvision(payload []byte) []byte {
-	payload = hikvisionPart(payload)
+	payload = firstPart(payload)
 	if len(payload) > 0 && payload[0] != '<' {
 		if bytes.Contains(payload, []byte(`"EventNotificationAlert"`)) {
 			if wrapped := memberOf(payload, "EventNotificationAlert"); wrapped != nil {
@@ -288,17 +321,38 @@ func (d *hikvision) Decode(in *Input, out *Output) error {
 	return nil
 }
 
-// dahua reads door events of Dahua. UTC and local time come together; UTC is
-// taken.
+// dahua reads door events of Dahua, one or a batch. UTC and local time come
+// together; UTC is taken.
 type dahua struct{ parser fastjson.Parser }
 
 func newDahua(*inventory.Source) (Decoder, error) { return &dahua{}, nil }
 
 func (d *dahua) Decode(in *Input, out *Output) error {
-	root, err := parseObject(&d.parser, in.Payload)
+	payload := in.Payload
+	if len(payload) == 0 || payload[0] != '{' { // several parts
+		if payload = redactDahua(payload); payload == nil {
+			return ingest.Refuse(ingest.Malformed, "no event in JSON")
+		}
+	}
+	root, err := parseObject(&d.parser, payload)
 	if err != nil {
 		return err
 	}
+	events := root.GetArray("Events")
+	if len(events) == 0 {
+		return d.event(in, root, out)
+	}
+	for i, event := range events {
+		if err := d.event(in, event, out); err != nil {
+			r := asRefusal(err)
+			out.refuse("", "Events["+strconv.Itoa(i)+"]", r.Reason, "%s", r.Detail)
+		}
+	}
+	return nil
+}
+
+// event reads one event.
+func (d *dahua) event(in *Input, root *fastjson.Value, out *Output) error {
 	either := func(upper, lower string) *fastjson.Value {
 		if v := root.Get(upper); v != nil {
 			return v
@@ -312,8 +366,10 @@ func (d *dahua) Decode(in *Input, out *Output) error {
 	}
 	s := Sample{}
 	if data != nil {
-		if utc := data.Get("UTC"); utc != nil {
-			s.Time, _ = jsonTime(in, utc)
+		for _, name := range []string{"RealUTC", "UTC", "CreateTime"} {
+			if utc := data.Get(name); utc != nil && s.Time == 0 {
+				s.Time, _ = jsonTime(in, utc)
+			}
 		}
 		if local := text(data, "LocaleTime"); s.Time == 0 && local != "" {
 			s.Time, _ = ParseTime(local, in.Zone())

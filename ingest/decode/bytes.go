@@ -125,6 +125,17 @@ func address(data []byte) string {
 	return hex.EncodeToString(b[:len(data)])
 }
 
+// frameStart is where in data a whole frame begins: transparent modems put
+// their own number before it. It is -1 where there is none.
+func frameStart(data []byte, whole func([]byte) bool) int {
+	for i := range min(len(data), 256) {
+		if whole(data[i:]) {
+			return i
+		}
+	}
+	return -1
+}
+
 // sum is the checksum of meter frames: all bytes, modulo 256.
 func sum(data []byte) byte {
 	var s byte

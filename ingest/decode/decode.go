@@ -103,7 +103,7 @@ type Input struct {
 	Source   *inventory.Source
 	Captures inventory.Captures
 	// Port is the LoRaWAN port of an inner payload, 0 elsewhere, and Profile
-	// the device profile that is known for it.
+	// the device profile that is known for it, or for an application payload.
 	Port    int
 	Profile string
 	// Inner decodes bytes found inside the payload by what the source
@@ -149,6 +149,9 @@ type Format struct {
 	// Retained says that retained messages mean something too (discovery);
 	// elsewhere they are old telemetry, and ignored.
 	Retained bool
+	// Application says that it reads the application payloads of devices, which
+	// depend on the device profile.
+	Application bool
 	// Facility is the kind its devices are of by far most often, "" for any.
 	Facility ingest.FacilityKind
 	// Topics are the templates its devices publish to by default.

@@ -10,7 +10,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// tasmota reads tele/…/SENSOR and STATE of Tasmota. Its time has no zone;
+// tasmota reads tele/…/SENSOR and STATE of Tasmota, and stat/…/POWER. Its time has no zone;
 // three-phase meters have arrays, whose elements are phases.
 type tasmota struct{ parser fastjson.Parser }
 
@@ -23,6 +23,10 @@ func (d *tasmota) Decode(in *Input, out *Output) error {
 			return nil
 		}
 		out.Events = append(out.Events, Event{Type: "node_offline", Active: true})
+		return nil
+	}
+	if word := string(in.Payload); word == "ON" || word == "OFF" { // stat/…/POWER
+		out.Samples = append(out.Samples, Sample{Field: in.Topic[strings.LastIndexByte(in.Topic, '/')+1:], Text: word, IsText: true})
 		return nil
 	}
 	root, err := parseObject(&d.parser, in.Payload)
@@ -73,6 +77,14 @@ type shelly struct{ parser fastjson.Parser }
 func newShelly(*inventory.Source) (Decoder, error) { return &shelly{}, nil }
 
 func (d *shelly) Decode(in *Input, out *Output) error {
+	if word := string(in.Payload); strings.HasSuffix(in.Topic, "/online") && (word == "true" || word == "false") {
+		if word == "true" {
+			out.Ignored = "online"
+			return nil
+		}
+		out.Events = append(out.Events, Event{Type: "node_offline", Active: true})
+		return nil
+	}
 	root, err := parseObject(&d.parser, in.Payload)
 	if err != nil {
 		return err
@@ -138,6 +150,10 @@ type zigbee2mqtt struct{ parser fastjson.Parser }
 func newZigbee2MQTT(*inventory.Source) (Decoder, error) { return &zigbee2mqtt{}, nil }
 
 func (d *zigbee2mqtt) Decode(in *Input, out *Output) error {
+	if strings.HasSuffix(in.Topic, "/set") || strings.HasSuffix(in.Topic, "/get") {
+		out.Ignored = "command to a device"
+		return nil
+	}
 	if strings.HasSuffix(in.Topic, "/availability") || strings.HasPrefix(in.Topic, "zigbee2mqtt/bridge/") {
 		out.Ignored = "availability"
 		return nil
@@ -169,6 +185,13 @@ func (d *zigbee2mqtt) Decode(in *Input, out *Output) error {
 		switch string(name) {
 		case "last_seen", "update", "update_available", "device":
 			return
+		case "voltage":
+			if root.Exists("battery") { // of a device that has one, it is the battery's
+				s := base
+				s.Quantity, s.Unit = "battery_voltage", "mV"
+				out.scalar(s, "voltage", v)
+				return
+			}
 		}
 		out.flatten(in, base, string(name), v)
 	})

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"github.com/valyala/fastjson"
+
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 )
@@ -101,17 +103,20 @@ func (w *Worker) innerDecoder(src *inventory.Source, profile string, port int, d
 }
 
 // provenPayload names the format that bytes are in where they say so
-// themselves: frames with a checksum that is right, and Milesight's own port.
+// themselves: frames with a checksum that is right, JSON, and Milesight's own
+// port.
 func provenPayload(port int, data []byte) string {
 	frame := data
 	for len(frame) > 0 && frame[0] == 0xfe {
 		frame = frame[1:]
 	}
 	switch {
-	case len(frame) >= 12 && frame[0] == 0x68 && frame[7] == 0x68 && len(frame) >= 12+int(frame[9]) && sum(frame[:10+int(frame[9])]) == frame[10+int(frame[9])]:
+	case wholeDLT645(frame) || frameStart(data, wholeDLT645) > 0:
 		return "dlt645"
-	case len(frame) >= 13 && frame[0] == 0x68 && len(frame) >= 13+int(frame[10]) && sum(frame[:11+int(frame[10])]) == frame[11+int(frame[10])]:
+	case wholeCJT188(frame) || frameStart(data, wholeCJT188) > 0:
 		return "cjt188"
+	case len(data) > 1 && data[0] == '{' && fastjson.ValidateBytes(data) == nil:
+		return "json"
 	case port == 85:
 		return "milesight"
 	}

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"strings"
+
 	"github.com/valyala/fastjson"
 
 	"greencommunity/ingest"
@@ -79,6 +81,10 @@ func (d *neuron) Decode(in *Input, out *Output) error {
 	root, err := parseObject(&d.parser, in.Payload)
 	if err != nil {
 		return err
+	}
+	if strings.HasSuffix(in.Topic, "/req") || strings.HasSuffix(in.Topic, "/resp") {
+		out.Ignored = "command to the gateway"
+		return nil
 	}
 	base := Sample{TimeSource: ingest.TimeGateway}
 	if in.Captures.Device == "" {

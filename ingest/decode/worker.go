@@ -37,6 +37,9 @@ type Result struct {
 	// Devices and EventDevices are the dense indexes of the devices of
 	// Readings and Events.
 	Devices, EventDevices []uint32
+	// Written are the times of Readings as they were written, before those out
+	// of bounds were replaced; 0 where the payload has none.
+	Written []int64
 	// Unmapped are there in a message refused as no_reading, too.
 	Unmapped []Unmapped
 	Refused  []FieldRefusal // single values refused in a message that is accepted
@@ -58,6 +61,7 @@ type Unmapped struct {
 	Time                   int64  // unix nanoseconds, as of a Reading
 	TimeSource             ingest.TimeSource
 	TimeReplaced           bool
+	Written                int64 // the time as written
 }
 
 // Worker decodes messages by one inventory. It is used by one goroutine.
@@ -208,13 +212,19 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	}
 	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
 	in.Inner = w.innerFunc
+	w.entry, w.last.valid = entry, false
+	if format.Application {
+		in.Profile = in.Source.Profile
+		if dev, _, refusal := w.device(in, "", "", "", "", ""); refusal == nil && dev.Profile != "" {
+			in.Profile = dev.Profile
+		}
+	}
 	out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
 	err = decoder.Decode(in, out)
 	r.Requests = out.Requests
 	if err != nil {
 		return err
 	}
-	w.entry = entry
 	return w.interpret(in, out, r)
 }
 
@@ -300,6 +310,7 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 	if w.replaced {
 		w.settleReplaced(r)
 	}
+	r.Written = w.written
 	switch {
 	case len(r.Readings)+len(r.Events) > 0:
 		return nil
@@ -375,6 +386,7 @@ func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, inde
 		r.Unmapped = append(r.Unmapped, Unmapped{
 			Device: string(dev.ID), Field: s.Field, Channel: channel, Value: s.Value, Text: s.Text, IsText: s.IsText, Unit: unit,
 			Time: t, TimeSource: source, TimeReplaced: replaced,
+			Written: s.Time,
 		})
 		return nil
 	}
@@ -529,10 +541,10 @@ func (w *Worker) settleReplaced(r *Result) {
 				Refusal: ingest.Refuse(ingest.OutOfRange, "%s: its time is out of bounds, and the message has a later one", v.Quantity.Name)})
 			continue
 		}
-		r.Readings[kept], r.Devices[kept] = v, r.Devices[i]
+		r.Readings[kept], r.Devices[kept], w.written[kept] = v, r.Devices[i], w.written[i]
 		kept++
 	}
-	r.Readings, r.Devices = r.Readings[:kept], r.Devices[:kept]
+	r.Readings, r.Devices, w.written = r.Readings[:kept], r.Devices[:kept], w.written[:kept]
 }
 
 // fillLevel derives a bin's fill level from the distance just appended.
