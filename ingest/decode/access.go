@@ -15,50 +15,87 @@ import (
 
 // Access terminals send names, ID cards, telephone numbers and photographs
 // with every pass. Their messages are cut down to the members below before the
-// journal, and nothing else of them is ever kept.
+// journal, and nothing else of them is ever kept; of these, only what has the
+// form that belongs there.
 var (
-	faceGateKept = []string{"operator", "info.facesluiceId", "info.VerifyStatus", "info.verifyStatus", "info.RecordID", "info.time", "info.PushType", "info.Direction",
-		"info.direction", "info.Sendintime"}
-	hikvisionKept = []string{"macAddress", "dateTime", "eventType", "eventState", "channelID", "AccessControllerEvent.majorEventType",
-		"AccessControllerEvent.subEventType", "AccessControllerEvent.doorNo", "AccessControllerEvent.serialNo", "AccessControllerEvent.currentVerifyMode"}
-	dahuaKept = []string{"Code", "Action", "Index", "code", "action", "index", "Data.UTC", "Data.RealUTC", "Data.CreateTime", "Data.LocaleTime", "Data.Status", "Data.Door", "Data.Type", "Data.Method",
-		"Data.ErrorCode", "data.UTC", "data.RealUTC", "data.CreateTime", "data.LocaleTime", "data.Status", "data.Door", "data.Type", "data.Method", "data.ErrorCode"}
+	faceGateKept = []kept{{"operator", aWord}, {"info.facesluiceId", aWord}, {"info.VerifyStatus", aNumber}, {"info.verifyStatus", aNumber},
+		{"info.RecordID", aNumber}, {"info.time", aTime}, {"info.PushType", aNumber}, {"info.Sendintime", aNumber}}
+	hikvisionKept = []kept{{"macAddress", aWord}, {"dateTime", aTime}, {"eventType", aWord}, {"eventState", aWord}, {"channelID", aNumber},
+		{"AccessControllerEvent.majorEventType", aNumber}, {"AccessControllerEvent.subEventType", aNumber},
+		{"AccessControllerEvent.doorNo", aNumber}, {"AccessControllerEvent.serialNo", aNumber}}
+	dahuaKept = []kept{{"Code", aWord}, {"Action", aWord}, {"Index", aNumber}, {"code", aWord}, {"action", aWord}, {"index", aNumber},
+		{"Data.UTC", aTime}, {"Data.RealUTC", aTime}, {"Data.CreateTime", aTime}, {"Data.LocaleTime", aTime}, {"Data.Status", aWord}, {"Data.ErrorCode", aNumber},
+		{"data.UTC", aTime}, {"data.RealUTC", aTime}, {"data.CreateTime", aTime}, {"data.LocaleTime", aTime}, {"data.Status", aWord}, {"data.ErrorCode", aNumber}}
 )
+
+// kept is a member that is kept, and what it is.
+type kept struct {
+	path string
+	form form
+}
+
+// form is what a member's value may look like.
+type form int
+
+const (
+	aNumber form = iota // a code, a count: ten digits at most
+	aTime               // digits and what parts them
+	aWord               // a code or an address in ASCII, without spaces
+)
+
+// keeps reports whether a text has the form. Fifteen digits and more may be the
+// number of an identity card, eleven that of a telephone.
+func (f form) keeps(text string) bool {
+	letters, digits := 0, 0
+	for _, c := range []byte(text) {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c|0x20 >= 'a' && c|0x20 <= 'z':
+			letters++
+		case c == ' ' && f != aTime, c < ' ' || c > '~':
+			return false
+		}
+	}
+	switch f {
+	case aNumber:
+		return letters == 0 && digits <= 10 && len(text) <= 16
+	case aTime: // 2026-11-23T08:00:00.000+08:00, or an epoch
+		return letters <= 2 && digits <= 24 && len(text) <= 40 && (digits <= 14 || letters+digits < len(text))
+	}
+	return len(text) <= 64 && (digits < 14 || digits < len(text)-1 || len(text) == 14)
+}
 
 var keepDahua = keepMembers(dahuaKept)
 
-// maxKept is the length of a text that is kept: of a code, a time or an address.
-const maxKept = 64
-
 // keepMembers returns a redactor that keeps the scalars at the given paths of a
 // JSON object, and nothing where there is none.
-func keepMembers(paths []string) func([]byte) []byte {
+func keepMembers(members []kept) func([]byte) []byte {
 	return func(payload []byte) []byte {
 		root, err := fastjson.ParseBytes(payload)
 		if err != nil || root.Type() != fastjson.TypeObject {
 			return nil
 		}
 		var arena fastjson.Arena
-		kept := arena.NewObject()
-		for _, path := range paths {
-			outer, inner, nested := strings.Cut(path, ".")
-			from, to, name := root, kept, outer
+		cut := arena.NewObject()
+		for _, member := range members {
+			outer, inner, nested := strings.Cut(member.path, ".")
+			from, to, name := root, cut, outer
 			if nested {
 				if from, name = root.Get(outer), inner; from == nil {
 					continue
 				}
-				if to = kept.Get(outer); to == nil {
+				if to = cut.Get(outer); to == nil {
 					to = arena.NewObject()
-					kept.Set(outer, to)
+					cut.Set(outer, to)
 				}
 			}
 			v := from.Get(name)
-			if v == nil || !keepable(v) {
-				continue
+			if v != nil && keepable(v, member.form) {
+				to.Set(name, v)
 			}
-			to.Set(name, v)
 		}
-		return kept.MarshalTo(nil)
+		return cut.MarshalTo(nil)
 	}
 }
 
@@ -76,56 +113,34 @@ func redactDahua(payload []byte) []byte {
 	if len(events) > maxBatch {
 		return nil
 	}
-	kept := []byte(`{"Events":[`)
+	cut := []byte(`{"Events":[`)
 	for i, event := range events {
 		if i > 0 {
-			kept = append(kept, ',')
+			cut = append(cut, ',')
 		}
 		if one := keepDahua(event.MarshalTo(nil)); one != nil {
-			kept = append(kept, one...)
+			cut = append(cut, one...)
 		} else {
-			kept = append(kept, "{}"...)
+			cut = append(cut, "{}"...)
 		}
 	}
-	return append(kept, "]}"...)
+	return append(cut, "]}"...)
 }
 
 // maxBatch bounds the events of one message.
 const maxBatch = 10_000
 
-// keepable reports whether a value can be what its member's name says: a code,
-// a number, a time, an address. A text of another kind could be a name.
-func keepable(v *fastjson.Value) bool {
+// keepable reports whether a value can be what its member's name says.
+func keepable(v *fastjson.Value, f form) bool {
 	switch v.Type() {
-	case fastjson.TypeNumber, fastjson.TypeTrue, fastjson.TypeFalse:
+	case fastjson.TypeTrue, fastjson.TypeFalse:
 		return true
+	case fastjson.TypeNumber:
+		return f.keeps(v.String())
 	case fastjson.TypeString:
-	default:
-		return false
+		return f.keeps(string(v.GetStringBytes()))
 	}
-	return keepableText(string(v.GetStringBytes()))
-}
-
-// keepableText is false for what may be a name (letters beyond ASCII, or words)
-// or the number of an identity card (15 or 18 digits).
-func keepableText(text string) bool {
-	letters, spaces, digits := false, false, 0
-	for _, c := range []byte(text) {
-		switch {
-		case c < ' ' || c > '~':
-			return false
-		case c == ' ':
-			spaces = true
-		case c >= '0' && c <= '9':
-			digits++
-		case c|0x20 >= 'a' && c|0x20 <= 'z':
-			letters = true
-		}
-	}
-	if letters && spaces || digits >= 14 && digits >= len(text)-1 && len(text) != 14 {
-		return false
-	}
-	return len(text) <= maxKept
+	return false
 }
 
 // faceGate reads RecPush of Chinese face terminals: a pass granted or refused.
@@ -241,12 +256,12 @@ func redactHikvision(payload []byte) []byte {
 	if xml.Unmarshal(payload, &n) != nil {
 		return nil
 	}
-	kept := []*string{&n.Mac, &n.DateTime, &n.EventType, &n.State, &n.Channel}
+	texts := map[*string]form{&n.Mac: aWord, &n.DateTime: aTime, &n.EventType: aWord, &n.State: aWord, &n.Channel: aNumber}
 	if c := n.Controller; c != nil {
-		kept = append(kept, &c.Major, &c.Sub, &c.Door, &c.Serial)
+		texts[&c.Major], texts[&c.Sub], texts[&c.Door], texts[&c.Serial] = aNumber, aNumber, aNumber, aNumber
 	}
-	for _, s := range kept {
-		if *s = strings.TrimSpace(*s); !keepableText(*s) {
+	for s, f := range texts {
+		if *s = strings.TrimSpace(*s); !f.keeps(*s) {
 			*s = ""
 		}
 	}
