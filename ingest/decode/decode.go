@@ -90,7 +90,8 @@ type FieldRefusal struct {
 	*ingest.Refusal
 }
 
-// Explainf notes a step for --explain; it costs nothing otherwise.
+// Explainf notes a step for --explain. Otherwise it costs no more than its
+// arguments, which on the way of every message is too much: ask for Explain there.
 func (o *Output) Explainf(format string, args ...any) {
 	if o.Explain != nil {
 		o.Explain(format, args...)

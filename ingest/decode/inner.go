@@ -25,14 +25,18 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	samples, events := len(out.Samples), len(out.Events)
 	base.Profile = profile
 	if c := w.codec(in.Source, profile); c != nil {
-		out.Explainf("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
+		if out.Explain != nil {
+			out.Explain("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
+		}
 		return c.run(&inner, base, data, out)
 	}
 	decoder, name, err := w.innerDecoder(in.Source, profile, port, data)
 	if err != nil {
 		return err
 	}
-	out.Explainf("%d bytes on port %d, device profile %q: read by %s", len(data), port, profile, name)
+	if out.Explain != nil {
+		out.Explain("%d bytes on port %d, device profile %q: read by %s", len(data), port, profile, name)
+	}
 	if err := decoder.Decode(&inner, out); err != nil {
 		return err
 	}

@@ -97,7 +97,9 @@ func decodedObject(in *Input, base Sample, object *fastjson.Value, out *Output) 
 	if at := text(object, "device_unix_epoch"); at != "" {
 		if t, ok := ParseTime(at, in.Zone()); ok {
 			base.Time, base.TimeSource = t, ingest.TimeDevice
-			out.Explainf("time %q of the device", at)
+			if out.Explain != nil {
+				out.Explain("time %q of the device", at)
+			}
 		}
 	}
 	first := len(out.Samples)
@@ -146,7 +148,9 @@ func (d *chirpstack) time(in *Input, root *fastjson.Value, out *Output) int64 {
 			continue
 		}
 		if t, ok := jsonTime(in, v); ok && t != 0 {
-			out.Explainf("time %s of the network", v)
+			if out.Explain != nil {
+				out.Explain("time %s of the network", v)
+			}
 			return t
 		}
 	}

@@ -219,7 +219,9 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 			in.Profile = dev.Profile
 		}
 	}
-	out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
+	if out.Explain != nil {
+		out.Explain("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
+	}
 	err = decoder.Decode(in, out)
 	r.Requests = out.Requests
 	if err != nil {
@@ -455,7 +457,9 @@ func (w *Worker) fieldTimes(in *Input, out *Output) {
 			out.refuse(s.Device, s.Field, ingest.BadValue, "%.60s is no time", s.Field)
 			continue
 		}
-		out.Explainf("time from field %q", s.Field)
+		if out.Explain != nil {
+			out.Explain("time from field %q", s.Field)
+		}
 		times[s.Device] = t
 	}
 	out.Samples = kept
