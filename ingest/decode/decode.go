@@ -71,6 +71,9 @@ type Output struct {
 	Ignored string
 	// Requests are messages to be published back.
 	Requests []Request
+	// Missing are the messages before this one that have not come, by the
+	// numbers a format gives them.
+	Missing int
 	// Explain, where set, is told what was done: for `decode --explain`.
 	Explain func(format string, args ...any)
 }

@@ -46,8 +46,10 @@ type Result struct {
 	Ignored  string
 	Err      *ingest.Refusal
 	// Requests are to be published where the message is live; they go with a
-	// refusal too.
+	// refusal too, and so does Missing: messages before this one that have not
+	// come, by the numbers of the format.
 	Requests []Request
+	Missing  int
 }
 
 // Unmapped is a field whose meaning nobody has given yet, with what the message
@@ -223,7 +225,7 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 		out.Explain("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
 	}
 	err = decoder.Decode(in, out)
-	r.Requests = out.Requests
+	r.Requests, r.Missing = out.Requests, out.Missing
 	if err != nil {
 		return err
 	}
