@@ -577,16 +577,20 @@ func TestHomeAssistantMeaning(t *testing.T) {
 
 // Explain says which field became what, by whose word, and whose clock it has.
 func TestExplain(t *testing.T) {
-	w := source(t, "lighting", "alink", "/sys/+/{device}/thing/#", `, fields: {P: {quantity: active_power, unit: kW}}`)
+	w := source(t, "lighting", "alink", "/sys/+/{device}/thing/#", `, fields: {P: {quantity: active_power, unit: kW}, L: {event: lamp_fault}, U: {ignore: true}}`)
 	var said strings.Builder
 	w.Explain = func(format string, args ...any) { fmt.Fprintf(&said, format+"\n", args...) }
 	w.Decode(&ingest.Message{Topic: "/sys/p/L1/thing/event/property/post", Received: received,
-		Payload: []byte(`{"params":{"P":{"value":"1.5","time":1795392000000},"voltage":229,"current":{"value":1,"time":946684800},"X":1}}`)})
+		Payload: []byte(`{"params":{"P":{"value":"1.5","time":1795392000000},"voltage":229,"current":{"value":1,"time":946684800},"X":1,"L":1,"U":2,"LightSwitch":1,"frequency":"n/a"}}`)})
 	const want = `topic matches "/sys/+/{device}/thing/#" of vendor v; format alink
-"P" = "1.5" kW is active_power = 1500 W, by the inventory's fields or the profile of the format or product; at the device's time
+"P" = "1.5" kW is active_power = 1500 W, by fields of the source; at the device's time
 "voltage" = 229 is voltage = 229 V, by its canonical name; at the time received, as the payload has none
 "current" = 1 is current = 1 A, by its canonical name; at the time received, as 2000-01-01T00:00:00Z is out of bounds
 "X" has no meaning for lighting: give it one under fields
+"L" = 1 is event lamp_fault, by fields of the source
+"U" is not wanted, by fields of the source
+"LightSwitch" = 1 is light_on = 1 0/1, by the profile built in for the format or product; at the time received, as the payload has none
+"frequency" = "n/a" is refused: bad_value: frequency: "n/a" is not a number
 `
 	if said.String() != want {
 		t.Errorf("explained as\n%swant\n%s", said.String(), want)

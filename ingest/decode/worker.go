@@ -291,6 +291,9 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 			refusal = w.reading(in, out, i, dev, index, r)
 		}
 		if refusal != nil {
+			if out.Explain != nil {
+				out.Explain("%.60q = %.60s is refused: %v", s.Field, sentText(s), refusal)
+			}
 			r.Refused = append(r.Refused, FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
 		}
 	}
@@ -307,7 +310,10 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 			r.Refused = append(r.Refused, FieldRefusal{Device: e.Device, Field: e.Type, Refusal: refusal})
 			continue
 		}
-		t, source, _ := eventTime(e.Time, e.TimeSource, in.Received)
+		t, source, replaced := eventTime(e.Time, e.TimeSource, in.Received)
+		if out.Explain != nil {
+			out.Explain("event %s, by the format itself; at %s", e.Type, whoseClock(e.Time, source, replaced))
+		}
 		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: e.Code, Time: t, TimeSource: source})
 		r.EventDevices = append(r.EventDevices, index)
 	}
@@ -370,9 +376,12 @@ func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, inde
 	if field != nil {
 		switch {
 		case field.Ignore, field.Time:
+			if out.Explain != nil {
+				out.Explain("%.60q is not wanted, by %s", s.Field, whoseField(in.Source, field))
+			}
 			return nil
 		case field.Event != "":
-			w.fieldEvent(in, s, field, dev, index, r)
+			w.fieldEvent(in, out, s, field, dev, index, r)
 			return nil
 		}
 		if field.Unit != "" {
@@ -421,7 +430,7 @@ func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, inde
 	w.replaced = w.replaced || replaced
 	w.written = append(w.written, s.Time)
 	if out.Explain != nil {
-		explainReading(out, s, field, quantity, unit, value, source, replaced)
+		explainReading(in.Source, out, s, field, quantity, unit, value, source, replaced)
 	}
 	w.append(r, index, ingest.Reading{
 		Device: dev, Channel: channel, Quantity: quantity, Value: value,
@@ -484,34 +493,52 @@ func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
 
 // explainReading says how a reading came to be: which field, by whose word,
 // which unit, and whose clock.
-func explainReading(out *Output, s *Sample, field *inventory.Field, q *ingest.Quantity, unit string, value float64, source ingest.TimeSource, replaced bool) {
+func explainReading(src *inventory.Source, out *Output, s *Sample, field *inventory.Field, q *ingest.Quantity, unit string, value float64, source ingest.TimeSource, replaced bool) {
 	by := "its canonical name"
 	switch {
 	case field != nil:
-		by = "the inventory's fields or the profile of the format or product"
+		by = whoseField(src, field)
 	case s.Quantity != "":
 		by = "the format itself"
 	}
-	sent := formatNumber(s.Value)
-	switch {
-	case s.IsText:
-		sent = strconv.Quote(s.Text)
-	case s.IsBool:
-		sent = boolText(s.Value != 0)
-	}
+	sent := sentText(s)
 	if unit != "" && unit != q.Unit {
 		sent += " " + unit
 	}
-	clock := "the time received, as the payload has none"
+	out.Explain("%.60q = %.60s is %s = %.10g %s, by %s; at %s", s.Field, sent, q.Name, value, q.Unit, by, whoseClock(s.Time, source, replaced))
+}
+
+// whoseField says where a field's meaning is from.
+func whoseField(src *inventory.Source, field *inventory.Field) string {
+	for _, f := range src.Fields {
+		if f == field {
+			return "fields of the source"
+		}
+	}
+	return "the profile built in for the format or product"
+}
+
+// sentText is a value as it was sent.
+func sentText(s *Sample) string {
+	switch {
+	case s.IsText:
+		return strconv.Quote(s.Text)
+	case s.IsBool:
+		return boolText(s.Value != 0)
+	}
+	return formatNumber(s.Value)
+}
+
+func whoseClock(written int64, source ingest.TimeSource, replaced bool) string {
 	switch {
 	case replaced:
-		clock = "the time received, as " + time.Unix(0, s.Time).UTC().Format(time.RFC3339) + " is out of bounds"
+		return "the time received, as " + time.Unix(0, written).UTC().Format(time.RFC3339) + " is out of bounds"
 	case source == ingest.TimeDevice:
-		clock = "the device's time"
+		return "the device's time"
 	case source == ingest.TimeGateway:
-		clock = "the gateway's or network's time"
+		return "the gateway's or network's time"
 	}
-	out.Explainf("%.60q = %.60s is %s = %.10g %s, by %s; at %s", s.Field, sent, q.Name, value, q.Unit, by, clock)
+	return "the time received, as the payload has none"
 }
 
 // settleReplaced keeps one reading of those that the time received has made one
@@ -632,7 +659,7 @@ func stateOf(text string) (float64, bool) {
 var alarming = []string{"true", "1", "on", "yes", "alarm"}
 
 // fieldEvent makes an event of a field, where the inventory says it is one.
-func (w *Worker) fieldEvent(in *Input, s *Sample, field *inventory.Field, dev *ingest.Device, index uint32, r *Result) {
+func (w *Worker) fieldEvent(in *Input, out *Output, s *Sample, field *inventory.Field, dev *ingest.Device, index uint32, r *Result) {
 	text := s.Text
 	switch {
 	case s.IsBool:
@@ -647,6 +674,16 @@ func (w *Worker) fieldEvent(in *Input, s *Sample, field *inventory.Field, dev *i
 	active := false
 	for _, v := range when {
 		active = active || strings.EqualFold(v, text)
+	}
+	if out.Explain != nil {
+		verdict := "is event " + field.Event
+		switch {
+		case !active && field.Clears:
+			verdict = "ends event " + field.Event
+		case !active:
+			verdict = "is no event " + field.Event
+		}
+		out.Explain("%.60q = %.60s %s, by %s", s.Field, sentText(s), verdict, whoseField(in.Source, field))
 	}
 	if !active && !field.Clears {
 		return
