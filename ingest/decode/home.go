@@ -33,6 +33,15 @@ func (d *tasmota) Decode(in *Input, out *Output) error {
 	if err != nil {
 		return err
 	}
+	if i := strings.LastIndex(in.Topic, "/INFO"); i >= 0 && len(in.Topic) == i+len("/INFO1") {
+		out.Ignored = "device information"
+		return nil
+	}
+	for _, name := range []string{"StatusSNS", "StatusSTS"} { // asked for: stat/…/STATUS10, STATUS11
+		if status := root.Get(name); status != nil && status.Type() == fastjson.TypeObject {
+			root = status
+		}
+	}
 	base := Sample{}
 	if at := root.Get("Time"); at != nil {
 		t, ok := jsonTime(in, at)
@@ -91,7 +100,12 @@ func (d *shelly) Decode(in *Input, out *Output) error {
 	}
 	base := Sample{Device: text(root, "src")}
 	if i := strings.Index(in.Topic, "/status/"); i >= 0 && !root.Exists("method") {
-		d.component(in, base, in.Topic[i+len("/status/"):], root, out)
+		name := in.Topic[i+len("/status/"):]
+		if kind, _, _ := strings.Cut(name, ":"); shellySystem[kind] {
+			out.Ignored = kind
+			return nil
+		}
+		d.component(in, base, name, root, out)
 		return nil
 	}
 	params := root.Get("params")
@@ -110,11 +124,21 @@ func (d *shelly) Decode(in *Input, out *Output) error {
 		base.Time = t
 	}
 	params.GetObject().Visit(func(name []byte, v *fastjson.Value) {
-		if v.Type() == fastjson.TypeObject {
-			d.component(in, base, string(name), v, out)
+		if v.Type() != fastjson.TypeObject {
+			return
 		}
+		if kind, _, _ := strings.Cut(string(name), ":"); shellySystem[kind] {
+			out.Ignored = kind // unless something that measures has changed too
+			return
+		}
+		d.component(in, base, string(name), v, out)
 	})
 	return nil
+}
+
+// shellySystem are the components that measure nothing.
+var shellySystem = map[string]bool{
+	"sys": true, "cloud": true, "mqtt": true, "wifi": true, "eth": true, "ws": true, "ble": true, "script": true, "ui": true, "matter": true, "modbus": true, "knx": true, "plugs_ui": true,
 }
 
 // component adds the values of one component, "switch:0". The first of its kind
