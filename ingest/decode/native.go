@@ -116,9 +116,6 @@ func (d *native) object(in *Input, object *fastjson.Object, out *Output) (err er
 		return err
 	}
 	if event.Type != "" {
-		if len(event.Code) > 64 {
-			event.Code = event.Code[:64]
-		}
 		out.Events = append(out.Events, event)
 	}
 	for i := first; i < len(out.Samples); i++ {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"greencommunity/ingest"
@@ -314,7 +315,7 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 		if out.Explain != nil {
 			out.Explain("event %s, by the format itself; at %s", e.Type, whoseClock(e.Time, source, replaced))
 		}
-		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: e.Code, Time: t, TimeSource: source})
+		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: eventCode(e.Code), Time: t, TimeSource: source})
 		r.EventDevices = append(r.EventDevices, index)
 	}
 	if w.replaced {
@@ -693,8 +694,33 @@ func (w *Worker) fieldEvent(in *Input, out *Output, s *Sample, field *inventory.
 		channel = field.Channel
 	}
 	t, source, _ := eventTime(s.Time, s.TimeSource, in.Received)
-	r.Events = append(r.Events, ingest.Event{Device: dev, Channel: channel, Type: field.Event, Active: active, Code: text, Time: t, TimeSource: source})
+	r.Events = append(r.Events, ingest.Event{Device: dev, Channel: channel, Type: field.Event, Active: active, Code: eventCode(text), Time: t, TimeSource: source})
 	r.EventDevices = append(r.EventDevices, index)
+}
+
+// maxCode is the length of an event's code, in bytes.
+const maxCode = 64
+
+// eventCode is what is kept of a code: it is for people, and comes from outside.
+func eventCode(code string) string {
+	plain := true
+	for _, c := range []byte(code) {
+		plain = plain && c >= ' ' && c <= '~'
+	}
+	if plain && len(code) <= maxCode {
+		return code
+	}
+	var b strings.Builder
+	for _, r := range code {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			r = '?'
+		}
+		if b.Len()+utf8.RuneLen(r) > maxCode {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // meanings is what the first samples of messages of one source, kind of
