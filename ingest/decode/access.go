@@ -72,7 +72,7 @@ var keepDahua = keepMembers(dahuaKept)
 // JSON object, and nothing where there is none.
 func keepMembers(members []kept) func([]byte) []byte {
 	return func(payload []byte) []byte {
-		root, err := fastjson.ParseBytes(payload)
+		root, err := fastjson.ParseBytes(jsonText(payload))
 		if err != nil || root.Type() != fastjson.TypeObject {
 			return nil
 		}
@@ -102,7 +102,7 @@ func keepMembers(members []kept) func([]byte) []byte {
 // redactDahua keeps the members of an event, and of each of a batch.
 func redactDahua(payload []byte) []byte {
 	payload = firstPart(payload)
-	batch, err := fastjson.ParseBytes(payload)
+	batch, err := fastjson.ParseBytes(jsonText(payload))
 	if err != nil {
 		return nil
 	}

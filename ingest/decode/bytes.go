@@ -15,7 +15,7 @@ import (
 // frameBytes are the bytes a payload stands for: hex text, with or without
 // separators and 0x, base64 text, or itself.
 func frameBytes(payload []byte) []byte {
-	text := bytes.Trim(bytes.TrimSpace(payload), `"`)
+	text := bytes.Trim(payload, " \t\r\n\"\x00")
 	if out, ok := fromHex(text); ok {
 		return out
 	}

@@ -49,6 +49,9 @@ func TestAlinkVariants(t *testing.T) {
 		{"values with times", "lighting", fields, topic, `{"id":"7","params":{"Power":{"value":41.5,"time":1795392000000},"Lamp":{"value":1,"time":1795392001}},"method":"thing.event.property.post"}`,
 			"active_power=41.5@2026-11-23T00:00:00 light_on=1@2026-11-23T00:00:01"},
 		{"numbers as text, no id, a sentinel", "lighting", fields, topic, `{"params":{"Power":"41.5","Level":255}}`, "active_power=41.5 xLevel:bad_value"},
+		{"a byte order mark, and the end of a buffer", "lighting", fields, topic, "\ufeff{\"params\":{\"Power\":41.5}}\x00\x00", "active_power=41.5"},
+		{"NaN and infinity", "lighting", fields, topic, `{"params":{"Power":NaN,"Lamp":-Infinity,"Level":1e400}}`, "rejected malformed"},
+		{"a number too large", "lighting", fields, topic, `{"params":{"Power":1e400,"Lamp":1}}`, "light_on=1 xPower:bad_value"},
 		{"null is no value", "lighting", fields, topic, `{"params":{"Power":null,"Level":40}}`, "light_level=0.4"},
 		{"struct of two members is no wrapper", "lighting", fields, topic, `{"params":{"Power":1,"Pos":{"value":3,"x":4}}}`, "active_power=1 ?Pos.value=3 ?Pos.x=4"},
 		{"event by method", "lighting", fields, "/sys/pk/L1/thing/event/LampError/post", `{"params":{"value":{"code":"3"},"time":1795392000000},"method":"thing.event.LampError.post"}`, "!lamp_error"},
@@ -160,6 +163,7 @@ func TestCJT188Variants(t *testing.T) {
 		{"hex", "water", "", "", plain, "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"raw bytes", "water", "", "", string(raw), "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"base64", "water", "", "", base64Text(raw), "water_volume_total=123456.78 water_volume_billing=0.01"},
+		{"hex of a buffer", "water", "", "", plain + "\r\n\x00", "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"hex with spaces and lines", "water", "", "", "FE FE FE\r\n" + strings.ToLower(plain[:20]) + " \t" + plain[20:] + "\n", "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"hex with 0x and commas", "water", "", "", "0x" + strings.Join(pairs(plain), ",0x"), "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"litres", "water", "", "", reply("7856341229", "0100000029", unset), "water_volume_total=123.45678 water_volume_billing=1e-05"},
@@ -304,6 +308,7 @@ func TestWMBusMetersVariants(t *testing.T) {
 func TestSenMLVariants(t *testing.T) {
 	testVariants(t, "senml", []variant{
 		{"base unit, base value, base time", "lighting", "", "", `[{"bn":"urn:dev:L1:","bt":1795392000,"bu":"W","bv":100,"n":"active_power","v":1.5},{"n":"active_power","v":2,"t":30}]`, "active_power=101.5@2026-11-23T00:00:00 active_power=102@2026-11-23T00:00:30"},
+		{"white space before it", "lighting", "", "", "\r\n\t" + `[{"n":"L1/voltage","u":"V","v":229}]`, "voltage=229"},
 		{"relative times", "lighting", "", "", `[{"bn":"L1/","n":"voltage","u":"V","v":229,"t":-60},{"n":"voltage","u":"V","v":230}]`, "voltage=229@2026-11-23T00:00:00 voltage=230"},
 		{"device changes", "lighting", "", "", `[{"bn":"a/","n":"voltage","v":1},{"bn":"b/","n":"voltage","v":2}]`, "voltage=1 voltage=2"},
 		{"boolean, text, sum", "lighting", "", "", `[{"bn":"a:","n":"light_on","vb":true},{"n":"note","vs":"x"},{"n":"energy_total","u":"kWh","s":12.5}]`, "light_on=1 energy_total=12.5 ?note=0x"},

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"strconv"
 	"unicode/utf8"
 
@@ -11,6 +12,7 @@ import (
 
 // parseJSON parses a payload. The value is valid until the parser's next use.
 func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
+	payload = jsonText(payload)
 	if !utf8.Valid(payload) {
 		return nil, ingest.Refuse(ingest.Malformed, "payload is not UTF-8")
 	}
@@ -19,6 +21,12 @@ func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
 		return nil, ingest.Refuse(ingest.Malformed, "not JSON: %.120s", err.Error())
 	}
 	return root, nil
+}
+
+// jsonText is a payload without what firmware puts around it: a byte order mark
+// before, the zeroes of a buffer behind.
+func jsonText(payload []byte) []byte {
+	return bytes.TrimRight(bytes.TrimPrefix(payload, []byte("\ufeff")), "\x00")
 }
 
 // object parses a payload that must be a JSON object.

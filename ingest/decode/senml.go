@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"math"
 	"strings"
 
@@ -48,7 +49,7 @@ var senmlCBOR = func() cbor.DecMode {
 
 func (d *senml) Decode(in *Input, out *Output) error {
 	pack := d.pack[:0]
-	if len(in.Payload) > 0 && (in.Payload[0] == '[' || in.Payload[0] == ' ' || in.Payload[0] == '\n' || in.Payload[0] == '{') {
+	if text := bytes.TrimLeft(jsonText(in.Payload), " \t\r\n"); len(text) > 0 && (text[0] == '[' || text[0] == '{') {
 		var err error
 		if pack, err = d.json(in.Payload); err != nil {
 			return err
