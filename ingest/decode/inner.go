@@ -1,10 +1,13 @@
 package decode
 
 import (
+	"strings"
+
 	"github.com/valyala/fastjson"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/javascript"
 )
 
 // decodeInner reads bytes found inside an envelope, by the payload format
@@ -23,8 +26,9 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	message.Payload = data
 	inner := Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port, Profile: profile}
 	samples, events := len(out.Samples), len(out.Events)
+	named := base.Profile // by the envelope
 	base.Profile = profile
-	if c := w.codec(in.Source, profile); c != nil {
+	if c := w.codec(in.Source, profile, named); c != nil {
 		if out.Explain != nil {
 			out.Explain("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
 		}
@@ -127,15 +131,20 @@ func provenPayload(port int, data []byte) string {
 	return ""
 }
 
-// codec is the vendor's decoder for a device profile, with a runtime a worker;
-// nil if the source has none for it.
-func (w *Worker) codec(src *inventory.Source, profile string) *codec {
-	program, ok := src.Programs[profile]
-	if !ok {
-		profile = ""
-		if program, ok = src.Programs[profile]; !ok {
-			return nil
+// codec is the vendor's decoder for a device profile, by the inventory or else
+// by the envelope, with a runtime a worker; nil if the source has none for it.
+func (w *Worker) codec(src *inventory.Source, profile, named string) *codec {
+	if len(src.Programs) == 0 {
+		return nil
+	}
+	var program *javascript.Program
+	for _, name := range []string{profile, named, ""} {
+		if profile, program = programOf(src, name); program != nil {
+			break
 		}
+	}
+	if program == nil {
+		return nil
 	}
 	key := innerKey{src.Index, "codec " + profile}
 	if c, ok := w.codecs[key]; ok {
@@ -144,6 +153,20 @@ func (w *Worker) codec(src *inventory.Source, profile string) *codec {
 	c := newCodec(program)
 	w.codecs[key] = c
 	return c
+}
+
+// programOf is the decoder of a source for a device profile, and the profile as
+// the source writes it. Capitals do not count: EM400-TLD is em400-tld.
+func programOf(src *inventory.Source, profile string) (string, *javascript.Program) {
+	if program, ok := src.Programs[profile]; ok {
+		return profile, program
+	}
+	for name, program := range src.Programs {
+		if name != "" && strings.EqualFold(name, profile) {
+			return name, program
+		}
+	}
+	return "", nil
 }
 
 // raw hands bytes, or the bytes that hex or base64 stand for, to what the

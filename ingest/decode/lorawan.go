@@ -133,8 +133,11 @@ func elementOf(v *fastjson.Value, path string) *fastjson.Value {
 // even where the network server has decoded them: by a payload format, or by a
 // codec of that device profile.
 func readsBytes(src *inventory.Source, profile string) bool {
-	_, named := src.Programs[profile]
-	return src.Payload != "" || named && profile != ""
+	if src.Payload != "" || profile == "" || len(src.Programs) == 0 {
+		return src.Payload != ""
+	}
+	_, program := programOf(src, profile)
+	return program != nil
 }
 
 // time is when the network took the uplink in, by the best clock there is.

@@ -264,3 +264,18 @@ func TestBareApplicationPayloads(t *testing.T) {
 		}
 	}
 }
+
+// A codec is found by the inventory's profile of the device, else by the
+// network server's, whatever the capitals, and then goes before what the network
+// server has decoded.
+func TestCodecIsFound(t *testing.T) {
+	const codecs = `, codecs: {em400-tld: tlv.js, Tariffs: tariffs.js}, fields: {distance: {quantity: fill_distance, unit: mm}, battery: {ignore: true}}`
+	for profile, want := range map[string]string{"EM400-TLD": "fill_distance=2.116", "em400-tld": "fill_distance=2.116", "EM400-TLD v2": "fill_distance=0.005"} {
+		w := source(t, "waste", "chirpstack", "application/+/device/{device}/event/up", codecs)
+		uplink := fmt.Sprintf(`{"deviceInfo":{"devEui":"00aa","deviceProfileName":%q},"fPort":85,"data":"AXVcBIJECA==","object":{"distance":5}}`, profile)
+		r := w.Decode(&ingest.Message{Topic: "application/1/device/00aa/event/up", Payload: []byte(uplink), Received: received})
+		if have := line(r); have != want {
+			t.Errorf("%s: have %s, want %s %v", profile, have, want, r.Err)
+		}
+	}
+}
