@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"unicode/utf8"
 
@@ -122,6 +123,9 @@ func (o *Output) timed(in *Input, base *Sample, v *fastjson.Value) (*fastjson.Va
 	case value == nil || object.Len() > 2 || object.Len() == 2 && at == nil:
 		return nil, false
 	case at != nil:
+		if at.Type() == fastjson.TypeNumber && at == object.Get("t") && math.Abs(at.GetFloat64()) < 1e8 {
+			return nil, false // a temperature, say, beside a voltage
+		}
 		t, ok := jsonTime(in, at)
 		if !ok {
 			return nil, false

@@ -144,6 +144,9 @@ func jsonTime(in *Input, v *fastjson.Value) (int64, bool) {
 	switch v.Type() {
 	case fastjson.TypeNumber:
 		if n, err := v.Int64(); err == nil {
+			if n >= 19700101000000 && n < 22000101000000 { // 20261123080000; as ms it would be in the 26th century
+				return ParseTime(v.String(), in.Zone())
+			}
 			return TimeOfInteger(n)
 		}
 		f, err := v.Float64()
