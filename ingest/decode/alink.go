@@ -123,6 +123,10 @@ func alinkCommand(topic, method string) string {
 		strings.HasPrefix(method, "thing.service."):
 		return "command to a device"
 	}
+	switch first, _, _ := strings.Cut(path, "/"); first {
+	case "sub", "topo", "deviceinfo", "config", "dsltemplate", "list", "ota":
+		return "management of devices"
+	}
 	return ""
 }
 

@@ -70,6 +70,7 @@ func TestAlinkVariants(t *testing.T) {
 		{"reply of the platform", "lighting", fields, "/sys/pk/L1/thing/event/property/post_reply", `{"code":200,"data":{},"id":"7","message":"success"}`, "ignored reply"},
 		{"what is to be set is no reading", "lighting", fields, "/sys/pk/L1/thing/service/property/set", `{"id":"7","method":"thing.service.property.set","params":{"Power":41.5}}`, "ignored command to a device"},
 		{"a setting on a topic of one's own", "lighting", fields, "/pk/L1/user/get", `{"id":"7","method":"thing.service.property.set","params":{"Power":41.5}}`, "ignored command to a device"},
+		{"a gateway logs its sub-devices in", "lighting", fields, "$sys/pk/G1/thing/sub/login", `{"id":"7","params":{"productID":"p","deviceName":"L4"}}`, "ignored management of devices"},
 		{"OneNET sets", "lighting", fields, "$sys/pk/L1/thing/property/set", `{"id":"7","params":{"Power":"30.5"}}`, "ignored command to a device"},
 		{"OneNET asks", "lighting", fields, "$sys/pk/L1/thing/property/get", `{"id":"7","params":["Power"]}`, "ignored command to a device"},
 		{"OneNET answers", "lighting", fields, "$sys/pk/L1/thing/property/post/reply", `{"id":"7","code":200,"msg":"success"}`, "ignored reply"},
@@ -350,6 +351,7 @@ func TestNeuronVariants(t *testing.T) {
 		{"tags", "lighting", "", "/neuron/a/d/g", `{"timestamp":1795392000000,"node":"d","group":"g","tags":[{"name":"active_power","value":3},{"name":"voltage","error":3003},{"name":"current","value":1,"error":0}]}`, "active_power=3 current=1 !read_error[voltage]"},
 		{"a comma too many, as in its manual", "lighting", "", "/neuron/a/d/g", `{"timestamp":1795392000000,"tags":[{"name":"active_power","value":3,},]}`, "rejected malformed"},
 		{"errors only", "lighting", "", "/neuron/a/d/g", `{"timestamp":1795392000000,"values":{},"errors":{"x":2014}}`, "!read_error[x]"},
+		{"states of nodes", "lighting", "", "/neuron/a/state/update", `{"timestamp":1795392000000,"states":[{"node":"d","link":2,"running":3}]}`, "ignored states of nodes"},
 		{"a command to write", "lighting", "", "/neuron/a/write/req", `{"uuid":"u","node":"d","group":"g","tag":"active_power","value":3}`, "ignored command to the gateway"},
 		{"neither", "lighting", "", "/neuron/a/d/g", `{"timestamp":1795392000000}`, "rejected malformed"},
 	})
@@ -419,6 +421,7 @@ func TestESPHomeVariants(t *testing.T) {
 
 func TestHomeAssistantVariants(t *testing.T) {
 	testVariants(t, "homeassistant", []variant{
+		{"its own status", "lighting", "", "homeassistant/status", "online", "ignored status of Home Assistant"},
 		{"discovery", "lighting", "", "homeassistant/sensor/n/power/config", `{"name":"Power","~":"node","stat_t":"~/state","dev_cla":"power","unit_of_meas":"W","val_tpl":"{{ value_json.p }}"}`, "ignored discovery"},
 		{"removed", "lighting", "", "homeassistant/sensor/n/power/config", ``, "ignored device removed"},
 		{"no JSON", "lighting", "", "homeassistant/sensor/n/power/config", `x`, "rejected malformed"},

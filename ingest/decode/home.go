@@ -265,6 +265,10 @@ func (d *homeassistant) Decode(in *Input, out *Output) error {
 		out.Ignored = "device removed"
 		return nil
 	}
+	if strings.HasSuffix(in.Topic, "/status") && in.Payload[0] != '{' {
+		out.Ignored = "status of Home Assistant"
+		return nil
+	}
 	root, err := parseObject(&d.parser, in.Payload)
 	if err != nil {
 		return err

@@ -98,6 +98,10 @@ func (d *neuron) Decode(in *Input, out *Output) error {
 		base.Time = t
 	}
 	values, tags := root.Get("values"), root.Get("tags")
+	if root.Exists("states") {
+		out.Ignored = "states of nodes"
+		return nil
+	}
 	if values == nil && tags == nil {
 		return ingest.Refuse(ingest.Malformed, "neither values nor tags")
 	}
