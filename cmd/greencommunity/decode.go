@@ -72,7 +72,7 @@ func (c *decodeCmd) Run(s streams) error {
 	}
 	w := workers[best]
 	if c.Explain {
-		w.Explain = func(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }
+		w.Explain = func(format string, args ...any) { fmt.Fprintln(s.err, printable(fmt.Sprintf(format, args...))) }
 	}
 	refused := false
 	for _, m := range messages {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"io"
 	"strconv"
 	"strings"
 
@@ -253,7 +254,9 @@ func redactHikvision(payload []byte) []byte {
 		return keepHikvisionJSON(payload)
 	}
 	var n hikvisionNotice
-	if xml.Unmarshal(payload, &n) != nil {
+	text := xml.NewDecoder(bytes.NewReader(payload))
+	text.CharsetReader = asciiOf
+	if text.Decode(&n) != nil {
 		return nil
 	}
 	texts := map[*string]form{&n.Mac: aWord, &n.DateTime: aTime, &n.EventType: aWord, &n.State: aWord, &n.Channel: aNumber}
@@ -270,6 +273,18 @@ func redactHikvision(payload []byte) []byte {
 		return nil
 	}
 	return out
+}
+
+// asciiOf reads text in whatever encoding a document names, GB2312 mostly: what
+// is kept of it is ASCII.
+func asciiOf(_ string, from io.Reader) (io.Reader, error) {
+	text, err := io.ReadAll(from)
+	for i, c := range text {
+		if c >= 0x80 {
+			text[i] = '?'
+		}
+	}
+	return bytes.NewReader(text), err
 }
 
 func (d *hikvision) Decode(in *Input, out *Output) error {

@@ -504,6 +504,7 @@ func TestHikvisionVariants(t *testing.T) {
 		{"heartbeat", "gate", "", topic, `{"macAddress":"aa","dateTime":"2026-11-23T08:00:00+08:00","eventType":"heartBeat","eventState":"active"}`, "ignored heartbeat"},
 		{"wrapped by a bridge", "gate", "", topic, `{"EventNotificationAlert":` + event(5, 26) + `}`, "!door_closed[2]"},
 		{"XML", "gate", "", topic, alert, "!motion[2]"},
+		{"XML in GB2312", "gate", "", topic, strings.NewReplacer(`version="1.0"?`, `version="1.0" encoding="GB2312"?`, "A name", "\xb4\xf3\xc3\xc5").Replace(alert), "!motion[2]"},
 		{"XML in a multipart body", "gate", "", topic, "--b0\r\nContent-Type: application/xml\r\nContent-Length: 1\r\n\r\n" + alert + "\r\n--b0\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xff\r\n--b0--\r\n", "!motion[2]"},
 		{"JSON in a multipart body", "gate", "", topic, "--b0\r\nContent-Disposition: form-data; name=\"event_log\"\r\n\r\n" + event(5, 22) + "\r\n--b0--\r\n", "!door_locked[2]"},
 		{"access event in XML", "gate", "", topic, strings.NewReplacer("VMD", "AccessControllerEvent", "<channelName>A name</channelName>", "<AccessControllerEvent><majorEventType>5</majorEventType><subEventType>27</subEventType><doorNo>1</doorNo><name>A name</name></AccessControllerEvent>").Replace(alert), "!door_forced[1]"},
