@@ -506,12 +506,12 @@ func vendors(l Language) *Dashboard {
 	orZero := func(metric, by, window string) string {
 		return fmt.Sprintf("(%s or 0 * %s)", over(metric, by, window), over("messages_received_total", by, window))
 	}
-	score := table(l, l.t("厂商数据质量（24 小时）", "Quality, 24 h"), l.t("各厂商近 24 小时的读数，其中迟到、乱序、重复、时间超界和无含义字段的数量，静默次数，当前静默设备、时钟偏差与最近报文。",
-		"Readings of the last 24 h by vendor; those late, out of order, repeated, with a time out of bounds or of no meaning; silences; devices silent now, clock offset and last message."), 24, 9)
+	score := table(l, l.t("厂商数据质量（24 小时）", "Quality, 24 h"), l.t("各厂商近 24 小时的读数，其中迟到、乱序、重复、时间超界和无含义字段的数量，静默次数，按序号缺失的报文，当前静默设备、时钟偏差与最近报文。",
+		"Readings of the last 24 h by vendor; those late, out of order, repeated, with a time out of bounds or of no meaning; silences; messages missing by their numbers; devices silent now, clock offset and last message."), 24, 9)
 	names := []string{"vendor", l.t("厂商", "Vendor")}
 	for _, c := range []struct{ metric, zh, en string }{
 		{"vendor_readings_total", "读数", "Readings"}, {"vendor_late_readings_total", "迟到", "Late"}, {"vendor_out_of_order_readings_total", "乱序", "Out of order"},
-		{"vendor_duplicate_readings_total", "重复", "Repeated"}, {"vendor_times_replaced_total", "时间超界", "Times replaced"}, {"vendor_unmapped_values_total", "无含义值", "Unmapped"}, {"vendor_gaps_total", "静默次数", "Gaps"},
+		{"vendor_duplicate_readings_total", "重复", "Repeated"}, {"vendor_times_replaced_total", "时间超界", "Times replaced"}, {"vendor_unmapped_values_total", "无含义值", "Unmapped"}, {"vendor_gaps_total", "静默次数", "Gaps"}, {"vendor_messages_missing_total", "缺失报文", "Missing"},
 	} {
 		score.now(over(c.metric, "vendor", "24h"), "")
 		names = append(names, "Value #"+score.Targets[len(score.Targets)-1].RefID, l.t(c.zh, c.en))

@@ -143,6 +143,7 @@ var Metrics = []Metric{
 	{"vendor_duplicate_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "重复的读数。", EN: "Readings that repeat one accepted before."}, onVendor},
 	{"vendor_times_replaced_total", "counter", []string{"vendor"}, ingest.Text{ZH: "时间超界、以接收时间代替的读数。", EN: "Readings whose time was out of bounds."}, onVendor},
 	{"vendor_clock_offset_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "近 101 条报文接收时间减设备时间的中位数；负值表示设备时钟超前。", EN: "Median of received minus device time of the last 101 messages; negative is a clock that is ahead."}, onVendor},
+	{"vendor_messages_missing_total", "counter", []string{"vendor"}, ingest.Text{ZH: "按格式自带的序号（Sparkplug）应有而未到的消息数。", EN: "Messages that have not come, by the numbers their format gives them (Sparkplug)."}, onVendor},
 	{"vendor_gaps_total", "counter", []string{"vendor"}, ingest.Text{ZH: "设备静默超过自身三个上报间隔的次数。", EN: "Silences of a device of more than three of its own intervals, when it is heard again."}, onVendor},
 	{"vendor_silent_devices", "gauge", []string{"vendor"}, ingest.Text{ZH: "当前静默超过自身三个上报间隔的设备数。", EN: "Devices silent now for more than three of their own intervals."}, onVendor},
 	{"vendor_last_message_timestamp_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "最近一条报文的接收时间。", EN: "When the last message was received."}, onVendor},

@@ -72,7 +72,7 @@ func (c *decodeCmd) Run(s streams) error {
 	}
 	w := workers[best]
 	if c.Explain {
-		w.Explain = func(format string, args ...any) { fmt.Fprintf(s.err, format+"\n", args...) }
+		w.Explain = func(format string, args ...any) { fmt.Fprintln(s.err, printable(fmt.Sprintf(format, args...))) }
 	}
 	refused := false
 	for _, m := range messages {
@@ -256,8 +256,9 @@ type line struct {
 	Time       string              `json:"time,omitempty"`
 	TimeSource string              `json:"time_source,omitempty"`
 	// TimeReplaced marks a time outside the bounds, for which the time
-	// received stands in.
+	// received stands in; TimeSent is what was sent.
 	TimeReplaced bool          `json:"time_replaced,omitempty"`
+	TimeSent     string        `json:"time_sent,omitempty"`
 	Estimated    bool          `json:"estimated,omitempty"`
 	Unmapped     bool          `json:"unmapped,omitempty"`
 	Refused      ingest.Reason `json:"refused,omitempty"`  // a single value
@@ -283,7 +284,7 @@ func printResult(out io.Writer, r *decode.Result) error {
 		lines = append(lines, line{
 			Device: v.Device.ID, Community: v.Device.Community, Facility: v.Device.Facility, Channel: &v.Channel,
 			Quantity: v.Quantity.Name, Value: v.Value, Unit: v.Quantity.Unit, Time: rfc3339(v.Time), TimeSource: v.TimeSource.String(),
-			TimeReplaced: v.TimeReplaced, Estimated: v.Estimated,
+			TimeReplaced: v.TimeReplaced, Estimated: v.Estimated, TimeSent: timeSent(v.TimeReplaced, r.Written[i]),
 		})
 	}
 	for i := range r.Events {
@@ -297,6 +298,7 @@ func printResult(out io.Writer, r *decode.Result) error {
 		l := line{
 			Device: ingest.DeviceID(v.Device), Field: v.Field, Value: v.Value, Unit: v.Unit, Unmapped: true,
 			Time: rfc3339(v.Time), TimeSource: v.TimeSource.String(), TimeReplaced: v.TimeReplaced,
+			TimeSent: timeSent(v.TimeReplaced, v.Written),
 		}
 		if v.Channel != "" {
 			l.Channel = &v.Channel
@@ -318,6 +320,13 @@ func printResult(out io.Writer, r *decode.Result) error {
 		}
 	}
 	return nil
+}
+
+func timeSent(replaced bool, written int64) string {
+	if !replaced {
+		return ""
+	}
+	return rfc3339(written)
 }
 
 func rfc3339(unixNano int64) string {

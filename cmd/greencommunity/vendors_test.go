@@ -105,6 +105,15 @@ func TestNoPersonIsKept(t *testing.T) {
 		{"dahua/d1/AccessControl", dahua}, {"dahua/d1/AccessControl", strings.Replace(dahua, "AccessControl", "DoorStatus", 1)},
 		{"dahua/d1/AccessControl", strings.Replace(dahua, `"Status":1`, `"Status":"`+person[1]+`"`, 1)},
 	}
+	// Several events at once, and with a picture behind them; numbers as numbers.
+	batch := `{"Events":[` + dahua + `,` + strings.Replace(dahua, "AccessControl", "DoorStatus", 1) + `],"User":"` + person[0] + `"}`
+	for _, payload := range []string{batch, batch[:len(batch)-40], "--b\r\nContent-Type: text/plain\r\n\r\n" + dahua + "\r\n--b\r\nContent-Type: image/jpeg\r\n\r\n" + person[8] + "\r\n--b--\r\n"} {
+		messages = append(messages, struct{ topic, payload string }{"dahua/d2/AccessControl", payload})
+	}
+	messages = append(messages,
+		struct{ topic, payload string }{"mqtt/face/77/Rec", strings.Replace(face("1", ""), `"RecordID":"2"`, `"RecordID":`+person[3]+`,"direction":"WangXiaoming99"`, 1)},
+		struct{ topic, payload string }{"mqtt/face/77/Rec", strings.Replace(face("1", ""), `"VerifyStatus":"1"`, `"VerifyStatus":"WangXiaoming99"`, 1)},
+		struct{ topic, payload string }{"mqtt/face/77/Rec", face("1", "")}) // delivered once more
 	secrets := append([]string{}, person...)
 	if dir := os.Getenv("GREENCOMMUNITY_CASES"); dir != "" {
 		for _, c := range []struct{ name, topic string }{{"face_gate/1.json", "mqtt/face/1026700/Rec"}, {"face_gate/3.json", "mqtt/face/005a213b000b93cc/Rec"}} {

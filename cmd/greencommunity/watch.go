@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
@@ -204,6 +205,7 @@ func (w *vendorWatch) message(m *ingest.Message) {
 		verdict = "duplicate"
 	}
 	w.counts[verdict]++
+	w.counts["missing#"] += r.Missing
 	for name, n := range map[string]int{"unmapped": len(r.Unmapped), "late": late, "out of order": outOfOrder, "duplicate readings": duplicates, "readings": len(r.Readings), "events": len(r.Events)} {
 		w.counts[name+"#"] += n
 	}
@@ -214,7 +216,18 @@ func (w *vendorWatch) message(m *ingest.Message) {
 		return
 	}
 	at := time.Unix(0, m.Received).In(w.inv.Zone).Format("15:04:05.000")
-	fmt.Fprintf(w.out, "%s %-9s %s%s\n", at, verdict, m.Topic, w.describe(r, late, outOfOrder))
+	fmt.Fprintf(w.out, "%s %-9s %s\n", at, verdict, printable(m.Topic+w.describe(r, late, outOfOrder)))
+}
+
+// printable is a text without what a terminal would obey: names and details
+// come from outside.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return '�'
+	}, text)
 }
 
 // describe says what a message came to, in a line.
@@ -271,6 +284,9 @@ func (w *vendorWatch) describe(r *decode.Result, late, outOfOrder int) string {
 			fmt.Fprintf(&b, " %.60s", u.Field)
 		}
 	}
+	if r.Missing > 0 {
+		fmt.Fprintf(&b, "  %d missing before it", r.Missing)
+	}
 	if late > 0 {
 		fmt.Fprintf(&b, "  %d late", late)
 	}
@@ -292,14 +308,17 @@ func (w *vendorWatch) summary() {
 			fmt.Fprintf(t, "    %s\t%d\n", reason, n)
 		}
 	}
-	for _, name := range []string{"readings", "events", "refused", "unmapped", "late", "out of order", "duplicate readings"} {
+	for _, name := range []string{"readings", "events", "refused", "unmapped", "late", "out of order", "duplicate readings", "missing"} {
+		if name == "missing" && w.counts[name+"#"] == 0 {
+			continue // few formats number their messages
+		}
 		fmt.Fprintf(t, "%s\t%d\n", name, w.counts[name+"#"])
 	}
 	for i, f := range w.card.Unmapped(w.vendor) {
 		if i == 10 {
 			break
 		}
-		fmt.Fprintf(t, "  unmapped %s\t%d\n", f.Name, f.Count)
+		fmt.Fprintf(t, "  unmapped %s\t%d\n", printable(f.Name), f.Count)
 	}
 	if w.foreign > 0 {
 		fmt.Fprintf(t, "of other vendors\t%d\n", w.foreign)

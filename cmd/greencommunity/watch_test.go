@@ -46,6 +46,7 @@ func TestWatch(t *testing.T) {
 		{"lamps/L2", fmt.Sprintf(`{"time":%d,"active_power":40}`, now-3600_000), `accepted  lamps/L2  L2: active_power=40  1 late`},
 		{"lamps/L3", `{"active_power":"n/a"}`, `rejected  lamps/L3  bad_value: active_power: "n/a" is not a number`},
 		{"lamps/L3", `{"active_power":1,"voltage":"x"}`, `accepted  lamps/L3  L3: active_power=1  refused voltage: bad_value`},
+		{"lamps/L4", `{"active_power":1,"\u001b[2J\u202eoff":"x"}`, "accepted  lamps/L4  L4: active_power=1  unmapped �[2J�off"},
 		{"lamps/foreign", `{"active_power":1}`, ""},
 		{"mqtt/face/77/Rec", `{"operator":"RecPush","info":{"VerifyStatus":"1","personName":"诸葛小明"}}`, `accepted  mqtt/face/77/Rec  77: event access_granted`},
 		{"mqtt/face/77/Rec", `{"operator":"HeartBeat"}`, `ignored   mqtt/face/77/Rec  HeartBeat`},
@@ -53,7 +54,7 @@ func TestWatch(t *testing.T) {
 	var out, log logBuffer
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(context.Background(), []string{"watch", "--vendor", "lamps", "--config", config, "--count", "8"}, streams{nil, &out, &log})
+		ended <- run(context.Background(), []string{"watch", "--vendor", "lamps", "--config", config, "--count", "9"}, streams{nil, &out, &log})
 	}()
 	p := newPublisher(t, broker.Addr())
 	eventually(t, 10*time.Second, "watching", func() error {
@@ -71,21 +72,21 @@ func TestWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatalf("not ended after 8 messages:\n%s", out.String())
+		t.Fatalf("not ended after 9 messages:\n%s", out.String())
 	}
 	text := out.String()
 	if strings.Contains(text, "诸葛小明") {
 		t.Error("a person is shown")
 	}
-	if n := len(regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d`).FindAllString(text, -1)); n != 8 {
-		t.Errorf("%d lines, want 8", n)
+	if n := len(regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d`).FindAllString(text, -1)); n != 9 {
+		t.Errorf("%d lines, want 9", n)
 	}
 	for _, m := range messages {
 		if !strings.Contains(text, m.want+"\n") && m.want != "" {
 			t.Errorf("no line %q", m.want)
 		}
 	}
-	for _, want := range []string{`messages +8`, ` +accepted +5`, ` +rejected +1`, ` +bad_value +1`, ` +ignored +1`, ` +duplicate +1`, `readings +5`, `events +1`, `refused +1`, `unmapped +1`, `late +1`, `out of order +1`, ` +unmapped colour +1`, `of other vendors +1`} {
+	for _, want := range []string{`messages +9`, ` +accepted +6`, ` +rejected +1`, ` +bad_value +1`, ` +ignored +1`, ` +duplicate +1`, `readings +6`, `events +1`, `refused +1`, `unmapped +2`, `late +1`, `out of order +1`, ` +unmapped colour +1`, `of other vendors +1`} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(text) {
 			t.Errorf("no line %q in the counts", want)
 		}

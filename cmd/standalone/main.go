@@ -54,7 +54,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: c.MQTT, Dir: filepath.Join(c.DataDir, "mqtt"), Logger: log})
+	var redact redaction
+	if err := redact.readInventory(c.DataDir); err != nil {
+		return err
+	}
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: c.MQTT, Dir: filepath.Join(c.DataDir, "mqtt"), Logger: log, Redact: redact.cut})
 	if err != nil {
 		return err
 	}
@@ -63,11 +67,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.Join(err, broker.Close())
 	}
 	// The ingester ends before what it talks to.
-	err = c.serve(ctx, stdout, log, broker, database)
+	err = c.serve(ctx, stdout, log, broker, database, &redact)
 	return errors.Join(err, broker.Close(), database.Close())
 }
 
-func (c *cli) serve(ctx context.Context, stdout io.Writer, log *slog.Logger, broker *embedded.Broker, database *embedded.InfluxDB) error {
+func (c *cli) serve(ctx context.Context, stdout io.Writer, log *slog.Logger, broker *embedded.Broker, database *embedded.InfluxDB, redact *redaction) error {
 	path, err := c.configuration(broker.URL(), database.URL())
 	if err != nil {
 		return err
@@ -83,6 +87,7 @@ func (c *cli) serve(ctx context.Context, stdout io.Writer, log *slog.Logger, bro
 		}
 		return err
 	}
+	redact.service.Store(service)
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return service.Run(ctx) })
 	g.Go(func() error {

@@ -3,9 +3,11 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"greencommunity/deploy/embedded"
 )
@@ -187,4 +191,69 @@ func TestStandalone(t *testing.T) {
 		t.Errorf("%v messages before, %v after going on", received, n)
 	}
 	again.interrupt()
+}
+
+// A pass of a terminal that sends names and pictures leaves none of them in the
+// data directory, the broker's part of it included.
+func TestStandaloneKeepsNoPerson(t *testing.T) {
+	binary := filepath.Join(t.TempDir(), "standalone")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	dir, broker := filepath.Join(t.TempDir(), "data"), freeAddr(t)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(`
+communities: [{id: nancheng, name: 南城社区}]
+vendors:
+- id: gates
+  unknown_devices: accept
+  sources: [{topic: "mqtt/face/{device}/+", format: face-gate, community: nancheng, facility: gate}]
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, binary, "--data-dir", dir, "--no-demo", "--http", freeAddr(t), "--mqtt", broker, "--influxdb", freeAddr(t))
+	c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("terminal"))
+	if token := c.Connect(); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+		t.Fatal(token.Error())
+	}
+	const name = "ZhugeXiaoming"
+	payload := `{"operator":"RecPush","info":{"facesluiceId":"77","VerifyStatus":"1","personName":"` + name + `","idCard":610102199003077777}}`
+	for _, body := range []string{payload, payload[:110]} {
+		if token := c.Publish("mqtt/face/77/Rec", 1, false, body); !token.WaitTimeout(10*time.Second) || token.Error() != nil {
+			t.Fatal(token.Error())
+		}
+	}
+	c.Disconnect(100)
+	if n := s.account(); n != 2 {
+		t.Errorf("%v messages received, want 2", n)
+	}
+	search := func() (files int) {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			files++
+			for shift := range 3 {
+				encoded := base64.StdEncoding.EncodeToString(append(make([]byte, shift), name...))
+				for _, form := range []string{name, "610102199003077777", encoded[4 : len(encoded)-4]} {
+					if bytes.Contains(data, []byte(form)) {
+						t.Errorf("%s holds %s", path, form)
+					}
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return files
+	}
+	search()
+	s.interrupt()
+	if n := search(); n < 5 {
+		t.Errorf("%d files were searched", n)
+	}
 }

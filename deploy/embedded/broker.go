@@ -38,6 +38,10 @@ type BrokerConfig struct {
 	// Dir keeps persistent sessions with what waits in them, and retained
 	// messages. "" keeps them in memory only.
 	Dir string
+	// Redact, where set, cuts a payload down to what may be written to Dir: what
+	// waits in a session must not bring to the disk what the reader of the
+	// session would never write there. A message that is read back is the cut one.
+	Redact func(topic string, payload []byte) []byte
 	// Users are who may log in. Anonymous lets clients without a user name do
 	// everything; it is always so where there are no users.
 	Users     []User
@@ -113,7 +117,7 @@ func StartBroker(c BrokerConfig) (*Broker, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("MQTT sessions in %s: %w", c.Dir, err), listener.Close())
 		}
-		store.server = server
+		store.server, store.redact = server, c.Redact
 		hooks = append(hooks, store)
 	}
 	for _, h := range hooks {

@@ -1,10 +1,15 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -80,6 +85,77 @@ func TestSessionSurvivesRestart(t *testing.T) {
 			t.Fatalf("%d of 500 messages", n)
 		}
 	}
+}
+
+// What must not be kept does not get into the directory of sessions, neither
+// what waits nor what is retained; who is connected gets it whole.
+func TestRedactedOnDisk(t *testing.T) {
+	dir := t.TempDir()
+	c := BrokerConfig{Dir: dir, Redact: func(topic string, payload []byte) []byte {
+		if !strings.HasPrefix(topic, "face/") {
+			return payload
+		}
+		return []byte(`{"kept":1}`)
+	}}
+	const name = "诸葛小明"
+	b := broker(t, c)
+	reader := dial(t, b, "reader", "", "", false)
+	done(t, reader.Subscribe("#", 1, nil))
+	reader.Disconnect(100)
+	live := dial(t, b, "live", "", "", false)
+	whole := make(chan string, 8)
+	done(t, live.Subscribe("face/1", 1, func(_ paho.Client, m paho.Message) { whole <- string(m.Payload()) }))
+	writer := dial(t, b, "writer", "", "", true)
+	done(t, writer.Publish("face/1", 1, false, `{"name":"`+name+`"}`))
+	done(t, writer.Publish("face/2", 1, true, `{"name":"`+name+`"}`))
+	done(t, writer.Publish("lamp/1", 1, false, `{"lamp":1}`))
+	if have := <-whole; !strings.Contains(have, name) {
+		t.Errorf("who is connected gets %s", have)
+	}
+	live.Disconnect(100)
+	writer.Disconnect(100)
+	search := func(when string) {
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if err != nil || d.IsDir() {
+				return err
+			}
+			data, err := os.ReadFile(path)
+			for _, form := range []string{name, base64.StdEncoding.EncodeToString([]byte(`{"name":"` + name + `"}`))} {
+				if bytes.Contains(data, []byte(form)) {
+					t.Errorf("%s: %s holds what must not be kept", when, path)
+				}
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	search("running")
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	search("closed")
+	b = broker(t, c)
+	defer b.Close()
+	got := make(chan string, 8)
+	again := paho.NewClient(paho.NewClientOptions().AddBroker(b.URL()).SetClientID("reader").SetCleanSession(false).
+		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) { got <- m.Topic() + " " + string(m.Payload()) }))
+	done(t, again.Connect())
+	defer again.Disconnect(100)
+	have := map[string]bool{}
+	for range 3 {
+		select {
+		case m := <-got:
+			have[m] = true
+		case <-time.After(10 * time.Second):
+			t.Fatalf("got %v", have)
+		}
+	}
+	if !have[`face/1 {"kept":1}`] || !have[`face/2 {"kept":1}`] || !have[`lamp/1 {"lamp":1}`] {
+		t.Errorf("got %v", have)
+	}
+	search("again")
 }
 
 // A subscriber that does not acknowledge holds its publishers up, and loses

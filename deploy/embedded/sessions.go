@@ -37,6 +37,7 @@ type sessions struct {
 	dir    string
 	log    *slog.Logger
 	server *mqtt.Server
+	redact func(topic string, payload []byte) []byte // nil: nothing
 
 	// mu guards everything below. Hooks come from the goroutines of all clients.
 	mu       sync.Mutex
@@ -331,7 +332,7 @@ func (s *sessions) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, r int64) 
 		s.change(&change{Forgotten: pk.TopicName})
 		return
 	}
-	m := stored(cl, &pk)
+	m := s.stored(cl, &pk)
 	s.change(&change{Retained: &m})
 }
 
@@ -341,7 +342,7 @@ func (s *sessions) OnQosPublish(cl *mqtt.Client, pk packets.Packet, _ int64, _ i
 	if pk.FixedHeader.Type != packets.Publish {
 		return // an acknowledgement on its way; resent by the other side where lost
 	}
-	m := stored(cl, &pk)
+	m := s.stored(cl, &pk)
 	s.change(&change{ID: cl.ID, Message: &m})
 }
 
@@ -353,11 +354,15 @@ func (s *sessions) OnQosDropped(cl *mqtt.Client, pk packets.Packet) {
 	s.change(&change{ID: cl.ID, Done: pk.PacketID})
 }
 
-func stored(cl *mqtt.Client, pk *packets.Packet) storage.Message {
+func (s *sessions) stored(cl *mqtt.Client, pk *packets.Packet) storage.Message {
 	p := pk.Properties
+	payload := pk.Payload
+	if s.redact != nil {
+		payload = s.redact(pk.TopicName, payload)
+	}
 	return storage.Message{
 		Client: cl.ID, Origin: pk.Origin, PacketID: pk.PacketID, FixedHeader: pk.FixedHeader,
-		TopicName: pk.TopicName, Payload: pk.Payload, Created: pk.Created,
+		TopicName: pk.TopicName, Payload: payload, Created: pk.Created,
 		Properties: storage.MessageProperties{
 			CorrelationData: p.CorrelationData, User: p.User, ContentType: p.ContentType, ResponseTopic: p.ResponseTopic,
 			MessageExpiryInterval: p.MessageExpiryInterval, PayloadFormat: p.PayloadFormat, PayloadFormatFlag: p.PayloadFormatFlag,

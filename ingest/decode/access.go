@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"encoding/xml"
+	"io"
 	"strconv"
 	"strings"
 
@@ -15,84 +16,132 @@ import (
 
 // Access terminals send names, ID cards, telephone numbers and photographs
 // with every pass. Their messages are cut down to the members below before the
-// journal, and nothing else of them is ever kept.
+// journal, and nothing else of them is ever kept; of these, only what has the
+// form that belongs there.
 var (
-	faceGateKept = []string{"operator", "info.facesluiceId", "info.VerifyStatus", "info.verifyStatus", "info.RecordID", "info.time", "info.PushType", "info.Direction",
-		"info.direction", "info.Sendintime"}
-	hikvisionKept = []string{"macAddress", "dateTime", "eventType", "eventState", "channelID", "AccessControllerEvent.majorEventType",
-		"AccessControllerEvent.subEventType", "AccessControllerEvent.doorNo", "AccessControllerEvent.serialNo", "AccessControllerEvent.currentVerifyMode"}
-	dahuaKept = []string{"Code", "Action", "Index", "code", "action", "index", "Data.UTC", "Data.LocaleTime", "Data.Status", "Data.Door", "Data.Type", "Data.Method",
-		"Data.ErrorCode", "data.UTC", "data.LocaleTime", "data.Status", "data.Door", "data.Type", "data.Method", "data.ErrorCode"}
+	faceGateKept = []kept{{"operator", aWord}, {"info.facesluiceId", aWord}, {"info.VerifyStatus", aNumber}, {"info.verifyStatus", aNumber},
+		{"info.RecordID", aNumber}, {"info.time", aTime}, {"info.PushType", aNumber}, {"info.Sendintime", aNumber}}
+	hikvisionKept = []kept{{"macAddress", aWord}, {"dateTime", aTime}, {"eventType", aWord}, {"eventState", aWord}, {"channelID", aNumber},
+		{"AccessControllerEvent.majorEventType", aNumber}, {"AccessControllerEvent.subEventType", aNumber},
+		{"AccessControllerEvent.doorNo", aNumber}, {"AccessControllerEvent.serialNo", aNumber}}
+	dahuaKept = []kept{{"Code", aWord}, {"Action", aWord}, {"Index", aNumber}, {"code", aWord}, {"action", aWord}, {"index", aNumber},
+		{"Data.UTC", aTime}, {"Data.RealUTC", aTime}, {"Data.CreateTime", aTime}, {"Data.LocaleTime", aTime}, {"Data.Status", aWord}, {"Data.ErrorCode", aNumber},
+		{"data.UTC", aTime}, {"data.RealUTC", aTime}, {"data.CreateTime", aTime}, {"data.LocaleTime", aTime}, {"data.Status", aWord}, {"data.ErrorCode", aNumber}}
 )
 
-// maxKept is the length of a text that is kept: of a code, a time or an address.
-const maxKept = 64
+// kept is a member that is kept, and what it is.
+type kept struct {
+	path string
+	form form
+}
+
+// form is what a member's value may look like.
+type form int
+
+const (
+	aNumber form = iota // a code, a count: ten digits at most
+	aTime               // digits and what parts them
+	aWord               // a code or an address in ASCII, without spaces
+)
+
+// keeps reports whether a text has the form. Fifteen digits and more may be the
+// number of an identity card, eleven that of a telephone.
+func (f form) keeps(text string) bool {
+	letters, digits := 0, 0
+	for _, c := range []byte(text) {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c|0x20 >= 'a' && c|0x20 <= 'z':
+			letters++
+		case c == ' ' && f != aTime, c < ' ' || c > '~':
+			return false
+		}
+	}
+	switch f {
+	case aNumber:
+		return letters == 0 && digits <= 10 && len(text) <= 16
+	case aTime: // 2026-11-23T08:00:00.000+08:00, or an epoch
+		return letters <= 2 && digits <= 24 && len(text) <= 40 && (digits <= 14 || letters+digits < len(text))
+	}
+	return len(text) <= 64 && (digits < 14 || digits < len(text)-1 || len(text) == 14)
+}
+
+var keepDahua = keepMembers(dahuaKept)
 
 // keepMembers returns a redactor that keeps the scalars at the given paths of a
 // JSON object, and nothing where there is none.
-func keepMembers(paths []string) func([]byte) []byte {
+func keepMembers(members []kept) func([]byte) []byte {
 	return func(payload []byte) []byte {
-		root, err := fastjson.ParseBytes(payload)
+		root, err := fastjson.ParseBytes(jsonText(payload))
 		if err != nil || root.Type() != fastjson.TypeObject {
 			return nil
 		}
 		var arena fastjson.Arena
-		kept := arena.NewObject()
-		for _, path := range paths {
-			outer, inner, nested := strings.Cut(path, ".")
-			from, to, name := root, kept, outer
+		cut := arena.NewObject()
+		for _, member := range members {
+			outer, inner, nested := strings.Cut(member.path, ".")
+			from, to, name := root, cut, outer
 			if nested {
 				if from, name = root.Get(outer), inner; from == nil {
 					continue
 				}
-				if to = kept.Get(outer); to == nil {
+				if to = cut.Get(outer); to == nil {
 					to = arena.NewObject()
-					kept.Set(outer, to)
+					cut.Set(outer, to)
 				}
 			}
 			v := from.Get(name)
-			if v == nil || !keepable(v) {
-				continue
+			if v != nil && keepable(v, member.form) {
+				to.Set(name, v)
 			}
-			to.Set(name, v)
 		}
-		return kept.MarshalTo(nil)
+		return cut.MarshalTo(nil)
 	}
 }
 
-// keepable reports whether a value can be what its member's name says: a code,
-// a number, a time, an address. A text of another kind could be a name.
-func keepable(v *fastjson.Value) bool {
+// redactDahua keeps the members of an event, and of each of a batch.
+func redactDahua(payload []byte) []byte {
+	payload = firstPart(payload)
+	batch, err := fastjson.ParseBytes(jsonText(payload))
+	if err != nil {
+		return nil
+	}
+	events := batch.GetArray("Events")
+	if len(events) == 0 {
+		return keepDahua(payload)
+	}
+	if len(events) > maxBatch {
+		return nil
+	}
+	cut := []byte(`{"Events":[`)
+	for i, event := range events {
+		if i > 0 {
+			cut = append(cut, ',')
+		}
+		if one := keepDahua(event.MarshalTo(nil)); one != nil {
+			cut = append(cut, one...)
+		} else {
+			cut = append(cut, "{}"...)
+		}
+	}
+	return append(cut, "]}"...)
+}
+
+// maxBatch bounds the events of one message.
+const maxBatch = 10_000
+
+// keepable reports whether a value can be what its member's name says.
+func keepable(v *fastjson.Value, f form) bool {
 	switch v.Type() {
-	case fastjson.TypeNumber, fastjson.TypeTrue, fastjson.TypeFalse:
+	case fastjson.TypeTrue, fastjson.TypeFalse:
 		return true
+	case fastjson.TypeNumber:
+		return f.keeps(v.String())
 	case fastjson.TypeString:
-	default:
-		return false
+		return f.keeps(string(v.GetStringBytes()))
 	}
-	return keepableText(string(v.GetStringBytes()))
-}
-
-// keepableText is false for what may be a name (letters beyond ASCII, or words)
-// or the number of an identity card (15 or 18 digits).
-func keepableText(text string) bool {
-	letters, spaces, digits := false, false, 0
-	for _, c := range []byte(text) {
-		switch {
-		case c < ' ' || c > '~':
-			return false
-		case c == ' ':
-			spaces = true
-		case c >= '0' && c <= '9':
-			digits++
-		case c|0x20 >= 'a' && c|0x20 <= 'z':
-			letters = true
-		}
-	}
-	if letters && spaces || digits >= 14 && digits >= len(text)-1 && len(text) != 14 {
-		return false
-	}
-	return len(text) <= maxKept
+	return false
 }
 
 // faceGate reads RecPush of Chinese face terminals: a pass granted or refused.
@@ -176,9 +225,9 @@ type hikvisionNotice struct {
 
 var keepHikvisionJSON = keepMembers(hikvisionKept)
 
-// hikvisionPart is the notice within a multipart body, which devices send with
+// firstPart is the notice within a multipart body, which devices send with
 // pictures behind it, or the body itself.
-func hikvisionPart(payload []byte) []byte {
+func firstPart(payload []byte) []byte {
 	rest, ok := bytes.CutPrefix(bytes.TrimLeft(payload, "\r\n"), []byte("--"))
 	if !ok {
 		return bytes.TrimLeft(payload, "\ufeff \r\n\t")
@@ -195,7 +244,7 @@ func hikvisionPart(payload []byte) []byte {
 
 // redactHikvision turns XML into the same members as JSON.
 func redactHikvision(payload []byte) []byte {
-	payload = hikvisionPart(payload)
+	payload = firstPart(payload)
 	if len(payload) > 0 && payload[0] != '<' {
 		if bytes.Contains(payload, []byte(`"EventNotificationAlert"`)) {
 			if wrapped := memberOf(payload, "EventNotificationAlert"); wrapped != nil {
@@ -205,15 +254,17 @@ func redactHikvision(payload []byte) []byte {
 		return keepHikvisionJSON(payload)
 	}
 	var n hikvisionNotice
-	if xml.Unmarshal(payload, &n) != nil {
+	text := xml.NewDecoder(bytes.NewReader(payload))
+	text.CharsetReader = asciiOf
+	if text.Decode(&n) != nil {
 		return nil
 	}
-	kept := []*string{&n.Mac, &n.DateTime, &n.EventType, &n.State, &n.Channel}
+	texts := map[*string]form{&n.Mac: aWord, &n.DateTime: aTime, &n.EventType: aWord, &n.State: aWord, &n.Channel: aNumber}
 	if c := n.Controller; c != nil {
-		kept = append(kept, &c.Major, &c.Sub, &c.Door, &c.Serial)
+		texts[&c.Major], texts[&c.Sub], texts[&c.Door], texts[&c.Serial] = aNumber, aNumber, aNumber, aNumber
 	}
-	for _, s := range kept {
-		if *s = strings.TrimSpace(*s); !keepableText(*s) {
+	for s, f := range texts {
+		if *s = strings.TrimSpace(*s); !f.keeps(*s) {
 			*s = ""
 		}
 	}
@@ -222,6 +273,18 @@ func redactHikvision(payload []byte) []byte {
 		return nil
 	}
 	return out
+}
+
+// asciiOf reads text in whatever encoding a document names, GB2312 mostly: what
+// is kept of it is ASCII.
+func asciiOf(_ string, from io.Reader) (io.Reader, error) {
+	text, err := io.ReadAll(from)
+	for i, c := range text {
+		if c >= 0x80 {
+			text[i] = '?'
+		}
+	}
+	return bytes.NewReader(text), err
 }
 
 func (d *hikvision) Decode(in *Input, out *Output) error {
@@ -288,17 +351,38 @@ func (d *hikvision) Decode(in *Input, out *Output) error {
 	return nil
 }
 
-// dahua reads door events of Dahua. UTC and local time come together; UTC is
-// taken.
+// dahua reads door events of Dahua, one or a batch. UTC and local time come
+// together; UTC is taken.
 type dahua struct{ parser fastjson.Parser }
 
 func newDahua(*inventory.Source) (Decoder, error) { return &dahua{}, nil }
 
 func (d *dahua) Decode(in *Input, out *Output) error {
-	root, err := parseObject(&d.parser, in.Payload)
+	payload := in.Payload
+	if len(payload) == 0 || payload[0] != '{' { // several parts
+		if payload = redactDahua(payload); payload == nil {
+			return ingest.Refuse(ingest.Malformed, "no event in JSON")
+		}
+	}
+	root, err := parseObject(&d.parser, payload)
 	if err != nil {
 		return err
 	}
+	events := root.GetArray("Events")
+	if len(events) == 0 {
+		return d.event(in, root, out)
+	}
+	for i, event := range events {
+		if err := d.event(in, event, out); err != nil {
+			r := asRefusal(err)
+			out.refuse("", "Events["+strconv.Itoa(i)+"]", r.Reason, "%s", r.Detail)
+		}
+	}
+	return nil
+}
+
+// event reads one event.
+func (d *dahua) event(in *Input, root *fastjson.Value, out *Output) error {
 	either := func(upper, lower string) *fastjson.Value {
 		if v := root.Get(upper); v != nil {
 			return v
@@ -312,8 +396,10 @@ func (d *dahua) Decode(in *Input, out *Output) error {
 	}
 	s := Sample{}
 	if data != nil {
-		if utc := data.Get("UTC"); utc != nil {
-			s.Time, _ = jsonTime(in, utc)
+		for _, name := range []string{"RealUTC", "UTC", "CreateTime"} {
+			if utc := data.Get(name); utc != nil && s.Time == 0 {
+				s.Time, _ = jsonTime(in, utc)
+			}
 		}
 		if local := text(data, "LocaleTime"); s.Time == 0 && local != "" {
 			s.Time, _ = ParseTime(local, in.Zone())

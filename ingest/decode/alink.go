@@ -20,12 +20,18 @@ type alink struct{ parser fastjson.Parser }
 func newAlink(*inventory.Source) (Decoder, error) { return &alink{}, nil }
 
 func (d *alink) Decode(in *Input, out *Output) error {
+	if out.Ignored = alinkCommand(in.Topic, ""); out.Ignored != "" {
+		return nil
+	}
 	if in.Inner != nil && d.raw(in) {
 		return in.Inner(Sample{}, 0, frameBytes(in.Payload), out)
 	}
 	root, err := parseObject(&d.parser, in.Payload)
 	if err != nil {
 		return err
+	}
+	if out.Ignored = alinkCommand("", text(root, "method")); out.Ignored != "" {
+		return nil
 	}
 	base := Sample{}
 	for _, name := range []string{"time", "timestamp", "gmtCreate"} {
@@ -63,7 +69,7 @@ func (d *alink) Decode(in *Input, out *Output) error {
 	case params.Type() != fastjson.TypeObject:
 		return ingest.Refuse(ingest.Malformed, "params is a %s; it must be an object", params.Type())
 	}
-	if root.Exists("code") && root.Exists("message") && !root.Exists("params") {
+	if root.Exists("code") && !root.Exists("params") {
 		out.Ignored = "reply"
 		return nil
 	}
@@ -102,6 +108,26 @@ func (d *alink) raw(in *Input) bool {
 		return true
 	}
 	return in.Source != nil && (len(in.Source.Programs) > 0 || in.Source.Payload != "") && fastjson.ValidateBytes(in.Payload) != nil
+}
+
+// alinkCommand says what a message is that is one to a device, or an answer: what
+// is to be set has not been measured. It is "" for what a device reports.
+func alinkCommand(topic, method string) string {
+	_, path, _ := strings.Cut(topic, "/thing/")
+	last := path[strings.LastIndexByte(path, '/')+1:]
+	switch {
+	case last == "reply" || strings.HasSuffix(last, "_reply") || strings.HasSuffix(last, "_response"):
+		return "reply"
+	case last == "set" || last == "get" || last == "invoke" || last == "execute" || last == "down_raw",
+		strings.HasPrefix(path, "service/"), strings.HasPrefix(path, "action/"), strings.HasPrefix(path, "property/desired/"),
+		strings.HasPrefix(method, "thing.service."):
+		return "command to a device"
+	}
+	switch first, _, _ := strings.Cut(path, "/"); first {
+	case "sub", "topo", "deviceinfo", "config", "dsltemplate", "list", "ota":
+		return "management of devices"
+	}
+	return ""
 }
 
 // alinkEvent is the event's name where topic or method say that it is one:

@@ -15,12 +15,9 @@ import (
 // frameBytes are the bytes a payload stands for: hex text, with or without
 // separators and 0x, base64 text, or itself.
 func frameBytes(payload []byte) []byte {
-	text := bytes.Trim(bytes.TrimSpace(payload), `"`)
-	if compact, ok := hexDigits(text); ok {
-		out := make([]byte, len(compact)/2)
-		if _, err := hex.Decode(out, compact); err == nil {
-			return out
-		}
+	text := bytes.Trim(payload, " \t\r\n\"\x00")
+	if out, ok := fromHex(text); ok {
+		return out
 	}
 	if out, ok := fromBase64(text); ok {
 		return out
@@ -28,43 +25,52 @@ func frameBytes(payload []byte) []byte {
 	return payload
 }
 
-// hexDigits are the digits of hex text: "68 10 01", "68-10-01", "0x68,0x10".
-func hexDigits(text []byte) ([]byte, bool) {
-	if len(text) < 2 || !isHex(text[:1]) {
+// fromHex reads hex text: "68 10 01", "68-10-01", "0x68,0x10".
+func fromHex(text []byte) ([]byte, bool) {
+	if len(text) < 2 || hexDigit[text[0]] > 15 {
 		return nil, false
 	}
-	if len(text)%2 == 0 && isHex(text) {
-		return text, true
-	}
-	digits := make([]byte, 0, len(text))
+	out := make([]byte, 0, len(text)/2)
+	var high byte
+	half := false
 	for i := 0; i < len(text); i++ {
-		switch c := text[i]; {
-		case c == ' ' || c == '-' || c == ':' || c == ',' || c == '\n' || c == '\r' || c == '\t':
-		case c == '0' && i+1 < len(text) && (text[i+1] == 'x' || text[i+1] == 'X'):
+		c := text[i]
+		if c == '0' && i+1 < len(text) && text[i+1]|0x20 == 'x' {
 			i++
-		case hexDigit[c]:
-			digits = append(digits, c)
+			continue
+		}
+		switch digit := hexDigit[c]; {
+		case digit > 15:
+			if c != ' ' && c != '-' && c != ':' && c != ',' && c != '\n' && c != '\r' && c != '\t' {
+				return nil, false
+			}
+		case half:
+			out, half = append(out, high<<4|digit), false
 		default:
-			return nil, false
+			high, half = digit, true
 		}
 	}
-	return digits, len(digits) >= 2 && len(digits)%2 == 0
+	return out, !half && len(out) > 0
 }
 
 func isHex(text []byte) bool {
 	for _, c := range text {
-		if !hexDigit[c] {
+		if hexDigit[c] > 15 {
 			return false
 		}
 	}
 	return true
 }
 
-var hexDigit = func() (is [256]bool) {
-	for _, c := range []byte("0123456789abcdefABCDEF") {
-		is[c] = true
+// hexDigit is the value of a digit, 255 of what is none.
+var hexDigit = func() (value [256]byte) {
+	for i := range value {
+		value[i] = 255
 	}
-	return is
+	for i, c := range []byte("0123456789abcdef") {
+		value[c], value[bytes.ToUpper([]byte{c})[0]] = byte(i), byte(i)
+	}
+	return value
 }()
 
 // fromBase64 reads base64 with or without padding, in either alphabet.
@@ -123,6 +129,17 @@ func address(data []byte) string {
 		b[len(data)-1-i] = v
 	}
 	return hex.EncodeToString(b[:len(data)])
+}
+
+// frameStart is where in data a whole frame begins: transparent modems put
+// their own number before it. It is -1 where there is none.
+func frameStart(data []byte, whole func([]byte) bool) int {
+	for i := range min(len(data), 256) {
+		if whole(data[i:]) {
+			return i
+		}
+	}
+	return -1
 }
 
 // sum is the checksum of meter frames: all bytes, modulo 256.

@@ -28,6 +28,12 @@ func (cjt188) Decode(in *Input, out *Output) error {
 		for len(data) > 0 && data[0] == 0xfe {
 			data = data[1:]
 		}
+		if first && len(data) > 0 && data[0] != 0x68 {
+			if from := frameStart(data, wholeCJT188); from > 0 {
+				out.Explainf("%d bytes before the frame are the modem's", from)
+				data = data[from:]
+			}
+		}
 		if !first && (len(data) < 13 || data[0] != 0x68) {
 			return nil // what follows the last frame is filling
 		}
@@ -42,6 +48,15 @@ func (cjt188) Decode(in *Input, out *Output) error {
 		}
 		data = data[n:]
 	}
+}
+
+// wholeCJT188 reports whether data begins with a whole frame, its checksum right.
+func wholeCJT188(data []byte) bool {
+	if len(data) < 13 || data[0] != 0x68 {
+		return false
+	}
+	n := int(data[10])
+	return len(data) >= 13+n && data[12+n] == 0x16 && sum(data[:11+n]) == data[11+n]
 }
 
 // cjt188Frame reads the frame data begins with; it returns its length.
@@ -67,16 +82,31 @@ func cjt188Frame(in *Input, data []byte, out *Output) (int, error) {
 	case control&0x80 == 0:
 		out.Ignored = "request to a meter"
 		return 13 + length, nil
+	case control&0x40 == 0 && control&0x3f != 0x01: // addresses, keys, valves
+		out.Ignored = "not a reply with meter data"
+		return 13 + length, nil
 	case control&0x40 != 0:
 		return 0, ingest.Refuse(ingest.NoReading, "meter %s answers with an error", device)
 	case kind < 0x10 || kind > 0x19:
 		return 0, ingest.Refuse(ingest.NoReading, "meter type %02X is no water meter", kind)
 	case len(body) < 2 || !(body[0] == 0x90 && body[1] == 0x1f || body[0] == 0x1f && body[1] == 0x90):
 		return 0, ingest.Refuse(ingest.NoReading, "data identifier is not 901F, read meter data")
-	case len(body) < 13:
-		return 0, ingest.Refuse(ingest.Malformed, "reply to 901F has %d bytes of data, less than 13", len(body))
 	}
 	base := Sample{Device: device}
+	if len(body) == 9 { // the short reply: total and status, of a register in m3
+		value, unset, err := bcd(body[3:7])
+		if err != nil {
+			return 0, err
+		}
+		if !unset {
+			base.Field, base.Quantity, base.Unit, base.Value = "water_volume_total", "water_volume_total", "m3", float64(value)/100
+			out.Samples = append(out.Samples, base)
+		}
+		return 13 + length, nil
+	}
+	if len(body) < 13 {
+		return 0, ingest.Refuse(ingest.Malformed, "reply to 901F has %d bytes of data; want 9, or 13 and more", len(body))
+	}
 	if len(body) >= 20 {
 		base.Time = cjt188Clock(body[13:20], in.Zone())
 	}
@@ -120,7 +150,7 @@ func cjt188Clock(b []byte, zone *time.Location) int64 {
 		v[i] = int(n)
 	}
 	year, month, day := v[6]*100+v[5], v[4], v[3]
-	if year < 1970 || month < 1 || month > 12 || day < 1 || day > 31 || v[2] > 23 || v[1] > 59 || v[0] > 59 {
+	if year < 1970 || year > 2200 || month < 1 || month > 12 || day < 1 || day > 31 || v[2] > 23 || v[1] > 59 || v[0] > 59 {
 		return 0
 	}
 	at := time.Date(year, time.Month(month), day, v[2], v[1], v[0], 0, zone)

@@ -74,6 +74,9 @@ func (d *ctwing) Decode(in *Input, out *Output) error {
 		}
 		return in.Inner(base, 0, data, out)
 	}
+	if data := payload.Get("serviceData"); data != nil && data.Type() == fastjson.TypeObject { // of a device with several services
+		payload = data
+	}
 	out.flatten(in, base, "", payload)
 	return nil
 }

@@ -71,6 +71,9 @@ type Output struct {
 	Ignored string
 	// Requests are messages to be published back.
 	Requests []Request
+	// Missing are the messages before this one that have not come, by the
+	// numbers a format gives them.
+	Missing int
 	// Explain, where set, is told what was done: for `decode --explain`.
 	Explain func(format string, args ...any)
 }
@@ -90,7 +93,8 @@ type FieldRefusal struct {
 	*ingest.Refusal
 }
 
-// Explainf notes a step for --explain; it costs nothing otherwise.
+// Explainf notes a step for --explain. Otherwise it costs no more than its
+// arguments, which on the way of every message is too much: ask for Explain there.
 func (o *Output) Explainf(format string, args ...any) {
 	if o.Explain != nil {
 		o.Explain(format, args...)
@@ -103,7 +107,7 @@ type Input struct {
 	Source   *inventory.Source
 	Captures inventory.Captures
 	// Port is the LoRaWAN port of an inner payload, 0 elsewhere, and Profile
-	// the device profile that is known for it.
+	// the device profile that is known for it, or for an application payload.
 	Port    int
 	Profile string
 	// Inner decodes bytes found inside the payload by what the source
@@ -149,6 +153,9 @@ type Format struct {
 	// Retained says that retained messages mean something too (discovery);
 	// elsewhere they are old telemetry, and ignored.
 	Retained bool
+	// Application says that it reads the application payloads of devices, which
+	// depend on the device profile.
+	Application bool
 	// Facility is the kind its devices are of by far most often, "" for any.
 	Facility ingest.FacilityKind
 	// Topics are the templates its devices publish to by default.

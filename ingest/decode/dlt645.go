@@ -45,6 +45,12 @@ func (dlt645) Decode(in *Input, out *Output) error {
 		for len(data) > 0 && data[0] == 0xfe {
 			data = data[1:]
 		}
+		if first && len(data) > 0 && data[0] != 0x68 {
+			if from := frameStart(data, wholeDLT645); from > 0 {
+				out.Explainf("%d bytes before the frame are the modem's", from)
+				data = data[from:]
+			}
+		}
 		if !first && (len(data) < 12 || data[0] != 0x68) {
 			return nil // what follows the last frame is filling
 		}
@@ -69,12 +75,20 @@ func unwrap645(data []byte) []byte {
 		return data
 	}
 	for i := 6; i+12 <= len(data); i++ {
-		frame := data[i:]
-		if n := int(frame[9]); frame[0] == 0x68 && frame[7] == 0x68 && len(frame) >= 12+n && frame[11+n] == 0x16 && sum(frame[:10+n]) == frame[10+n] {
-			return frame[:12+n]
+		if frame := data[i:]; wholeDLT645(frame) {
+			return frame[:12+int(frame[9])]
 		}
 	}
 	return data
+}
+
+// wholeDLT645 reports whether data begins with a whole frame, its checksum right.
+func wholeDLT645(data []byte) bool {
+	if len(data) < 12 || data[0] != 0x68 || data[7] != 0x68 {
+		return false
+	}
+	n := int(data[9])
+	return len(data) >= 12+n && data[11+n] == 0x16 && sum(data[:10+n]) == data[10+n]
 }
 
 // dlt645Frame reads the frame data begins with.

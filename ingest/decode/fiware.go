@@ -26,7 +26,7 @@ var unCEFACT = map[string]string{
 }
 
 // fiwareTimes are the members that say when an entity was observed.
-var fiwareTimes = []string{"dateObserved", "observationDateTime", "dateModified", "TimeInstant", "timestamp"}
+var fiwareTimes = []string{"dateObserved", "dateObservedTo", "observationDateTime", "dateModified", "TimeInstant", "timestamp"}
 
 // fiwareStatic are members that describe and are no measurements.
 var fiwareStatic = map[string]bool{
@@ -39,6 +39,7 @@ var fiwareStatic = map[string]bool{
 	"responsible": true, "serialNumber": true, "color": true, "image": true, "annotations": true, "features": true, "cargoVolume": true, "actuationHours": true,
 	"circuit": true, "lanternHeight": true, "locationCategory": true, "controllingMethod": true, "powerRating": true, "feederPillarNum": true,
 	"streetPoleNum": true, "feederID": true, "cupboardMadeOf": true, "brandName": true, "modelName": true, "manufacturerName": true, "meterReadingPeriod": true,
+	"nextActuationDeadline": true, "nextCleaningDeadline": true, "compliantWith": true,
 	"lampBrandName": true, "lampModelName": true, "lampManufacturerName": true, "laneId": true, "direction": true, "congested": true,
 }
 
@@ -72,7 +73,7 @@ func (d *fiware) Decode(in *Input, out *Output) error {
 		}
 		d.entity(in, e, out)
 	}
-	if len(out.Samples) == 0 && len(out.Refused) == 0 && root.Exists("id") {
+	if len(out.Samples)+len(out.Events)+len(out.Refused) == 0 && root.Exists("id") {
 		out.Ignored = "an entity without measurements"
 	}
 	return nil
@@ -104,6 +105,9 @@ func (d *fiware) entity(in *Input, e *fastjson.Value, out *Output) {
 	}
 	e.GetObject().Visit(func(key []byte, v *fastjson.Value) {
 		name := string(key)
+		if name == "status" && e.Exists("type") && d.status(base, v, out) {
+			return
+		}
 		if fiwareStatic[name] || strings.HasPrefix(name, "ref") || strings.HasPrefix(name, "date") || name == "observationDateTime" || name == "TimeInstant" || name == "timestamp" {
 			return
 		}
@@ -112,8 +116,47 @@ func (d *fiware) entity(in *Input, e *fastjson.Value, out *Output) {
 				name += "." + way
 			}
 		}
-		d.attribute(in, base, name, v, out)
+		of := base
+		if name == "temperature" && text(e, "type") == "WasteContainer" {
+			of.Quantity = "bin_temperature"
+		}
+		d.attribute(in, of, name, v, out)
 	})
+}
+
+// fiwareEvents are the words of a lamp's or container's status that are events.
+var fiwareEvents = map[string]string{
+	"defectiveLamp": "lamp_fault", "brokenLantern": "lamp_fault", "columnIssue": "column_issue",
+	"vandalized": "tamper", "burning": "burning", "moved": "moved",
+}
+
+// status reads a status of the data models, which is one word or several;
+// lidOpen and dropped are states of a container. It reports whether it knows
+// the words.
+func (d *fiware) status(base Sample, v *fastjson.Value, out *Output) bool {
+	if v.Type() == fastjson.TypeObject {
+		v = v.Get("value")
+	}
+	words := []*fastjson.Value{v}
+	if v != nil && v.Type() == fastjson.TypeArray {
+		words = v.GetArray()
+	}
+	known := true
+	for _, word := range words {
+		switch status := scalarText(word); status {
+		case "ok", "unknown":
+		case "lidOpen", "dropped":
+			s := base
+			s.Field, s.IsBool, s.Value = "status."+status, true, 1
+			out.Samples = append(out.Samples, s)
+		default:
+			event := fiwareEvents[status]
+			if known = known && event != ""; event != "" {
+				out.Events = append(out.Events, Event{Device: base.Device, Type: event, Active: true, Code: status, Time: base.Time})
+			}
+		}
+	}
+	return known
 }
 
 // fiwareText is a text attribute, in any of the forms.

@@ -18,8 +18,8 @@ var Formats = map[string]Format{
 	"senml":         {New: newSenML, About: "SenML (RFC 8428) in JSON or CBOR"},
 	"thingsboard":   {New: newThingsBoard, About: "ThingsBoard telemetry of devices and gateways", Topics: []string{"v1/gateway/telemetry", "v1/devices/{device}/telemetry"}},
 	"neuron":        {New: newNeuron, About: "EMQX Neuron's groups of tags", Topics: []string{"/neuron/+/{device}/+", "neuron/+/{device}/+"}},
-	"tasmota":       {New: newTasmota, About: "Tasmota's tele/…/SENSOR", Topics: []string{"tele/{device}/+", "{device}/tele/+", "+/+/+/{device}/tele/+", "+/{device}/tele/+", "+/+/{device}/tele/+"}},
-	"shelly":        {New: newShelly, About: "Shelly Gen2 and later: events/rpc and status", Topics: []string{"{device}/events/rpc", "{device}/status/+"}},
+	"tasmota":       {New: newTasmota, About: "Tasmota's tele/…/SENSOR", Topics: []string{"tele/{device}/+", "{device}/tele/+", "+/+/+/{device}/tele/+", "+/{device}/tele/+", "+/+/{device}/tele/+", "stat/{device}/+"}},
+	"shelly":        {New: newShelly, About: "Shelly Gen2 and later: events/rpc and status", Topics: []string{"{device}/events/rpc", "{device}/status/+", "{device}/online"}},
 	"zigbee2mqtt":   {New: newZigbee2MQTT, About: "Zigbee2MQTT", Topics: []string{"zigbee2mqtt/{device}", "zigbee2mqtt/{device}/{channel}"}},
 	"esphome":       {New: newESPHome, About: "ESPHome's one value a topic", Topics: []string{"{device}/+/+/state"}},
 	"homeassistant": {New: newHomeAssistant, Retained: true, About: "Home Assistant discovery: noted, no readings", Topics: []string{"homeassistant/#"}},
@@ -27,14 +27,14 @@ var Formats = map[string]Format{
 	"influx":        {New: newInflux, About: "InfluxDB line protocol"},
 	"face-gate":     {New: newFaceGate, Facility: "gate", Redact: keepMembers(faceGateKept), About: "face terminals' RecPush, without the person", Topics: []string{"mqtt/face/{device}/+"}},
 	"hikvision":     {New: newHikvision, Facility: "gate", Redact: redactHikvision, About: "Hikvision door controllers, bridged, without the person", Topics: []string{"hikvision/{device}/event"}},
-	"dahua":         {New: newDahua, Facility: "gate", Redact: keepMembers(dahuaKept), About: "Dahua door events, bridged, without the person", Topics: []string{"dahua/{device}/+"}},
+	"dahua":         {New: newDahua, Facility: "gate", Redact: redactDahua, About: "Dahua door events, bridged, without the person", Topics: []string{"dahua/{device}/+"}},
 
 	// Application payloads of LoRaWAN devices, inside chirpstack and tts, or
 	// alone as bytes, hex or base64.
-	"milesight":      {New: newMilesight, About: "Milesight LoRaWAN sensors"},
-	"nas-luminaire":  {New: newNASLuminaire, About: "NAS luminaire controllers, firmware 1.1"},
-	"nas-watermeter": {New: newNASWaterMeter, Facility: "water", About: "NAS meter modules CM30xx and UM30xx"},
-	"axioma":         {New: newAxioma, Facility: "water", About: "Axioma Qalcosonic W1 water meters"},
-	"dragino":        {New: newDragino, About: "Dragino door, leak and distance sensors"},
-	"yobiiq":         {New: newYobiiq, About: "Yobiiq energy meters EM2101"},
+	"milesight":      {Application: true, New: newMilesight, About: "Milesight LoRaWAN sensors"},
+	"nas-luminaire":  {Application: true, New: newNASLuminaire, About: "NAS luminaire controllers, firmware 1.1"},
+	"nas-watermeter": {Application: true, New: newNASWaterMeter, Facility: "water", About: "NAS meter modules CM30xx and UM30xx"},
+	"axioma":         {Application: true, New: newAxioma, Facility: "water", About: "Axioma Qalcosonic W1 water meters"},
+	"dragino":        {Application: true, New: newDragino, About: "Dragino door, leak and distance sensors"},
+	"yobiiq":         {Application: true, New: newYobiiq, About: "Yobiiq energy meters EM2101"},
 }

@@ -49,6 +49,12 @@ func TestAlinkVariants(t *testing.T) {
 		{"values with times", "lighting", fields, topic, `{"id":"7","params":{"Power":{"value":41.5,"time":1795392000000},"Lamp":{"value":1,"time":1795392001}},"method":"thing.event.property.post"}`,
 			"active_power=41.5@2026-11-23T00:00:00 light_on=1@2026-11-23T00:00:01"},
 		{"numbers as text, no id, a sentinel", "lighting", fields, topic, `{"params":{"Power":"41.5","Level":255}}`, "active_power=41.5 xLevel:bad_value"},
+		{"a byte order mark, and the end of a buffer", "lighting", fields, topic, "\ufeff{\"params\":{\"Power\":41.5}}\x00\x00", "active_power=41.5"},
+		{"NaN and infinity", "lighting", fields, topic, `{"params":{"Power":NaN,"Lamp":-Infinity,"Level":1e400}}`, "rejected malformed"},
+		{"a number too large", "lighting", fields, topic, `{"params":{"Power":1e400,"Lamp":1}}`, "light_on=1 xPower:bad_value"},
+		{"a clock that was never set", "lighting", fields, topic, `{"params":{"Power":{"value":41.5,"time":0},"Lamp":{"value":1,"time":-1}}}`, "active_power=41.5 light_on=1"},
+		{"digits of a date", "lighting", fields, topic, `{"params":{"Power":{"value":41.5,"time":20261123080000},"Lamp":{"value":1,"time":"20261123080001"}}}`, "active_power=41.5@2026-11-23T00:00:00 light_on=1@2026-11-23T00:00:01"},
+		{"t is not always a time", "lighting", fields, topic, `{"params":{"Power":{"v":41.5,"t":1795392000},"Box":{"v":229,"t":25}}}`, "active_power=41.5@2026-11-23T00:00:00 ?Box.v=229 ?Box.t=25"},
 		{"null is no value", "lighting", fields, topic, `{"params":{"Power":null,"Level":40}}`, "light_level=0.4"},
 		{"struct of two members is no wrapper", "lighting", fields, topic, `{"params":{"Power":1,"Pos":{"value":3,"x":4}}}`, "active_power=1 ?Pos.value=3 ?Pos.x=4"},
 		{"event by method", "lighting", fields, "/sys/pk/L1/thing/event/LampError/post", `{"params":{"value":{"code":"3"},"time":1795392000000},"method":"thing.event.LampError.post"}`, "!lamp_error"},
@@ -62,6 +68,15 @@ func TestAlinkVariants(t *testing.T) {
 		{"forwarded by the platform's rules", "lighting", fields, "/pk/L1/data", `{"deviceType":"Lamp","iotId":"x","productKey":"pk","deviceName":"L1","gmtCreate":1795392000000,"items":{"Power":{"value":9,"time":1795392000500}}}`,
 			"active_power=9@2026-11-23T00:00:00"},
 		{"reply of the platform", "lighting", fields, "/sys/pk/L1/thing/event/property/post_reply", `{"code":200,"data":{},"id":"7","message":"success"}`, "ignored reply"},
+		{"what is to be set is no reading", "lighting", fields, "/sys/pk/L1/thing/service/property/set", `{"id":"7","method":"thing.service.property.set","params":{"Power":41.5}}`, "ignored command to a device"},
+		{"a setting on a topic of one's own", "lighting", fields, "/pk/L1/user/get", `{"id":"7","method":"thing.service.property.set","params":{"Power":41.5}}`, "ignored command to a device"},
+		{"a gateway logs its sub-devices in", "lighting", fields, "$sys/pk/G1/thing/sub/login", `{"id":"7","params":{"productID":"p","deviceName":"L4"}}`, "ignored management of devices"},
+		{"OneNET sets", "lighting", fields, "$sys/pk/L1/thing/property/set", `{"id":"7","params":{"Power":"30.5"}}`, "ignored command to a device"},
+		{"OneNET asks", "lighting", fields, "$sys/pk/L1/thing/property/get", `{"id":"7","params":["Power"]}`, "ignored command to a device"},
+		{"OneNET answers", "lighting", fields, "$sys/pk/L1/thing/property/post/reply", `{"id":"7","code":200,"msg":"success"}`, "ignored reply"},
+		{"TuyaLink sets", "lighting", fields, "tylink/L1/thing/property/set", `{"msgId":"1","time":1795392000,"data":{"Power":1}}`, "ignored command to a device"},
+		{"TuyaLink answers", "lighting", fields, "tylink/L1/thing/property/report_response", `{"msgId":"1","time":1795392000,"code":0,"data":{"Power":1}}`, "ignored reply"},
+		{"a frame down to a pass-through product", "lighting", `, codecs: {"": raw.js}`, "/sys/pk/L1/thing/model/down_raw", "\x00\x00", "ignored command to a device"},
 		{"OneNET property", "lighting", fields, "$sys/pk/L1/thing/property/post", `{"id":"1","version":"1.0","params":{"Power":{"value":"23.6","time":1795392000123}}}`, "active_power=23.6@2026-11-23T00:00:00"},
 		{"OneNET events", "lighting", fields, "$sys/pk/L1/thing/event/post", `{"id":"1","version":"1.0","params":{"overLoad":{"value":{"P":4},"time":1795392000123},"lampFault":{"time":1795392000123}}}`, "!over_load !lamp_fault"},
 		{"OneNET pack of two", "lighting", fields, "$sys/pk/G1/thing/pack/post",
@@ -106,6 +121,8 @@ func TestHuaweiVariants(t *testing.T) {
 		{"the platform's own event", "water", fields, "$oc/devices/G1/sys/events/up", `{"services":[{"service_id":"$sub_device_manager","event_type":"sub_device_status","paras":{}}]}`, "ignored no properties"},
 		{"bad time keeps the value", "water", fields, topic, `{"services":[{"properties":{"total":1},"event_time":"noon"}]}`, "water_volume_total=0.001 xevent_time:bad_value"},
 		{"neither", "water", fields, topic, `{"a":1}`, "rejected malformed"},
+		{"what is to be set is no reading", "water", fields, "$oc/devices/W1/sys/properties/set/request_id=7", `{"object_device_id":"W1","services":[{"service_id":"m","properties":{"total":1}}]}`, "ignored command to a device"},
+		{"a command", "water", fields, "$oc/devices/W1/sys/commands/request_id=7", `{"service_id":"m","command_name":"on","paras":{"value":"1"}}`, "ignored command to a device"},
 	})
 }
 
@@ -115,6 +132,8 @@ func TestCTWingVariants(t *testing.T) {
 	testVariants(t, "ctwing", []variant{
 		{"thing model, signal as a magnitude", "water", fields, "t/p/d", `{"messageType":"dataReport","timestamp":1795392000000,"deviceId":"W1","upPacketSN":-1,"payload":{"water":12.5,"signal":{"rsrp":95}}}`, "water_volume_total=12.5 rssi=-95"},
 		{"numbers as text", "water", fields, "t/p/d", `{"messageType":"dataReport","timestamp":"1795392000000","deviceId":"W1","upPacketSN":"","IMSI":"undefined","payload":{"water":"0012.50"}}`, "water_volume_total=12.5"},
+		{"a device of several services", "water", fields, "t/p/d", `{"messageType":"dataReport","timestamp":1795392000000,"deviceId":"W1","payload":{"serviceId":"notification","serviceData":{"water":12.5,"Battery_Level":80}}}`, "water_volume_total=12.5 battery_level=80"},
+		{"JSON in base64", "water", fields, "t/p/d", `{"messageType":"dataReport","timestamp":1795392000000,"deviceId":"W1","payload":{"APPdata":"` + base64Text([]byte(`{"water":12.5}`)) + `"}}`, "water_volume_total=12.5"},
 		{"only the IMEI", "water", fields, "t/p/d", `{"messageType":"dataReport","IMEI":"860000000000001","payload":{"water":1}}`, "water_volume_total=1"},
 		{"a meter's frame", "water", "", "t/p/d", `{"messageType":"dataReport","timestamp":1795392000000,"deviceId":"W1","payload":{"APPdata":"` + base64Text(frame) + `"}}`,
 			"water_volume_total=123456.78@2026-11-23T00:00:00 water_volume_billing=0@2026-11-23T00:00:00"},
@@ -148,6 +167,7 @@ func TestCJT188Variants(t *testing.T) {
 		{"hex", "water", "", "", plain, "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"raw bytes", "water", "", "", string(raw), "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"base64", "water", "", "", base64Text(raw), "water_volume_total=123456.78 water_volume_billing=0.01"},
+		{"hex of a buffer", "water", "", "", plain + "\r\n\x00", "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"hex with spaces and lines", "water", "", "", "FE FE FE\r\n" + strings.ToLower(plain[:20]) + " \t" + plain[20:] + "\n", "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"hex with 0x and commas", "water", "", "", "0x" + strings.Join(pairs(plain), ",0x"), "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"litres", "water", "", "", reply("7856341229", "0100000029", unset), "water_volume_total=123.45678 water_volume_billing=1e-05"},
@@ -164,6 +184,15 @@ func TestCJT188Variants(t *testing.T) {
 		{"identifier the other way round", "water", "", "", hex.EncodeToString(meterFrame("681001020304050607810D1F9000785634122C010000002C")), "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"two frames", "water", "", "", plain + "FEFE" + strings.Replace(reply("010000002C", "FFFFFFFF2C", unset), "", "", 1), "water_volume_total=123456.78 water_volume_billing=0.01 water_volume_total=0.01"},
 		{"filling behind the frame", "water", "", "", plain + "524F", "water_volume_total=123456.78 water_volume_billing=0.01"},
+		{"the modem's number before the frame", "water", "", "", hex.EncodeToString([]byte("CTRL:&20260001")) + "FEFE" + plain, "water_volume_total=123456.78 water_volume_billing=0.01"},
+		{"the modem's number and no frame", "water", "", "", hex.EncodeToString([]byte("CTRL:&20260001")), "rejected malformed"},
+		{"short reply: total and status", "water", "", "", hex.EncodeToString(meterFrame("6810010203040506078109901F00785634120000")), "water_volume_total=123456.78"},
+		{"short reply of no digits", "water", "", "", hex.EncodeToString(meterFrame("6810010203040506078109901F007A5634120000")), "rejected checksum"},
+		{"reply of no known length", "water", "", "", hex.EncodeToString(meterFrame("681001020304050607810A901F0078563412000000")), "rejected malformed"},
+		{"answer to another command", "water", "", "", hex.EncodeToString(meterFrame("6810010203040506078303810A00")), "ignored not a reply with meter data"},
+		{"a valve's answer", "water", "", "", hex.EncodeToString(meterFrame("681001020304050607AA05A017000100")), "ignored not a reply with meter data"},
+		{"clock the other way round", "water", "", "", reply("785634122C", "FFFFFFFF2C", "20261123000000"), "water_volume_total=123456.78"},
+		{"clock in the year 5926", "water", "", "", reply("785634122C", "FFFFFFFF2C", "20160715095959"), "water_volume_total=123456.78"},
 		{"hot water", "water", "", "", hex.EncodeToString(meterFrame("681101020304050607810D901F00785634122C010000002C")), "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"heat meter", "water", "", "", hex.EncodeToString(meterFrame("682001020304050607810D901F00785634122C010000002C")), "rejected no_reading"},
 		{"a request", "water", "", "", hex.EncodeToString(meterFrame("68100102030405060701" + "03" + "901F00")), "ignored request to a meter"},
@@ -213,6 +242,7 @@ func TestDLT645Variants(t *testing.T) {
 		{"two frames", "lighting", "", "", hex.EncodeToString(energy) + text("91", "00010102"+"2823"), "energy_total=34.12 voltage[l1]=232.8"},
 		{"with more to come", "lighting", "", "", text("B1", "00000100"+"12340000"), "energy_total=34.12"},
 		{"in a concentrator's frame", "lighting", "", "", hex.EncodeToString(wrapped), "energy_total=34.12"},
+		{"the modem's number before the frame", "lighting", "", "", hex.EncodeToString([]byte("REG 0001")) + hex.EncodeToString(energy), "energy_total=34.12"},
 		{"last month's", "lighting", "", "", text("91", "01000100"+"12340000"), "rejected no_reading"},
 		{"a clock", "lighting", "", "", text("91", "01010004"+"00231126"), "rejected no_reading"},
 		{"an error", "lighting", "", "", text("D1", "02"), "rejected no_reading"},
@@ -272,6 +302,8 @@ func TestWMBusMetersVariants(t *testing.T) {
 			"water_volume_total=6.388 water_flow_max=0.001 !leak !burst xflow_temperature_c:bad_value"},
 		{"settlement has its date", "water", "", "", `{"id":"1","total_m3":2,"consumption_at_set_date_m3":1,"set_date":"2026-11-01","meter_datetime":"2026-11-23 08:00:00"}`, "water_volume_total=2@2026-11-23T00:00:00 water_volume_billing=1@2026-10-31T16:00:00"},
 		{"electricity in kW", "lighting", "", "", `{"id":"1","total_energy_consumption_kwh":7.94,"current_power_consumption_kw":0.003,"voltage_at_phase_1_v":231.5,"timestamp":"2026-11-23T00:00:30Z"}`, "energy_total=7.94 active_power=3 voltage[l1]=231.5"},
+		{"settlement by other names", "water", "", "", `{"id":"1","total_m3":2,"target_m3":1,"target_date":"2026-11-01","timestamp":"2026-11-23T00:00:30Z"}`, "water_volume_total=2 water_volume_billing=1@2026-10-31T16:00:00"},
+		{"settlement and the meter's clock by other names", "water", "", "", `{"id":"1","total_m3":2,"total_at_date_m3":1,"at_date":"2026-10-31","device_datetime":"2026-11-23 08:00"}`, "water_volume_total=2@2026-11-23T00:00:00 water_volume_billing=1@2026-10-30T16:00:00"},
 		{"null and text", "water", "", "", `{"id":"1","total_m3":null,"flow_m3h":"x","timestamp":"2026-11-23T00:00:30Z","total_backward_m3":0.5}`, "water_volume_backflow=0.5 xflow_m3h:bad_value"},
 		{"no id", "water", "", "", `{"total_m3":1}`, "rejected bad_identifier"},
 	})
@@ -280,6 +312,7 @@ func TestWMBusMetersVariants(t *testing.T) {
 func TestSenMLVariants(t *testing.T) {
 	testVariants(t, "senml", []variant{
 		{"base unit, base value, base time", "lighting", "", "", `[{"bn":"urn:dev:L1:","bt":1795392000,"bu":"W","bv":100,"n":"active_power","v":1.5},{"n":"active_power","v":2,"t":30}]`, "active_power=101.5@2026-11-23T00:00:00 active_power=102@2026-11-23T00:00:30"},
+		{"white space before it", "lighting", "", "", "\r\n\t" + `[{"n":"L1/voltage","u":"V","v":229}]`, "voltage=229"},
 		{"relative times", "lighting", "", "", `[{"bn":"L1/","n":"voltage","u":"V","v":229,"t":-60},{"n":"voltage","u":"V","v":230}]`, "voltage=229@2026-11-23T00:00:00 voltage=230"},
 		{"device changes", "lighting", "", "", `[{"bn":"a/","n":"voltage","v":1},{"bn":"b/","n":"voltage","v":2}]`, "voltage=1 voltage=2"},
 		{"boolean, text, sum", "lighting", "", "", `[{"bn":"a:","n":"light_on","vb":true},{"n":"note","vs":"x"},{"n":"energy_total","u":"kWh","s":12.5}]`, "light_on=1 energy_total=12.5 ?note=0x"},
@@ -290,6 +323,7 @@ func TestSenMLVariants(t *testing.T) {
 		{"base values only", "lighting", "", "", `[{"bn":"a:"}]`, "rejected no_reading"},
 		{"CBOR, half floats", "lighting", "", "", "\x82\xa4\x21\x62a:\x00\x67voltage\x01\x61V\x02\xf9\x5b\x28\xa3\x00\x67voltage\x02\xfb\x40\x6c\xa0\x00\x00\x00\x00\x00\x06\x22", "voltage=229 voltage=229@2026-11-23T00:00:57"},
 		{"no pack", "lighting", "", "", `{"bn":"a"}`, "rejected malformed"},
+		{"a name that is only a device", "water", "", "", `[{"bn":"urn:dev:ow:10e2073a01080063","bt":1795392000,"bu":"%RH","v":20},{"u":"lon","v":106.1},{"u":"%EL","v":98,"t":30}]`, "humidity=20@2026-11-23T00:00:00 battery_level=98@2026-11-23T00:00:30 ?lon=106.1"},
 		{"a name with a slash in the device", "lighting", "", "", `[{"n":"2001:db8::2/voltage","v":3}]`, "voltage=3"},
 	})
 }
@@ -317,6 +351,8 @@ func TestNeuronVariants(t *testing.T) {
 		{"tags", "lighting", "", "/neuron/a/d/g", `{"timestamp":1795392000000,"node":"d","group":"g","tags":[{"name":"active_power","value":3},{"name":"voltage","error":3003},{"name":"current","value":1,"error":0}]}`, "active_power=3 current=1 !read_error[voltage]"},
 		{"a comma too many, as in its manual", "lighting", "", "/neuron/a/d/g", `{"timestamp":1795392000000,"tags":[{"name":"active_power","value":3,},]}`, "rejected malformed"},
 		{"errors only", "lighting", "", "/neuron/a/d/g", `{"timestamp":1795392000000,"values":{},"errors":{"x":2014}}`, "!read_error[x]"},
+		{"states of nodes", "lighting", "", "/neuron/a/state/update", `{"timestamp":1795392000000,"states":[{"node":"d","link":2,"running":3}]}`, "ignored states of nodes"},
+		{"a command to write", "lighting", "", "/neuron/a/write/req", `{"uuid":"u","node":"d","group":"g","tag":"active_power","value":3}`, "ignored command to the gateway"},
 		{"neither", "lighting", "", "/neuron/a/d/g", `{"timestamp":1795392000000}`, "rejected malformed"},
 	})
 }
@@ -328,6 +364,10 @@ func TestTasmotaVariants(t *testing.T) {
 		{"state of two relays", "lighting", "", "tele/pow/STATE", `{"Time":"2026-11-23T08:00:00","POWER1":"ON","POWER2":"OFF","Dimmer":40}`, "light_on[1]=1@2026-11-23T00:00:00 light_on[2]=0@2026-11-23T00:00:00 light_level=0.4@2026-11-23T00:00:00"},
 		{"Fahrenheit", "environment", `, fields: {DS18B20.Temperature: {quantity: temperature}}`, "tele/t/SENSOR", `{"Time":"2026-11-23T08:00:00","DS18B20":{"Id":"x","Temperature":50},"TempUnit":"F"}`, "temperature=10@2026-11-23T00:00:00 ?DS18B20.Id=0x"},
 		{"its full topic the other way round", "lighting", "", "site/pow/tele/SENSOR", `{"Time":"2026-11-23T08:00:00","ENERGY":{"Total":1}}`, "energy_total=1@2026-11-23T00:00:00"},
+		{"switched", "lighting", "", "stat/pow/POWER2", "ON", "light_on[2]=1"},
+		{"answer to a question", "lighting", "", "stat/pow/STATUS10", `{"StatusSNS":{"Time":"2026-11-23T08:00:00","ENERGY":{"Total":41.5,"Power":2}}}`, "energy_total=41.5@2026-11-23T00:00:00 active_power=2@2026-11-23T00:00:00"},
+		{"at its start", "lighting", "", "tele/pow/INFO1", `{"Info1":{"Module":"x","Version":"12.0"}}`, "ignored device information"},
+		{"result of switching", "lighting", "", "stat/pow/RESULT", `{"POWER":"OFF"}`, "light_on=0"},
 		{"gone", "lighting", "", "tele/pow/LWT", "Offline", "!node_offline"},
 		{"back", "lighting", "", "tele/pow/LWT", "Online", "ignored online"},
 		{"bad time", "lighting", "", "tele/pow/SENSOR", `{"Time":"now","ENERGY":{"Total":1}}`, "rejected malformed"},
@@ -341,6 +381,13 @@ func TestShellyVariants(t *testing.T) {
 		{"status in a topic of its own", "lighting", "", "lamp/status/switch:0", `{"id":0,"source":"init","output":false,"apower":0.0,"voltage":229.1,"pf":null,"errors":[]}`, "light_on=0 active_power=0 voltage=229.1"},
 		{"three-phase meter", "lighting", `, fields: {em.a_act_power: {quantity: active_power, channel: l1}, em.b_act_power: {quantity: active_power, channel: l2}}`, "em/events/rpc", `{"src":"em","method":"NotifyStatus","params":{"ts":1795392000,"em:0":{"id":0,"a_act_power":100.5,"b_act_power":-3}}}`,
 			"active_power[l1]=100.5@2026-11-23T00:00:00 active_power[l2]=-3@2026-11-23T00:00:00"},
+		{"phases of a cabinet", "lighting", "", "cab/status/em:0", `{"id":0,"a_voltage":230.1,"a_act_power":250.5,"c_current":1.5,"n_current":null,"total_act_power":700.5}`, "voltage[l1]=230.1 active_power[l1]=250.5 current[l3]=1.5 active_power=700.5"},
+		{"registers of a cabinet", "lighting", "", "cab/status/emdata:0", `{"id":0,"a_total_act_energy":1000.5,"total_act":3000.5,"total_act_ret":0.0}`, "energy_total[l1]=1.0005 energy_total=3.0005 energy_export_total=0"},
+		{"gone", "lighting", "", "lamp/online", "false", "!node_offline"},
+		{"its own affairs", "lighting", "", "lamp/events/rpc", `{"src":"s-1","method":"NotifyStatus","params":{"ts":1795392000.5,"script:2":{"errors":[],"running":true}}}`, "ignored script"},
+		{"its own affairs and a lamp", "lighting", "", "lamp/events/rpc", `{"src":"s-1","method":"NotifyStatus","params":{"ts":1795392000,"sys":{"cfg_rev":35},"switch:0":{"output":false}}}`, "light_on=0@2026-11-23T00:00:00"},
+		{"its own affairs in a topic", "lighting", "", "lamp/status/mqtt", `{"connected":true}`, "ignored mqtt"},
+		{"back", "lighting", "", "lamp/online", "true", "ignored online"},
 		{"an event", "lighting", "", "lamp/events/rpc", `{"src":"s-1","method":"NotifyEvent","params":{"ts":1,"events":[]}}`, "ignored NotifyEvent"},
 		{"no params", "lighting", "", "lamp/events/rpc", `{"src":"s-1","method":"NotifyStatus"}`, "rejected malformed"},
 	})
@@ -354,6 +401,9 @@ func TestZigbee2MQTTVariants(t *testing.T) {
 		{"contact is closed when true", "gate", "", "zigbee2mqtt/door", `{"contact":true,"tamper":false,"battery":100}`, "door_open=0 battery_level=100 !tamper-"},
 		{"availability", "lighting", "", "zigbee2mqtt/lamp/availability", `{"state":"online"}`, "ignored availability"},
 		{"bridge", "lighting", "", "zigbee2mqtt/bridge/state", `{"state":"online"}`, "ignored availability"},
+		{"what is to be set is no reading", "lighting", "", "zigbee2mqtt/lamp/set", `{"state":"ON","brightness":254}`, "ignored command to a device"},
+		{"a battery's voltage", "gate", "", "zigbee2mqtt/door", `{"contact":false,"battery":97,"voltage":3025}`, "door_open=1 battery_level=97 battery_voltage=3.025"},
+		{"two gangs by number", "lighting", "", "zigbee2mqtt/wall", `{"state_l1":"ON","brightness_l2":127,"ac_frequency":50}`, "light_on[1]=1 light_level[2]=0.5 frequency=50"},
 		{"two gangs", "lighting", "", "zigbee2mqtt/wall", `{"state_left":"ON","state_right":"OFF"}`, "light_on[left]=1 light_on[right]=0"},
 	})
 }
@@ -371,6 +421,7 @@ func TestESPHomeVariants(t *testing.T) {
 
 func TestHomeAssistantVariants(t *testing.T) {
 	testVariants(t, "homeassistant", []variant{
+		{"its own status", "lighting", "", "homeassistant/status", "online", "ignored status of Home Assistant"},
 		{"discovery", "lighting", "", "homeassistant/sensor/n/power/config", `{"name":"Power","~":"node","stat_t":"~/state","dev_cla":"power","unit_of_meas":"W","val_tpl":"{{ value_json.p }}"}`, "ignored discovery"},
 		{"removed", "lighting", "", "homeassistant/sensor/n/power/config", ``, "ignored device removed"},
 		{"no JSON", "lighting", "", "homeassistant/sensor/n/power/config", `x`, "rejected malformed"},
@@ -389,13 +440,19 @@ func TestFIWAREVariants(t *testing.T) {
 		{"unit code of another thing", "water", "", "", `{"id":"urn:w:1","type":"W","waterConsumption":{"type":"Property","value":1500,"unitCode":"KWH"}}`, "rejected bad_unit"},
 		{"several instances of an attribute", "water", "", "", `{"id":"urn:w:1","type":"W","waterConsumption":[{"type":"Property","value":1,"observedAt":"2026-11-23T00:00:00Z"},{"type":"Property","value":2,"observedAt":"2026-11-23T00:00:30Z"}]}`,
 			"water_volume_total=1@2026-11-23T00:00:00 water_volume_total=2@2026-11-23T00:00:30"},
-		{"container", "waste", "", "", `{"id":"bin:1","type":"WasteContainer","fillingLevel":0.4,"cargoWeight":163,"temperature":21,"binFullnessThreshold":80,"storedWasteKind":["organic"]}`, "fill_level=0.4 waste_weight=163 temperature=21"},
+		{"container", "waste", "", "", `{"id":"bin:1","type":"WasteContainer","fillingLevel":0.4,"cargoWeight":163,"temperature":21,"binFullnessThreshold":80,"storedWasteKind":["organic"]}`, "fill_level=0.4 waste_weight=163 bin_temperature=21"},
 		{"collection", "waste", "", "", `{"id":"w:1","type":"WasteObserved","weight":{"type":"Property","value":12.5,"unitCode":"KGM"}}`, "waste_weight_net=12.5"},
 		{"people by direction", "gate", "", "", `{"id":"g:1","type":"CrowdFlowObserved","peopleCount":7,"direction":"inbound","dateObserved":"2026-11-23T00:00:00Z"}`, "pass_in=7@2026-11-23T00:00:00"},
 		{"agent's measures as text", "water", `, fields: {t: {quantity: water_temperature}, v: {quantity: valve_open}}`, "/key/dev/attrs", `{"t":"31.5","v":"open"}`, "water_temperature=31.5 valve_open=1"},
 		{"agent's groups of measures", "water", `, fields: {t: {quantity: water_temperature}}`, "/json/key/dev/attrs", `[{"t":1},{"t":2,"TimeInstant":"2026-11-23T00:00:00Z"}]`, "water_temperature=1 water_temperature=2@2026-11-23T00:00:00"},
 		{"attribute in the topic", "water", `, fields: {t: {quantity: water_temperature}}`, "/key/dev/attrs/t", `31.5`, "water_temperature=31.5"},
 		{"attribute in the topic, as text", "water", `, fields: {v: {quantity: valve_open}}`, "/json/key/dev/attrs/v", `closed`, "valve_open=0"},
+		{"a container's conditions", "waste", "", "", `{"id":"bin:1","type":"WasteContainer","status":{"type":"Property","value":["lidOpen","vandalized"]},"fillingLevel":0.4}`, "lid_open=1 fill_level=0.4 !tamper"},
+		{"a container's condition only", "waste", "", "", `{"id":"bin:1","type":"WasteContainer","status":"burning"}`, "!burning"},
+		{"a lamp's condition", "lighting", "", "", `{"id":"l:1","type":"Streetlight","powerState":"off","status":"brokenLantern"}`, "light_on=0 !lamp_fault"},
+		{"in order", "lighting", "", "", `{"id":"l:1","type":"Streetlight","powerState":"off","status":"ok"}`, "light_on=0"},
+		{"a status of the vendor's own", "lighting", `, fields: {status: {quantity: light_on}}`, "/key/dev/attrs", `{"status":"on"}`, "light_on=1"},
+		{"observed over a while", "gate", "", "", `{"id":"g:1","type":"CrowdFlowObserved","peopleCount":7,"direction":"outbound","dateObserved":"2026-11-22T23:55:00Z/2026-11-23T00:00:00Z","dateObservedTo":"2026-11-23T00:00:00Z"}`, "pass_out=7@2026-11-23T00:00:00"},
 		{"nothing measured", "waste", "", "", `{"id":"bin:1","type":"WasteContainer","binMaxLoad":75,"location":{"type":"Point","coordinates":[1,2]}}`, "ignored an entity without measurements"},
 		{"no entity", "waste", "", "", `[1]`, "rejected malformed"},
 	})
@@ -447,6 +504,7 @@ func TestHikvisionVariants(t *testing.T) {
 		{"heartbeat", "gate", "", topic, `{"macAddress":"aa","dateTime":"2026-11-23T08:00:00+08:00","eventType":"heartBeat","eventState":"active"}`, "ignored heartbeat"},
 		{"wrapped by a bridge", "gate", "", topic, `{"EventNotificationAlert":` + event(5, 26) + `}`, "!door_closed[2]"},
 		{"XML", "gate", "", topic, alert, "!motion[2]"},
+		{"XML in GB2312", "gate", "", topic, strings.NewReplacer(`version="1.0"?`, `version="1.0" encoding="GB2312"?`, "A name", "\xb4\xf3\xc3\xc5").Replace(alert), "!motion[2]"},
 		{"XML in a multipart body", "gate", "", topic, "--b0\r\nContent-Type: application/xml\r\nContent-Length: 1\r\n\r\n" + alert + "\r\n--b0\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xff\r\n--b0--\r\n", "!motion[2]"},
 		{"JSON in a multipart body", "gate", "", topic, "--b0\r\nContent-Disposition: form-data; name=\"event_log\"\r\n\r\n" + event(5, 22) + "\r\n--b0--\r\n", "!door_locked[2]"},
 		{"access event in XML", "gate", "", topic, strings.NewReplacer("VMD", "AccessControllerEvent", "<channelName>A name</channelName>", "<AccessControllerEvent><majorEventType>5</majorEventType><subEventType>27</subEventType><doorNo>1</doorNo><name>A name</name></AccessControllerEvent>").Replace(alert), "!door_forced[1]"},
@@ -466,6 +524,10 @@ func TestDahuaVariants(t *testing.T) {
 		{"refused", "gate", "", topic, `{"Code":"AccessControl","Action":"Pulse","Data":{"ErrorCode":16,"Status":0,"UTC":1795392000},"Index":0}`, "!access_denied"},
 		{"forced, and over", "gate", "", topic, `{"Code":"BreakIn","Action":"Stop","Data":{},"Index":0}`, "!door_forced-"},
 		{"held open", "gate", "", topic, `{"Code":"DoorNotClosed","Action":"Start","Data":{"UTC":1795392000},"Index":0}`, "!door_held_open"},
+		{"a batch", "gate", "", topic, `{"Events":[{"Code":"AccessControl","Data":{"CardName":"x","CreateTime":1795391900,"Status":1,"ImageInfo":[{"Length":9}]},"Index":0},{"Code":"DoorStatus","Action":"Pulse","Data":{"Status":"Open","RealUTC":1795392000,"UTC":1795420800},"Index":0},{"Code":"DoorStatus","Data":{"Status":"Ajar"}}]}`,
+			"door_open=1@2026-11-23T00:00:00 !access_granted !door_opened xEvents[2]:bad_value"},
+		{"in a multipart body", "gate", "", topic, "--b0\r\nContent-Type: text/plain\r\n\r\n" + `{"Code":"BreakIn","Action":"Start","Data":{"UTC":1795392000},"Index":0}` + "\r\n--b0\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xff\r\n--b0--\r\n", "!door_forced"},
+		{"no JSON", "gate", "", topic, "Code=DoorStatus;action=Pulse", "rejected malformed"},
 		{"of no door", "gate", "", topic, `{"Code":"BackKeyLight","Action":"Pulse","Data":{"State":8},"Index":-1}`, "ignored event BackKeyLight"},
 		{"unknown status", "gate", "", topic, `{"Code":"DoorStatus","Action":"Pulse","Data":{"Status":"Ajar"}}`, "rejected bad_value"},
 		{"no code", "gate", "", topic, `{"Action":"Pulse"}`, "rejected malformed"},
@@ -532,16 +594,20 @@ func TestHomeAssistantMeaning(t *testing.T) {
 
 // Explain says which field became what, by whose word, and whose clock it has.
 func TestExplain(t *testing.T) {
-	w := source(t, "lighting", "alink", "/sys/+/{device}/thing/#", `, fields: {P: {quantity: active_power, unit: kW}}`)
+	w := source(t, "lighting", "alink", "/sys/+/{device}/thing/#", `, fields: {P: {quantity: active_power, unit: kW}, L: {event: lamp_fault}, U: {ignore: true}}`)
 	var said strings.Builder
 	w.Explain = func(format string, args ...any) { fmt.Fprintf(&said, format+"\n", args...) }
 	w.Decode(&ingest.Message{Topic: "/sys/p/L1/thing/event/property/post", Received: received,
-		Payload: []byte(`{"params":{"P":{"value":"1.5","time":1795392000000},"voltage":229,"current":{"value":1,"time":946684800},"X":1}}`)})
+		Payload: []byte(`{"params":{"P":{"value":"1.5","time":1795392000000},"voltage":229,"current":{"value":1,"time":946684800},"X":1,"L":1,"U":2,"LightSwitch":1,"frequency":"n/a"}}`)})
 	const want = `topic matches "/sys/+/{device}/thing/#" of vendor v; format alink
-"P" = "1.5" kW is active_power = 1500 W, by the inventory's fields or the profile of the format or product; at the device's time
+"P" = "1.5" kW is active_power = 1500 W, by fields of the source; at the device's time
 "voltage" = 229 is voltage = 229 V, by its canonical name; at the time received, as the payload has none
 "current" = 1 is current = 1 A, by its canonical name; at the time received, as 2000-01-01T00:00:00Z is out of bounds
 "X" has no meaning for lighting: give it one under fields
+"L" = 1 is event lamp_fault, by fields of the source
+"U" is not wanted, by fields of the source
+"LightSwitch" = 1 is light_on = 1 0/1, by the profile built in for the format or product; at the time received, as the payload has none
+"frequency" = "n/a" is refused: bad_value: frequency: "n/a" is not a number
 `
 	if said.String() != want {
 		t.Errorf("explained as\n%swant\n%s", said.String(), want)

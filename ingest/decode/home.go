@@ -10,7 +10,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// tasmota reads tele/…/SENSOR and STATE of Tasmota. Its time has no zone;
+// tasmota reads tele/…/SENSOR and STATE of Tasmota, and stat/…/POWER. Its time has no zone;
 // three-phase meters have arrays, whose elements are phases.
 type tasmota struct{ parser fastjson.Parser }
 
@@ -25,9 +25,22 @@ func (d *tasmota) Decode(in *Input, out *Output) error {
 		out.Events = append(out.Events, Event{Type: "node_offline", Active: true})
 		return nil
 	}
+	if word := string(in.Payload); word == "ON" || word == "OFF" { // stat/…/POWER
+		out.Samples = append(out.Samples, Sample{Field: in.Topic[strings.LastIndexByte(in.Topic, '/')+1:], Text: word, IsText: true})
+		return nil
+	}
 	root, err := parseObject(&d.parser, in.Payload)
 	if err != nil {
 		return err
+	}
+	if i := strings.LastIndex(in.Topic, "/INFO"); i >= 0 && len(in.Topic) == i+len("/INFO1") {
+		out.Ignored = "device information"
+		return nil
+	}
+	for _, name := range []string{"StatusSNS", "StatusSTS"} { // asked for: stat/…/STATUS10, STATUS11
+		if status := root.Get(name); status != nil && status.Type() == fastjson.TypeObject {
+			root = status
+		}
 	}
 	base := Sample{}
 	if at := root.Get("Time"); at != nil {
@@ -73,13 +86,26 @@ type shelly struct{ parser fastjson.Parser }
 func newShelly(*inventory.Source) (Decoder, error) { return &shelly{}, nil }
 
 func (d *shelly) Decode(in *Input, out *Output) error {
+	if word := string(in.Payload); strings.HasSuffix(in.Topic, "/online") && (word == "true" || word == "false") {
+		if word == "true" {
+			out.Ignored = "online"
+			return nil
+		}
+		out.Events = append(out.Events, Event{Type: "node_offline", Active: true})
+		return nil
+	}
 	root, err := parseObject(&d.parser, in.Payload)
 	if err != nil {
 		return err
 	}
 	base := Sample{Device: text(root, "src")}
 	if i := strings.Index(in.Topic, "/status/"); i >= 0 && !root.Exists("method") {
-		d.component(in, base, in.Topic[i+len("/status/"):], root, out)
+		name := in.Topic[i+len("/status/"):]
+		if kind, _, _ := strings.Cut(name, ":"); shellySystem[kind] {
+			out.Ignored = kind
+			return nil
+		}
+		d.component(in, base, name, root, out)
 		return nil
 	}
 	params := root.Get("params")
@@ -98,11 +124,21 @@ func (d *shelly) Decode(in *Input, out *Output) error {
 		base.Time = t
 	}
 	params.GetObject().Visit(func(name []byte, v *fastjson.Value) {
-		if v.Type() == fastjson.TypeObject {
-			d.component(in, base, string(name), v, out)
+		if v.Type() != fastjson.TypeObject {
+			return
 		}
+		if kind, _, _ := strings.Cut(string(name), ":"); shellySystem[kind] {
+			out.Ignored = kind // unless something that measures has changed too
+			return
+		}
+		d.component(in, base, string(name), v, out)
 	})
 	return nil
+}
+
+// shellySystem are the components that measure nothing.
+var shellySystem = map[string]bool{
+	"sys": true, "cloud": true, "mqtt": true, "wifi": true, "eth": true, "ws": true, "ble": true, "script": true, "ui": true, "matter": true, "modbus": true, "knx": true, "plugs_ui": true,
 }
 
 // component adds the values of one component, "switch:0". The first of its kind
@@ -138,6 +174,10 @@ type zigbee2mqtt struct{ parser fastjson.Parser }
 func newZigbee2MQTT(*inventory.Source) (Decoder, error) { return &zigbee2mqtt{}, nil }
 
 func (d *zigbee2mqtt) Decode(in *Input, out *Output) error {
+	if strings.HasSuffix(in.Topic, "/set") || strings.HasSuffix(in.Topic, "/get") {
+		out.Ignored = "command to a device"
+		return nil
+	}
 	if strings.HasSuffix(in.Topic, "/availability") || strings.HasPrefix(in.Topic, "zigbee2mqtt/bridge/") {
 		out.Ignored = "availability"
 		return nil
@@ -169,6 +209,13 @@ func (d *zigbee2mqtt) Decode(in *Input, out *Output) error {
 		switch string(name) {
 		case "last_seen", "update", "update_available", "device":
 			return
+		case "voltage":
+			if root.Exists("battery") { // of a device that has one, it is the battery's
+				s := base
+				s.Quantity, s.Unit = "battery_voltage", "mV"
+				out.scalar(s, "voltage", v)
+				return
+			}
 		}
 		out.flatten(in, base, string(name), v)
 	})
@@ -216,6 +263,10 @@ func newHomeAssistant(*inventory.Source) (Decoder, error) { return &homeassistan
 func (d *homeassistant) Decode(in *Input, out *Output) error {
 	if len(in.Payload) == 0 {
 		out.Ignored = "device removed"
+		return nil
+	}
+	if strings.HasSuffix(in.Topic, "/status") && in.Payload[0] != '{' {
+		out.Ignored = "status of Home Assistant"
 		return nil
 	}
 	root, err := parseObject(&d.parser, in.Payload)

@@ -68,6 +68,28 @@ func TestNamesDownToTheLine(t *testing.T) {
 	}
 }
 
+// An event's code is a short text for people, whatever is sent as one.
+func TestEventCodesAreShort(t *testing.T) {
+	w := source(t, "lighting", "json", "#", `, fields: {alarm: {event: lamp_fault, when: ["x"], clears: true}}`)
+	n := source(t, "lighting", "neuron", "/neuron/+/{device}/+", "")
+	for sent, want := range map[string]string{
+		strings.Repeat("a", 1<<20): strings.Repeat("a", 64), strings.Repeat("灯", 1000): strings.Repeat("灯", 21), "a\nb\x1b[2J\u202e": "a?b?[2J?", "故障 3": "故障 3",
+	} {
+		payload, err := json.Marshal(map[string]any{"alarm": sent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := w.Decode(&ingest.Message{Topic: "t", Payload: payload, Received: received})
+		if len(r.Events) != 1 || r.Events[0].Code != want {
+			t.Errorf("%.20q: %v", sent, r.Events)
+		}
+		payload = []byte(fmt.Sprintf(`{"timestamp":1795392000000,"values":{},"errors":{"x":{"a":%q}}}`, strings.Repeat("b", 1<<16)))
+		if r := n.Decode(&ingest.Message{Topic: "/neuron/a/d/g", Payload: payload, Received: received}); len(r.Events) != 1 || len(r.Events[0].Code) > 64 {
+			t.Errorf("neuron: %d events, %v", len(r.Events), r.Err)
+		}
+	}
+}
+
 func (r anyDevice) unwrap() *inventory.Registry { return r.Registry }
 
 // hostileMessages is how many messages of each format the memory must stand:

@@ -2,6 +2,7 @@ package decode
 
 import (
 	"bytes"
+	"strings"
 
 	"github.com/valyala/fastjson"
 
@@ -18,6 +19,10 @@ type huawei struct{ parser fastjson.Parser }
 func newHuawei(*inventory.Source) (Decoder, error) { return &huawei{}, nil }
 
 func (d *huawei) Decode(in *Input, out *Output) error {
+	if _, path, ok := strings.Cut(in.Topic, "/sys/"); ok && huaweiCommand(path) {
+		out.Ignored = "command to a device"
+		return nil
+	}
 	payload := in.Payload
 	if bytes.HasPrefix(payload, []byte{0x1f, 0x8b}) {
 		var err error
@@ -68,6 +73,17 @@ func (d *huawei) Decode(in *Input, out *Output) error {
 		return ingest.Refuse(ingest.Malformed, "neither services nor devices")
 	}
 	return nil
+}
+
+// huaweiCommand reports whether a topic, from sys/ on, is one of the platform's:
+// what is to be set has not been measured.
+func huaweiCommand(path string) bool {
+	for _, prefix := range []string{"properties/set", "properties/get", "commands/", "shadow/", "messages/down", "events/down"} {
+		if strings.HasPrefix(path, prefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *huawei) services(in *Input, base Sample, v *fastjson.Value, out *Output) {

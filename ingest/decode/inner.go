@@ -1,8 +1,13 @@
 package decode
 
 import (
+	"strings"
+
+	"github.com/valyala/fastjson"
+
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/javascript"
 )
 
 // decodeInner reads bytes found inside an envelope, by the payload format
@@ -21,16 +26,21 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	message.Payload = data
 	inner := Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port, Profile: profile}
 	samples, events := len(out.Samples), len(out.Events)
+	named := base.Profile // by the envelope
 	base.Profile = profile
-	if c := w.codec(in.Source, profile); c != nil {
-		out.Explainf("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
+	if c := w.codec(in.Source, profile, named); c != nil {
+		if out.Explain != nil {
+			out.Explain("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
+		}
 		return c.run(&inner, base, data, out)
 	}
 	decoder, name, err := w.innerDecoder(in.Source, profile, port, data)
 	if err != nil {
 		return err
 	}
-	out.Explainf("%d bytes on port %d, device profile %q: read by %s", len(data), port, profile, name)
+	if out.Explain != nil {
+		out.Explain("%d bytes on port %d, device profile %q: read by %s", len(data), port, profile, name)
+	}
 	if err := decoder.Decode(&inner, out); err != nil {
 		return err
 	}
@@ -101,32 +111,40 @@ func (w *Worker) innerDecoder(src *inventory.Source, profile string, port int, d
 }
 
 // provenPayload names the format that bytes are in where they say so
-// themselves: frames with a checksum that is right, and Milesight's own port.
+// themselves: frames with a checksum that is right, JSON, and Milesight's own
+// port.
 func provenPayload(port int, data []byte) string {
 	frame := data
 	for len(frame) > 0 && frame[0] == 0xfe {
 		frame = frame[1:]
 	}
 	switch {
-	case len(frame) >= 12 && frame[0] == 0x68 && frame[7] == 0x68 && len(frame) >= 12+int(frame[9]) && sum(frame[:10+int(frame[9])]) == frame[10+int(frame[9])]:
+	case wholeDLT645(frame) || frameStart(data, wholeDLT645) > 0:
 		return "dlt645"
-	case len(frame) >= 13 && frame[0] == 0x68 && len(frame) >= 13+int(frame[10]) && sum(frame[:11+int(frame[10])]) == frame[11+int(frame[10])]:
+	case wholeCJT188(frame) || frameStart(data, wholeCJT188) > 0:
 		return "cjt188"
+	case len(data) > 1 && data[0] == '{' && fastjson.ValidateBytes(data) == nil:
+		return "json"
 	case port == 85:
 		return "milesight"
 	}
 	return ""
 }
 
-// codec is the vendor's decoder for a device profile, with a runtime a worker;
-// nil if the source has none for it.
-func (w *Worker) codec(src *inventory.Source, profile string) *codec {
-	program, ok := src.Programs[profile]
-	if !ok {
-		profile = ""
-		if program, ok = src.Programs[profile]; !ok {
-			return nil
+// codec is the vendor's decoder for a device profile, by the inventory or else
+// by the envelope, with a runtime a worker; nil if the source has none for it.
+func (w *Worker) codec(src *inventory.Source, profile, named string) *codec {
+	if len(src.Programs) == 0 {
+		return nil
+	}
+	var program *javascript.Program
+	for _, name := range []string{profile, named, ""} {
+		if profile, program = programOf(src, name); program != nil {
+			break
 		}
+	}
+	if program == nil {
+		return nil
 	}
 	key := innerKey{src.Index, "codec " + profile}
 	if c, ok := w.codecs[key]; ok {
@@ -135,6 +153,20 @@ func (w *Worker) codec(src *inventory.Source, profile string) *codec {
 	c := newCodec(program)
 	w.codecs[key] = c
 	return c
+}
+
+// programOf is the decoder of a source for a device profile, and the profile as
+// the source writes it. Capitals do not count: EM400-TLD is em400-tld.
+func programOf(src *inventory.Source, profile string) (string, *javascript.Program) {
+	if program, ok := src.Programs[profile]; ok {
+		return profile, program
+	}
+	for name, program := range src.Programs {
+		if name != "" && strings.EqualFold(name, profile) {
+			return name, program
+		}
+	}
+	return "", nil
 }
 
 // raw hands bytes, or the bytes that hex or base64 stand for, to what the

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"bytes"
+	"math"
 	"strconv"
 	"unicode/utf8"
 
@@ -11,6 +13,7 @@ import (
 
 // parseJSON parses a payload. The value is valid until the parser's next use.
 func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
+	payload = jsonText(payload)
 	if !utf8.Valid(payload) {
 		return nil, ingest.Refuse(ingest.Malformed, "payload is not UTF-8")
 	}
@@ -19,6 +22,12 @@ func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
 		return nil, ingest.Refuse(ingest.Malformed, "not JSON: %.120s", err.Error())
 	}
 	return root, nil
+}
+
+// jsonText is a payload without what firmware puts around it: a byte order mark
+// before, the zeroes of a buffer behind.
+func jsonText(payload []byte) []byte {
+	return bytes.TrimRight(bytes.TrimPrefix(payload, []byte("\ufeff")), "\x00")
 }
 
 // object parses a payload that must be a JSON object.
@@ -114,6 +123,9 @@ func (o *Output) timed(in *Input, base *Sample, v *fastjson.Value) (*fastjson.Va
 	case value == nil || object.Len() > 2 || object.Len() == 2 && at == nil:
 		return nil, false
 	case at != nil:
+		if at.Type() == fastjson.TypeNumber && at == object.Get("t") && math.Abs(at.GetFloat64()) < 1e8 {
+			return nil, false // a temperature, say, beside a voltage
+		}
 		t, ok := jsonTime(in, at)
 		if !ok {
 			return nil, false

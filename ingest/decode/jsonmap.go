@@ -111,7 +111,9 @@ func (d *mapping) record(in *Input, root *fastjson.Value, key string, record *fa
 		if rule.Source == "gateway" {
 			base.TimeSource = ingest.TimeGateway
 		}
-		out.Explainf("time from %q", rule.Path)
+		if out.Explain != nil {
+			out.Explain("time from %q", rule.Path)
+		}
 		break
 	}
 	if d.m.Name != "" {

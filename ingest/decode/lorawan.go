@@ -97,7 +97,9 @@ func decodedObject(in *Input, base Sample, object *fastjson.Value, out *Output) 
 	if at := text(object, "device_unix_epoch"); at != "" {
 		if t, ok := ParseTime(at, in.Zone()); ok {
 			base.Time, base.TimeSource = t, ingest.TimeDevice
-			out.Explainf("time %q of the device", at)
+			if out.Explain != nil {
+				out.Explain("time %q of the device", at)
+			}
 		}
 	}
 	first := len(out.Samples)
@@ -131,8 +133,11 @@ func elementOf(v *fastjson.Value, path string) *fastjson.Value {
 // even where the network server has decoded them: by a payload format, or by a
 // codec of that device profile.
 func readsBytes(src *inventory.Source, profile string) bool {
-	_, named := src.Programs[profile]
-	return src.Payload != "" || named && profile != ""
+	if src.Payload != "" || profile == "" || len(src.Programs) == 0 {
+		return src.Payload != ""
+	}
+	_, program := programOf(src, profile)
+	return program != nil
 }
 
 // time is when the network took the uplink in, by the best clock there is.
@@ -146,7 +151,9 @@ func (d *chirpstack) time(in *Input, root *fastjson.Value, out *Output) int64 {
 			continue
 		}
 		if t, ok := jsonTime(in, v); ok && t != 0 {
-			out.Explainf("time %s of the network", v)
+			if out.Explain != nil {
+				out.Explain("time %s of the network", v)
+			}
 			return t
 		}
 	}

@@ -77,10 +77,30 @@ func TestApplicationPayloads(t *testing.T) {
 		{"milesight", "waste", "", 85, "0C1122", "rejected malformed"},
 		{"milesight", "waste", "", 85, "017563 0367", "rejected malformed"},
 		{"milesight", "waste", "", 85, "", "ignored uplink without payload"},
+		{"milesight", "waste", "", 85, "017563 03822003 040001", "battery_level=99 fill_distance=0.8 bin_tilted=1"},
+		{"milesight", "waste", "em310-udl", 85, "040000 0382E803", "bin_tilted=0 fill_distance=1"},
+		{"milesight", "waste", "em410-rdl", 85, "9482 E803 C800 02 B482 0A00 01", "fill_distance=1 !distance_mutation_alarm !distance_exception xdistance:bad_value"},
+		{"milesight", "waste", "em410-rdl", 85, "20CE0082036B E803 CEFF 0000 40", "fill_distance=1@2026-11-23T00:00:00 bin_temperature=-5@2026-11-23T00:00:00 bin_tilted=1@2026-11-23T00:00:00"},
+		{"milesight", "waste", "em400-mud", 85, "0688 11223344 55667788 21 0482E803", "fill_distance=1"},
+		{"milesight", "gate", "vs350", 85, "8367F60003 8367F60004 8367F60001", "temperature=24.6 temperature=24.6 temperature=24.6 !temperature_high_alarm !temperature_high_alarm- !temperature_threshold_alarm"},
+		{"milesight", "gate", "vs360", 85, "017563 027562 03F40101 03F40100", "battery_level=99 battery_level[node]=98 !node_no_response !node_no_response-"},
+		{"milesight", "gate", "vs133", 85, "03D264000000 04D2C8000000 06D201000100 05CC05000700 08CC01000200", "pass_in_total=100 pass_out_total=200 pass_in_total[2]=65537 pass_in=5 pass_out=7 pass_in[2]=1 pass_out[2]=2"},
+		{"milesight", "public_area", "vs133", 85, "0FE302100709 10E40109101121", "people_count[region_1]=2 people_count[region_2]=16 people_count[region_3]=7 people_count[region_4]=9"},
+		{"milesight", "lighting", "ws558", 85, "08310005 03743009 048002000000", "light_on[1]=1 light_on[2]=0 light_on[3]=1 light_on[4]=0 light_on[5]=0 light_on[6]=0 light_on[7]=0 light_on[8]=0 voltage=235.2 active_power=2"},
+		{"milesight", "lighting", "ws502-cn", 85, "FF2932", "light_on[1]=0 light_on[2]=1"},
+		{"milesight", "drainage", "em500-swl", 85, "03770A00 20CE0082036B 6400", "water_level=0.1 water_level=1@2026-11-23T00:00:00"},
+		{"milesight", "water", "em300-sld", 85, "20CE0082036B 1001 5D 01 20CE3C82036B 1001 5D 00", "temperature=27.2@2026-11-23T00:00:00 humidity=46.5@2026-11-23T00:00:00 temperature=27.2@2026-11-23T00:01:00 humidity=46.5@2026-11-23T00:01:00 !leak !leak-"},
+		{"milesight", "gate", "em300-mcs", 85, "060001 20CE0082036B 0000 5D 00", "door_open=1 temperature=0@2026-11-23T00:00:00 humidity=46.5@2026-11-23T00:00:00 door_open=0@2026-11-23T00:00:00"},
+		{"milesight", "water", "", 85, "20CE0082036B 1001 5D", "temperature=27.2@2026-11-23T00:00:00 humidity=46.5@2026-11-23T00:00:00"},
+		{"milesight", "water", "", 85, "20CE0082036B", "rejected malformed"},
+		{"milesight", "lighting", "", 85, "03CF 00000000282307", "?angle_x=0 ?angle_y=0 ?angle_z=90 !tilt_threshold_alarm"},
 		{"nas-luminaire", "lighting", "", 23, "00 0082036B 00 34 07 18 00 FE503204", "controller_temperature=24@2026-11-23T00:00:00 light_level[dali_broadcast]=0.5@2026-11-23T00:00:00 light_on[dali_broadcast]=1@2026-11-23T00:00:00"},
 		{"nas-luminaire", "lighting", "", 23, "01 00000000 02 40 34 07 E7 00 03 02 A00F FE00FFFF 84000002", "controller_temperature=-25 illuminance=0.01 light_level[dali_group_2]=0 light_on[dali_group_2]=0 !dali_connection_error !lamp_fault[dali_group_2]"},
 		{"nas-luminaire", "lighting", "", 26, "00 FF 33 10270000 2B00 5F E6 02 81 40E20100 100E0000", "energy_total=10 active_power=43 power_factor=0.95 voltage=230 energy_total[dali_single_1]=123.456 lamp_on_time_total[dali_single_1]=3600"},
 		{"nas-luminaire", "lighting", "", 26, "00 FF 14 10270000 FF", "rejected no_reading"},
+		{"nas-luminaire", "lighting", "", 61, "83 20 04 02 06 00", "!lamp_fault[dali_single_2]"},
+		{"nas-luminaire", "lighting", "", 61, "83 20 04 00", "ignored notification"},
+		{"nas-luminaire", "lighting", "", 61, "83 20 04", "rejected malformed"},
 		{"nas-luminaire", "lighting", "", 61, "84 51 2B00 E600 5F", "active_power=43 voltage=230 power_factor=0.95 !lamp_fault !low_power_factor"},
 		{"nas-luminaire", "lighting", "", 23, "00 0082036B 00 34 07 18 00 FE50", "rejected malformed"},
 		{"nas-luminaire", "lighting", "", 60, "01FE32", "ignored configuration or boot"},
@@ -201,5 +221,61 @@ func TestApplicationSamples(t *testing.T) {
 	}
 	if first, last := r.Readings[0], r.Readings[24]; first.Value != 5.938 || last.Value != 6.054 || time.Unix(0, last.Time).UTC().Format(time.RFC3339) != "2026-09-02T23:09:34Z" {
 		t.Errorf("axioma: from %g to %g at %s", first.Value, last.Value, time.Unix(0, last.Time).UTC())
+	}
+}
+
+// Sensors on NB-IoT wrap the same values in a frame of their own, which says
+// whose it is; an inventory's device profile counts for bare payloads too.
+func TestBareApplicationPayloads(t *testing.T) {
+	cellular := func(values string) string {
+		head := "0001 LLLL 00 0003 01 30313031 30313130" + strings.Repeat("33", 14) + "4130" + strings.Repeat("38", 15) + strings.Repeat("34", 15) + strings.Repeat("39", 20) + "09"
+		n := len(hexBytes(t, values))
+		head = strings.Replace(head, "LLLL", fmt.Sprintf("%04X", 81+n), 1)
+		return "02" + head + fmt.Sprintf("%04X", n) + values
+	}
+	tests := []struct {
+		more, hex, want, device string
+	}{
+		{"", cellular("017563 0367CEFF 0482E803 050001"), "battery_level=99 bin_temperature=-5 fill_distance=1 bin_tilted=1", "33333333333333A0"},
+		{"", cellular("017563")[:40], "rejected malformed", ""},
+		{", profile: em300-zld", "0367F600 050001", "temperature=24.6 !leak", "device"},
+		{", profile: em400-tld", "0367F600 050001", "bin_temperature=24.6 bin_tilted=1", "device"},
+	}
+	for _, test := range tests {
+		kind := ingest.FacilityKind("waste")
+		if strings.Contains(test.more, "zld") {
+			kind = "water"
+		}
+		w := source(t, kind, "milesight", "", test.more)
+		r := w.Decode(&ingest.Message{Topic: "t", Payload: []byte(strings.ReplaceAll(test.hex, " ", "")), Received: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC).UnixNano()})
+		if have := line(r); have != test.want {
+			t.Errorf("%s%s\nhave %s\nwant %s %v", test.hex, test.more, have, test.want, r.Err)
+		}
+		for i := range r.Readings {
+			if have := string(r.Readings[i].Device.ID); have != test.device {
+				t.Errorf("%s is of %s, want %s", test.hex, have, test.device)
+			}
+		}
+	}
+	w := source(t, "lighting", "nas-luminaire", "", "")
+	for hex, want := range map[string]string{"84512B00E6005F": "active_power=43 voltage=230 power_factor=0.95 !lamp_fault !low_power_factor", "83200402": "!lamp_fault[dali_single_2]"} {
+		if have := line(w.Decode(&ingest.Message{Topic: "t", Payload: []byte(hex), Received: 1})); have != want {
+			t.Errorf("%s\nhave %s\nwant %s", hex, have, want)
+		}
+	}
+}
+
+// A codec is found by the inventory's profile of the device, else by the
+// network server's, whatever the capitals, and then goes before what the network
+// server has decoded.
+func TestCodecIsFound(t *testing.T) {
+	const codecs = `, codecs: {em400-tld: tlv.js, Tariffs: tariffs.js}, fields: {distance: {quantity: fill_distance, unit: mm}, battery: {ignore: true}}`
+	for profile, want := range map[string]string{"EM400-TLD": "fill_distance=2.116", "em400-tld": "fill_distance=2.116", "EM400-TLD v2": "fill_distance=0.005"} {
+		w := source(t, "waste", "chirpstack", "application/+/device/{device}/event/up", codecs)
+		uplink := fmt.Sprintf(`{"deviceInfo":{"devEui":"00aa","deviceProfileName":%q},"fPort":85,"data":"AXVcBIJECA==","object":{"distance":5}}`, profile)
+		r := w.Decode(&ingest.Message{Topic: "application/1/device/00aa/event/up", Payload: []byte(uplink), Received: received})
+		if have := line(r); have != want {
+			t.Errorf("%s: have %s, want %s %v", profile, have, want, r.Err)
+		}
 	}
 }

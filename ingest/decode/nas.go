@@ -28,7 +28,10 @@ func (nasLuminaire) Decode(in *Input, out *Output) error {
 		return nasUsage(data, out)
 	case 61:
 		return nasAlert(data, out)
-	case 0: // not known: what reads as one of the two to its last byte
+	case 0: // not known: an alert says so, and else what reads as one of the two to its last byte
+		if data[0]&0xf0 == 0x80 {
+			return nasAlert(data, out)
+		}
 		samples, events := len(out.Samples), len(out.Events)
 		if err := nasStatus(data, out); err == nil {
 			return nil
@@ -235,7 +238,27 @@ func nasUsage(data []byte, out *Output) error {
 func nasAlert(data []byte, out *Output) error {
 	c := &cursor{b: data}
 	kind, bits := c.u8(), c.u8()
-	if kind != 0x84 {
+	switch kind {
+	case 0x84:
+	case 0x83: // drivers, an address and its status each
+		for len(c.b) > 0 && !c.short {
+			address, status := c.u8(), c.u8()
+			channel, err := nasAddress(address)
+			if err != nil {
+				return err
+			}
+			for i, name := range []string{"control_gear_failure", "lamp_fault"} {
+				if status>>i&1 != 0 && status != 0xff {
+					out.Events = append(out.Events, Event{Type: name, Channel: channel, Active: true})
+				}
+			}
+		}
+		if c.short {
+			return ingest.Refuse(ingest.Malformed, "alert is cut off")
+		}
+		out.Ignored = "notification" // unless one of them is out of order
+		return nil
+	default:
 		out.Ignored = "notification"
 		return nil
 	}

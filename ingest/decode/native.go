@@ -116,9 +116,6 @@ func (d *native) object(in *Input, object *fastjson.Object, out *Output) (err er
 		return err
 	}
 	if event.Type != "" {
-		if len(event.Code) > 64 {
-			event.Code = event.Code[:64]
-		}
 		out.Events = append(out.Events, event)
 	}
 	for i := first; i < len(out.Samples); i++ {
@@ -147,6 +144,9 @@ func jsonTime(in *Input, v *fastjson.Value) (int64, bool) {
 	switch v.Type() {
 	case fastjson.TypeNumber:
 		if n, err := v.Int64(); err == nil {
+			if n >= 19700101000000 && n < 22000101000000 { // 20261123080000; as ms it would be in the 26th century
+				return ParseTime(v.String(), in.Zone())
+			}
 			return TimeOfInteger(n)
 		}
 		f, err := v.Float64()

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"math"
 	"strings"
 
@@ -48,7 +49,7 @@ var senmlCBOR = func() cbor.DecMode {
 
 func (d *senml) Decode(in *Input, out *Output) error {
 	pack := d.pack[:0]
-	if len(in.Payload) > 0 && (in.Payload[0] == '[' || in.Payload[0] == ' ' || in.Payload[0] == '\n' || in.Payload[0] == '{') {
+	if text := bytes.TrimLeft(jsonText(in.Payload), " \t\r\n"); len(text) > 0 && (text[0] == '[' || text[0] == '{') {
 		var err error
 		if pack, err = d.json(in.Payload); err != nil {
 			return err
@@ -80,11 +81,12 @@ func (d *senml) Decode(in *Input, out *Output) error {
 		if name == "" {
 			return ingest.Refuse(ingest.Malformed, "record %d has no name", i)
 		}
-		device, field := senmlName(name)
-		s := Sample{Device: device, Field: field, Unit: r.Unit}
+		s := Sample{Unit: r.Unit}
 		if s.Unit == "" {
 			s.Unit = base.BaseUnit
 		}
+		device, field := senmlName(name, s.Unit)
+		s.Device, s.Field = device, field
 		at := r.Time
 		if base.BaseTime != nil {
 			at += *base.BaseTime
@@ -204,9 +206,19 @@ func (d *senml) json(payload []byte) ([]senmlRecord, error) {
 	return d.pack, nil
 }
 
+// devURN are the kinds of device identifiers.
+var devURN = map[string]bool{"mac": true, "ow": true, "org": true, "os": true, "ops": true}
+
 // senmlName parts a name into device and field. Slashes cannot be in a
-// device's name; the rest of the name can.
-func senmlName(name string) (device, field string) {
+// device's name; the rest of the name can. A name that is nothing but a device
+// (urn:dev:ow:10e2073a01080063, RFC 9039) has its unit for a field.
+func senmlName(name, unit string) (device, field string) {
+	if rest, ok := strings.CutPrefix(name, "urn:dev:"); ok && unit != "" {
+		kind, id, _ := strings.Cut(strings.TrimSuffix(rest, ":"), ":")
+		if devURN[kind] && id != "" && !strings.ContainsAny(id, ":/") {
+			return strings.TrimSuffix(name, ":"), unit
+		}
+	}
 	i := strings.LastIndexAny(name, ":/")
 	if i < 0 {
 		return "", name

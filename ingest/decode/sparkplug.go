@@ -159,15 +159,25 @@ func (d *sparkplug) death(kind, key, device string, p *sparkplugPayload, out *Ou
 	return nil
 }
 
-// sequence notes a node's message number, which goes from 255 to 0, and asks
-// for a birth where some are missing: what they said may have been lost.
+// sequence notes a node's message number, which goes from 255 to 0, counts the
+// messages between that have not come, and asks for a birth where there are
+// some: it may have been among them. A number from behind is a message that came
+// twice, or late.
 func (d *sparkplug) sequence(in *Input, nodeKey, kind string, p *sparkplugPayload, out *Output) {
 	node := d.nodes[nodeKey]
 	if node == nil || p.seq == nil {
 		return
 	}
-	if node.Seq != nil && kind != "NBIRTH" && *p.seq != (*node.Seq+1)%256 {
-		out.Explainf("message %d of %s follows %d: some are missing", *p.seq, nodeKey, *node.Seq)
+	if node.Seq != nil && kind != "NBIRTH" {
+		missing := int((*p.seq - *node.Seq - 1) & 255)
+		if missing >= 128 {
+			return
+		}
+		if out.Missing = missing; missing > 0 {
+			out.Explainf("message %d of %s follows %d: %d are missing", *p.seq, nodeKey, *node.Seq, missing)
+			group, name, _ := strings.Cut(nodeKey, "/")
+			d.rebirth(in, group, name, out)
+		}
 	}
 	seq := *p.seq
 	node.Seq = &seq

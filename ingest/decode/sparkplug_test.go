@@ -125,6 +125,19 @@ func TestSparkplugVariants(t *testing.T) {
 	})
 }
 
+// Numbers that are left out are counted, and the node is asked for its birth;
+// one that comes twice or late is no gap.
+func TestSparkplugMissing(t *testing.T) {
+	w := source(t, "lighting", "sparkplug", "spBv1.0/#", "")
+	w.Decode(&ingest.Message{Topic: "spBv1.0/g/NBIRTH/n", Payload: sparkplugBirth(1), Received: received})
+	for i, step := range []struct{ seq, missing, requests int }{{1, 0, 0}, {5, 3, 1}, {5, 0, 0}, {4, 0, 0}, {6, 0, 0}, {8, 1, 0}, {100, 91, 0}, {200, 99, 0}, {255, 54, 0}, {0, 0, 0}, {2, 1, 0}} {
+		r := w.Decode(&ingest.Message{Topic: "spBv1.0/g/NDATA/n", Payload: sparkplugMessage(nodeTime, step.seq, metric{alias: 10, value: 44.5}), Received: received})
+		if r.Err != nil || r.Missing != step.missing || len(r.Requests) != step.requests {
+			t.Errorf("step %d, number %d: %d missing, %d requests, %v", i, step.seq, r.Missing, len(r.Requests), r.Err)
+		}
+	}
+}
+
 // What births said outlives a restart and a reload of the inventory.
 func TestSparkplugStateOutlivesARestart(t *testing.T) {
 	w := source(t, "lighting", "sparkplug", "spBv1.0/#", "")

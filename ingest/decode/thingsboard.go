@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"strings"
+
 	"github.com/valyala/fastjson"
 
 	"greencommunity/ingest"
@@ -80,6 +82,10 @@ func (d *neuron) Decode(in *Input, out *Output) error {
 	if err != nil {
 		return err
 	}
+	if strings.HasSuffix(in.Topic, "/req") || strings.HasSuffix(in.Topic, "/resp") {
+		out.Ignored = "command to the gateway"
+		return nil
+	}
 	base := Sample{TimeSource: ingest.TimeGateway}
 	if in.Captures.Device == "" {
 		base.Device = text(root, "node")
@@ -92,6 +98,10 @@ func (d *neuron) Decode(in *Input, out *Output) error {
 		base.Time = t
 	}
 	values, tags := root.Get("values"), root.Get("tags")
+	if root.Exists("states") {
+		out.Ignored = "states of nodes"
+		return nil
+	}
 	if values == nil && tags == nil {
 		return ingest.Refuse(ingest.Malformed, "neither values nor tags")
 	}

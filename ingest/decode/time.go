@@ -73,11 +73,15 @@ const (
 	maxMicros  = 1e17
 )
 
+// neverSet is the time of a clock that was never set: 0, or less. It is beyond
+// the bounds of times, which replace and flag it; 0 would be no time at all.
+const neverSet = 1
+
 // TimeOfInteger reads an epoch whose unit its magnitude tells: s, ms, µs, ns.
 func TimeOfInteger(n int64) (unixNano int64, ok bool) {
 	switch {
 	case n <= 0:
-		return 0, false
+		return neverSet, true
 	case n < maxSeconds:
 		if n > math.MaxInt64/int64(time.Second) {
 			return 0, false
@@ -99,12 +103,15 @@ func TimeOfInteger(n int64) (unixNano int64, ok bool) {
 
 // TimeOfNumber is TimeOfInteger for numbers with a fraction, such as 1.7e9 s.
 func TimeOfNumber(v float64) (unixNano int64, ok bool) {
-	if !(v > 0) || v >= math.MaxInt64 {
+	if v != v || v >= math.MaxInt64 {
 		return 0, false
+	}
+	if v <= 0 {
+		return neverSet, true
 	}
 	whole, fraction := math.Modf(v)
 	t, ok := TimeOfInteger(int64(whole))
-	if !ok || fraction == 0 {
+	if !ok || fraction == 0 || whole == 0 {
 		return t, ok
 	}
 	scale := float64(t) / whole

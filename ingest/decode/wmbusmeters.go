@@ -25,7 +25,7 @@ var wmbusUnits = []struct{ suffix, unit string }{
 // wmbusText are members that describe the meter or the receiver.
 var wmbusText = map[string]bool{
 	"_": true, "media": true, "meter": true, "name": true, "id": true, "device": true, "timestamp": true, "meter_datetime": true, "device_date_time": true,
-	"set_datetime": true, "set_date": true, "time_dry": true, "time_reversed": true, "time_leaking": true, "time_bursting": true,
+	"device_datetime": true, "message_datetime": true, "set_datetime": true, "set_date": true, "target_datetime": true, "target_date": true, "at_date": true, "time_dry": true, "time_reversed": true, "time_leaking": true, "time_bursting": true,
 }
 
 func (d *wmbusmeters) Decode(in *Input, out *Output) error {
@@ -37,7 +37,7 @@ func (d *wmbusmeters) Decode(in *Input, out *Output) error {
 	if base.Device == "" {
 		return ingest.Refuse(ingest.BadIdentifier, "no id")
 	}
-	for _, name := range []string{"meter_datetime", "device_date_time"} {
+	for _, name := range []string{"meter_datetime", "device_date_time", "device_datetime", "message_datetime"} {
 		if t, ok := ParseTime(text(root, name), in.Zone()); ok && base.Time == 0 {
 			base.Time = t
 		}
@@ -47,8 +47,8 @@ func (d *wmbusmeters) Decode(in *Input, out *Output) error {
 	} else if t, ok := ParseTime(text(root, "timestamp"), in.Zone()); ok {
 		base.Time, base.TimeSource = t, ingest.TimeGateway
 	}
-	var set int64
-	for _, name := range []string{"set_datetime", "set_date"} {
+	var set int64 // when the settlement is of
+	for _, name := range []string{"set_datetime", "set_date", "target_datetime", "target_date", "at_date"} {
 		if t, ok := ParseTime(text(root, name), in.Zone()); ok && set == 0 {
 			set = t
 		}
@@ -75,7 +75,7 @@ func (d *wmbusmeters) Decode(in *Input, out *Output) error {
 				break
 			}
 		}
-		if strings.Contains(name, "at_set_date") && set != 0 {
+		if set != 0 && (strings.Contains(name, "at_set_date") || strings.Contains(name, "at_date") || strings.HasPrefix(name, "target_")) {
 			s.Time, s.TimeSource = set, ingest.TimeDevice
 		}
 		out.scalar(s, name, v)

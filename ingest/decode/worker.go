@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"greencommunity/ingest"
@@ -37,14 +38,19 @@ type Result struct {
 	// Devices and EventDevices are the dense indexes of the devices of
 	// Readings and Events.
 	Devices, EventDevices []uint32
+	// Written are the times of Readings as they were written, before those out
+	// of bounds were replaced; 0 where the payload has none.
+	Written []int64
 	// Unmapped are there in a message refused as no_reading, too.
 	Unmapped []Unmapped
 	Refused  []FieldRefusal // single values refused in a message that is accepted
 	Ignored  string
 	Err      *ingest.Refusal
 	// Requests are to be published where the message is live; they go with a
-	// refusal too.
+	// refusal too, and so does Missing: messages before this one that have not
+	// come, by the numbers of the format.
 	Requests []Request
+	Missing  int
 }
 
 // Unmapped is a field whose meaning nobody has given yet, with what the message
@@ -58,6 +64,7 @@ type Unmapped struct {
 	Time                   int64  // unix nanoseconds, as of a Reading
 	TimeSource             ingest.TimeSource
 	TimeReplaced           bool
+	Written                int64 // the time as written
 }
 
 // Worker decodes messages by one inventory. It is used by one goroutine.
@@ -208,15 +215,21 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	}
 	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
 	in.Inner = w.innerFunc
-	if w.Explain != nil { // its arguments would be allocated for each message
-		out.Explainf("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
+	w.entry, w.last.valid = entry, false
+	if format.Application {
+		in.Profile = in.Source.Profile
+		if dev, _, refusal := w.device(in, "", "", "", "", ""); refusal == nil && dev.Profile != "" {
+			in.Profile = dev.Profile
+		}
+	}
+	if out.Explain != nil {
+		out.Explain("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
 	}
 	err = decoder.Decode(in, out)
-	r.Requests = out.Requests
+	r.Requests, r.Missing = out.Requests, out.Missing
 	if err != nil {
 		return err
 	}
-	w.entry = entry
 	return w.interpret(in, out, r)
 }
 
@@ -279,6 +292,9 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 			refusal = w.reading(in, out, i, dev, index, r)
 		}
 		if refusal != nil {
+			if out.Explain != nil {
+				out.Explain("%.60q = %.60s is refused: %v", s.Field, sentText(s), refusal)
+			}
 			r.Refused = append(r.Refused, FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
 		}
 	}
@@ -295,13 +311,17 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 			r.Refused = append(r.Refused, FieldRefusal{Device: e.Device, Field: e.Type, Refusal: refusal})
 			continue
 		}
-		t, source, _ := eventTime(e.Time, e.TimeSource, in.Received)
-		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: e.Code, Time: t, TimeSource: source})
+		t, source, replaced := eventTime(e.Time, e.TimeSource, in.Received)
+		if out.Explain != nil {
+			out.Explain("event %s, by the format itself; at %s", e.Type, whoseClock(e.Time, source, replaced))
+		}
+		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: eventCode(e.Code), Time: t, TimeSource: source})
 		r.EventDevices = append(r.EventDevices, index)
 	}
 	if w.replaced {
 		w.settleReplaced(r)
 	}
+	r.Written = w.written
 	switch {
 	case len(r.Readings)+len(r.Events) > 0:
 		return nil
@@ -357,9 +377,12 @@ func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, inde
 	if field != nil {
 		switch {
 		case field.Ignore, field.Time:
+			if out.Explain != nil {
+				out.Explain("%.60q is not wanted, by %s", s.Field, whoseField(in.Source, field))
+			}
 			return nil
 		case field.Event != "":
-			w.fieldEvent(in, s, field, dev, index, r)
+			w.fieldEvent(in, out, s, field, dev, index, r)
 			return nil
 		}
 		if field.Unit != "" {
@@ -377,6 +400,7 @@ func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, inde
 		r.Unmapped = append(r.Unmapped, Unmapped{
 			Device: string(dev.ID), Field: s.Field, Channel: channel, Value: s.Value, Text: s.Text, IsText: s.IsText, Unit: unit,
 			Time: t, TimeSource: source, TimeReplaced: replaced,
+			Written: s.Time,
 		})
 		return nil
 	}
@@ -407,7 +431,7 @@ func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, inde
 	w.replaced = w.replaced || replaced
 	w.written = append(w.written, s.Time)
 	if out.Explain != nil {
-		explainReading(out, s, field, quantity, unit, value, source, replaced)
+		explainReading(in.Source, out, s, field, quantity, unit, value, source, replaced)
 	}
 	w.append(r, index, ingest.Reading{
 		Device: dev, Channel: channel, Quantity: quantity, Value: value,
@@ -445,7 +469,9 @@ func (w *Worker) fieldTimes(in *Input, out *Output) {
 			out.refuse(s.Device, s.Field, ingest.BadValue, "%.60s is no time", s.Field)
 			continue
 		}
-		out.Explainf("time from field %q", s.Field)
+		if out.Explain != nil {
+			out.Explain("time from field %q", s.Field)
+		}
 		times[s.Device] = t
 	}
 	out.Samples = kept
@@ -468,34 +494,52 @@ func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
 
 // explainReading says how a reading came to be: which field, by whose word,
 // which unit, and whose clock.
-func explainReading(out *Output, s *Sample, field *inventory.Field, q *ingest.Quantity, unit string, value float64, source ingest.TimeSource, replaced bool) {
+func explainReading(src *inventory.Source, out *Output, s *Sample, field *inventory.Field, q *ingest.Quantity, unit string, value float64, source ingest.TimeSource, replaced bool) {
 	by := "its canonical name"
 	switch {
 	case field != nil:
-		by = "the inventory's fields or the profile of the format or product"
+		by = whoseField(src, field)
 	case s.Quantity != "":
 		by = "the format itself"
 	}
-	sent := formatNumber(s.Value)
-	switch {
-	case s.IsText:
-		sent = strconv.Quote(s.Text)
-	case s.IsBool:
-		sent = boolText(s.Value != 0)
-	}
+	sent := sentText(s)
 	if unit != "" && unit != q.Unit {
 		sent += " " + unit
 	}
-	clock := "the time received, as the payload has none"
+	out.Explain("%.60q = %.60s is %s = %.10g %s, by %s; at %s", s.Field, sent, q.Name, value, q.Unit, by, whoseClock(s.Time, source, replaced))
+}
+
+// whoseField says where a field's meaning is from.
+func whoseField(src *inventory.Source, field *inventory.Field) string {
+	for _, f := range src.Fields {
+		if f == field {
+			return "fields of the source"
+		}
+	}
+	return "the profile built in for the format or product"
+}
+
+// sentText is a value as it was sent.
+func sentText(s *Sample) string {
+	switch {
+	case s.IsText:
+		return strconv.Quote(s.Text)
+	case s.IsBool:
+		return boolText(s.Value != 0)
+	}
+	return formatNumber(s.Value)
+}
+
+func whoseClock(written int64, source ingest.TimeSource, replaced bool) string {
 	switch {
 	case replaced:
-		clock = "the time received, as " + time.Unix(0, s.Time).UTC().Format(time.RFC3339) + " is out of bounds"
+		return "the time received, as " + time.Unix(0, written).UTC().Format(time.RFC3339) + " is out of bounds"
 	case source == ingest.TimeDevice:
-		clock = "the device's time"
+		return "the device's time"
 	case source == ingest.TimeGateway:
-		clock = "the gateway's or network's time"
+		return "the gateway's or network's time"
 	}
-	out.Explainf("%.60q = %.60s is %s = %.10g %s, by %s; at %s", s.Field, sent, q.Name, value, q.Unit, by, clock)
+	return "the time received, as the payload has none"
 }
 
 // settleReplaced keeps one reading of those that the time received has made one
@@ -531,10 +575,10 @@ func (w *Worker) settleReplaced(r *Result) {
 				Refusal: ingest.Refuse(ingest.OutOfRange, "%s: its time is out of bounds, and the message has a later one", v.Quantity.Name)})
 			continue
 		}
-		r.Readings[kept], r.Devices[kept] = v, r.Devices[i]
+		r.Readings[kept], r.Devices[kept], w.written[kept] = v, r.Devices[i], w.written[i]
 		kept++
 	}
-	r.Readings, r.Devices = r.Readings[:kept], r.Devices[:kept]
+	r.Readings, r.Devices, w.written = r.Readings[:kept], r.Devices[:kept], w.written[:kept]
 }
 
 // fillLevel derives a bin's fill level from the distance just appended.
@@ -616,7 +660,7 @@ func stateOf(text string) (float64, bool) {
 var alarming = []string{"true", "1", "on", "yes", "alarm"}
 
 // fieldEvent makes an event of a field, where the inventory says it is one.
-func (w *Worker) fieldEvent(in *Input, s *Sample, field *inventory.Field, dev *ingest.Device, index uint32, r *Result) {
+func (w *Worker) fieldEvent(in *Input, out *Output, s *Sample, field *inventory.Field, dev *ingest.Device, index uint32, r *Result) {
 	text := s.Text
 	switch {
 	case s.IsBool:
@@ -632,6 +676,16 @@ func (w *Worker) fieldEvent(in *Input, s *Sample, field *inventory.Field, dev *i
 	for _, v := range when {
 		active = active || strings.EqualFold(v, text)
 	}
+	if out.Explain != nil {
+		verdict := "is event " + field.Event
+		switch {
+		case !active && field.Clears:
+			verdict = "ends event " + field.Event
+		case !active:
+			verdict = "is no event " + field.Event
+		}
+		out.Explain("%.60q = %.60s %s, by %s", s.Field, sentText(s), verdict, whoseField(in.Source, field))
+	}
 	if !active && !field.Clears {
 		return
 	}
@@ -640,8 +694,33 @@ func (w *Worker) fieldEvent(in *Input, s *Sample, field *inventory.Field, dev *i
 		channel = field.Channel
 	}
 	t, source, _ := eventTime(s.Time, s.TimeSource, in.Received)
-	r.Events = append(r.Events, ingest.Event{Device: dev, Channel: channel, Type: field.Event, Active: active, Code: text, Time: t, TimeSource: source})
+	r.Events = append(r.Events, ingest.Event{Device: dev, Channel: channel, Type: field.Event, Active: active, Code: eventCode(text), Time: t, TimeSource: source})
 	r.EventDevices = append(r.EventDevices, index)
+}
+
+// maxCode is the length of an event's code, in bytes.
+const maxCode = 64
+
+// eventCode is what is kept of a code: it is for people, and comes from outside.
+func eventCode(code string) string {
+	plain := true
+	for _, c := range []byte(code) {
+		plain = plain && c >= ' ' && c <= '~'
+	}
+	if plain && len(code) <= maxCode {
+		return code
+	}
+	var b strings.Builder
+	for _, r := range code {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			r = '?'
+		}
+		if b.Len()+utf8.RuneLen(r) > maxCode {
+			break
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 // meanings is what the first samples of messages of one source, kind of

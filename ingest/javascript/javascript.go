@@ -15,8 +15,10 @@ import (
 	"fmt"
 	"math/rand"
 	"runtime/metrics"
+	"sync/atomic"
 	"time"
 
+	"github.com/dlclark/regexp2/v2"
 	"github.com/dop251/goja"
 	"github.com/dop251/goja_nodejs/buffer"
 	"github.com/dop251/goja_nodejs/require"
@@ -28,7 +30,18 @@ const (
 	MaxMemory = 64 << 20 // growth of the whole heap while the call runs
 	maxCalls  = 512      // depth of recursion
 	tick      = 5 * time.Millisecond
+	// abandon is how long a call may stay in one built-in function, which
+	// cannot be interrupted. The program is not run again after that.
+	abandon = 8 * MaxTime
 )
+
+// Expressions with a look around or back are matched by trying out, which may
+// take for ever and cannot be interrupted from outside. goja has no setting for
+// it; what it compiles takes this one.
+var _ = func() bool {
+	regexp2.DefaultMatchTimeout = MaxTime
+	return true
+}()
 
 // entries are the functions a decoder may define, in the order they are looked
 // for, and how each is called.
@@ -50,16 +63,66 @@ const bounds = `(function () {
       return f.call(this, n, fill);
     };
   }
-  ["repeat", "padStart", "padEnd"].forEach(function (name) {
-    Object.defineProperty(String.prototype, name, {value: bounded(String.prototype[name]), writable: true, configurable: true});
+  function define(on, name, f) { Object.defineProperty(on, name, {value: f, writable: true, configurable: true}); }
+  function tooLarge(what) { throw new RangeError(what + " too large"); }
+  function size(v) { return typeof v === "string" ? v.length : 24; }
+  ["repeat", "padStart", "padEnd"].forEach(function (name) { define(String.prototype, name, bounded(String.prototype[name])); });
+  ["replace", "replaceAll"].forEach(function (name) {
+    var f = String.prototype[name];
+    if (f) define(String.prototype, name, function (pattern, by) {
+      if (typeof by === "string" && (this.length + 1) * by.length > limit) tooLarge("string");
+      return f.call(this, pattern, by);
+    });
+  });
+  var join = Array.prototype.join, concat = Array.prototype.concat, fill = Array.prototype.fill, from = Array.from;
+  define(Array.prototype, "join", function (by) {
+    var total = this.length * (by === undefined ? 1 : size(by));
+    if (this.length > limit) tooLarge("array");
+    for (var i = 0; i < this.length; i++) total += size(this[i]);
+    if (total > 8 * limit) tooLarge("string");
+    return join.apply(this, arguments);
+  });
+  define(Array.prototype, "concat", function () {
+    var total = this.length;
+    for (var i = 0; i < arguments.length; i++) total += arguments[i] && arguments[i].length || 1;
+    if (total > limit) tooLarge("array");
+    return concat.apply(this, arguments);
+  });
+  define(Array.prototype, "fill", function () {
+    if (this.length > limit) tooLarge("array");
+    return fill.apply(this, arguments);
+  });
+  define(Array, "from", function (items) {
+    if (items && items.length > limit) tooLarge("array");
+    return from.apply(this, arguments);
+  });
+  ["alloc", "allocUnsafe", "allocUnsafeSlow"].forEach(function (name) {
+    var f = Buffer[name];
+    if (f) define(Buffer, name, function (n) {
+      if (Number(n) > limit) tooLarge("Buffer");
+      return f.apply(Buffer, arguments);
+    });
+  });
+  var buffers = Buffer.concat;
+  if (buffers) define(Buffer, "concat", function (list, n) {
+    var total = 0;
+    for (var i = 0; list && i < list.length; i++) total += list[i] && list[i].length || 0;
+    if (total > limit || Number(n) > limit) tooLarge("Buffer");
+    return buffers.apply(Buffer, arguments);
   });
   ["ArrayBuffer", "Uint8Array", "Int8Array", "Uint8ClampedArray", "Uint16Array", "Int16Array", "Uint32Array", "Int32Array", "Float32Array", "Float64Array", "Array"].forEach(function (name) {
-    this[name] = new Proxy(this[name], {
-      construct: function (target, args, self) {
-        if (args.length === 1 && typeof args[0] === "number" && args[0] > limit) throw new RangeError(name + " too large");
-        return Reflect.construct(target, args, self);
-      }
-    });
+    var target = this[name];
+    var wrapped = function () {
+      if (arguments.length === 1 && (typeof arguments[0] === "number" ? arguments[0] : arguments[0] && arguments[0].length) > limit) tooLarge(name);
+      if (!new.target) return target.apply(this, arguments);
+      return Reflect.construct(target, arguments, new.target === wrapped ? target : new.target);
+    };
+    Object.setPrototypeOf(wrapped, target); // its functions: from, of, isArray
+    define(wrapped, "name", name);
+    Object.defineProperty(wrapped, "prototype", {value: target.prototype});
+    define(target.prototype, "constructor", wrapped);
+    define(this, name, wrapped);
+    if (this[name].from && name !== "Array") define(this[name], "from", function (items, f, self) { return new this(Array.from(items, f, self)); });
   }, this);
   var nothing = function () {};
   this.console = {log: nothing, info: nothing, warn: nothing, error: nothing, debug: nothing};
@@ -68,9 +131,11 @@ const bounds = `(function () {
 }).call(this)`
 
 // Program is a decoder that has been compiled and has been seen to define one
-// of the functions that are called. It is immutable.
+// of the functions that are called. But for a call that never ended, which ends
+// its use, it is immutable.
 type Program struct {
-	Entry string // the function that is called
+	Entry string      // the function that is called
+	stuck atomic.Bool // a call of it never ended: see abandon
 	code  *goja.Program
 	call  *goja.Program // (function (f) { return function (bytes, port) { return f(...) } })
 }
@@ -133,11 +198,11 @@ func (r *Runtime) restart() error {
 	registry := require.NewRegistry(require.WithLoader(func(string) ([]byte, error) { return nil, require.ModuleFileDoesNotExistError }))
 	registry.Enable(r.vm)
 	buffer.Enable(r.vm)
-	err := r.limited(func() error {
-		if _, err := r.vm.RunProgram(boundsProgram); err != nil {
+	err := r.limited(func(vm *goja.Runtime) error {
+		if _, err := vm.RunProgram(boundsProgram); err != nil {
 			return err
 		}
-		_, err := r.vm.RunProgram(r.program.code)
+		_, err := vm.RunProgram(r.program.code)
 		return err
 	})
 	if err != nil {
@@ -162,6 +227,9 @@ func (r *Runtime) restart() error {
 // Decode calls the decoder and returns the object it returns. received stands
 // in for the clock.
 func (r *Runtime) Decode(port int, data []byte, received time.Time) (map[string]any, error) {
+	if r.program.stuck.Load() {
+		return nil, errStuck // and the clock is still being read
+	}
 	r.now = received
 	if r.vm == nil {
 		if err := r.restart(); err != nil {
@@ -173,10 +241,10 @@ func (r *Runtime) Decode(port int, data []byte, received time.Time) (map[string]
 	for i, b := range data {
 		values[i] = int64(b)
 	}
-	bytes := r.vm.NewArray(values...)
+	bytes, decode := r.vm.NewArray(values...), r.decode
 	var result any
-	err := r.limited(func() error {
-		v, err := r.decode(goja.Undefined(), bytes, r.vm.ToValue(port))
+	err := r.limited(func(vm *goja.Runtime) error {
+		v, err := decode(goja.Undefined(), bytes, vm.ToValue(port))
 		if err == nil && v != nil {
 			result = v.Export()
 		}
@@ -199,12 +267,37 @@ func (r *Runtime) Decode(port int, data []byte, received time.Time) (map[string]
 var (
 	errTime   = fmt.Errorf("ran longer than %v", MaxTime)
 	errMemory = fmt.Errorf("took more than %d MiB", MaxMemory>>20)
+	errStuck  = fmt.Errorf("did not end within %v and could not be stopped: it is not run again until the inventory is reloaded", abandon)
 )
 
-// limited runs f, and interrupts the virtual machine when it takes too long or
-// too much. What ends in time pays for one timer and nothing else.
-func (r *Runtime) limited(f func() error) (err error) {
-	vm := r.vm
+// limited runs f on the virtual machine. A call that does not end even when it
+// is interrupted is left behind with the machine, and the program is run no more.
+func (r *Runtime) limited(f func(*goja.Runtime) error) error {
+	vm, ended := r.vm, make(chan error, 1)
+	go func() { ended <- interruptible(vm, f) }()
+	patience := time.NewTimer(abandon)
+	defer patience.Stop()
+	select {
+	case err := <-ended:
+		if errors.As(err, new(*panicked)) {
+			r.vm = nil
+		}
+		return err
+	case <-patience.C:
+		r.program.stuck.Store(true)
+		r.vm = nil
+		return errStuck
+	}
+}
+
+// panicked is what came out of a virtual machine that is not to be used again.
+type panicked struct{ with any }
+
+func (p *panicked) Error() string { return fmt.Sprintf("broke the runtime: %v", p.with) }
+
+// interruptible runs f, and interrupts the virtual machine when it takes too
+// long or too much. What ends in time pays for one timer and nothing else.
+func interruptible(vm *goja.Runtime, f func(*goja.Runtime) error) (err error) {
 	done, watched := make(chan struct{}), make(chan struct{})
 	started := time.Now()
 	timer := time.AfterFunc(tick, func() {
@@ -228,16 +321,18 @@ func (r *Runtime) limited(f func() error) (err error) {
 	})
 	defer func() {
 		if p := recover(); p != nil {
-			r.vm = nil
-			err = fmt.Errorf("broke the runtime: %v", p)
+			err = &panicked{p}
 		}
 		close(done)
 		if !timer.Stop() {
 			<-watched
 			vm.ClearInterrupt()
 		}
+		if err == nil && time.Since(started) > MaxTime {
+			err = errTime // an expression that was given up matches nothing
+		}
 	}()
-	return f()
+	return f(vm)
 }
 
 func heapBytes() uint64 {

@@ -30,6 +30,16 @@ func TestDecode(t *testing.T) {
 		{"fills memory", `function decodeUplink(i) { for (var s = "x"; ; ) s += s; }`, ""}, // by whichever limit is reached first,
 		{"allocates at one stroke", `function decodeUplink(i) { return "x".repeat(1e9); }`, "too large"},
 		{"allocates a buffer", `function decodeUplink(i) { return new Uint8Array(1e9).length; }`, "too large"},
+		{"allocates a Buffer", `function decodeUplink(i) { return Buffer.alloc(3e9).length; }`, "too large"},
+		{"allocates by what is like an array", `function decodeUplink(i) { return new Uint8Array({length: 3e9}).length; }`, "too large"},
+		{"allocates by a constructor found", `function decodeUplink(i) { return new (new Uint8Array(1)).constructor(3e9).length; }`, "too large"},
+		{"allocates from what is like an array", `function decodeUplink(i) { return Uint8Array.from({length: 3e9}).length; }`, "too large"},
+		{"joins", `function decodeUplink(i) { return new Array(3000).fill("x".repeat(1e6)).join("").length; }`, "too large"},
+		{"replaces", `function decodeUplink(i) { return "x".repeat(3000).replace(/x/g, "y".repeat(1e6)).length; }`, "too large"},
+		{"concatenates", `function decodeUplink(i) { var b = Buffer.alloc(1e6), l = []; for (var n = 0; n < 3000; n++) l.push(b); return Buffer.concat(l).length; }`, "too large"},
+		{"an expression that looks ahead", `function decodeUplink(i) { return {v: /^(?=a)(a+)+$/.test("a".repeat(40) + "b")}; }`, "longer than"},
+		{"arrays as they are used", `function decodeUplink(i) { var h = Array.from(i.bytes).map(function (b) { return ("0" + b.toString(16)).slice(-2); }).join(""); return {h: h, n: [].concat(i.bytes, [1]).length, u: Array.from(Uint8Array.from(i.bytes)), s: "a-b-c".replace(/-/g, "+"), k: new Uint8Array(i.bytes) instanceof Uint8Array && i.bytes instanceof Array && Array.isArray(i.bytes) && Array(3).length === 3 && [].constructor === Array && Array.of(1, 2).length === 2 && new Uint8Array(new ArrayBuffer(4)).byteLength === 4 && Float32Array.BYTES_PER_ELEMENT === 4 && Object.prototype.toString.call([]) === "[object Array]", f: new Array(2).fill(0), b: Buffer.concat([Buffer.from([1]), Buffer.from(i.bytes)]).toString("hex")}; }`,
+			`{"b":"011122","f":[0,0],"h":"1122","k":true,"n":3,"s":"a+b+c","u":[17,34]}`},
 		{"reads files", `function decodeUplink(i) { return require("/etc/hostname"); }`, "threw"},
 	}
 	for _, test := range tests {
@@ -56,6 +66,25 @@ func TestDecode(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A call that stays in a built-in function cannot be interrupted. It is left
+// behind, and the program is run no more.
+func TestStuck(t *testing.T) {
+	p, err := Compile("stuck.js", `function decodeUplink(i) { var a = []; a.length = 4e9; return {n: Array.prototype.indexOf.call({length: 4e12}, 1)}; }`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, other := New(p), New(p)
+	if _, err := r.Decode(1, []byte{1}, received); err != errStuck {
+		t.Fatalf("first: %v", err)
+	}
+	started := time.Now()
+	for _, r := range []*Runtime{r, other} {
+		if _, err := r.Decode(1, []byte{1}, received); err != errStuck || time.Since(started) > time.Second {
+			t.Errorf("afterwards: %v after %v", err, time.Since(started))
+		}
 	}
 }
 

@@ -351,6 +351,12 @@ func (p *Pipeline) Reload(ctx context.Context, inv *inventory.Inventory) error {
 	return p.subscriber.SetFilters(inv.Filters())
 }
 
+// Redact returns what may be kept of a message, by the inventory in force. It is
+// safe for concurrent use.
+func (p *Pipeline) Redact(topic string, payload []byte) []byte {
+	return p.redactor.Load().Redact(topic, payload)
+}
+
 // rejected keeps a refused message where people look. What is walked again is
 // there already.
 func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal, walking bool) {

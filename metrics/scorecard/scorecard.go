@@ -41,7 +41,7 @@ const (
 
 // vendor is what is counted of one vendor. Its fields are exported for Save.
 type vendor struct {
-	Readings, Late, OutOfOrder, Duplicates, Unmapped, Replaced, Gaps uint64
+	Readings, Late, OutOfOrder, Duplicates, Unmapped, Replaced, Gaps, Missing uint64
 
 	Refused     map[ingest.Reason]uint64 // single values, and whole messages
 	Rejected    map[ingest.Reason]uint64
@@ -154,6 +154,7 @@ func (s *Scorecard) Message(m *ingest.Message, r *decode.Result, duplicates, out
 			v.Fields[field]++
 		}
 	}
+	v.Missing += uint64(r.Missing)
 	v.Duplicates += uint64(duplicates)
 	v.OutOfOrder += uint64(outOfOrder)
 	v.Readings += uint64(len(r.Readings) + len(r.Events) - duplicates)
@@ -269,13 +270,14 @@ var (
 	replacedDesc   = desc("times_replaced_total", "Readings whose time was out of bounds.")
 	offsetDesc     = desc("clock_offset_seconds", "Median of received minus device time of the last 101 messages; negative is a clock that is ahead.")
 	gapsDesc       = desc("gaps_total", "Silences of a device of more than three of its own intervals, when it is heard again.")
+	missingDesc    = desc("messages_missing_total", "Messages that have not come, by the numbers their format gives them (Sparkplug).")
 	silentDesc     = desc("silent_devices", "Devices silent now for more than three of their own intervals.")
 	lastDesc       = desc("last_message_timestamp_seconds", "When the last message was received.")
 )
 
 // Describe implements prometheus.Collector.
 func (s *Scorecard) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{readingsDesc, rejectedDesc, refusedDesc, unmappedDesc, fieldsDesc, lateDesc, orderDesc, duplicatesDesc, replacedDesc, offsetDesc, gapsDesc, silentDesc, lastDesc} {
+	for _, d := range []*prometheus.Desc{readingsDesc, rejectedDesc, refusedDesc, unmappedDesc, fieldsDesc, lateDesc, orderDesc, duplicatesDesc, replacedDesc, offsetDesc, gapsDesc, missingDesc, silentDesc, lastDesc} {
 		ch <- d
 	}
 }
@@ -298,7 +300,7 @@ func (s *Scorecard) Collect(ch chan<- prometheus.Metric) {
 		}
 		for d, n := range map[*prometheus.Desc]uint64{
 			readingsDesc: v.Readings, unmappedDesc: v.Unmapped, lateDesc: v.Late, orderDesc: v.OutOfOrder, duplicatesDesc: v.Duplicates,
-			replacedDesc: v.Replaced, gapsDesc: v.Gaps,
+			replacedDesc: v.Replaced, gapsDesc: v.Gaps, missingDesc: v.Missing,
 		} {
 			send(d, prometheus.CounterValue, float64(n))
 		}

@@ -38,7 +38,7 @@ func TestScorecard(t *testing.T) {
 	message(s, 3, 30*time.Minute, 10*time.Minute) // a gap of eleven minutes, and late
 	refused := func(reason ingest.Reason) *ingest.Refusal { return ingest.Refuse(reason, "x") }
 	at := start + int64(30*time.Minute)
-	s.Message(&ingest.Message{Received: at}, &decode.Result{Source: source, Err: refused(ingest.Malformed)}, 0, 0)
+	s.Message(&ingest.Message{Received: at}, &decode.Result{Source: source, Err: refused(ingest.Malformed), Missing: 3}, 0, 0)
 	s.Message(&ingest.Message{Received: at}, &decode.Result{Source: source, Devices: []uint32{3, 3, 3},
 		Readings: []ingest.Reading{{Time: at, TimeSource: ingest.TimeReceived}, {Time: at, TimeSource: ingest.TimeReceived}, {Time: at, TimeSource: ingest.TimeReceived, TimeReplaced: true}},
 		Refused:  []decode.FieldRefusal{{Refusal: refused(ingest.BadValue)}}, Unmapped: []decode.Unmapped{{Field: "U"}, {Field: "U"}, {Field: "I"}}}, 1, 1)
@@ -60,6 +60,9 @@ greencommunity_vendor_last_message_timestamp_seconds{vendor="lamps"} 1.7953938e+
 # HELP greencommunity_vendor_late_readings_total Readings more than 5 minutes old when received.
 # TYPE greencommunity_vendor_late_readings_total counter
 greencommunity_vendor_late_readings_total{vendor="lamps"} 1
+# HELP greencommunity_vendor_messages_missing_total Messages that have not come, by the numbers their format gives them (Sparkplug).
+# TYPE greencommunity_vendor_messages_missing_total counter
+greencommunity_vendor_messages_missing_total{vendor="lamps"} 3
 # HELP greencommunity_vendor_messages_rejected_total Messages refused.
 # TYPE greencommunity_vendor_messages_rejected_total counter
 greencommunity_vendor_messages_rejected_total{reason="malformed",vendor="lamps"} 1

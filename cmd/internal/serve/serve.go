@@ -121,6 +121,11 @@ func (s *Service) Addr() string { return s.server.Addr() }
 // Ready says why readings are not taken in, nil if they are.
 func (s *Service) Ready() error { return s.pipeline.Ready() }
 
+// Redact returns what may be kept of a message, by the inventory in force.
+func (s *Service) Redact(topic string, payload []byte) []byte {
+	return s.pipeline.Redact(topic, payload)
+}
+
 // Run takes messages in and serves until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
