@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -25,9 +26,9 @@ import (
 // it is recompute; the other parts show single steps of the arithmetic.
 type savingsCmd struct {
 	Compute   savingsComputeCmd   `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to, recomputed from InfluxDB."`
-	Regress   savingsRegressCmd   `cmd:"" help:"Least squares of a table y,x1,...: coefficients, standard errors, F."`
+	Regress   savingsRegressCmd   `cmd:"" help:"Least squares of a table y,x1,... or of a polynomial, in exact arithmetic: coefficients, standard errors, R², F."`
 	Quantile  savingsQuantileCmd  `cmd:"" help:"Two-sided quantile of Student's t."`
-	BurnHours savingsBurnHoursCmd `cmd:"" help:"Nights of a site: sunset, sunrise, dusk and dawn, and the burn hours."`
+	BurnHours savingsBurnHoursCmd `cmd:"" help:"Nights of a site as CSV: sunset, sunrise, dusk and dawn, and the burn hours of the nights and of the calendar days."`
 	Registers savingsRegistersCmd `cmd:"" help:"Use from a meter's reads, with the reason of each booking."`
 	Portfolio savingsPortfolioCmd `cmd:"" help:"Total of independent sites with its band."`
 }
@@ -194,9 +195,11 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// savingsRegressCmd fits a table with an intercept.
+// savingsRegressCmd fits a table.
 type savingsRegressCmd struct {
-	File string `arg:"" help:"CSV with a header: y first, then the regressors. - is standard input."`
+	File   string `arg:"" help:"CSV with a header: y (or else the first column), and the regressors. - is standard input."`
+	Degree int    `help:"Fit a polynomial: the powers of the one regressor, up to this." placeholder:"N"`
+	Origin bool   `name:"no-intercept" help:"Through the origin; R² and F are then about 0."`
 }
 
 func (c *savingsRegressCmd) Run(s streams) error {
@@ -205,36 +208,12 @@ func (c *savingsRegressCmd) Run(s streams) error {
 		return err
 	}
 	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
-	}
-	if len(rows) < 2 {
-		return fmt.Errorf("%s: needs a header and rows", c.File)
-	}
-	var X [][]float64
-	var y []float64
-	for i, row := range rows[1:] {
-		x := []float64{1}
-		for k, cell := range row {
-			v, err := strconv.ParseFloat(strings.TrimSpace(cell), 64)
-			if err != nil {
-				return fmt.Errorf("%s: line %d: %s %q is not a number", c.File, i+2, rows[0][k], cell)
-			}
-			if k == 0 {
-				y = append(y, v)
-			} else {
-				x = append(x, v)
-			}
-		}
-		X = append(X, x)
-	}
-	fit, err := savings.Fit(X, y, nil)
+	fit, names, err := savings.RegressTable(file, savings.Regressing{Degree: c.Degree, Origin: c.Origin})
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	return printJSON(s.out, map[string]any{
-		"n": fit.N, "p_including_intercept": fit.P, "coef": fit.Coef, "coef_names": append([]string{"intercept"}, rows[0][1:]...), "se": fit.StdErr,
+		"n": fit.N, "p_including_intercept": fit.P, "coef": fit.Coef, "coef_names": names, "se": fit.StdErr,
 		"r2": savings.Figure(fit.R2), "r2_adj": savings.Figure(fit.R2Adj), "F": savings.Figure(fit.F),
 		"residual_sd": fit.S, "ss_residual": fit.SSE, "df_residual": fit.N - fit.P,
 	})
@@ -264,6 +243,9 @@ type savingsBurnHoursCmd struct {
 }
 
 func (c *savingsBurnHoursCmd) Run(s streams) error {
+	if !(math.Abs(c.Lat) <= 90 && math.Abs(c.Lon) <= 180) {
+		return errors.New("--lat is from -90 to 90, --lon from -180 to 180")
+	}
 	zone, err := time.LoadLocation(c.Zone)
 	if err != nil {
 		return fmt.Errorf("--zone: %w", err)
@@ -275,7 +257,7 @@ func (c *savingsBurnHoursCmd) Run(s streams) error {
 		}
 	}
 	w := csv.NewWriter(s.out)
-	_ = w.Write([]string{"date", "sunrise", "sunset", "next_sunrise", "night_seconds_sunset_to_sunrise", "civil_dusk", "next_civil_dawn", "night_seconds_civil"})
+	_ = w.Write([]string{"date", "sunrise", "sunset", "next_sunrise", "night_seconds_sunset_to_sunrise", "civil_dusk", "next_civil_dawn", "night_seconds_civil", "dark_seconds_horizon_of_day", "dark_seconds_civil_of_day"})
 	when := func(t time.Time, ok bool) string {
 		if !ok {
 			return ""
@@ -292,6 +274,9 @@ func (c *savingsBurnHoursCmd) Run(s streams) error {
 				seconds = strconv.FormatFloat(end.Sub(begin).Round(time.Second).Seconds(), 'f', 0, 64)
 			}
 			row = append(row, when(begin, ok), when(end, ok), seconds)
+		}
+		for _, elevation := range []float64{sun.Horizon, sun.Civil} {
+			row = append(row, strconv.FormatFloat(sun.Dark(date, c.Lat, c.Lon, elevation).Round(time.Second).Seconds(), 'f', 0, 64))
 		}
 		_ = w.Write(row)
 	}
