@@ -25,12 +25,15 @@ import (
 // savingsCmd computes savings. With the name of a file it is table, with days
 // it is recompute; the other parts show single steps of the arithmetic.
 type savingsCmd struct {
-	Compute   savingsComputeCmd   `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to, recomputed from InfluxDB."`
-	Regress   savingsRegressCmd   `cmd:"" help:"Least squares of a table y,x1,... or of a polynomial, in exact arithmetic: coefficients, standard errors, R², F."`
-	Quantile  savingsQuantileCmd  `cmd:"" help:"Two-sided quantile of Student's t."`
-	BurnHours savingsBurnHoursCmd `cmd:"" help:"Nights of a site as CSV: sunset, sunrise, dusk and dawn, and the burn hours of the nights and of the calendar days."`
-	Registers savingsRegistersCmd `cmd:"" help:"Use from a meter's reads, with the reason of each booking."`
-	Portfolio savingsPortfolioCmd `cmd:"" help:"Total of independent sites with its band."`
+	Compute    savingsComputeCmd    `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to, recomputed from InfluxDB."`
+	Regress    savingsRegressCmd    `cmd:"" help:"Least squares of a table y,x1,... or of a polynomial, in exact arithmetic: coefficients, standard errors, R², F."`
+	Quantile   savingsQuantileCmd   `cmd:"" help:"Two-sided quantile of Student's t."`
+	BurnHours  savingsBurnHoursCmd  `cmd:"" help:"Nights of a site as CSV: sunset, sunrise, dusk and dawn, and the burn hours of the nights and of the calendar days."`
+	Registers  savingsRegistersCmd  `cmd:"" help:"Use from a meter's reads, with the reason of each booking."`
+	Portfolio  savingsPortfolioCmd  `cmd:"" help:"Total of independent sites with its band."`
+	Fractional savingsFractionalCmd `cmd:"" help:"Fractional uncertainty of a saving by ASHRAE Guideline 14, with 1.26 and with CalTRACK's polynomial."`
+	Lamps      savingsLampsCmd      `cmd:"" help:"Saving of lamps by their inventory (IPMVP option A)."`
+	NightFlow  savingsNightFlowCmd  `cmd:"" help:"Net night flow, losses and what is unavoidable of them."`
 }
 
 // savingsComputeCmd chooses between a table and what is stored.
@@ -286,10 +289,10 @@ func (c *savingsBurnHoursCmd) Run(s streams) error {
 
 // savingsRegistersCmd books a meter's reads.
 type savingsRegistersCmd struct {
-	File      string        `arg:"" help:"JSON with rows of {t, serial, reg, kind}; kind is read, estimated, final or initial. - is standard input."`
-	Modulus   float64       `help:"Value at which the register starts again from 0." default:"10000"`
-	Tolerance float64       `help:"A step back up to this is jitter." default:"0.1"`
-	MaxPerDay float64       `help:"What the meter can pass in a day; 0: anything."`
+	File      string        `arg:"" help:"JSON with rows of {t, serial, reg, kind}; kind is read, estimated, final or initial. Beside rows it may have modulus, tolerance and max_per_day. - is standard input."`
+	Modulus   *float64      `help:"Value at which the register starts again from 0; 0: never. Default: the file's, or 10000."`
+	Tolerance *float64      `help:"A step back up to this is jitter. Default: the file's, or 0.1."`
+	MaxPerDay *float64      `help:"What the meter can pass in a day; 0: anything. Default: the file's, or 0."`
 	MaxGap    time.Duration `help:"More between two reads is a gap." default:"36h"`
 }
 
@@ -299,16 +302,31 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		return err
 	}
 	defer file.Close()
-	var input struct {
-		Rows []struct {
-			T      string  `json:"t"`
-			Serial string  `json:"serial"`
-			Reg    float64 `json:"reg"`
-			Kind   string  `json:"kind"`
+	input := struct {
+		Modulus   float64 `json:"modulus"`
+		Tolerance float64 `json:"tolerance"`
+		MaxPerDay float64 `json:"max_per_day"`
+		Rows      []struct {
+			T      string   `json:"t"`
+			Serial string   `json:"serial"`
+			Reg    *float64 `json:"reg"`
+			Kind   string   `json:"kind"`
 		} `json:"rows"`
-	}
+	}{Modulus: 10000, Tolerance: 0.1}
 	if err := json.NewDecoder(file).Decode(&input); err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	register := savings.Register{Modulus: input.Modulus, Tolerance: input.Tolerance, MaxPerDay: input.MaxPerDay, MaxGap: c.MaxGap}
+	for flag, of := range map[*float64]*float64{c.Modulus: &register.Modulus, c.Tolerance: &register.Tolerance, c.MaxPerDay: &register.MaxPerDay} {
+		if flag != nil {
+			*of = *flag
+		}
+	}
+	if register.Modulus < 0 || register.Tolerance < 0 || register.MaxPerDay < 0 {
+		return errors.New("modulus, tolerance and max_per_day are 0 or more")
+	}
+	if len(input.Rows) == 0 {
+		return fmt.Errorf("%s: has no rows", c.File)
 	}
 	type booked struct {
 		T      string         `json:"t"`
@@ -320,7 +338,6 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		To     string         `json:"to"`
 	}
 	kinds := map[string]savings.ReadKind{"": savings.Actual, "read": savings.Actual, "estimated": savings.Estimated, "final": savings.Closing, "initial": savings.Opening}
-	register := savings.Register{Modulus: c.Modulus, Tolerance: c.Tolerance, MaxPerDay: c.MaxPerDay, MaxGap: c.MaxGap}
 	var meter savings.Meter
 	rows, total := []booked{}, 0.0
 	for i, row := range input.Rows {
@@ -328,8 +345,11 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		if !ok {
 			return fmt.Errorf("%s: rows[%d].kind: %q is none of read, estimated, final, initial", c.File, i, row.Kind)
 		}
+		if row.Reg == nil {
+			return fmt.Errorf("%s: rows[%d].reg: missing", c.File, i)
+		}
 		var at time.Time
-		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", time.DateOnly} {
+		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
 			if at, err = time.Parse(layout, row.T); err == nil {
 				break
 			}
@@ -337,10 +357,14 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		if err != nil {
 			return fmt.Errorf("%s: rows[%d].t: %q is not a time", c.File, i, row.T)
 		}
-		b := meter.Read(&register, savings.Read{Time: at.UnixNano(), Serial: row.Serial, Value: row.Reg, Kind: kind})
+		b := meter.Read(&register, savings.Read{Time: at.UnixNano(), Serial: row.Serial, Value: *row.Reg, Kind: kind})
 		total += b.Amount
+		delta := savings.Figure(b.Amount)
+		if b.Reason == savings.First { // nothing to subtract from is not 0
+			delta = savings.Figure(math.NaN())
+		}
 		stamp := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339) }
-		rows = append(rows, booked{row.T, row.Serial, row.Reg, savings.Figure(b.Amount), b.Reason, stamp(b.From), stamp(b.To)})
+		rows = append(rows, booked{row.T, row.Serial, *row.Reg, delta, b.Reason, stamp(b.From), stamp(b.To)})
 	}
 	return printJSON(s.out, map[string]any{"rows": rows, "total": total})
 }

@@ -107,11 +107,16 @@ func (l *Ledger) drop(day int) {
 const keptDays = 920
 
 // book spreads a booking over the days it covers, in proportion to time, and
-// reports whether all of it was kept. A correction covers no time of its own:
-// the estimate it takes back has covered it.
+// reports whether all of it was kept. A correction covers the days it corrects
+// no second time: the estimate it takes back has covered them.
 func (l *Ledger) book(c *calendar, b Booking) bool {
 	if b.From == b.To {
 		return true
+	}
+	if b.Until > b.To {
+		settled := l.book(c, Booking{From: b.To, To: b.Until, Reason: Gap})
+		b.Until = 0
+		return l.book(c, b) && settled
 	}
 	covers := b.Reason != TrueUp
 	c.at(b.To - 1)

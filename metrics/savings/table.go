@@ -32,7 +32,8 @@ type Row struct {
 	Usage  float64   // total of all Days; NaN: missing
 	Temps  []float64 // daily means, °F; nil: missing
 	Degree []float64 // degree days per day, where the table has them instead of temperatures
-	// Estimated marks a billing read that nobody took: it is added to the next.
+	// Estimated marks a read that nobody took: of a billing period it is added to
+	// the next, of a day it is missing.
 	Estimated bool
 }
 
@@ -71,7 +72,7 @@ var columnNames = map[string][]string{
 	"usage/day":   {"usage_per_day", "upd"},
 	"days":        {"days", "n_days", "n_days_kept"},
 	"dropped":     {"n_days_dropped"},
-	"estimated":   {"estimated"},
+	"estimated":   {"estimated", "估抄"},
 	"temperature": {"tmean", "temperature", "temp", "tavg", "t", "气温"},
 }
 
@@ -172,6 +173,10 @@ func ReadTable(r io.Reader, o Reading) (*Table, error) {
 		switch p := strings.ToLower(cell("period")); {
 		case p == "baseline" || p == "reporting" || p == "blackout":
 			row.Period = Period(p)
+		case p == "基期" || p == "基准期":
+			row.Period = BaselinePeriod
+		case p == "报告期" || p == "统计报告期":
+			row.Period = ReportingPeriod
 		case p == "" || p == "excluded" || p == "none":
 			row.Period = Blackout
 			if !hasPeriod {
@@ -253,6 +258,13 @@ func ReadTable(r io.Reader, o Reading) (*Table, error) {
 	problems = append(problems, t.checkPeriods()...)
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
+	}
+	for i := range t.Rows {
+		// A day nobody measured is missing; a bill that was estimated is settled
+		// by the next.
+		if r := &t.Rows[i]; r.Estimated && !t.Billing {
+			r.Usage = math.NaN()
+		}
 	}
 	if t.Billing && len(degree) == 0 {
 		if err := t.bill(o, hasDays || hasEnd, hasTemperature); err != nil {
