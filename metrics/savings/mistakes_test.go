@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"greencommunity/ingest/inventory"
 )
 
 // Mistakes that an expert in measurement and verification would mock, each
@@ -397,11 +399,13 @@ func TestMistake19SignOfTheStandard(t *testing.T) {
 func TestMistake20ShareIsOfAllCommunities(t *testing.T) {
 	inv := load(t, steady)
 	c := *inv.Communities[0]
-	met, joined, idle := c, c, c
-	met.Stage, joined.Stage, idle.Stage = "met", "participating", ""
-	inv.Communities = append(inv.Communities[:0], &met, &joined, &idle, &idle, &idle)
+	// Three compounds (小区) of a community do not make it three.
+	c.Compounds = []*inventory.Compound{{ID: "a"}, {ID: "b"}, {ID: "c"}}
+	named, met, joined, idle := c, c, c, c
+	named.Stage, met.Stage, joined.Stage, idle.Stage = "named", "met", "participating", ""
+	inv.Communities = append(inv.Communities[:0], &named, &met, &joined, &idle, &idle)
 	p := CountProgramme(inv)
-	if p != (Programme{All: 5, Participating: 2, Met: 1}) || p.MetRatio() != 0.2 {
+	if p != (Programme{All: 5, Participating: 3, Met: 2, Named: 1}) || p.MetRatio() != 0.4 {
 		t.Errorf("%+v, ratio %g", p, p.MetRatio())
 	}
 }
