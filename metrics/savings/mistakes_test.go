@@ -509,8 +509,10 @@ func TestMistake21NothingIsAttributed(t *testing.T) {
 	bare.close("without", a.Saving, -360)
 	bare.close("with", b.Saving, 0)
 	bare.close("shown apart", b.Adjustment, 360)
-	if err := Check(load(t, strings.TrimRight(steady, "\n")+"\n    nra: [{from: 2026-01-01, kwh_per_day: 4}]\n")); err == nil || !strings.Contains(err.Error(), "evidence") {
-		t.Errorf("an adjustment without evidence: %v", err)
+	for _, less := range []string{"", ", why: 新增20盏", ", doc: doc-31"} {
+		if err := Check(load(t, strings.TrimRight(steady, "\n")+"\n    nra: [{from: 2026-01-01, kwh_per_day: 4"+less+"}]\n")); err == nil || !strings.Contains(err.Error(), "evidence") {
+			t.Errorf("an adjustment with no more evidence than %q: %v", less, err)
+		}
 	}
 }
 
