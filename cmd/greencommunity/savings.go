@@ -16,6 +16,7 @@ import (
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
 	"greencommunity/ingest/config"
+	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/history"
 	"greencommunity/metrics/savings/picture"
@@ -43,13 +44,19 @@ type savingsComputeCmd struct {
 	To        string `help:"First day after." placeholder:"DATE"`
 	Community string `help:"Only this community." placeholder:"ID"`
 	Config    string `help:"Path of config.yaml, for what is in InfluxDB." default:"config.yaml" placeholder:"FILE"`
+	Quarter   string `help:"The days of a quarter, in place of --from and --to, such as 2026Q1." placeholder:"QUARTER"`
+
+	Report        string `help:"Write what is recomputed as a quarterly report into this .html (to be printed and signed) or .csv." placeholder:"FILE"`
+	ReportingUnit string `help:"Who files the report." placeholder:"NAME"`
+	AsOf          string `help:"Last day whose data the report is of. Default: yesterday, where the quarter is not over." placeholder:"DATE"`
+	Filed         string `help:"The .csv of this period that was filed before: what has changed since is listed, and is a new revision once final." placeholder:"FILE"`
 }
 
 func (c *savingsComputeCmd) Run(ctx context.Context, s streams) error {
-	stored := c.From != "" || c.To != "" || c.Community != ""
+	stored := c.From != "" || c.To != "" || c.Community != "" || c.Quarter != "" || c.Report != ""
 	switch {
 	case stored && c.File != "":
-		return errors.New("give either a table or --from and --to")
+		return errors.New("give either a table or --from and --to; a report is of what is in InfluxDB")
 	case stored:
 		return c.recompute(ctx, s)
 	case c.File == "":
@@ -59,14 +66,9 @@ func (c *savingsComputeCmd) Run(ctx context.Context, s streams) error {
 }
 
 func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
-	var from, to savings.Date
-	for _, day := range []struct {
-		flag, text string
-		into       *savings.Date
-	}{{"--from", c.From, &from}, {"--to", c.To, &to}} {
-		if err := day.into.UnmarshalText([]byte(day.text)); err != nil {
-			return fmt.Errorf("%s: %w", day.flag, err)
-		}
+	from, to, err := c.days()
+	if err != nil {
+		return err
 	}
 	conf, err := config.Load(c.Config)
 	if err != nil {
@@ -76,15 +78,51 @@ func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	r, err := savings.NewRecomputation(inv, ingest.CommunityID(c.Community), from, to)
+	db := &history.Database{URL: conf.InfluxDB.URL, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal()}
+	if c.Report != "" {
+		return c.report(ctx, conf, inv, db, from, to)
+	}
+	statement, err := recomputed(ctx, db, inv, c.Community, from, to)
 	if err != nil {
 		return err
 	}
-	db := history.Database{URL: conf.InfluxDB.URL, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal()}
-	if err := db.Run(ctx, r); err != nil {
-		return err
+	return printJSON(s.out, statement)
+}
+
+// days are those asked for: the first, and the first after.
+func (c *savingsComputeCmd) days() (from, to savings.Date, err error) {
+	if c.Quarter != "" {
+		var year, quarter int
+		if _, err := fmt.Sscanf(c.Quarter, "%dQ%d", &year, &quarter); err != nil || quarter < 1 || quarter > 4 || c.Quarter != fmt.Sprintf("%dQ%d", year, quarter) {
+			return from, to, fmt.Errorf("--quarter: %q is no quarter; write 2026Q1", c.Quarter)
+		}
+		if c.From != "" || c.To != "" {
+			return from, to, errors.New("give either --quarter or --from and --to")
+		}
+		from.Time = time.Date(year, time.Month(3*quarter-2), 1, 0, 0, 0, 0, time.UTC)
+		to.Time = from.AddDate(0, 3, 0)
+		return from, to, nil
 	}
-	return printJSON(s.out, r.Statement())
+	for _, day := range []struct {
+		flag, text string
+		into       *savings.Date
+	}{{"--from", c.From, &from}, {"--to", c.To, &to}} {
+		if err := day.into.UnmarshalText([]byte(day.text)); err != nil {
+			return from, to, fmt.Errorf("%s: %w", day.flag, err)
+		}
+	}
+	return from, to, nil
+}
+
+func recomputed(ctx context.Context, db *history.Database, inv *inventory.Inventory, community string, from, to savings.Date) (*savings.Statement, error) {
+	r, err := savings.NewRecomputation(inv, ingest.CommunityID(community), from, to)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Run(ctx, r); err != nil {
+		return nil, err
+	}
+	return r.Statement(), nil
 }
 
 // savingsTableCmd computes what a table (CSV) saved, with the same arithmetic

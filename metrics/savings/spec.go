@@ -144,12 +144,12 @@ type UncertaintySpec struct {
 
 // Adjustment is a non-routine adjustment: what static factors changed.
 type Adjustment struct {
-	From   Date    `yaml:"from"`
-	To     Date    `yaml:"to"` // first day after; none: for good
-	PerDay float64 `yaml:"per_day"`
-	KWh    float64 `yaml:"kwh_per_day"` // the same, for electricity
-	Why    string  `yaml:"why"`
-	Doc    string  `yaml:"doc"`
+	From   Date    `yaml:"from" json:"from"`
+	To     Date    `yaml:"to" json:"to,omitzero"` // first day after; none: for good
+	PerDay float64 `yaml:"per_day" json:"per_day"`
+	KWh    float64 `yaml:"kwh_per_day" json:"-"` // the same, for electricity
+	Why    string  `yaml:"why" json:"why"`
+	Doc    string  `yaml:"doc" json:"doc"`
 }
 
 // boundary is a checked Spec.
