@@ -34,6 +34,7 @@ type savingsCmd struct {
 	Portfolio  savingsPortfolioCmd  `cmd:"" help:"Total of independent sites with its band."`
 	Fractional savingsFractionalCmd `cmd:"" help:"Fractional uncertainty of a saving by ASHRAE Guideline 14, with 1.26 and with CalTRACK's polynomial."`
 	Lamps      savingsLampsCmd      `cmd:"" help:"Saving of lamps by their inventory (IPMVP option A)."`
+	PerCapita  savingsPerCapitaCmd  `cmd:"" help:"Baseline of household water by month, from days and persons, as the inventory takes it."`
 	NightFlow  savingsNightFlowCmd  `cmd:"" help:"Net night flow, losses and what is unavoidable of them."`
 }
 

@@ -124,6 +124,32 @@ func (c *savingsLampsCmd) Run(s streams) error {
 	})
 }
 
+// savingsPerCapitaCmd fits per-head use by month.
+type savingsPerCapitaCmd struct {
+	File    string  `arg:"" help:"CSV with a header: date, usage (m³ a day), persons; of a year at least. - is standard input."`
+	Persons float64 `help:"How many persons, where the table has no column persons." placeholder:"N"`
+}
+
+func (c *savingsPerCapitaCmd) Run(s streams) error {
+	file, err := open(c.File, s)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	days, err := savings.ReadPersonDays(file, c.Persons)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	fit, err := savings.FitPerCapita(days)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	return printJSON(s.out, map[string]any{
+		"method": fit.Method, "monthly": fit.Monthly, "monthly_days": fit.MonthlyDays, "relative": fit.Relative,
+		"n": fit.N, "n_eff": fit.Effective, "rmse_n_minus_p": fit.RMSE, "cv_rmse": fit.CV,
+	})
+}
+
 // savingsNightFlowCmd splits a night flow.
 type savingsNightFlowCmd struct {
 	Flow        float64 `required:"" help:"Mean flow from 02:00 to 04:00, m³/h." placeholder:"M3/H"`

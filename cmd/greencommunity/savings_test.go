@@ -314,3 +314,37 @@ func TestSavingsSteps(t *testing.T) {
 		}
 	}
 }
+
+// What per-capita prints is taken by the inventory as it is.
+func TestSavingsPerCapita(t *testing.T) {
+	var table strings.Builder
+	fmt.Fprintln(&table, "persons,date,usage")
+	for n := range 365 {
+		date := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, n)
+		persons := 900 + n
+		usage := fmt.Sprintf("%.6f", 0.1*float64(persons)*(1+0.1*float64(n%2*2-1)))
+		if n == 40 {
+			usage = ""
+		}
+		fmt.Fprintf(&table, "%d,%s,%s\n", persons, date.Format(time.DateOnly), usage)
+	}
+	got, err := savingsRun(t, table.String(), "per-capita", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got["n"] != 364.0 || got["relative"] != true || math.Abs(got["rmse_n_minus_p"].(float64)-0.1*math.Sqrt(364.0/352)) > 1e-3 {
+		t.Errorf("%v", got)
+	}
+	if m := got["monthly"].([]any); len(m) != 12 || math.Abs(m[3].(float64)-0.1) > 1e-9 { // of 30 days, half above
+		t.Errorf("%v", m)
+	}
+	for in, want := range map[string]string{
+		"date,usage\n2026-01-01,1\n":            "needs the columns date, usage and persons",
+		"date,usage,persons\n2026-01-01,1,0\n":  "line 2: persons",
+		"date,usage,persons\n2026-01-01,1,10\n": "unique solution",
+	} {
+		if _, err := savingsRun(t, in, "per-capita", "-"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", in, err, want)
+		}
+	}
+}

@@ -192,11 +192,16 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 		return l.Irrigation.Use(w.ET0, w.Rain), nil, 0, true
 	case "per_capita_monthly":
 		persons := b.persons(day)
+		use = l.Monthly[month] * persons
+		weight = persons
+		if l.Relative { // the fit's errors are shares of the month's use
+			weight = use
+		}
 		if b.fit != nil {
 			row = make([]float64, 12)
-			row[month] = persons
+			row[month] = weight
 		}
-		return l.Monthly[month] * persons, row, persons, persons > 0
+		return use, row, weight, persons > 0
 	}
 	row = []float64{1}
 	if l.CDD != nil || l.HDD != nil {

@@ -408,6 +408,51 @@ func readTemperatures(r io.Reader, unit string) (map[time.Time]float64, bool, er
 	return days, unit == "C", nil
 }
 
+// ReadPersonDays reads CSV with a header: date, usage, and persons; without that
+// column there are as many as given. A day without use is left out, and one of 0
+// is a day on which the meter stood.
+func ReadPersonDays(r io.Reader, persons float64) ([]PersonDay, error) {
+	header, records, lines, err := readRecords(r)
+	if err != nil {
+		return nil, err
+	}
+	date, usage, heads := -1, -1, -1
+	for i, name := range header {
+		switch columnOf(name) {
+		case "date":
+			date = i
+		case "usage":
+			usage = i
+		}
+		if lower := strings.ToLower(name); lower == "persons" || lower == "population" || lower == "人口" {
+			heads = i
+		}
+	}
+	if date < 0 || usage < 0 || heads < 0 && !(persons > 0) {
+		return nil, errors.New("header: needs the columns date, usage and persons; or give how many persons there are")
+	}
+	var days []PersonDay
+	for i, record := range records {
+		d := PersonDay{Persons: persons}
+		if d.Date, err = parseDay(strings.TrimSpace(record[date])); err != nil {
+			return nil, fmt.Errorf("line %d: %w", lines[i], err)
+		}
+		if d.Use, err = parseFigure(strings.TrimSpace(record[usage])); err != nil {
+			return nil, fmt.Errorf("line %d: usage %w", lines[i], err)
+		}
+		if heads >= 0 {
+			if d.Persons, err = parseFigure(strings.TrimSpace(record[heads])); err != nil || !(d.Persons > 0) {
+				return nil, fmt.Errorf("line %d: persons %q is not a number above 0", lines[i], record[heads])
+			}
+		}
+		if !math.IsNaN(d.Use) {
+			days = append(days, d)
+		}
+	}
+	slices.SortStableFunc(days, func(a, b PersonDay) int { return a.Date.Compare(b.Date) })
+	return days, nil
+}
+
 func columnOf(name string) string {
 	lower := strings.ToLower(name)
 	for key, names := range columnNames {
