@@ -121,6 +121,9 @@ func TestSavingsSaysWhatIsWrongWithATable(t *testing.T) {
 		"date,period,usage,usage_kwh\n2026-01-01,baseline,1,1\n":             `"usage" and "usage_kwh" are both the usage; leave one out`,
 		"date,period,usage\n2026-01-01,baseline,1\n2026-01-02,baseline,\n":   "no unique solution",
 		"date,period,usage,tmean_F\n2026-01-01,baseline,1\n":                 "wrong number of fields",
+		"date,period,usage,tmean_F\n2026-01-01,baseline,1,\n":                "the column tmean_F has no value; leave it out to do without temperatures",
+		"\xff\xfed\x00a\x00t\x00e\x00":                                       "the table is UTF-16; save it as CSV UTF-8",
+		"\xc8\xd5\xc6\xda,\xd3\xc3\xc1\xbf\n2026-01-01,1\n":                  "the header is not UTF-8; save the table as CSV UTF-8",
 	} {
 		_, err := savingsRun(t, text, "-")
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -346,5 +349,18 @@ func TestSavingsPerCapita(t *testing.T) {
 		if _, err := savingsRun(t, in, "per-capita", "-"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", in, err, want)
 		}
+	}
+}
+
+// A table as a Chinese spreadsheet has it: names, days and periods; a day that
+// was estimated is missing, on either side.
+func TestSavingsOfAChineseTable(t *testing.T) {
+	got, err := savingsRun(t, "日期,时期,用量,估抄\n2026年1月1日,基期,10,\n2026/1/2,基准期,12,0\n20260103,基期,11,\n2026-01-04,基期,99,1\n2026-01-05,报告期,9,\n2026-01-06,报告期,50,yes\n", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	year := got["windows"].(map[string]any)["year"].(map[string]any)
+	if got["n"] != 3.0 || year["m"] != 1.0 || year["coverage"] != 0.5 || math.Abs(year["savings"].(float64)-2) > 1e-12 {
+		t.Errorf("n %v, %v", got["n"], year)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Period is what a row of a Table belongs to.
@@ -252,6 +253,9 @@ func ReadTable(r io.Reader, o Reading) (*Table, error) {
 			bad(b.Line, "%s is there already, in line %d; keep one", b.Start.Format(time.DateOnly), a.Line)
 		}
 	}
+	if hasTemperature && len(problems) == 0 && len(t.Rows) > 0 && !slices.ContainsFunc(t.Rows, func(r Row) bool { return r.Temps != nil }) {
+		problems = append(problems, fmt.Errorf("the column %s has no value; leave it out to do without temperatures", header[at["temperature"]]))
+	}
 	if len(t.Rows) == 0 && len(problems) == 0 {
 		problems = append(problems, errors.New("the table has a header and no rows"))
 	}
@@ -478,8 +482,14 @@ func readRecords(r io.Reader) (header []string, records [][]string, lines []int,
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, nil, nil, errors.New("the table is UTF-16; save it as CSV UTF-8")
+	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	first, _, _ := bytes.Cut(data, []byte("\n"))
+	if !utf8.Valid(first) {
+		return nil, nil, nil, errors.New("the header is not UTF-8; save the table as CSV UTF-8")
+	}
 	c := csv.NewReader(bytes.NewReader(data))
 	for _, separator := range ";\t" {
 		if bytes.ContainsRune(first, separator) && !bytes.ContainsRune(first, ',') {
