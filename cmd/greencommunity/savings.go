@@ -26,7 +26,7 @@ import (
 // savingsCmd computes savings. With the name of a file it is table, with days
 // it is recompute; the other parts show single steps of the arithmetic.
 type savingsCmd struct {
-	Compute    savingsComputeCmd    `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to, recomputed from InfluxDB."`
+	Compute    savingsComputeCmd    `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to or --quarter, recomputed from InfluxDB, and with --report as a quarterly report."`
 	Regress    savingsRegressCmd    `cmd:"" help:"Least squares of a table y,x1,... or of a polynomial, in exact arithmetic: coefficients, standard errors, R², F."`
 	Quantile   savingsQuantileCmd   `cmd:"" help:"Two-sided quantile of Student's t."`
 	BurnHours  savingsBurnHoursCmd  `cmd:"" help:"Nights of a site as CSV: sunset, sunrise, dusk and dawn, and the burn hours of the nights and of the calendar days."`

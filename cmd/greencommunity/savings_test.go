@@ -300,6 +300,14 @@ func TestSavingsSteps(t *testing.T) {
 			t.Errorf("line %d: %g, want %g (%v)", i+1, got, w, err)
 		}
 	}
+	// South of the equator and west of Greenwich.
+	out.Reset()
+	if err := run(context.Background(), []string{"savings", "burn-hours", "--lat", "-54.8", "--lon", "-68.3", "--from", "2023-12-21", "--to", "2023-12-22", "--zone", "America/Argentina/Ushuaia"}, streams{strings.NewReader(""), &out, &out}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), ",2023-12-21T22:11:1") || !strings.Contains(out.String(), ",2023-12-22T04:51:4") {
+		t.Error(out.String())
+	}
 	for _, c := range []struct {
 		in, want string
 		args     []string
