@@ -125,7 +125,8 @@ func TestTrends(t *testing.T) {
 }
 
 func BenchmarkReading(b *testing.B) {
-	o := observer()
+	o := New()
+	o.Bind(&inventory.Inventory{Zone: zone, Communities: []*inventory.Community{{ID: "nancheng", Lat: 34.75, Lon: 106.13}}})
 	q := table.Quantity("lighting", "active_power")
 	d := &ingest.Device{Community: "nancheng", Facility: "lighting"}
 	r := &ingest.Reading{Device: d, Quantity: q, Value: 60}
