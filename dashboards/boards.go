@@ -259,12 +259,12 @@ func lighting(l Language) *Dashboard {
 				transform("merge", map[string]any{}).
 				columns("name", l.t("社区", "Community"), "boundary", l.t("边界", "Boundary"), "Value #A", l.t("瓦／平方米", "W/m2"), "Value #B", l.t("与限值之比", "Of the limit"), "Time", "", "community", "").
 				override(override(l.t("瓦／平方米", "W/m2"), Property{"decimals", 2}), override(l.t("与限值之比", "Of the limit"), Property{"unit", "percentunit"}, Property{"decimals", 0})),
-			alarmKinds(l, "lighting", 12, 8),
+			alarmKinds(l, "lighting", 12, 9),
 			table(l, l.t("用电最多的灯", "Lamps that use most"), l.t("所选时段内用电最多的 20 盏灯；点击查看设备。", "The 20 lamps with most energy over the range; click for the device."), 12, 9).
 				influx(most(usedByDevice("lighting", "energy_total")), "").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用电", "Energy"), "Time", "").
 				override(override(l.t("用电", "Energy"), Property{"unit", "kwatth"}, Property{"decimals", 2}), deviceLink(l)),
-			alarmTable(l, "lighting", "", 12, 9),
+			alarmTable(l, "lighting", "", 24, 9),
 		},
 	}
 }
@@ -470,7 +470,7 @@ func device(l Language) *Dashboard {
 func programme(l Language) *Dashboard {
 	stage := func(s string) string { return fmt.Sprintf(`sum(%sprogramme_communities{stage="%s"})`, Prefix, s) }
 	tile := func(name, description, s string) *Panel {
-		return stat(l, name, description, "none", 4).now(stage(s), "").decimals(0)
+		return stat(l, name, description, "none", 3).now(stage(s), "").decimals(0)
 	}
 	share := func(name, s string) *Panel {
 		return stat(l, name, l.t("占全部城市社区的比例，目标 60%。", "Share of all urban communities; the target is 60 %."), "percentunit", 4).now(stage(s)+" / "+stage("all"), "").decimals(1).levels(orange, 0.6, green)
