@@ -248,20 +248,23 @@ func lighting(l Language) *Dashboard {
 				influx(meanBy("lighting", "light_on", "mean"), l.t("亮灯", "burning")+" $tag_community").influx(meanBy("lighting", "light_level", "mean"), l.t("亮度", "level")+" $tag_community").limits(0, 1).step("30m"),
 			series(l, l.t("电压范围", "Voltage"), l.t("各社区电压的最高与最低。", "Highest and lowest voltage by community."), "volt", 12, 8).
 				influx(meanBy("lighting", "voltage", "max"), l.t("最高", "max")+" $tag_community").influx(meanBy("lighting", "voltage", "min"), l.t("最低", "min")+" $tag_community").step("30m"),
-			series(l, l.t("每灯点亮时间", "Burn time per lamp"), l.t("每盏灯每日点亮的时间，按上报状态。", "Time a lamp burned a day, by what lamps report."), "s", 12, 8).
-				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here)), "{{name}}").step("1h"),
+			series(l, l.t("每灯点亮时间", "Burn time per lamp"), l.t("每盏灯每日点亮的时间，按上报状态；应亮时间按日出日落。", "Time a lamp burned a day, by what lamps report; and when it should have by the sun."), "s", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here)), "{{name}}").
+				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_scheduled_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here)), l.t("应亮", "should")+" {{name}}").step("1h"),
+			ranking(l, l.t("故障灯数", "Lamps failed"), l.t("该亮不亮或自报故障的灯数，不含回路、网关或社区整体故障。", "Lamps that are dark when they should burn or report a fault, without those whose feeder, gateway or community is at fault."), "none", 12, 8).
+				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%slighting_lamps_failed{%s})", Prefix, here))+")", "{{name}}").decimals(0).levels(green, 1.0, orange),
 			table(l, l.t("照明功率密度", "Lighting power density"), l.t("计量边界现有灯具的功率密度（瓦／平方米）及其与限值之比。合规指标，不是节约量。", "Power of the lamps there are now over the lit area, W/m2, and over its limit: compliance, not a saving."), 12, 8).
 				now(named(fmt.Sprintf("max by (community, boundary) (%slighting_power_density_watts_per_square_meter{%s})", Prefix, here)), "").
 				now(fmt.Sprintf("max by (community, boundary) (%slighting_power_density_limit_ratio{%s})", Prefix, here), "").
 				transform("merge", map[string]any{}).
 				columns("name", l.t("社区", "Community"), "boundary", l.t("边界", "Boundary"), "Value #A", l.t("瓦／平方米", "W/m2"), "Value #B", l.t("与限值之比", "Of the limit"), "Time", "", "community", "").
 				override(override(l.t("瓦／平方米", "W/m2"), Property{"decimals", 2}), override(l.t("与限值之比", "Of the limit"), Property{"unit", "percentunit"}, Property{"decimals", 0})),
-			alarmKinds(l, "lighting", 12, 8),
+			alarmKinds(l, "lighting", 12, 9),
 			table(l, l.t("用电最多的灯", "Lamps that use most"), l.t("所选时段内用电最多的 20 盏灯；点击查看设备。", "The 20 lamps with most energy over the range; click for the device."), 12, 9).
 				influx(most(usedByDevice("lighting", "energy_total")), "").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用电", "Energy"), "Time", "").
 				override(override(l.t("用电", "Energy"), Property{"unit", "kwatth"}, Property{"decimals", 2}), deviceLink(l)),
-			alarmTable(l, "lighting", "", 12, 9),
+			alarmTable(l, "lighting", "", 24, 9),
 		},
 	}
 }
@@ -340,6 +343,8 @@ func waste(l Language) *Dashboard {
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_collections_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
 			series(l, l.t("满溢时间", "Time overfull"), l.t("各社区垃圾桶每日满溢的时间，各桶之和。", "Time bins were overfull a day, summed over the bins of a community."), "s", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_bin_overflow_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
+			series(l, l.t("投放准确率", "Deposits sorted right"), l.t("抽查的投放中正确的比例（30 天）。满溢度和重量不说明准确率；没有抽查就没有数字。", "Share of the inspected deposits that were sorted right, over 30 days. Fill levels and weights do not tell; without inspections there is no figure."), "percentunit", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%[1]swaste_inspections_total{result=\"correct\",%[2]s}[30d])) / sum by (community) (increase(%[1]swaste_inspections_total{%[2]s}[30d]))", Prefix, here)), "{{name}}").limits(0, 1).step("1d"),
 			alarmKinds(l, "waste", 12, 9),
 			table(l, l.t("最满的桶", "Fullest bins"), l.t("近 6 小时满溢度最高的 20 个桶；点击查看设备。", "The 20 fullest bins within 6 h; click for the device."), 12, 9).
 				influx(most(latest("waste", "fill_level")), "").last("6h").
@@ -380,6 +385,10 @@ func gate(l Language) *Dashboard {
 			series(l, l.t("强行与长时间开门", "Forced and held open"), l.t("每日上报的强行开门和长时间未关次数。", "Reports a day of gates forced or held open."), "none", 12, 8).
 				over(fmt.Sprintf("sum(increase(%sgate_forced_total{%s}[1d]))", Prefix, here), l.t("强行", "forced")).
 				over(fmt.Sprintf("sum(increase(%sgate_held_open_total{%s}[1d]))", Prefix, here), l.t("未关", "held open")).step("1h"),
+			series(l, l.t("门禁可用率", "Availability"), l.t("30 天内在线时间占应在线时间的比例。静默超过 3 小时为未知，不计在线。", "Time heard of over the time scheduled, in 30 days. A silence of more than 3 h is not known, and not up."), "percentunit", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%[1]sgate_up_seconds_total{%[2]s}[30d])) / sum by (community) (increase(%[1]sgate_scheduled_seconds_total{%[2]s}[30d]))", Prefix, here)), "{{name}}").limits(0, 1).step("1d"),
+			series(l, l.t("长时间未关", "Time held open"), l.t("各社区每日上报未关之后门开着的时间。", "Time a day that gates stayed open after they said that they are held open."), "s", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%sgate_held_open_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
 			alarmKinds(l, "gate", 8, 9),
 			alarmTable(l, "gate", "", 16, 9),
 		},
@@ -461,7 +470,7 @@ func device(l Language) *Dashboard {
 func programme(l Language) *Dashboard {
 	stage := func(s string) string { return fmt.Sprintf(`sum(%sprogramme_communities{stage="%s"})`, Prefix, s) }
 	tile := func(name, description, s string) *Panel {
-		return stat(l, name, description, "none", 4).now(stage(s), "").decimals(0)
+		return stat(l, name, description, "none", 3).now(stage(s), "").decimals(0)
 	}
 	share := func(name, s string) *Panel {
 		return stat(l, name, l.t("占全部城市社区的比例，目标 60%。", "Share of all urban communities; the target is 60 %."), "percentunit", 4).now(stage(s)+" / "+stage("all"), "").decimals(1).levels(orange, 0.6, green)
@@ -475,6 +484,7 @@ func programme(l Language) *Dashboard {
 			tile(l.t("全部城市社区", "Urban communities"), l.t("台账中的社区总数，是比例的分母。", "All communities of the inventory: what the shares are of."), "all"),
 			tile(l.t("参加创建", "Participating"), l.t("参加创建的社区数。", "Communities that take part."), "participating"),
 			tile(l.t("达标", "Met"), l.t("达到要求的社区数。", "Communities that meet the requirements."), "met"),
+			tile(l.t("命名", "Named"), l.t("已命名的绿色社区数。", "Communities named a green community."), "named"),
 			stat(l, l.t("距目标", "To the target"), l.t("达到 60% 还需达标的社区数。", "Communities that have still to meet the requirements for 60 %."), "none", 4).
 				now(fmt.Sprintf("clamp_min(ceil(0.6 * %s) - %s, 0)", stage("all"), stage("met")), "").decimals(0).levels(green, 1.0, orange),
 			share(l.t("参加比例", "Participating, share"), "participating"), share(l.t("达标比例", "Met, share"), "met"),

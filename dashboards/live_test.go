@@ -519,11 +519,11 @@ var plantedMetrics = map[string]float64{
 func standIns(s *service) standInMetrics {
 	stand := standInMetrics{registry: prometheus.NewRegistry()}
 	exposed := s.gather()
-	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "electricity", "direction": "down", "reason": "late", "of": "actual", "boundary": "lamps", "version": "1", "ipmvp": "B", "method": "regression", "basis": "base_year", "area": "Gansu", "year": "2022", "source": "doc-1", "stream": "food"}
+	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "electricity", "direction": "down", "reason": "late", "of": "actual", "boundary": "lamps", "version": "1", "ipmvp": "B", "method": "regression", "basis": "base_year", "area": "Gansu", "year": "2022", "source": "doc-1", "stream": "food", "result": "correct"}
 	started := time.Now()
 	for _, m := range Metrics {
 		// What messages make appear is not there yet, and will be.
-		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit {
+		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onInspection {
 			continue
 		}
 		stand.names = append(stand.names, m.Name)

@@ -27,18 +27,20 @@ type Metric struct {
 const Prefix = "greencommunity_"
 
 var (
-	always      = ingest.Text{}
-	onReject    = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
-	onDevice    = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
-	onAlarm     = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
-	onBoundary  = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
-	onVendor    = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
-	onFacility  = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
-	onKind      = ingest.Text{ZH: "该类设施首次上报后", EN: "once a facility of the kind has reported"}
-	onDeposit   = ingest.Text{ZH: "首次上报投放或称重后", EN: "once a deposit or its weight was reported"}
-	onFactor    = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
-	onDensity   = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
-	onInventory = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
+	always       = ingest.Text{}
+	onReject     = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
+	onDevice     = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
+	onAlarm      = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
+	onBoundary   = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
+	onVendor     = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
+	onFacility   = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
+	onKind       = ingest.Text{ZH: "该类设施首次上报后", EN: "once a facility of the kind has reported"}
+	onDeposit    = ingest.Text{ZH: "首次上报投放或称重后", EN: "once a deposit or its weight was reported"}
+	onSite       = ingest.Text{ZH: "台账中有社区坐标且有灯上报后", EN: "once a lamp has reported, where the community has coordinates"}
+	onInspection = ingest.Text{ZH: "台账定义了抽查量并有上报后", EN: "once an inspection was reported, where the inventory has quantities for it"}
+	onFactor     = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
+	onDensity    = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
+	onInventory  = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
 )
 
 // Metrics is every metric of the service, in the order of docs/metrics.md.
@@ -75,12 +77,14 @@ var Metrics = []Metric{
 	{"community_info", "gauge", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, ingest.Text{ZH: "台账中的社区，恒为 1；坐标为 WGS-84 度。", EN: "A community of the inventory, always 1; coordinates in degrees, WGS-84."}, onInventory},
 	{"community_households", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的户数。", EN: "Households by the inventory."}, onInventory},
 	{"community_population", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的人口。", EN: "Persons by the inventory."}, onInventory},
-	{"programme_communities", "gauge", []string{"stage"}, ingest.Text{ZH: "创建进度：all 全部，participating 参加（含达标），met 达标。", EN: "Communities of the programme: all, participating (those that met included), met."}, onInventory},
+	{"programme_communities", "gauge", []string{"stage"}, ingest.Text{ZH: "创建进度：all 全部，participating 参加，met 达标，named 命名；前一阶段含后一阶段。", EN: "Communities of the programme: all, participating, met, named; each stage includes those after it."}, onInventory},
 
 	{"lighting_power_watts", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯的功率之和。", EN: "Power of the lamps that have reported within 3 hours."}, onFacility},
 	{"lighting_lamps_lit", "gauge", []string{"community"}, ingest.Text{ZH: "亮着的灯数。", EN: "Lamps that burn."}, onFacility},
 	{"lighting_lamps", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯数。", EN: "Lamps that have reported within 3 hours."}, onFacility},
 	{"lighting_burn_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "灯具累计点亮时间（按上报状态；静默最多计 3 小时）。", EN: "Time lamps have burned, by what they report; silence counts for 3 h at most."}, onKind},
+	{"lighting_scheduled_burn_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "按日出日落（民用晨昏）灯具应点亮的累计时间，仅计有上报的时段。", EN: "Time lamps should have burned by the sun, from civil dusk to dawn, of the time they told of."}, onSite},
+	{"lighting_lamps_failed", "gauge", []string{"community"}, ingest.Text{ZH: "该亮不亮或自报故障的灯数，不含回路、网关或社区整体故障。", EN: "Lamps that are dark when they should burn or report a fault, without those whose feeder, gateway or community is at fault."}, onAlarm},
 	{"water_today_cubic_meters", "gauge", []string{"community"}, ingest.Text{ZH: "本地日开始以来的用水。", EN: "Water drawn since the local day began."}, onFacility},
 	{"waste_bin_fill_ratio", "gauge", []string{"community"}, ingest.Text{ZH: "垃圾桶平均满溢度。", EN: "Mean fill level of the bins."}, onFacility},
 	{"waste_bins_full", "gauge", []string{"community"}, ingest.Text{ZH: "满溢度 95% 以上的桶数。", EN: "Bins at 95 % or more."}, onFacility},
@@ -88,9 +92,13 @@ var Metrics = []Metric{
 	{"waste_bin_overflow_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "垃圾桶满溢度 95% 以上的累计时间（静默最多计 3 小时）。", EN: "Time bins were at 95 % or more; silence counts for 3 h at most."}, onKind},
 	{"waste_deposits_total", "counter", []string{"community", "stream"}, ingest.Text{ZH: "投放次数，按垃圾类别。", EN: "Deposits in the bins, by waste stream."}, onDeposit},
 	{"waste_mass_grams_total", "counter", []string{"community", "stream"}, ingest.Text{ZH: "称重所得的垃圾净重，按类别。", EN: "Net weight of what was dropped, by waste stream, as bins or vehicles weigh it."}, onDeposit},
+	{"waste_inspections_total", "counter", []string{"community", "result"}, ingest.Text{ZH: "抽查的投放次数：correct 正确，wrong 错误。", EN: "Deposits that were inspected, by what was found: correct, wrong."}, onInspection},
 	{"gate_passes_total", "counter", []string{"community", "direction"}, ingest.Text{ZH: "门禁通行人次。", EN: "Passes through the gates."}, onDevice},
 	{"gates_open", "gauge", []string{"community"}, ingest.Text{ZH: "开着的门数。", EN: "Gates that are open."}, onFacility},
 	{"gate_open_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "门开着的累计时间（静默最多计 3 小时）。", EN: "Time gates were open; silence counts for 3 h at most."}, onKind},
+	{"gate_held_open_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "上报长时间未关之后门开着的累计时间（静默最多计 3 小时）。", EN: "Time gates were open after they said that they are held open; silence counts for 3 h at most."}, onKind},
+	{"gate_up_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "门禁在线的累计时间：静默超过 3 小时为未知，不计在线。", EN: "Time gates were heard of; a silence of more than 3 h is not known, and not up."}, onKind},
+	{"gate_scheduled_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "各门禁自首次上报起的累计时间：全天应在线。", EN: "Time since each gate was first heard of: all of it is scheduled."}, onKind},
 	{"gate_forced_total", "counter", []string{"community"}, ingest.Text{ZH: "上报的强行开门次数。", EN: "Reports of a gate forced open."}, onKind},
 	{"gate_held_open_total", "counter", []string{"community"}, ingest.Text{ZH: "上报的门长时间未关次数。", EN: "Reports of a gate held open."}, onKind},
 	{"facility_last_reading_timestamp_seconds", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "最新读数的时间。", EN: "When the latest reading is of."}, onDevice},

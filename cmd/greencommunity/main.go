@@ -10,6 +10,8 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
@@ -74,7 +76,7 @@ func run(ctx context.Context, args []string, s streams) error {
 	if err != nil {
 		return err
 	}
-	k, err := parser.Parse(args)
+	k, err := parser.Parse(withNegatives(args))
 	if code >= 0 { // --help was printed
 		return nil
 	}
@@ -83,4 +85,19 @@ func run(ctx context.Context, args []string, s streams) error {
 		return exitCode(2)
 	}
 	return k.Run()
+}
+
+// withNegatives joins a negative number to the flag before it: the parser takes
+// -33.87 for a flag of its own, and half of the earth is south or west.
+func withNegatives(args []string) []string {
+	var joined []string
+	for _, arg := range args {
+		_, err := strconv.ParseFloat(arg, 64)
+		if n := len(joined); err == nil && strings.HasPrefix(arg, "-") && n > 0 && strings.HasPrefix(joined[n-1], "--") && !strings.Contains(joined[n-1], "=") {
+			joined[n-1] += "=" + arg
+			continue
+		}
+		joined = append(joined, arg)
+	}
+	return joined
 }

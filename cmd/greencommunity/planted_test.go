@@ -120,7 +120,7 @@ func (c *plantedCommunity) inventory(t *testing.T, first time.Time) string {
       ipmvp: C
       meters: [{device: %[1]s-wm}]
       population: [{from: 2020-01-01, persons: %[5]d, source: register}]
-      baseline: {version: 1, period: %[4]s, method: per_capita_monthly, monthly: %[6]s, monthly_days: %[7]s, n: %[8]d, n_eff: %[9]v, rmse_n_minus_p: %[10]v}
+      baseline: {version: 1, period: %[4]s, method: per_capita_monthly, relative: true, monthly: %[6]s, monthly_days: %[7]s, n: %[8]d, n_eff: %[9]v, rmse_n_minus_p: %[10]v}
 `, c.id, plantedLat, plantedLon, period, plantedPersons, numbers(c.baseline.Monthly), numbers(c.baseline.MonthlyDays), c.baseline.N, c.baseline.Effective, c.baseline.RMSE)
 }
 

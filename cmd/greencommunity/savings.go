@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
 	"greencommunity/ingest/config"
+	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/history"
 	"greencommunity/metrics/savings/picture"
@@ -24,12 +26,16 @@ import (
 // savingsCmd computes savings. With the name of a file it is table, with days
 // it is recompute; the other parts show single steps of the arithmetic.
 type savingsCmd struct {
-	Compute   savingsComputeCmd   `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to, recomputed from InfluxDB."`
-	Regress   savingsRegressCmd   `cmd:"" help:"Least squares of a table y,x1,...: coefficients, standard errors, F."`
-	Quantile  savingsQuantileCmd  `cmd:"" help:"Two-sided quantile of Student's t."`
-	BurnHours savingsBurnHoursCmd `cmd:"" help:"Nights of a site: sunset, sunrise, dusk and dawn, and the burn hours."`
-	Registers savingsRegistersCmd `cmd:"" help:"Use from a meter's reads, with the reason of each booking."`
-	Portfolio savingsPortfolioCmd `cmd:"" help:"Total of independent sites with its band."`
+	Compute    savingsComputeCmd    `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to or --quarter, recomputed from InfluxDB, and with --report as a quarterly report."`
+	Regress    savingsRegressCmd    `cmd:"" help:"Least squares of a table y,x1,... or of a polynomial, in exact arithmetic: coefficients, standard errors, R², F."`
+	Quantile   savingsQuantileCmd   `cmd:"" help:"Two-sided quantile of Student's t."`
+	BurnHours  savingsBurnHoursCmd  `cmd:"" help:"Nights of a site as CSV: sunset, sunrise, dusk and dawn, and the burn hours of the nights and of the calendar days."`
+	Registers  savingsRegistersCmd  `cmd:"" help:"Use from a meter's reads, with the reason of each booking."`
+	Portfolio  savingsPortfolioCmd  `cmd:"" help:"Total of independent sites with its band."`
+	Fractional savingsFractionalCmd `cmd:"" help:"Fractional uncertainty of a saving by ASHRAE Guideline 14, with 1.26 and with CalTRACK's polynomial."`
+	Lamps      savingsLampsCmd      `cmd:"" help:"Saving of lamps by their inventory (IPMVP option A)."`
+	PerCapita  savingsPerCapitaCmd  `cmd:"" help:"Baseline of household water by month, from days and persons, as the inventory takes it."`
+	NightFlow  savingsNightFlowCmd  `cmd:"" help:"Net night flow, losses and what is unavoidable of them."`
 }
 
 // savingsComputeCmd chooses between a table and what is stored.
@@ -39,13 +45,19 @@ type savingsComputeCmd struct {
 	To        string `help:"First day after." placeholder:"DATE"`
 	Community string `help:"Only this community." placeholder:"ID"`
 	Config    string `help:"Path of config.yaml, for what is in InfluxDB." default:"config.yaml" placeholder:"FILE"`
+	Quarter   string `help:"The days of a quarter, in place of --from and --to, such as 2026Q1." placeholder:"QUARTER"`
+
+	Report        string `help:"Write what is recomputed as a quarterly report into this .html (to be printed and signed) or .csv." placeholder:"FILE"`
+	ReportingUnit string `help:"Who files the report." placeholder:"NAME"`
+	AsOf          string `help:"Last day whose data the report is of. Default: yesterday, where the quarter is not over." placeholder:"DATE"`
+	Filed         string `help:"The .csv of this period that was filed before: what has changed since is listed, and is a new revision once final." placeholder:"FILE"`
 }
 
 func (c *savingsComputeCmd) Run(ctx context.Context, s streams) error {
-	stored := c.From != "" || c.To != "" || c.Community != ""
+	stored := c.From != "" || c.To != "" || c.Community != "" || c.Quarter != "" || c.Report != ""
 	switch {
 	case stored && c.File != "":
-		return errors.New("give either a table or --from and --to")
+		return errors.New("give either a table or --from and --to; a report is of what is in InfluxDB")
 	case stored:
 		return c.recompute(ctx, s)
 	case c.File == "":
@@ -55,14 +67,9 @@ func (c *savingsComputeCmd) Run(ctx context.Context, s streams) error {
 }
 
 func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
-	var from, to savings.Date
-	for _, day := range []struct {
-		flag, text string
-		into       *savings.Date
-	}{{"--from", c.From, &from}, {"--to", c.To, &to}} {
-		if err := day.into.UnmarshalText([]byte(day.text)); err != nil {
-			return fmt.Errorf("%s: %w", day.flag, err)
-		}
+	from, to, err := c.days()
+	if err != nil {
+		return err
 	}
 	conf, err := config.Load(c.Config)
 	if err != nil {
@@ -72,15 +79,51 @@ func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	r, err := savings.NewRecomputation(inv, ingest.CommunityID(c.Community), from, to)
+	db := &history.Database{URL: conf.InfluxDB.URL, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal()}
+	if c.Report != "" {
+		return c.report(ctx, conf, inv, db, from, to)
+	}
+	statement, err := recomputed(ctx, db, inv, c.Community, from, to)
 	if err != nil {
 		return err
 	}
-	db := history.Database{URL: conf.InfluxDB.URL, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal()}
-	if err := db.Run(ctx, r); err != nil {
-		return err
+	return printJSON(s.out, statement)
+}
+
+// days are those asked for: the first, and the first after.
+func (c *savingsComputeCmd) days() (from, to savings.Date, err error) {
+	if c.Quarter != "" {
+		var year, quarter int
+		if _, err := fmt.Sscanf(c.Quarter, "%dQ%d", &year, &quarter); err != nil || quarter < 1 || quarter > 4 || c.Quarter != fmt.Sprintf("%dQ%d", year, quarter) {
+			return from, to, fmt.Errorf("--quarter: %q is no quarter; write 2026Q1", c.Quarter)
+		}
+		if c.From != "" || c.To != "" {
+			return from, to, errors.New("give either --quarter or --from and --to")
+		}
+		from.Time = time.Date(year, time.Month(3*quarter-2), 1, 0, 0, 0, 0, time.UTC)
+		to.Time = from.AddDate(0, 3, 0)
+		return from, to, nil
 	}
-	return printJSON(s.out, r.Statement())
+	for _, day := range []struct {
+		flag, text string
+		into       *savings.Date
+	}{{"--from", c.From, &from}, {"--to", c.To, &to}} {
+		if err := day.into.UnmarshalText([]byte(day.text)); err != nil {
+			return from, to, fmt.Errorf("%s: %w", day.flag, err)
+		}
+	}
+	return from, to, nil
+}
+
+func recomputed(ctx context.Context, db *history.Database, inv *inventory.Inventory, community string, from, to savings.Date) (*savings.Statement, error) {
+	r, err := savings.NewRecomputation(inv, ingest.CommunityID(community), from, to)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.Run(ctx, r); err != nil {
+		return nil, err
+	}
+	return r.Statement(), nil
 }
 
 // savingsTableCmd computes what a table (CSV) saved, with the same arithmetic
@@ -194,9 +237,11 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// savingsRegressCmd fits a table with an intercept.
+// savingsRegressCmd fits a table.
 type savingsRegressCmd struct {
-	File string `arg:"" help:"CSV with a header: y first, then the regressors. - is standard input."`
+	File   string `arg:"" help:"CSV with a header: y (or else the first column), and the regressors. - is standard input."`
+	Degree int    `help:"Fit a polynomial: the powers of the one regressor, up to this." placeholder:"N"`
+	Origin bool   `name:"no-intercept" help:"Through the origin; R² and F are then about 0."`
 }
 
 func (c *savingsRegressCmd) Run(s streams) error {
@@ -205,36 +250,12 @@ func (c *savingsRegressCmd) Run(s streams) error {
 		return err
 	}
 	defer file.Close()
-	rows, err := csv.NewReader(file).ReadAll()
-	if err != nil {
-		return fmt.Errorf("%s: %w", c.File, err)
-	}
-	if len(rows) < 2 {
-		return fmt.Errorf("%s: needs a header and rows", c.File)
-	}
-	var X [][]float64
-	var y []float64
-	for i, row := range rows[1:] {
-		x := []float64{1}
-		for k, cell := range row {
-			v, err := strconv.ParseFloat(strings.TrimSpace(cell), 64)
-			if err != nil {
-				return fmt.Errorf("%s: line %d: %s %q is not a number", c.File, i+2, rows[0][k], cell)
-			}
-			if k == 0 {
-				y = append(y, v)
-			} else {
-				x = append(x, v)
-			}
-		}
-		X = append(X, x)
-	}
-	fit, err := savings.Fit(X, y, nil)
+	fit, names, err := savings.RegressTable(file, savings.Regressing{Degree: c.Degree, Origin: c.Origin})
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	return printJSON(s.out, map[string]any{
-		"n": fit.N, "p_including_intercept": fit.P, "coef": fit.Coef, "coef_names": append([]string{"intercept"}, rows[0][1:]...), "se": fit.StdErr,
+		"n": fit.N, "p_including_intercept": fit.P, "coef": fit.Coef, "coef_names": names, "se": fit.StdErr,
 		"r2": savings.Figure(fit.R2), "r2_adj": savings.Figure(fit.R2Adj), "F": savings.Figure(fit.F),
 		"residual_sd": fit.S, "ss_residual": fit.SSE, "df_residual": fit.N - fit.P,
 	})
@@ -264,6 +285,9 @@ type savingsBurnHoursCmd struct {
 }
 
 func (c *savingsBurnHoursCmd) Run(s streams) error {
+	if !(math.Abs(c.Lat) <= 90 && math.Abs(c.Lon) <= 180) {
+		return errors.New("--lat is from -90 to 90, --lon from -180 to 180")
+	}
 	zone, err := time.LoadLocation(c.Zone)
 	if err != nil {
 		return fmt.Errorf("--zone: %w", err)
@@ -275,7 +299,7 @@ func (c *savingsBurnHoursCmd) Run(s streams) error {
 		}
 	}
 	w := csv.NewWriter(s.out)
-	_ = w.Write([]string{"date", "sunrise", "sunset", "next_sunrise", "night_seconds_sunset_to_sunrise", "civil_dusk", "next_civil_dawn", "night_seconds_civil"})
+	_ = w.Write([]string{"date", "sunrise", "sunset", "next_sunrise", "night_seconds_sunset_to_sunrise", "civil_dusk", "next_civil_dawn", "night_seconds_civil", "dark_seconds_horizon_of_day", "dark_seconds_civil_of_day"})
 	when := func(t time.Time, ok bool) string {
 		if !ok {
 			return ""
@@ -293,6 +317,9 @@ func (c *savingsBurnHoursCmd) Run(s streams) error {
 			}
 			row = append(row, when(begin, ok), when(end, ok), seconds)
 		}
+		for _, elevation := range []float64{sun.Horizon, sun.Civil} {
+			row = append(row, strconv.FormatFloat(sun.Dark(date, c.Lat, c.Lon, elevation).Round(time.Second).Seconds(), 'f', 0, 64))
+		}
 		_ = w.Write(row)
 	}
 	w.Flush()
@@ -301,10 +328,10 @@ func (c *savingsBurnHoursCmd) Run(s streams) error {
 
 // savingsRegistersCmd books a meter's reads.
 type savingsRegistersCmd struct {
-	File      string        `arg:"" help:"JSON with rows of {t, serial, reg, kind}; kind is read, estimated, final or initial. - is standard input."`
-	Modulus   float64       `help:"Value at which the register starts again from 0." default:"10000"`
-	Tolerance float64       `help:"A step back up to this is jitter." default:"0.1"`
-	MaxPerDay float64       `help:"What the meter can pass in a day; 0: anything."`
+	File      string        `arg:"" help:"JSON with rows of {t, serial, reg, kind}; kind is read, estimated, final or initial. Beside rows it may have modulus, tolerance and max_per_day. - is standard input."`
+	Modulus   *float64      `help:"Value at which the register starts again from 0; 0: never. Default: the file's, or 10000."`
+	Tolerance *float64      `help:"A step back up to this is jitter. Default: the file's, or 0.1."`
+	MaxPerDay *float64      `help:"What the meter can pass in a day; 0: anything. Default: the file's, or 0."`
 	MaxGap    time.Duration `help:"More between two reads is a gap." default:"36h"`
 }
 
@@ -314,16 +341,31 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		return err
 	}
 	defer file.Close()
-	var input struct {
-		Rows []struct {
-			T      string  `json:"t"`
-			Serial string  `json:"serial"`
-			Reg    float64 `json:"reg"`
-			Kind   string  `json:"kind"`
+	input := struct {
+		Modulus   float64 `json:"modulus"`
+		Tolerance float64 `json:"tolerance"`
+		MaxPerDay float64 `json:"max_per_day"`
+		Rows      []struct {
+			T      string   `json:"t"`
+			Serial string   `json:"serial"`
+			Reg    *float64 `json:"reg"`
+			Kind   string   `json:"kind"`
 		} `json:"rows"`
-	}
+	}{Modulus: 10000, Tolerance: 0.1}
 	if err := json.NewDecoder(file).Decode(&input); err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	register := savings.Register{Modulus: input.Modulus, Tolerance: input.Tolerance, MaxPerDay: input.MaxPerDay, MaxGap: c.MaxGap}
+	for flag, of := range map[*float64]*float64{c.Modulus: &register.Modulus, c.Tolerance: &register.Tolerance, c.MaxPerDay: &register.MaxPerDay} {
+		if flag != nil {
+			*of = *flag
+		}
+	}
+	if register.Modulus < 0 || register.Tolerance < 0 || register.MaxPerDay < 0 {
+		return errors.New("modulus, tolerance and max_per_day are 0 or more")
+	}
+	if len(input.Rows) == 0 {
+		return fmt.Errorf("%s: has no rows", c.File)
 	}
 	type booked struct {
 		T      string         `json:"t"`
@@ -335,7 +377,6 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		To     string         `json:"to"`
 	}
 	kinds := map[string]savings.ReadKind{"": savings.Actual, "read": savings.Actual, "estimated": savings.Estimated, "final": savings.Closing, "initial": savings.Opening}
-	register := savings.Register{Modulus: c.Modulus, Tolerance: c.Tolerance, MaxPerDay: c.MaxPerDay, MaxGap: c.MaxGap}
 	var meter savings.Meter
 	rows, total := []booked{}, 0.0
 	for i, row := range input.Rows {
@@ -343,8 +384,11 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		if !ok {
 			return fmt.Errorf("%s: rows[%d].kind: %q is none of read, estimated, final, initial", c.File, i, row.Kind)
 		}
+		if row.Reg == nil {
+			return fmt.Errorf("%s: rows[%d].reg: missing", c.File, i)
+		}
 		var at time.Time
-		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", time.DateOnly} {
+		for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
 			if at, err = time.Parse(layout, row.T); err == nil {
 				break
 			}
@@ -352,10 +396,14 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		if err != nil {
 			return fmt.Errorf("%s: rows[%d].t: %q is not a time", c.File, i, row.T)
 		}
-		b := meter.Read(&register, savings.Read{Time: at.UnixNano(), Serial: row.Serial, Value: row.Reg, Kind: kind})
+		b := meter.Read(&register, savings.Read{Time: at.UnixNano(), Serial: row.Serial, Value: *row.Reg, Kind: kind})
 		total += b.Amount
+		delta := savings.Figure(b.Amount)
+		if b.Reason == savings.First { // nothing to subtract from is not 0
+			delta = savings.Figure(math.NaN())
+		}
 		stamp := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339) }
-		rows = append(rows, booked{row.T, row.Serial, row.Reg, savings.Figure(b.Amount), b.Reason, stamp(b.From), stamp(b.To)})
+		rows = append(rows, booked{row.T, row.Serial, *row.Reg, delta, b.Reason, stamp(b.From), stamp(b.To)})
 	}
 	return printJSON(s.out, map[string]any{"rows": rows, "total": total})
 }

@@ -121,6 +121,9 @@ func TestSavingsSaysWhatIsWrongWithATable(t *testing.T) {
 		"date,period,usage,usage_kwh\n2026-01-01,baseline,1,1\n":             `"usage" and "usage_kwh" are both the usage; leave one out`,
 		"date,period,usage\n2026-01-01,baseline,1\n2026-01-02,baseline,\n":   "no unique solution",
 		"date,period,usage,tmean_F\n2026-01-01,baseline,1\n":                 "wrong number of fields",
+		"date,period,usage,tmean_F\n2026-01-01,baseline,1,\n":                "the column tmean_F has no value; leave it out to do without temperatures",
+		"\xff\xfed\x00a\x00t\x00e\x00":                                       "the table is UTF-16; save it as CSV UTF-8",
+		"\xc8\xd5\xc6\xda,\xd3\xc3\xc1\xbf\n2026-01-01,1\n":                  "the header is not UTF-8; save the table as CSV UTF-8",
 	} {
 		_, err := savingsRun(t, text, "-")
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -241,5 +244,131 @@ vendors:
 	item := got["items"].([]any)[0].(map[string]any)
 	if item["saving"] != 62.0 || item["coverage"] != 1.0 || item["verdict"] != "saving" || item["saving_gb_sign"] != -62.0 {
 		t.Errorf("%v", item)
+	}
+}
+
+// The single steps of the arithmetic, on figures worked by hand.
+func TestSavingsSteps(t *testing.T) {
+	number := func(v any) float64 {
+		f, ok := v.(float64)
+		if !ok {
+			t.Fatalf("%v is no number", v)
+		}
+		return f
+	}
+	for _, c := range []struct {
+		in, field string
+		args      []string
+		want      float64
+	}{
+		{"y,x\n7,3\n11,5\n15,8\n28,13\n41,21\n", "residual_sd", []string{"regress", "-", "--no-intercept"}, 1.4110890533145599},
+		{"x,y\n0,1\n1,2\n2,5\n3,10\n", "r2", []string{"regress", "-", "--degree", "2"}, 1},
+		// 10 lamps of 120 W for 1000 h less the same at half power of 70 W, with 1 W in the other 1000 h.
+		{`{"baseline": [{"count": 10, "watts": 120}], "reporting": [{"count": 10, "watts": 120, "standby_watts": 1,
+			"curve": [{"level": 0.5, "watts": 70}], "schedule": [{"level": 0.5, "hours": 1}]}], "burn_hours": 1000, "hours": 2000}`, "savings", []string{"lamps", "-"}, 1200 - 710},
+		{"", "net_night_flow_m3_per_h", []string{"night-flow", "--flow", "3", "--population", "1000", "--exceptional", "0.4"}, 2},
+		{"", "real_losses_m3_per_day", []string{"night-flow", "--flow", "0.5", "--population", "1000"}, 0},
+		{"", "uarl_litres_per_day", []string{"night-flow", "--flow", "3", "--population", "1000", "--mains", "1", "--connections", "100", "--private", "2", "--pressure", "30"}, (18 + 80 + 50) * 30},
+		{`{"modulus": 100000, "tolerance": 0, "rows": [{"t": "2026-01-01", "reg": 99990}, {"t": "2026-01-02 00:00", "reg": 25}]}`, "total", []string{"registers", "-"}, 35},
+		{`{"modulus": 100000, "rows": [{"t": "2026-01-01", "reg": 9999}, {"t": "2026-01-02", "reg": 4}]}`, "total", []string{"registers", "-", "--modulus", "10000"}, 5},
+	} {
+		got, err := savingsRun(t, c.in, c.args...)
+		if err != nil {
+			t.Errorf("%v: %v", c.args, err)
+		} else if v := number(got[c.field]); math.Abs(v-c.want) > 1e-9 {
+			t.Errorf("%v: %s is %.15g, want %g", c.args, c.field, v, c.want)
+		}
+	}
+	var out bytes.Buffer
+	in := "p,kind,F,cv_rmse,rho,months,m,n\n3,daily,0.1,0.2,0.5,3,91,365\n2,billing,-0.05,0.1,-0.4,12,12,12\n"
+	if err := run(context.Background(), []string{"savings", "fractional", "-"}, streams{strings.NewReader(in), &out, &out}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	// By hand: n' = 365/3, t = 1.6490737923; 12 periods and ρ < 0 leave n' at 12, t = 1.8124611228.
+	want := []float64{1.6490737923401133 * 1.26 * 0.2 * math.Sqrt(3*(1+6/365.0)/91) / 0.1, 1.8124611228107335 * 1.26 * 0.1 * math.Sqrt((1+2/12.0)/12) / -0.05}
+	for i, w := range want {
+		cells := strings.Split(lines[i+1], ",")
+		column := -1
+		for k, name := range strings.Split(lines[0], ",") {
+			if name == "fsu90_g14_1p26" {
+				column = k
+			}
+		}
+		var got float64
+		if _, err := fmt.Sscan(cells[column], &got); err != nil || math.Abs(got-w) > 1e-9*math.Abs(w) {
+			t.Errorf("line %d: %g, want %g (%v)", i+1, got, w, err)
+		}
+	}
+	// South of the equator and west of Greenwich.
+	out.Reset()
+	if err := run(context.Background(), []string{"savings", "burn-hours", "--lat", "-54.8", "--lon", "-68.3", "--from", "2023-12-21", "--to", "2023-12-22", "--zone", "America/Argentina/Ushuaia"}, streams{strings.NewReader(""), &out, &out}); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), ",2023-12-21T22:11:1") || !strings.Contains(out.String(), ",2023-12-22T04:51:4") {
+		t.Error(out.String())
+	}
+	for _, c := range []struct {
+		in, want string
+		args     []string
+	}{
+		{"n,m\n1,2\n", "no column months", []string{"fractional", "-"}},
+		{"n,m,months,rho,cv_rmse,F,kind,p\n12,3,3,0,0.1,0.1,weekly,3\n", "neither daily nor billing", []string{"fractional", "-"}},
+		{"{}", "needs baseline and reporting lamps", []string{"lamps", "-"}},
+		{"baseline: [{count: 1, watt: 2}]", "watt", []string{"lamps", "-"}},
+		{`{"rows": [{"t": "2026-01-01"}]}`, "rows[0].reg: missing", []string{"registers", "-"}},
+		{`{"rows": []}`, "has no rows", []string{"registers", "-"}},
+		{"", "--lat is from -90 to 90", []string{"burn-hours", "--lat=106", "--lon=34", "--from", "2026-01-01", "--to", "2026-01-02"}},
+	} {
+		if _, err := savingsRun(t, c.in, c.args...); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v: %v, want %s", c.args, err, c.want)
+		}
+	}
+}
+
+// What per-capita prints is taken by the inventory as it is.
+func TestSavingsPerCapita(t *testing.T) {
+	var table strings.Builder
+	fmt.Fprintln(&table, "persons,date,usage")
+	for n := range 365 {
+		date := time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC).AddDate(0, 0, n)
+		persons := 900 + n
+		usage := fmt.Sprintf("%.6f", 0.1*float64(persons)*(1+0.1*float64(n%2*2-1)))
+		if n == 40 {
+			usage = ""
+		}
+		fmt.Fprintf(&table, "%d,%s,%s\n", persons, date.Format(time.DateOnly), usage)
+	}
+	got, err := savingsRun(t, table.String(), "per-capita", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got["n"] != 364.0 || got["relative"] != true || math.Abs(got["rmse_n_minus_p"].(float64)-0.1*math.Sqrt(364.0/352)) > 1e-3 {
+		t.Errorf("%v", got)
+	}
+	if m := got["monthly"].([]any); len(m) != 12 || math.Abs(m[3].(float64)-0.1) > 1e-9 { // of 30 days, half above
+		t.Errorf("%v", m)
+	}
+	for in, want := range map[string]string{
+		"date,usage\n2026-01-01,1\n":            "needs the columns date, usage and persons",
+		"date,usage,persons\n2026-01-01,1,0\n":  "line 2: persons",
+		"date,usage,persons\n2026-01-01,1,10\n": "unique solution",
+	} {
+		if _, err := savingsRun(t, in, "per-capita", "-"); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %s", in, err, want)
+		}
+	}
+}
+
+// A table as a Chinese spreadsheet has it: names, days and periods; a day that
+// was estimated is missing, on either side.
+func TestSavingsOfAChineseTable(t *testing.T) {
+	got, err := savingsRun(t, "日期,时期,用量,估抄\n2026年1月1日,基期,10,\n2026/1/2,基准期,12,0\n20260103,基期,11,\n2026-01-04,基期,99,1\n2026-01-05,报告期,9,\n2026-01-06,报告期,50,yes\n", "-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	year := got["windows"].(map[string]any)["year"].(map[string]any)
+	if got["n"] != 3.0 || year["m"] != 1.0 || year["coverage"] != 0.5 || math.Abs(year["savings"].(float64)-2) > 1e-12 {
+		t.Errorf("n %v, %v", got["n"], year)
 	}
 }

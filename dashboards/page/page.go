@@ -232,7 +232,7 @@ type Community struct {
 	Name       string             `json:"name"`
 	Town       string             `json:"town"`
 	Pilot      bool               `json:"pilot"`
-	Stage      string             `json:"stage"` // "", participating or met
+	Stage      string             `json:"stage"` // "", participating, met or named
 	Households int                `json:"households"`
 	Population int                `json:"population"`
 	// State is the worst of what is known: critical, warning, ok, or silent.
@@ -335,7 +335,7 @@ func (p *Page) make(now time.Time) *Overview {
 		index[c.ID] = &o.Communities[i]
 		o.Programme.All++
 		switch c.Stage {
-		case "met":
+		case "met", "named":
 			o.Programme.Met++
 			o.Programme.Participating++
 		case "participating":

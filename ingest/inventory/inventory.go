@@ -58,7 +58,7 @@ type Community struct {
 	Name       string             `yaml:"name"`       // required; for people
 	Town       string             `yaml:"town"`       // for people
 	Pilot      bool               `yaml:"pilot"`      // 试点社区
-	Stage      string             `yaml:"stage"`      // "", participating or met (达标); counted towards the target
+	Stage      string             `yaml:"stage"`      // "", participating, met (达标) or named (命名), each of which is the one before as well
 	Households int                `yaml:"households"` // number of households
 	Population int                `yaml:"population"` // persons
 	Lat        float64            `yaml:"lat"`        // degrees north, WGS-84

@@ -83,8 +83,8 @@ func (inv *Inventory) buildCommunities(p *document.Problems) {
 		if c.Name == "" {
 			p.Add(path+".name", "missing; give the name people use")
 		}
-		if !slices.Contains([]string{"", "participating", "met"}, c.Stage) {
-			p.Add(path+".stage", "%q is none of participating, met; leave it out for neither", c.Stage)
+		if !slices.Contains([]string{"", "participating", "met", "named"}, c.Stage) {
+			p.Add(path+".stage", "%q is none of participating, met, named; leave it out for none of them", c.Stage)
 		}
 		if c.Households < 0 || c.Population < 0 {
 			p.Add(path, "households and population cannot be negative")

@@ -75,7 +75,7 @@ func TestInvalid(t *testing.T) {
 		{"community without name", with("name: 南城社区, ", ""), "", `communities[0].name: missing; give the name people use`},
 		{"id that cannot be a tag", with("id: nancheng", `id: "nan,cheng"`), "", `communities[0].id: "nan,cheng" cannot be a tag; printable, at most 128 bytes, without .. / + # , = quotes or \`},
 		{"not on Earth", with("name: 南城社区", "name: 南城社区, lat: 134.7, lon: 106"), "", `communities[0]: lat 134.7, lon 106 is not on Earth; degrees north and east`},
-		{"stage", with("name: 南城社区", "name: 南城社区, stage: done"), "", `communities[0].stage: "done" is none of participating, met; leave it out for neither`},
+		{"stage", with("name: 南城社区", "name: 南城社区, stage: done"), "", `communities[0].stage: "done" is none of participating, met, named; leave it out for none of them`},
 		{"compound twice", with("{id: jinxiu", "{id: jinxiu}, {id: jinxiu"), "", `communities[0].compounds[1].id: "jinxiu" is listed twice in the community; ids are unique`},
 		{"vendor twice", valid + "- id: brightlamp\n  sources: [{topic: a, format: native}]\n", "", `vendors[1].id: "brightlamp" is listed twice; ids are unique`},
 		{"vendor without sources", valid + "- id: other\n", "", `vendors[1].sources: none; say where the vendor publishes: {topic: ..., format: ...}`},

@@ -2,8 +2,11 @@ package anomaly
 
 import (
 	"maps"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"greencommunity/ingest"
 )
 
 var (
@@ -13,6 +16,8 @@ var (
 		"Alarms raised, without those that the alarm of a feeder, gateway or community stood for.", []string{"community", "facility", "kind", "severity"}, nil)
 	inhibitedDesc = prometheus.NewDesc("greencommunity_anomalies_inhibited",
 		"Open alarms that the alarm of a feeder, gateway or community stands for.", []string{"community"}, nil)
+	failedDesc = prometheus.NewDesc("greencommunity_lighting_lamps_failed",
+		"Lamps that are dark when they should burn or report a fault, without those whose feeder, gateway or community is at fault.", []string{"community"}, nil)
 )
 
 // Describe and Collect make an Engine a prometheus.Collector. What was raised
@@ -22,6 +27,7 @@ func (e *Engine) Describe(ch chan<- *prometheus.Desc) {
 	ch <- activeDesc
 	ch <- totalDesc
 	ch <- inhibitedDesc
+	ch <- failedDesc
 }
 
 func (e *Engine) Collect(ch chan<- prometheus.Metric) {
@@ -29,8 +35,12 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	active := map[totalKey]int{}
 	inhibited := map[string]int{}
 	totals := maps.Clone(e.totals)
+	failed := map[ingest.CommunityID]map[uint32]bool{} // devices: a lamp may be dark and say so as well
 	for k := range totals {
 		active[k] = 0
+		if k.Facility == "lighting" {
+			failed[k.Community] = map[uint32]bool{}
+		}
 	}
 	for k, a := range e.alarms {
 		if a.held != 0 {
@@ -41,6 +51,12 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 			continue
 		}
 		active[totalKey{a.Community, a.Facility, k.Kind}]++
+		if k.Kind == outage || k.Kind == deviceReported && a.Facility == "lighting" && strings.HasSuffix(a.Channel, "/lamp_fault") {
+			if failed[a.Community] == nil {
+				failed[a.Community] = map[uint32]bool{}
+			}
+			failed[a.Community][k.Device] = true
+		}
 	}
 	e.mu.Unlock()
 	for k, n := range active {
@@ -50,6 +66,9 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	for k, n := range totals {
 		ch <- prometheus.MustNewConstMetric(totalDesc, prometheus.CounterValue, float64(n),
 			string(k.Community), string(k.Facility), k.Kind.String(), Kinds[k.Kind].Severity.String())
+	}
+	for community, lamps := range failed {
+		ch <- prometheus.MustNewConstMetric(failedDesc, prometheus.GaugeValue, float64(len(lamps)), string(community))
 	}
 	for community, n := range inhibited {
 		ch <- prometheus.MustNewConstMetric(inhibitedDesc, prometheus.GaugeValue, float64(n), community)

@@ -4,12 +4,13 @@
 //	greencommunity_community_info{community,name,town,stage,pilot,latitude,longitude} 1
 //	greencommunity_community_households{community}
 //	greencommunity_community_population{community}
-//	greencommunity_programme_communities{stage="all|participating|met"}
+//	greencommunity_programme_communities{stage="all|participating|met|named"}
 //
 // Coordinates are degrees, WGS-84, and empty where the inventory has none.
 // The share that counts towards the programme's target is met over all; those
-// that met the requirements take part as well. Households and population are left out where they are not known: no figure
-// is not zero.
+// that met the requirements take part as well, and those that were named (命名)
+// have met them. Households and population are left out where they are not
+// known: no figure is not zero.
 package community
 
 import (
@@ -31,7 +32,7 @@ var (
 	infoDesc       = prometheus.NewDesc("greencommunity_community_info", "A community of the inventory, always 1; coordinates in degrees, WGS-84.", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, nil)
 	householdsDesc = prometheus.NewDesc("greencommunity_community_households", "Households by the inventory.", []string{"community"}, nil)
 	populationDesc = prometheus.NewDesc("greencommunity_community_population", "Persons by the inventory.", []string{"community"}, nil)
-	stagesDesc     = prometheus.NewDesc("greencommunity_programme_communities", "Communities of the programme: all, participating (those that met included), met.", []string{"stage"}, nil)
+	stagesDesc     = prometheus.NewDesc("greencommunity_programme_communities", "Communities of the programme: all, participating, met, named; each stage includes those after it.", []string{"stage"}, nil)
 )
 
 // Describe is part of prometheus.Collector.
@@ -60,7 +61,7 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	programme := savings.CountProgramme(inv)
-	for stage, n := range map[string]int{"all": programme.All, "participating": programme.Participating, "met": programme.Met} {
+	for stage, n := range map[string]int{"all": programme.All, "participating": programme.Participating, "met": programme.Met, "named": programme.Named} {
 		ch <- prometheus.MustNewConstMetric(stagesDesc, prometheus.GaugeValue, float64(n), stage)
 	}
 }

@@ -4,7 +4,7 @@
 // is saved, and what is wrong, are packages of their own.
 //
 // All of it is by the time of the readings, so that history which arrives at
-// once is seen as the days it is of. State is kept for each device (88 bytes)
+// once is seen as the days it is of. State is kept for each device (80 bytes)
 // and each community and kind of facility. A device that has been silent for 3
 // hours does not count as being
 // in a state any more, except where its reading is a register: silence is not
@@ -24,6 +24,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/sun"
 )
 
 const (
@@ -67,13 +68,15 @@ type Now struct {
 	Full    int     // bins at 95 % or more
 	Passes  float64 // through gates since the local day began, in and out
 	Open    int     // gates that are open
+
+	scheduled int64 // nanoseconds since each gate was first heard of
 }
 
 // device is what is known of one device. It has no pointers.
 type device struct {
 	Last            int64 // latest reading, unix nanoseconds
 	Prev            int64 // the one before
-	Held            int64 // since when Power or Fill is what it is
+	Held            int64 // since when Power or Fill is what it is; of a gate, when it was first heard of
 	Power, Fill     float64
 	Register        float64 // last water_volume_total, pass_in_total or deposits_total
 	Out             float64 // last pass_out_total
@@ -85,6 +88,8 @@ type device struct {
 	HasRegister     bool
 	HasOut          bool
 	HasDelta        bool // counts single passes or deposits, so that its register, or its events, are not counted as well
+	HeldOpen        bool // a gate says that it is held open
+	Gone            bool // its gateway says that it is offline
 }
 
 type place struct {
@@ -93,14 +98,26 @@ type place struct {
 	Water, Passes float64
 	In, Out       float64 // passes ever
 	Lit, Overfull int64   // nanoseconds ever, of all lamps and all bins
+	Due           int64   // nanoseconds ever that lamps should have burned, of the time they told of
 	Opened        int64   // nanoseconds ever, of all gates
+	HeldOpen, Up  int64   // of these: open as they say too long; heard of
+	Scheduled     int64   // of gates that are not here any more: since they were first heard of
 	Collections   float64 // ever, as are the following
 	Forced, Held  float64
+	Right, Wrong  float64 // deposits that were inspected
 	Streams       map[string]*Stream
 	Last          int64 // latest reading, unix nanoseconds
 	Newest        int64 // number of the latest bin of Trend
 	Trend         [bins]bin
+
+	lat, lon float64
+	sited    bool     // lat and lon are known
+	nights   [2]night // the last ones that were asked for, by the parity of their number
 }
+
+// night is when the sun is below civil twilight, unix nanoseconds, between two
+// noons of the site's mean solar time.
+type night struct{ number, begin, end int64 }
 
 // Stream is what was dropped into the bins of a waste stream, ever.
 type Stream struct{ Deposits, Kilograms float64 }
@@ -117,6 +134,7 @@ type Observer struct {
 	places  []place
 	index   map[Place]uint16
 	devices []device
+	sites   map[ingest.CommunityID]*inventory.Community
 }
 
 // New returns an observer that has seen nothing.
@@ -125,11 +143,27 @@ func New() *Observer { return &Observer{zone: time.UTC, index: map[Place]uint16{
 // Name names the state in the checkpoint.
 func (o *Observer) Name() string { return "facility" }
 
-// Bind takes the zone of local days.
+// Bind takes the zone of local days and the sites of communities.
 func (o *Observer) Bind(inv *inventory.Inventory) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.zone = inv.Zone
+	o.sites = map[ingest.CommunityID]*inventory.Community{}
+	for _, c := range inv.Communities {
+		o.sites[c.ID] = c
+	}
+	for i := range o.places {
+		o.locate(&o.places[i])
+	}
+}
+
+// locate says where a place is, where the inventory does.
+func (o *Observer) locate(p *place) {
+	p.nights = [2]night{}
+	p.lat, p.lon, p.sited = 0, 0, false
+	if c := o.sites[p.Key.Community]; c != nil && (c.Lat != 0 || c.Lon != 0) {
+		p.lat, p.lon, p.sited = c.Lat, c.Lon, true
+	}
 }
 
 // Points has none: what this knows is of now.
@@ -137,18 +171,27 @@ func (o *Observer) Points() []pipeline.Point { return nil }
 
 // Event takes the states of a gate, and what happens to gates and bins.
 func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
-	switch e.Type {
-	case "door_opened", "door_closed", "door_forced", "door_held_open", "collected", "deposit":
+	switch {
+	case e.Device.Facility == "gate": // any event says that it is up, but one
+	case e.Type == "collected" || e.Type == "deposit":
 	default:
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if e.Type == "node_offline" {
+		if int(index) < len(o.devices) && e.Active {
+			o.devices[index].Gone = true
+		}
+		return
+	}
 	d, p := o.device(index, e.Device, e.Time)
 	switch e.Type {
 	case "door_opened", "door_closed":
 		d.door(p, e.Time, e.Type == "door_opened")
 		return
+	case "door_held_open":
+		d.held(p, e.Time, e.Active)
 	}
 	if !e.Active {
 		return // the end of a condition
@@ -225,6 +268,10 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 			p.stream(r.Device.Stream).Deposits += add
 		}
 		d.Register, d.HasRegister = r.Value, true
+	case "inspections_correct":
+		p.Right += max(0, r.Value)
+	case "inspections_wrong":
+		p.Wrong += max(0, r.Value)
 	case "waste_weight_net":
 		if r.Value > 0 {
 			p.stream(r.Device.Stream).Kilograms += r.Value
@@ -256,6 +303,9 @@ func (d *device) burn(p *place, at int64) {
 	if d.lit() {
 		p.Lit += told(d.Since, at)
 	}
+	if d.Since != 0 && p.sited {
+		p.Due += p.dark(d.Since, d.Since+told(d.Since, at))
+	}
 	d.Since = max(d.Since, at)
 }
 
@@ -266,8 +316,60 @@ func (d *device) door(p *place, at int64, open bool) {
 	}
 	if d.Open {
 		p.Opened += told(d.Since, at)
+		if d.HeldOpen {
+			p.HeldOpen += told(d.Since, at)
+		}
 	}
 	d.Open, d.Since = open, at
+	d.HeldOpen = d.HeldOpen && open
+}
+
+// held takes that a gate is held open, until it says that it is no longer, or is
+// closed.
+func (d *device) held(p *place, at int64, active bool) {
+	if at < d.Since {
+		return
+	}
+	d.door(p, at, active)
+	d.HeldOpen = active
+}
+
+// heard enters that a gate was up since it was last heard of. What lies within a
+// longer silence, or one that its gateway calls offline, is not known, and is
+// not up.
+func (d *device) heard(p *place, at int64) {
+	if silence := at - d.Last; silence <= int64(stale) && !d.Gone {
+		p.Up += silence
+	}
+	d.Gone = false
+	if d.Held == 0 {
+		d.Held = at
+	}
+}
+
+// dark is for how long the sun was below civil twilight between two times.
+func (p *place) dark(from, to int64) int64 {
+	const day = int64(24 * time.Hour)
+	shift := int64(p.lon*240e9) - day/2 // of the site's mean noon
+	sum := int64(0)
+	for from < to {
+		number := (from + shift) / day
+		begin, end := number*day-shift, (number+1)*day-shift
+		n := &p.nights[number&1]
+		if n.number != number {
+			*n = night{number, end, end} // the sun does not sink
+			date := time.Unix(0, begin).In(time.FixedZone("", int(p.lon*240)))
+			if dusk, dawn, ok := sun.Night(date, p.lat, p.lon, sun.Civil); ok {
+				n.begin, n.end = dusk.UnixNano(), dawn.UnixNano()
+			} else if sun.Elevation(date.Add(12*time.Hour), p.lat, p.lon) < sun.Civil {
+				n.begin = begin // it does not rise
+			}
+		}
+		until := min(to, end)
+		sum += max(0, min(until, n.end)-max(from, n.begin))
+		from = until
+	}
+	return sum
 }
 
 // emptied counts a collection, once: the event and the fall of the fill level
@@ -347,10 +449,17 @@ func (o *Observer) device(index uint32, dev *ingest.Device, at int64) (*device, 
 	}
 	d := &o.devices[index]
 	if d.Last == 0 || o.places[d.Place].Key != (Place{dev.Community, dev.Facility}) {
+		if was := d.Place; d.Last != 0 && d.Held != 0 && o.places[was].Key.Facility == "gate" {
+			o.places[was].Scheduled += max(0, at-d.Held) // another community's from now on
+			d.Held = 0
+		}
 		d.Place = o.place(Place{dev.Community, dev.Facility})
 	}
 	p := &o.places[d.Place]
 	if at > d.Last {
+		if dev.Facility == "gate" {
+			d.heard(p, at)
+		}
 		d.Prev, d.Last = d.Last, at
 	}
 	p.Last = max(p.Last, at)
@@ -366,6 +475,7 @@ func (o *Observer) place(key Place) uint16 {
 		return i // 65,535 places are more than a county has; the rest is one
 	}
 	o.places, o.index[key] = append(o.places, place{Key: key}), i
+	o.locate(&o.places[i])
 	return i
 }
 
@@ -375,8 +485,15 @@ func (o *Observer) Tick(int64) {}
 // summarise counts what each place does at a time.
 func (o *Observer) summarise(at int64) []Now {
 	now := make([]Now, len(o.places))
+	gates := make([]bool, len(o.places))
+	for i := range o.places {
+		gates[i], now[i].scheduled = o.places[i].Key.Facility == "gate", o.places[i].Scheduled
+	}
 	for i := range o.devices {
 		d := &o.devices[i]
+		if d.Last != 0 && gates[d.Place] && d.Held != 0 {
+			now[d.Place].scheduled += max(0, at-d.Held)
+		}
 		if d.Last == 0 || d.Last < at-int64(stale) {
 			continue
 		}
@@ -515,6 +632,7 @@ func (o *Observer) Load(r io.Reader) error {
 	}
 	o.places = s.Places
 	for i := range o.places {
+		o.locate(&o.places[i])
 		o.index[o.places[i].Key] = uint16(i)
 	}
 	for {
@@ -548,6 +666,11 @@ var (
 	pickDesc   = desc("waste_collections_total", "Bins emptied, as reported or seen in the fill level.", "community")
 	overDesc   = desc("waste_bin_overflow_seconds_total", "Time bins were at 95 % or more; silence counts for 3 h at most.", "community")
 	ajarDesc   = desc("gate_open_seconds_total", "Time gates were open; silence counts for 3 h at most.", "community")
+	dueDesc    = desc("lighting_scheduled_burn_seconds_total", "Time lamps should have burned by the sun, from civil dusk to dawn, of the time they told of.", "community")
+	checkDesc  = desc("waste_inspections_total", "Deposits that were inspected, by what was found: correct, wrong.", "community", "result")
+	upDesc     = desc("gate_up_seconds_total", "Time gates were heard of; a silence of more than 3 h is not known, and not up.", "community")
+	dutyDesc   = desc("gate_scheduled_seconds_total", "Time since each gate was first heard of: all of it is scheduled.", "community")
+	jamDesc    = desc("gate_held_open_seconds_total", "Time gates were open after they said that they are held open; silence counts for 3 h at most.", "community")
 	forcedDesc = desc("gate_forced_total", "Reports of a gate forced open.", "community")
 	heldDesc   = desc("gate_held_open_total", "Reports of a gate held open.", "community")
 	lastDesc   = desc("facility_last_reading_timestamp_seconds", "When the latest reading is of.", "community", "facility")
@@ -555,7 +678,7 @@ var (
 
 // Describe sends the descriptions of the metrics.
 func (o *Observer) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{powerDesc, litDesc, lampsDesc, waterDesc, fillDesc, fullDesc, passesDesc, openDesc, burnDesc, dropDesc, massDesc, pickDesc, overDesc, ajarDesc, forcedDesc, heldDesc, lastDesc} {
+	for _, d := range []*prometheus.Desc{powerDesc, litDesc, lampsDesc, waterDesc, fillDesc, fullDesc, passesDesc, openDesc, burnDesc, dropDesc, massDesc, pickDesc, overDesc, ajarDesc, forcedDesc, heldDesc, lastDesc, dueDesc, checkDesc, upDesc, dutyDesc, jamDesc} {
 		ch <- d
 	}
 }
@@ -577,9 +700,16 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 		switch p.Key.Facility {
 		case "lighting":
 			counter(burnDesc, float64(p.Lit)/1e9, community)
+			if p.sited {
+				counter(dueDesc, float64(p.Due)/1e9, community)
+			}
 		case "waste":
 			counter(pickDesc, p.Collections, community)
 			counter(overDesc, float64(p.Overfull)/1e9, community)
+			if p.Right+p.Wrong > 0 { // 0 is nobody who looks, not nothing wrong
+				counter(checkDesc, p.Right, community, "correct")
+				counter(checkDesc, p.Wrong, community, "wrong")
+			}
 			for name, s := range p.Streams {
 				if s.Deposits > 0 {
 					counter(dropDesc, s.Deposits, community, name)
@@ -594,6 +724,9 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 			counter(ajarDesc, float64(p.Opened)/1e9, community)
 			counter(forcedDesc, p.Forced, community)
 			counter(heldDesc, p.Held, community)
+			counter(jamDesc, float64(p.HeldOpen)/1e9, community)
+			counter(upDesc, float64(p.Up)/1e9, community)
+			counter(dutyDesc, float64(n.scheduled)/1e9, community)
 		}
 		if n.Devices == 0 {
 			continue // nobody reports: no figure, not 0

@@ -5,9 +5,13 @@ import (
 	"math"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+	"unsafe"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	dto "github.com/prometheus/client_model/go"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
@@ -121,7 +125,8 @@ func TestTrends(t *testing.T) {
 }
 
 func BenchmarkReading(b *testing.B) {
-	o := observer()
+	o := New()
+	o.Bind(&inventory.Inventory{Zone: zone, Communities: []*inventory.Community{{ID: "nancheng", Lat: 34.75, Lon: 106.13}}})
 	q := table.Quantity("lighting", "active_power")
 	d := &ingest.Device{Community: "nancheng", Facility: "lighting"}
 	r := &ingest.Reading{Device: d, Quantity: q, Value: 60}
@@ -238,5 +243,155 @@ greencommunity_waste_mass_grams_total{community="nancheng",stream=""} 2500
 		if err := testutil.CollectAndCompare(o, strings.NewReader(want), names...); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// Lamps are due by the sun, in the time they told of: all of the night between
+// two noons; of a night with five hours of silence two hours less.
+func TestScheduledBurn(t *testing.T) {
+	const nanchengLat, nanchengLon = 34.75, 106.13
+	// Civil dusk to dawn of 2026-11-23, reckoned apart: 18:13:48 to 07:10:22.
+	const night = (12*60+56)*60 + 34
+	for _, c := range []struct {
+		name     string
+		told     func(hour int) bool
+		lat, lon float64
+		want     float64
+	}{
+		{"all night", func(int) bool { return true }, nanchengLat, nanchengLon, night},
+		{"silent from 20 to 01 o'clock", func(hour int) bool { return hour <= 8 || hour >= 13 }, nanchengLat, nanchengLon, night - 2*3600},
+		{"by day", func(hour int) bool { return hour <= 6 }, nanchengLat, nanchengLon, 0},
+		{"polar night", func(int) bool { return true }, 85, 106.13, 24 * 3600},
+		{"midnight sun", func(int) bool { return true }, -85, 106.13, 0},
+	} {
+		o := New()
+		inv := &inventory.Inventory{Zone: zone, Communities: []*inventory.Community{{ID: "nancheng", Lat: c.lat, Lon: c.lon}}}
+		o.Bind(inv)
+		for hour := range 25 {
+			if c.told(hour) {
+				feed(t, o, 0, "lighting", "light_on", noon.Add(time.Duration(hour)*time.Hour), 0)
+				feed(t, o, 0, "lighting", "active_power", noon.Add(time.Duration(hour)*time.Hour), 0.5)
+			}
+			if hour == 9 { // a restart and a reload change nothing
+				var saved bytes.Buffer
+				if err := o.Save(&saved); err != nil {
+					t.Fatal(err)
+				}
+				o = New()
+				o.Bind(inv)
+				if err := o.Load(&saved); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		got := 0.0
+		for _, f := range gather(t, o) {
+			if f.GetName() == "greencommunity_lighting_scheduled_burn_seconds_total" {
+				got = f.Metric[0].GetCounter().GetValue()
+			}
+		}
+		if math.Abs(got-c.want) > 10 {
+			t.Errorf("%s: %.0f s due, want %.0f", c.name, got, c.want)
+		}
+	}
+	// Without a site nobody knows when it is dark.
+	o := observer()
+	feed(t, o, 0, "lighting", "light_on", noon, 1)
+	feed(t, o, 0, "lighting", "light_on", noon.Add(12*time.Hour), 1)
+	if n := testutil.CollectAndCount(o, "greencommunity_lighting_scheduled_burn_seconds_total"); n != 0 {
+		t.Error("hours are made up for a site nobody knows")
+	}
+}
+
+func gather(t *testing.T, o *Observer) []*dto.MetricFamily {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(o)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
+// A gate is up while it is heard of. A longer silence, and one that its gateway
+// calls offline, is not known: it is scheduled, and not up.
+func TestGateAvailability(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now() // of the bubble
+		at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
+		o := observer()
+		gate := &ingest.Device{Community: "nancheng", Facility: "gate"}
+		tell := func(minutes int, event string, active bool) {
+			o.Event(0, &ingest.Event{Device: gate, Type: event, Active: active, Time: at(minutes).UnixNano()}, at(minutes).UnixNano())
+		}
+		feed(t, o, 0, "gate", "door_open", at(0), 0)
+		tell(60, "access_granted", true)               // 60 min up
+		tell(90, "node_offline", true)                 // no word of its own
+		feed(t, o, 0, "gate", "door_open", at(120), 0) // 60 min not known
+		tell(150, "door_opened", true)                 // 30 min up
+		tell(160, "door_held_open", true)              // 10 min up
+		tell(170, "door_held_open", false)             // 10 min up, held open all of them
+		feed(t, o, 0, "gate", "door_open", at(470), 0) // 5 h not known
+		tell(480, "door_opened", true)                 // 10 min up
+		tell(485, "door_held_open", true)              // 5 min up
+		tell(490, "door_closed", true)                 // 5 min up, held open
+		feed(t, o, 1, "gate", "pass_in", at(480), 1)   // another, heard of once
+		time.Sleep(600 * time.Minute)
+		want := `
+# HELP greencommunity_gate_held_open_seconds_total Time gates were open after they said that they are held open; silence counts for 3 h at most.
+# TYPE greencommunity_gate_held_open_seconds_total counter
+greencommunity_gate_held_open_seconds_total{community="nancheng"} 900
+# HELP greencommunity_gate_open_seconds_total Time gates were open; silence counts for 3 h at most.
+# TYPE greencommunity_gate_open_seconds_total counter
+greencommunity_gate_open_seconds_total{community="nancheng"} 1800
+# HELP greencommunity_gate_scheduled_seconds_total Time since each gate was first heard of: all of it is scheduled.
+# TYPE greencommunity_gate_scheduled_seconds_total counter
+greencommunity_gate_scheduled_seconds_total{community="nancheng"} 43200
+# HELP greencommunity_gate_up_seconds_total Time gates were heard of; a silence of more than 3 h is not known, and not up.
+# TYPE greencommunity_gate_up_seconds_total counter
+greencommunity_gate_up_seconds_total{community="nancheng"} 7800
+`
+		var saved bytes.Buffer
+		if err := o.Save(&saved); err != nil {
+			t.Fatal(err)
+		}
+		again := observer()
+		if err := again.Load(&saved); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range []*Observer{o, again} {
+			if err := testutil.CollectAndCompare(o, strings.NewReader(want), "greencommunity_gate_held_open_seconds_total", "greencommunity_gate_open_seconds_total",
+				"greencommunity_gate_scheduled_seconds_total", "greencommunity_gate_up_seconds_total"); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// Inspections are counted where the inventory has quantities for them.
+func TestInspections(t *testing.T) {
+	o := observer()
+	if n := testutil.CollectAndCount(o, "greencommunity_waste_inspections_total"); n != 0 {
+		t.Errorf("%d before anybody looked", n)
+	}
+	bin := &ingest.Device{Community: "nancheng", Facility: "waste"}
+	for name, v := range map[string]float64{"inspections_correct": 17, "inspections_wrong": 3} {
+		o.Reading(0, &ingest.Reading{Device: bin, Quantity: &ingest.Quantity{Name: name}, Value: v, Time: noon.UnixNano()}, false, noon.UnixNano())
+	}
+	want := `
+# HELP greencommunity_waste_inspections_total Deposits that were inspected, by what was found: correct, wrong.
+# TYPE greencommunity_waste_inspections_total counter
+greencommunity_waste_inspections_total{community="nancheng",result="correct"} 17
+greencommunity_waste_inspections_total{community="nancheng",result="wrong"} 3
+`
+	if err := testutil.CollectAndCompare(o, strings.NewReader(want), "greencommunity_waste_inspections_total"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestBytesADevice(t *testing.T) {
+	if size := unsafe.Sizeof(device{}); size > 80 {
+		t.Errorf("a device's state is %d bytes", size)
 	}
 }

@@ -15,12 +15,15 @@ import (
 	"greencommunity/ingest/pipeline"
 )
 
+// FinalAfter is how long after a quarter's end its figures are final.
+const FinalAfter = 30 * 24 * time.Hour
+
 // Options of an Engine.
 type Options struct {
 	// Grace after local midnight before a day is closed. Default 2 hours: the
 	// first reads after midnight decide how much belongs to the day.
 	Grace time.Duration
-	// FinalAfter a quarter's end its figures are final. Default 30 days.
+	// FinalAfter a quarter's end its figures are final. Default: the constant.
 	FinalAfter time.Duration
 	Factors    Factors // with no problems; default none
 	Logger     *slog.Logger
@@ -113,7 +116,7 @@ func New(o Options) *Engine {
 		o.Grace = 2 * time.Hour
 	}
 	if o.FinalAfter == 0 {
-		o.FinalAfter = 30 * 24 * time.Hour
+		o.FinalAfter = FinalAfter
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

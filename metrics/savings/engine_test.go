@@ -266,6 +266,10 @@ func TestTrueUpInTheMiddleOfAQuarter(t *testing.T) {
 	r.close("the estimated day, after", after.Actual, 20)
 	got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1)
 	r.close("actual", got.Actual, 900)
+	// The read of day 12 says what both days used together: both count, and 900
+	// of 900 is no saving.
+	r.close("coverage", got.Coverage, 1)
+	r.close("saving", got.Saving, 0)
 	a := r.byKey["nancheng/lamps"]
 	r.close("taken back", a.down[0][TrueUp], 4)
 	r.close("accrued", a.actual, 904) // accrual does not fall; 904 − 4 holds

@@ -107,11 +107,16 @@ func (l *Ledger) drop(day int) {
 const keptDays = 920
 
 // book spreads a booking over the days it covers, in proportion to time, and
-// reports whether all of it was kept. A correction covers no time of its own:
-// the estimate it takes back has covered it.
+// reports whether all of it was kept. A correction covers the days it corrects
+// no second time: the estimate it takes back has covered them.
 func (l *Ledger) book(c *calendar, b Booking) bool {
 	if b.From == b.To {
 		return true
+	}
+	if b.Until > b.To {
+		settled := l.book(c, Booking{From: b.To, To: b.Until, Reason: Gap})
+		b.Until = 0
+		return l.book(c, b) && settled
 	}
 	covers := b.Reason != TrueUp
 	c.at(b.To - 1)
@@ -187,11 +192,16 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 		return l.Irrigation.Use(w.ET0, w.Rain), nil, 0, true
 	case "per_capita_monthly":
 		persons := b.persons(day)
+		use = l.Monthly[month] * persons
+		weight = persons
+		if l.Relative { // the fit's errors are shares of the month's use
+			weight = use
+		}
 		if b.fit != nil {
 			row = make([]float64, 12)
-			row[month] = persons
+			row[month] = weight
 		}
-		return l.Monthly[month] * persons, row, persons, persons > 0
+		return use, row, weight, persons > 0
 	}
 	row = []float64{1}
 	if l.CDD != nil || l.HDD != nil {

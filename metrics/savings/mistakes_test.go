@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/pipeline"
 )
 
 // Mistakes that an expert in measurement and verification would mock, each
@@ -78,6 +81,18 @@ func TestMistake02DeadLampIsNoSaving(t *testing.T) {
 	if math.Abs(a-b) > 1e-9 {
 		t.Errorf("95 burning lamps of 100 take %g, 95 lamps %g", a, b)
 	}
+	// Lamps that die after the measure are lost light: entered with its evidence,
+	// what they no longer use is taken out of the baseline as well.
+	r := newRig(t, strings.TrimRight(steady, "\n")+"\n    nra: [{from: 2026-01-31, to: 2026-03-02, kwh_per_day: -4, why: 10盏不亮, doc: doc-50}]\n")
+	feed(r, "em", "energy_total", "2026-01-01", 90, func(n int, _ time.Time) float64 {
+		if n >= 30 && n < 60 {
+			return 6
+		}
+		return 10
+	})
+	got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1)
+	r.close("saving of dead lamps", got.Saving, 0)
+	r.close("shown apart", got.Adjustment, -120)
 }
 
 // 3. A negative saving stays negative, and stays in the sum.
@@ -92,6 +107,17 @@ func TestMistake03NegativeSavingIsKept(t *testing.T) {
 	if total := Portfolio([]Site{{Saving: 100, Band: 3}, {Saving: -180, Band: 4}}); total.Saving != -80 || total.Band != 5 {
 		t.Errorf("%+v", total)
 	}
+	// Two boundaries of a community, one of which uses more: both are in its sum.
+	two := newRig(t, steady+strings.ReplaceAll(strings.ReplaceAll(steady, "id: lamps", "id: more"), "device: em", "device: em2"))
+	for n := range 91 {
+		day := midnight("2026-01-01").AddDate(0, 0, n)
+		two.send(day, "em", "energy_total", 8*float64(n))
+		two.send(day, "em2", "energy_total", 14*float64(n))
+	}
+	two.tick(midnight("2026-04-02"))
+	sum := two.Quarter("nancheng", "lighting", "electricity", 2026, 1)
+	two.close("180 less 360", sum.Saving, -180)
+	two.close("bands by root of squares", sum.Uncertainty, got.Uncertainty*math.Sqrt2)
 	table := "date,period,usage\n"
 	for n := range 60 {
 		period, use := "baseline", 10+float64(n%3)
@@ -155,6 +181,19 @@ func TestMistake06QuarterIsNotScaledToAYear(t *testing.T) {
 	got := r.since(group{"nancheng", "lighting", "electricity"})
 	r.close("saving", got.Saving, 180)
 	r.close("coverage", got.Coverage, 90.0/365)
+	table := "date,period,usage\n"
+	for n := range 365 + 90 {
+		period, use := "baseline", 10+float64(n%3)
+		if n >= 365 {
+			period, use = "reporting", 8+float64(n%3)
+		}
+		table += fmt.Sprintf("%s,%s,%g\n", midnight("2025-01-01").AddDate(0, 0, n).Format(time.DateOnly), period, use)
+	}
+	w := analyseText(t, table).Windows
+	r.close("a year of one quarter", float64(w["year"].Saving), float64(w["q1"].Saving))
+	if w["q2"] != nil || w["year"].M != 90 {
+		t.Errorf("%d days in the year, second quarter %v", w["year"].M, w["q2"])
+	}
 }
 
 // 7. A fraction of several sites is ΣS/ΣÊ, not the mean of their fractions.
@@ -162,6 +201,20 @@ func TestMistake07FractionsAreNotAveraged(t *testing.T) {
 	total := Portfolio([]Site{{Saving: 50, Baseline: 100}, {Saving: 0, Baseline: 900}})
 	if total.Fraction != 0.05 {
 		t.Errorf("50 of 1000 is %g", total.Fraction)
+	}
+	// Half of 10 a day and nothing of 90: 5 of 100.
+	large := strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(steady, "id: lamps", "id: large"), "device: em", "device: em2"), "coef: [10]", "coef: [90]")
+	r, err := NewRecomputation(load(t, steady+large), "", Date{midnight("2026-01-01").Add(8 * time.Hour)}, Date{midnight("2026-04-01").Add(8 * time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for device, perDay := range map[string]float64{"em": 5, "em2": 90} {
+		for n := range 91 {
+			r.Read("energy_total", []byte(device), nil, midnight("2026-01-01").AddDate(0, 0, n).UnixNano(), perDay*float64(n))
+		}
+	}
+	if item := r.Statement().Items[0]; math.Abs(float64(item.Fraction)-0.05) > 1e-9 || item.Coverage != 1 {
+		t.Errorf("%+v", item)
 	}
 }
 
@@ -381,6 +434,35 @@ func TestMistake18Factors(t *testing.T) {
 	if problems := (&Factors{Area: "Gansu", Emission: []Factor{{2022, "Gansu", 0.997 * 2, ""}}}).Check(); len(problems) != 2 {
 		t.Error(problems)
 	}
+	// Of energy alone: the pump's is metered, and water has none of its own. A
+	// figure of several years has no factor of its own year.
+	inv := load(t, steady+perHead)
+	r := &rig{Engine: New(Options{Factors: Factors{Area: "Gansu", Emission: []Factor{{2026, "Gansu", 0.44, "doc"}, {2025, "Gansu", 0.45, "doc"}}, BaseYear: 2025, Coal: []Coal{Calorific}}}),
+		t: t, inv: inv, devices: map[string]uint32{}, points: map[string]pipeline.Point{}}
+	r.Bind(inv)
+	for n := range 31 {
+		day := midnight("2026-01-01").AddDate(0, 0, n)
+		r.send(day, "em", "energy_total", 8*float64(n))
+		r.send(day, "wm", "water_volume_total", 80*float64(n))
+	}
+	r.tick(midnight("2026-01-31").Add(3 * time.Hour))
+	want := `
+# HELP greencommunity_energy_savings_coal_kilograms The energy saved as standard coal: the heat in it (calorific), or the coal burnt for it (equivalent).
+# TYPE greencommunity_energy_savings_coal_kilograms gauge
+greencommunity_energy_savings_coal_kilograms{basis="calorific",community="nancheng",facility="lighting",period="quarter",status="provisional"} 7.3740000000000006
+greencommunity_energy_savings_coal_kilograms{basis="calorific",community="nancheng",facility="lighting",period="since_start",status="provisional"} 7.3740000000000006
+# HELP greencommunity_energy_savings_co2_kilograms The energy saved as CO2: by the factor of the figure's own year, and by that of a fixed one.
+# TYPE greencommunity_energy_savings_co2_kilograms gauge
+greencommunity_energy_savings_co2_kilograms{basis="base_year",community="nancheng",facility="lighting",period="quarter",status="provisional"} 27
+greencommunity_energy_savings_co2_kilograms{basis="base_year",community="nancheng",facility="lighting",period="since_start",status="provisional"} 27
+greencommunity_energy_savings_co2_kilograms{basis="own_year",community="nancheng",facility="lighting",period="quarter",status="provisional"} 26.4
+`
+	if err := testutil.CollectAndCompare(r.Engine, strings.NewReader(want), "greencommunity_energy_savings_coal_kilograms", "greencommunity_energy_savings_co2_kilograms"); err != nil {
+		t.Error(err)
+	}
+	if n := testutil.CollectAndCount(r.Engine, "greencommunity_water_savings_cubic_meters"); n != 2 {
+		t.Errorf("the test needs a saving of water: %d", n)
+	}
 }
 
 // 19. The national standards count what is saved negative; here it is positive.
@@ -397,11 +479,13 @@ func TestMistake19SignOfTheStandard(t *testing.T) {
 func TestMistake20ShareIsOfAllCommunities(t *testing.T) {
 	inv := load(t, steady)
 	c := *inv.Communities[0]
-	met, joined, idle := c, c, c
-	met.Stage, joined.Stage, idle.Stage = "met", "participating", ""
-	inv.Communities = append(inv.Communities[:0], &met, &joined, &idle, &idle, &idle)
+	// Three compounds (小区) of a community do not make it three.
+	c.Compounds = []*inventory.Compound{{ID: "a"}, {ID: "b"}, {ID: "c"}}
+	named, met, joined, idle := c, c, c, c
+	named.Stage, met.Stage, joined.Stage, idle.Stage = "named", "met", "participating", ""
+	inv.Communities = append(inv.Communities[:0], &named, &met, &joined, &idle, &idle)
 	p := CountProgramme(inv)
-	if p != (Programme{All: 5, Participating: 2, Met: 1}) || p.MetRatio() != 0.2 {
+	if p != (Programme{All: 5, Participating: 3, Met: 2, Named: 1}) || p.MetRatio() != 0.4 {
 		t.Errorf("%+v, ratio %g", p, p.MetRatio())
 	}
 }
@@ -425,8 +509,10 @@ func TestMistake21NothingIsAttributed(t *testing.T) {
 	bare.close("without", a.Saving, -360)
 	bare.close("with", b.Saving, 0)
 	bare.close("shown apart", b.Adjustment, 360)
-	if err := Check(load(t, strings.TrimRight(steady, "\n")+"\n    nra: [{from: 2026-01-01, kwh_per_day: 4}]\n")); err == nil || !strings.Contains(err.Error(), "evidence") {
-		t.Errorf("an adjustment without evidence: %v", err)
+	for _, less := range []string{"", ", why: 新增20盏", ", doc: doc-31"} {
+		if err := Check(load(t, strings.TrimRight(steady, "\n")+"\n    nra: [{from: 2026-01-01, kwh_per_day: 4"+less+"}]\n")); err == nil || !strings.Contains(err.Error(), "evidence") {
+			t.Errorf("an adjustment with no more evidence than %q: %v", less, err)
+		}
 	}
 }
 

@@ -4,15 +4,19 @@ import "greencommunity/ingest/inventory"
 
 // Programme counts communities (社区), never the compounds (小区) in them.
 type Programme struct {
-	All, Participating, Met int
+	All, Participating, Met, Named int
 }
 
 // CountProgramme counts an inventory's communities by stage. A community that
-// has met the requirements participates as well.
+// has been named has met the requirements, and one that has participates.
 func CountProgramme(inv *inventory.Inventory) Programme {
 	p := Programme{All: len(inv.Communities)}
 	for _, c := range inv.Communities {
 		switch c.Stage {
+		case "named":
+			p.Named++
+			p.Met++
+			p.Participating++
 		case "met":
 			p.Met++
 			p.Participating++

@@ -179,6 +179,45 @@ type StatementBoundary struct {
 	Saving    Figure           `json:"saving"` // null without a baseline
 	Band      Figure           `json:"uncertainty"`
 	Anomalies map[Reason]int64 `json:"meter_anomalies,omitempty"`
+	// Non-routine adjustments in force on some of the days.
+	Adjustments []Adjustment `json:"nra,omitempty"`
+	// Of water in the days covered, where it is not nested: compliance and state,
+	// not savings.
+	PerCapita    Figure `json:"liters_per_person_day"`
+	QuotaRatio   Figure `json:"quota_ratio"`
+	NightFlow    Figure `json:"night_flow_m3_per_h"` // mean of the nights that are known
+	NetNightFlow Figure `json:"net_night_flow_m3_per_h"`
+	Nights       int    `json:"nights"`
+}
+
+// waterState fills in per-head use and night flow.
+func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
+	nan := Figure(math.NaN())
+	b.PerCapita, b.QuotaRatio, b.NightFlow, b.NetNightFlow = nan, nan, nan, nan
+	if a.Resource != "water" || a.parent != nil || a.meters == 0 {
+		return
+	}
+	use, days, personDays, night, net := 0.0, 0.0, 0.0, 0.0, 0.0
+	full := float64(a.meters) * float64(nightTo-nightFrom)
+	for d := from; d < to; d++ {
+		c := a.ledger.peek(d)
+		start, end := e.calendar.bounds(d)
+		if c == nil || c.Covered < covered*float64(a.meters)*float64(end-start) {
+			continue
+		}
+		use, days, personDays = use+c.Use, days+1, personDays+a.persons(d)
+		if c.NightCovered >= covered*full {
+			flow := c.Night / float64(nightTo-nightFrom) * float64(time.Hour)
+			night, net, b.Nights = night+flow, net+NightFlow{}.Balance(flow, a.persons(d)).Net, b.Nights+1
+		}
+	}
+	if days > 0 && personDays > 0 {
+		litres, ratio := PerCapita(use, personDays/days, days, a.Quota)
+		b.PerCapita, b.QuotaRatio = Figure(litres), Figure(ratio)
+	}
+	if b.Nights > 0 {
+		b.NightFlow, b.NetNightFlow = Figure(night/float64(b.Nights)), Figure(net/float64(b.Nights))
+	}
 }
 
 // Statement evaluates the days. It is called once, after the last Read.
@@ -216,6 +255,12 @@ func (r *Recomputation) Statement() *Statement {
 		for _, a := range e.groups[g] {
 			info := a.describe()
 			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: r.to - r.from, Saving: Figure(math.NaN()), Band: Figure(math.NaN())}
+			e.waterState(a, &b, r.from, r.to)
+			for _, n := range a.Adjustments {
+				if n.From.number() < r.to && (n.To.IsZero() || n.To.number() > r.from) {
+					b.Adjustments = append(b.Adjustments, n)
+				}
+			}
 			for d := r.from; d < r.to; d++ {
 				start, end := e.calendar.bounds(d)
 				if c := a.ledger.peek(d); c != nil {

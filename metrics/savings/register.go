@@ -60,6 +60,9 @@ type Booking struct {
 	From, To int64 // unix nanoseconds
 	Amount   float64
 	Reason   Reason
+	// Until is set for a true-up: from To until then nothing more was used, and
+	// that is known. An estimate had it already.
+	Until int64
 }
 
 // confirmations is how many reads at another level must follow each other
@@ -125,7 +128,7 @@ func (m *Meter) Read(g *Register, r Read) Booking {
 	switch {
 	case m.estimated && amount < 0 && r.Value >= m.actual-g.Tolerance && r.Kind != Estimated:
 		// The estimate was too high. What it had too much belongs to its days.
-		b := Booking{From: m.actualTime, To: m.time, Amount: amount, Reason: TrueUp}
+		b := Booking{From: m.actualTime, To: m.time, Amount: amount, Reason: TrueUp, Until: r.Time}
 		m.take(r)
 		m.held = 0
 		return b

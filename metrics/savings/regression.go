@@ -227,13 +227,36 @@ func (s *twofold) subProduct(a, b float64) {
 }
 
 // TQuantile is the t with P(|T| <= t) = confidence for Student's distribution
-// with df degrees of freedom: df = n - p, at least 1.
+// with df degrees of freedom: df = n - p, at least 1. It is good to 1e-11.
 func TQuantile(confidence float64, df int) float64 {
-	// The library's quantile and distribution are good to about 1e-9; the finite
-	// series for whole df (Abramowitz and Stegun 26.7.3, 26.7.4) have positive
-	// terms only, and Newton on them brings the rest.
-	t := distuv.StudentsT{Sigma: 1, Nu: float64(df)}
+	nu := float64(df)
+	if df > 1000 {
+		// The expansion about the normal quantile (Abramowitz and Stegun 26.7.5),
+		// whose next term is below 1e-11 from here on.
+		z := math.Sqrt2 * math.Erfinv(confidence)
+		if confidence > 0.5 {
+			z = math.Sqrt2 * math.Erfcinv(1-confidence)
+		}
+		s := z * z
+		return z * (1 + ((s+1)/4+(((5*s+16)*s+3)/96+((((3*s+19)*s+17)*s-15)/384+
+			((((79*s+776)*s+1482)*s-1920)*s-945)/(92160*nu))/nu)/nu)/nu)
+	}
+	// The library's quantile and distribution are good to about 1e-9; Newton on
+	// more exact ones brings the rest.
+	t := distuv.StudentsT{Sigma: 1, Nu: nu}
 	q := t.Quantile(0.5 + confidence/2)
+	if confidence > 0.9 {
+		// What is left outside, not within: 1 has no digits to spare.
+		for range 50 {
+			outside := beyond(q, nu)
+			step := outside / (2 * q * t.Prob(q)) * math.Log(outside/(1-confidence))
+			q *= math.Exp(step)
+			if math.Abs(step) < 1e-15 {
+				break
+			}
+		}
+		return q
+	}
 	for range 8 {
 		step := (within(q, df) - confidence) / (2 * t.Prob(q))
 		q -= step
@@ -244,7 +267,31 @@ func TQuantile(confidence float64, df int) float64 {
 	return q
 }
 
-// within is P(|T| <= t) for Student's distribution.
+// beyond is P(|T| > t) for t of at least 1: the incomplete beta function
+// I(x; df/2, 1/2) at x = df/(df+t²), as a continued fraction (Abramowitz and
+// Stegun 26.5.8) by Lentz's method.
+func beyond(t, nu float64) float64 {
+	a, b, x := nu/2, 0.5, nu/(nu+t*t)
+	whole, _ := math.Lgamma(a + b)
+	part, _ := math.Lgamma(a)
+	front := math.Exp(whole-part-0.5*math.Log(math.Pi)+a*math.Log(x)+b*math.Log(t*t/(nu+t*t))) / a
+	c, d := 1.0, 1/(1-(a+b)/(a+1)*x)
+	fraction := d
+	for m := 1.0; m < 1000; m++ {
+		for _, term := range [2]float64{m * (b - m) * x / ((a + 2*m - 1) * (a + 2*m)), -(a + m) * (a + b + m) * x / ((a + 2*m) * (a + 2*m + 1))} {
+			d = 1 / (1 + term*d)
+			c = 1 + term/c
+			fraction *= c * d
+		}
+		if math.Abs(c*d-1) < 1e-16 {
+			break
+		}
+	}
+	return front * fraction
+}
+
+// within is P(|T| <= t) for Student's distribution: the finite series for whole
+// df (Abramowitz and Stegun 26.7.3, 26.7.4), which have positive terms only.
 func within(t float64, df int) float64 {
 	angle := math.Atan(t / math.Sqrt(float64(df)))
 	cos2 := float64(df) / (float64(df) + t*t)

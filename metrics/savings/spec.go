@@ -129,9 +129,12 @@ type BaselineSpec struct {
 	NMBE      float64     `yaml:"nmbe"`
 	// Monthly use, m³ a person and day, January first, with how many days of
 	// the baseline each month is the mean of.
-	Monthly     []float64  `yaml:"monthly"`
-	MonthlyDays []float64  `yaml:"monthly_days"`
-	Irrigation  Irrigation `yaml:"irrigation"`
+	Monthly     []float64 `yaml:"monthly"`
+	MonthlyDays []float64 `yaml:"monthly_days"`
+	// Relative says that days scatter in proportion to their month's use, as
+	// households' do: rmse_n_minus_p is then a share of it, 0-1.
+	Relative   bool       `yaml:"relative"`
+	Irrigation Irrigation `yaml:"irrigation"`
 }
 
 // UncertaintySpec holds what is stated and not fitted, in relative terms at the
@@ -144,12 +147,12 @@ type UncertaintySpec struct {
 
 // Adjustment is a non-routine adjustment: what static factors changed.
 type Adjustment struct {
-	From   Date    `yaml:"from"`
-	To     Date    `yaml:"to"` // first day after; none: for good
-	PerDay float64 `yaml:"per_day"`
-	KWh    float64 `yaml:"kwh_per_day"` // the same, for electricity
-	Why    string  `yaml:"why"`
-	Doc    string  `yaml:"doc"`
+	From   Date    `yaml:"from" json:"from"`
+	To     Date    `yaml:"to" json:"to,omitzero"` // first day after; none: for good
+	PerDay float64 `yaml:"per_day" json:"per_day"`
+	KWh    float64 `yaml:"kwh_per_day" json:"-"` // the same, for electricity
+	Why    string  `yaml:"why" json:"why"`
+	Doc    string  `yaml:"doc" json:"doc"`
 }
 
 // boundary is a checked Spec.
@@ -459,6 +462,9 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 		}
 		if len(l.Monthly) != 12 {
 			p.Add(path+".monthly", "give 12, the m³ a person and day by month")
+		}
+		if l.Relative && (l.RMSE <= 0 || l.RMSE >= 1 || slices.ContainsFunc(l.Monthly, func(v float64) bool { return v <= 0 })) {
+			p.Add(path+".relative", "needs rmse_n_minus_p as a share of the month's use, below 1, and use in every month")
 		}
 		if len(l.MonthlyDays) != 0 && len(l.MonthlyDays) != 12 {
 			p.Add(path+".monthly_days", "give 12, the days each month is the mean of")

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Period is what a row of a Table belongs to.
@@ -32,7 +33,8 @@ type Row struct {
 	Usage  float64   // total of all Days; NaN: missing
 	Temps  []float64 // daily means, °F; nil: missing
 	Degree []float64 // degree days per day, where the table has them instead of temperatures
-	// Estimated marks a billing read that nobody took: it is added to the next.
+	// Estimated marks a read that nobody took: of a billing period it is added to
+	// the next, of a day it is missing.
 	Estimated bool
 }
 
@@ -71,7 +73,7 @@ var columnNames = map[string][]string{
 	"usage/day":   {"usage_per_day", "upd"},
 	"days":        {"days", "n_days", "n_days_kept"},
 	"dropped":     {"n_days_dropped"},
-	"estimated":   {"estimated"},
+	"estimated":   {"estimated", "估抄"},
 	"temperature": {"tmean", "temperature", "temp", "tavg", "t", "气温"},
 }
 
@@ -172,6 +174,10 @@ func ReadTable(r io.Reader, o Reading) (*Table, error) {
 		switch p := strings.ToLower(cell("period")); {
 		case p == "baseline" || p == "reporting" || p == "blackout":
 			row.Period = Period(p)
+		case p == "基期" || p == "基准期":
+			row.Period = BaselinePeriod
+		case p == "报告期" || p == "统计报告期":
+			row.Period = ReportingPeriod
 		case p == "" || p == "excluded" || p == "none":
 			row.Period = Blackout
 			if !hasPeriod {
@@ -247,12 +253,22 @@ func ReadTable(r io.Reader, o Reading) (*Table, error) {
 			bad(b.Line, "%s is there already, in line %d; keep one", b.Start.Format(time.DateOnly), a.Line)
 		}
 	}
+	if hasTemperature && len(problems) == 0 && len(t.Rows) > 0 && !slices.ContainsFunc(t.Rows, func(r Row) bool { return r.Temps != nil }) {
+		problems = append(problems, fmt.Errorf("the column %s has no value; leave it out to do without temperatures", header[at["temperature"]]))
+	}
 	if len(t.Rows) == 0 && len(problems) == 0 {
 		problems = append(problems, errors.New("the table has a header and no rows"))
 	}
 	problems = append(problems, t.checkPeriods()...)
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
+	}
+	for i := range t.Rows {
+		// A day nobody measured is missing; a bill that was estimated is settled
+		// by the next.
+		if r := &t.Rows[i]; r.Estimated && !t.Billing {
+			r.Usage = math.NaN()
+		}
 	}
 	if t.Billing && len(degree) == 0 {
 		if err := t.bill(o, hasDays || hasEnd, hasTemperature); err != nil {
@@ -396,6 +412,51 @@ func readTemperatures(r io.Reader, unit string) (map[time.Time]float64, bool, er
 	return days, unit == "C", nil
 }
 
+// ReadPersonDays reads CSV with a header: date, usage, and persons; without that
+// column there are as many as given. A day without use is left out, and one of 0
+// is a day on which the meter stood.
+func ReadPersonDays(r io.Reader, persons float64) ([]PersonDay, error) {
+	header, records, lines, err := readRecords(r)
+	if err != nil {
+		return nil, err
+	}
+	date, usage, heads := -1, -1, -1
+	for i, name := range header {
+		switch columnOf(name) {
+		case "date":
+			date = i
+		case "usage":
+			usage = i
+		}
+		if lower := strings.ToLower(name); lower == "persons" || lower == "population" || lower == "人口" {
+			heads = i
+		}
+	}
+	if date < 0 || usage < 0 || heads < 0 && !(persons > 0) {
+		return nil, errors.New("header: needs the columns date, usage and persons; or give how many persons there are")
+	}
+	var days []PersonDay
+	for i, record := range records {
+		d := PersonDay{Persons: persons}
+		if d.Date, err = parseDay(strings.TrimSpace(record[date])); err != nil {
+			return nil, fmt.Errorf("line %d: %w", lines[i], err)
+		}
+		if d.Use, err = parseFigure(strings.TrimSpace(record[usage])); err != nil {
+			return nil, fmt.Errorf("line %d: usage %w", lines[i], err)
+		}
+		if heads >= 0 {
+			if d.Persons, err = parseFigure(strings.TrimSpace(record[heads])); err != nil || !(d.Persons > 0) {
+				return nil, fmt.Errorf("line %d: persons %q is not a number above 0", lines[i], record[heads])
+			}
+		}
+		if !math.IsNaN(d.Use) {
+			days = append(days, d)
+		}
+	}
+	slices.SortStableFunc(days, func(a, b PersonDay) int { return a.Date.Compare(b.Date) })
+	return days, nil
+}
+
 func columnOf(name string) string {
 	lower := strings.ToLower(name)
 	for key, names := range columnNames {
@@ -421,8 +482,14 @@ func readRecords(r io.Reader) (header []string, records [][]string, lines []int,
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, nil, nil, errors.New("the table is UTF-16; save it as CSV UTF-8")
+	}
 	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
 	first, _, _ := bytes.Cut(data, []byte("\n"))
+	if !utf8.Valid(first) {
+		return nil, nil, nil, errors.New("the header is not UTF-8; save the table as CSV UTF-8")
+	}
 	c := csv.NewReader(bytes.NewReader(data))
 	for _, separator := range ";\t" {
 		if bytes.ContainsRune(first, separator) && !bytes.ContainsRune(first, ',') {

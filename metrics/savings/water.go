@@ -103,7 +103,9 @@ type PersonDay struct {
 }
 
 // FitPerCapita fits use a person and day by calendar month. All twelve months
-// must have days. Autocorrelation is that of successive days.
+// must have days. Days scatter in proportion to their month's use: one figure
+// for all would make the band of a summer too narrow and that of a winter too
+// wide. Autocorrelation is that of successive days, less its bias.
 func FitPerCapita(days []PersonDay) (*BaselineSpec, error) {
 	X, y := make([][]float64, len(days)), make([]float64, len(days))
 	counts := make([]float64, 12)
@@ -121,8 +123,23 @@ func FitPerCapita(days []PersonDay) (*BaselineSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("per-head use by month: %w", err)
 	}
+	squares, relative := 0.0, make([]float64, len(days))
+	for i, d := range days {
+		mean := fit.Coef[int(d.Date.Month())-1]
+		if !(mean > 0) {
+			return nil, fmt.Errorf("%s: no use in the whole month", d.Date.Format("January"))
+		}
+		relative[i] = fit.Residual[i] / mean
+		squares += relative[i] * relative[i]
+	}
+	// Each month's mean takes a part of the autocorrelation with it: of k days
+	// about (1+3ρ)/k (Marriott and Pope 1954).
+	rho := Autocorrelation(relative)
+	if k := float64(fit.N) / 12; k > 6 {
+		rho = min(0.99, (rho+1/k)/(1-3/k))
+	}
 	return &BaselineSpec{
-		Method: "per_capita_monthly", Monthly: fit.Coef, MonthlyDays: counts, N: fit.N,
-		Effective: EffectiveN(fit.N, Autocorrelation(fit.Residual)), RMSE: fit.S, CV: fit.S / fit.Mean,
+		Method: "per_capita_monthly", Monthly: fit.Coef, MonthlyDays: counts, N: fit.N, Relative: true,
+		Effective: EffectiveN(fit.N, rho), RMSE: math.Sqrt(squares / float64(fit.N-fit.P)), CV: fit.S / fit.Mean,
 	}, nil
 }

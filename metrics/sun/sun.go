@@ -10,6 +10,7 @@ package sun
 
 import (
 	"math"
+	"slices"
 	"time"
 )
 
@@ -39,8 +40,8 @@ func Apparent(t time.Time, lat, lon float64) float64 {
 }
 
 // Rise is when the sun's centre rises through elevation (degrees) on the
-// calendar day of date in date's zone; Set when it sinks through it. False:
-// it does not on that day, or only by grazing it.
+// calendar day of date in date's zone; Set when it sinks through it. False: it
+// does not on that day, or only by grazing it. Where it does twice, the first.
 func Rise(date time.Time, lat, lon, elevation float64) (time.Time, bool) {
 	return event(date, lat, lon, elevation, -1)
 }
@@ -50,40 +51,29 @@ func Set(date time.Time, lat, lon, elevation float64) (time.Time, bool) {
 	return event(date, lat, lon, elevation, +1)
 }
 
-// Night is from the Set on the day of date to the Rise on the next, and
-// belongs to date. False where either is missing.
+// Night follows the day of date: from when the sun's centre sinks through
+// elevation after the transit of that day, which in summer at high latitudes is
+// after midnight, to when it rises again. False where it does not do both.
 func Night(date time.Time, lat, lon, elevation float64) (begin, end time.Time, ok bool) {
-	begin, ok = Set(date, lat, lon, elevation)
-	if !ok {
+	noon := transit(date, lon)
+	set, sets := crossing(noon, lat, lon, elevation, +1)
+	rise, rises := crossing(noon+1, lat, lon, elevation, -1)
+	if !sets || !rises {
 		return begin, end, false
 	}
-	y, m, d := date.Date()
-	end, ok = Rise(time.Date(y, m, d+1, 12, 0, 0, 0, date.Location()), lat, lon, elevation)
-	return begin, end, ok
+	return instant(set).In(date.Location()), instant(rise).In(date.Location()), true
 }
 
 // Dark is for how long the sun's centre is below elevation during the calendar
 // day of date in date's zone: how long lamps burn on that day. Above the polar
 // circles that may be all of it or nothing.
 func Dark(date time.Time, lat, lon, elevation float64) time.Duration {
-	y, m, d := date.Date()
-	from := time.Date(y, m, d, 0, 0, 0, 0, date.Location())
-	to := time.Date(y, m, d+1, 0, 0, 0, 0, date.Location())
+	from, to := bounds(date)
 	// Away from its events the sun is on one side: cut the day at them and ask
 	// in the middle of each piece.
-	cuts := []time.Time{from}
-	rise, rises := Rise(date, lat, lon, elevation)
-	set, sets := Set(date, lat, lon, elevation)
-	if rises && sets && set.Before(rise) {
-		rise, set = set, rise
-	}
-	if rises {
-		cuts = append(cuts, rise)
-	}
-	if sets {
-		cuts = append(cuts, set)
-	}
-	cuts = append(cuts, to)
+	cuts := append(events(date, lat, lon, elevation, -1), events(date, lat, lon, elevation, +1)...)
+	cuts = append(cuts, from, to)
+	slices.SortFunc(cuts, time.Time.Compare)
 	var dark time.Duration
 	for i := 1; i < len(cuts); i++ {
 		piece := cuts[i].Sub(cuts[i-1])
@@ -94,43 +84,69 @@ func Dark(date time.Time, lat, lon, elevation float64) time.Duration {
 	return dark
 }
 
-// event finds the crossing by starting at the local transit and correcting the
-// hour angle with the sun's position at the time found, which converges in
-// three rounds where the sun does not graze the elevation.
-func event(date time.Time, lat, lon, elevation float64, side float64) (time.Time, bool) {
+// bounds of the calendar day of date in date's zone.
+func bounds(date time.Time) (from, to time.Time) {
 	y, m, d := date.Date()
-	from := time.Date(y, m, d, 0, 0, 0, 0, date.Location())
-	to := time.Date(y, m, d+1, 0, 0, 0, 0, date.Location())
-	// The transit of the calendar day; in a zone far from its meridian an event
-	// belongs to the transit of the day before or after.
-	noon := from.Add(to.Sub(from) / 2)
-	for _, shift := range []float64{0, -1, +1} {
-		t := days(noon) + shift
-		found := true
-		for range 8 {
-			declination, hourAngle := position(t, lon)
-			cos := (math.Sin(elevation*radian) - math.Sin(lat*radian)*math.Sin(declination*radian)) /
-				(math.Cos(lat*radian) * math.Cos(declination*radian))
-			if math.Abs(cos) > 1 {
-				found = false
-				break
-			}
-			want := side * math.Acos(cos) / radian
-			step := math.Mod(want-hourAngle+540+360, 360) - 180
-			t += step / 360.98564736629 // degrees the hour angle turns in a day, to a part in 300
-			if math.Abs(step) < 1e-7 {
-				break
-			}
-		}
-		if !found {
-			continue
-		}
-		at := instant(t).In(date.Location())
-		if !at.Before(from) && at.Before(to) {
-			return at, true
+	return time.Date(y, m, d, 0, 0, 0, 0, date.Location()), time.Date(y, m, d+1, 0, 0, 0, 0, date.Location())
+}
+
+func event(date time.Time, lat, lon, elevation float64, side float64) (time.Time, bool) {
+	list := events(date, lat, lon, elevation, side)
+	if len(list) == 0 {
+		return time.Time{}, false
+	}
+	return list[0], true
+}
+
+// events of one side (-1 rise, +1 set) in the calendar day of date, in order of
+// time: mostly one; where they move past midnight a day has none, or two.
+func events(date time.Time, lat, lon, elevation float64, side float64) []time.Time {
+	from, to := bounds(date)
+	noon := transit(date, lon)
+	var list []time.Time
+	for shift := -1.0; shift <= 1; shift++ {
+		t, ok := crossing(noon+shift, lat, lon, elevation, side)
+		if at := instant(t).In(date.Location()); ok && !at.Before(from) && at.Before(to) {
+			list = append(list, at)
 		}
 	}
-	return time.Time{}, false
+	return list
+}
+
+// transit is when the sun is highest, of the times within half a day of the
+// calendar day's middle.
+func transit(date time.Time, lon float64) float64 {
+	from, to := bounds(date)
+	t := days(from.Add(to.Sub(from) / 2))
+	for range 2 {
+		_, hourAngle := position(t, lon)
+		t -= hourAngle / turn
+	}
+	return t
+}
+
+// turn is by how many degrees the hour angle grows in a day, to a part in 300.
+const turn = 360.98564736629
+
+// crossing is when the sun's centre crosses elevation before (side -1) or after
+// (+1) the transit at noon. It corrects the hour angle with the position at the
+// time found, which converges in three rounds where the sun does not graze the
+// elevation. False: it stays on one side.
+func crossing(noon, lat, lon, elevation, side float64) (float64, bool) {
+	t := noon
+	for range 30 {
+		declination, hourAngle := position(t, lon)
+		cos := (math.Sin(elevation*radian) - math.Sin(lat*radian)*math.Sin(declination*radian)) /
+			(math.Cos(lat*radian) * math.Cos(declination*radian))
+		// Whether it gets there is decided by where the sun is then, not at noon.
+		want := side * math.Acos(max(-1, min(1, cos))) / radian
+		step := math.Mod(want-hourAngle+540+360, 360) - 180
+		t += step / turn
+		if math.Abs(step) < 1e-7 {
+			return t, math.Abs(cos) <= 1
+		}
+	}
+	return t, false
 }
 
 // days since J2000.0, 2000-01-01T12:00 UTC.

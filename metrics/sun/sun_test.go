@@ -95,6 +95,76 @@ func TestWherePolarNightAndDayAre(t *testing.T) {
 	}
 }
 
+// Other sites, reckoned apart from this code with the leading terms of VSOP87 and
+// by bisection of the elevation. A night follows its day, also where the sun
+// sets after midnight and where a date is that of Greenwich.
+func TestNightsOfOtherSites(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		lat, lon   float64
+		zone, date string
+		elevation  float64
+		begin, end string
+	}{
+		{"Sydney, midwinter", -33.87, 151.21, "Australia/Sydney", "2023-06-21", Civil, "2023-06-21T17:21:31+10:00", "2023-06-22T06:32:24+10:00"},
+		{"Ushuaia, midsummer", -54.8, -68.3, "America/Argentina/Ushuaia", "2023-12-21", Horizon, "2023-12-21T22:11:12-03:00", "2023-12-22T04:51:46-03:00"},
+		{"Mohe, midsummer", 53.48, 122.37, "Asia/Shanghai", "2023-06-21", Civil, "2023-06-21T21:16:13+08:00", "2023-06-22T02:28:27+08:00"},
+		{"Kashgar, two hours west of its clock", 39.47, 75.99, "Asia/Shanghai", "2023-06-21", Civil, "2023-06-21T22:59:03+08:00", "2023-06-22T06:56:42+08:00"},
+		{"Reykjavik, sunset after midnight", 64.15, -21.94, "Atlantic/Reykjavik", "2023-06-20", Horizon, "2023-06-21T00:03:52+00:00", "2023-06-21T02:55:00+00:00"},
+		{"days of Greenwich in China", 34.75, 106.13, "UTC", "2023-03-01", Civil, "2023-03-01T11:16:04+00:00", "2023-03-01T22:59:00+00:00"},
+		{"New York, the clock goes forward", 40.7, -74, "America/New_York", "2023-03-11", Civil, "2023-03-11T18:25:28-05:00", "2023-03-12T06:45:36-04:00"},
+		{"New York, the clock goes back", 40.7, -74, "America/New_York", "2023-11-04", Horizon, "2023-11-04T17:49:02-04:00", "2023-11-05T06:30:44-05:00"},
+		{"Quito", -0.2, -78.5, "America/Guayaquil", "2023-09-01", Civil, "2023-09-01T18:38:04-05:00", "2023-09-02T05:49:40-05:00"},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		date, err := time.ParseInLocation(time.DateOnly, c.date, zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin, end, ok := Night(date, c.lat, c.lon, c.elevation)
+		for got, want := range map[time.Time]string{begin: c.begin, end: c.end} {
+			when, err := time.Parse(time.RFC3339, want)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !ok || got.Sub(when).Abs() > 5*time.Second {
+				t.Errorf("%s: %s %v, want %s", c.name, got, ok, want)
+			}
+		}
+	}
+}
+
+// Burn hours of a year where days have no event, one, or two of a kind.
+func TestDarkHoursOfAYearFarNorthAndSouth(t *testing.T) {
+	for _, c := range []struct {
+		lat, lon       float64
+		zone           string
+		civil, horizon float64
+	}{
+		{69.65, 18.96, "Europe/Oslo", 3248.2053, 4166.2948},
+		{64.15, -21.94, "Atlantic/Reykjavik", 3330.8333, 4193.1598},
+		{-33.87, 151.21, "Australia/Sydney", 4018.1210, 4341.4854},
+	} {
+		zone, err := time.LoadLocation(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		civil, horizon := 0.0, 0.0
+		for day := range 365 {
+			date := time.Date(2023, 1, 1+day, 0, 0, 0, 0, zone)
+			civil += Dark(date, c.lat, c.lon, Civil).Hours()
+			horizon += Dark(date, c.lat, c.lon, Horizon).Hours()
+		}
+		// Where the sun grazes an elevation, 0.01 degree is a quarter of an hour.
+		if math.Abs(civil-c.civil) > 0.5 || math.Abs(horizon-c.horizon) > 0.5 {
+			t.Errorf("%s: %.4f and %.4f h, want %g and %g", c.zone, civil, horizon, c.civil, c.horizon)
+		}
+	}
+}
+
 // A zone that is not the site's: events still belong to the zone's calendar day.
 func TestDayIsOfTheZone(t *testing.T) {
 	for day := range 366 {

@@ -37,6 +37,16 @@ func section(v map[string]any) ([]byte, error) {
 	return yaml.Marshal(v)
 }
 
+// Factors are those by which the configuration converts savings.
+func Factors(c *config.Config) (savings.Factors, error) {
+	text, err := section(c.Savings)
+	if err != nil {
+		return savings.Factors{}, fmt.Errorf("savings: %w", err)
+	}
+	conversions, err := savings.ReadConfig(text)
+	return conversions.Factors, err
+}
+
 // CheckObservers says what is wrong with the sections anomaly and savings.
 func CheckObservers(c *config.Config) error {
 	_, err := newObservers(c, slog.New(slog.DiscardHandler))
@@ -52,15 +62,12 @@ func newObservers(c *config.Config, log *slog.Logger) (*observers, error) {
 	if err != nil {
 		return nil, fmt.Errorf("anomaly: %w", err)
 	}
-	if text, err = section(c.Savings); err != nil {
-		return nil, fmt.Errorf("savings: %w", err)
-	}
-	conversions, err := savings.ReadConfig(text)
+	factors, err := Factors(c)
 	if err != nil {
 		return nil, err
 	}
 	return &observers{
-		facility: facility.New(), savings: savings.New(savings.Options{Factors: conversions.Factors, Logger: log}),
+		facility: facility.New(), savings: savings.New(savings.Options{Factors: factors, Logger: log}),
 		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone}), vendors: vendors{scorecard.New()},
 	}, nil
 }

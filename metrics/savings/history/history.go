@@ -62,33 +62,11 @@ func quote(name string) string { return `"` + strings.ReplaceAll(name, `"`, `\"`
 
 // rows streams an answer in CSV: name, tags, time, value.
 func (d *Database) rows(ctx context.Context, statement string, row func(device, channel []byte, t int64, v float64)) error {
-	bucket, policy, _ := strings.Cut(d.Bucket, "/")
-	form := url.Values{"q": {statement}, "db": {bucket}, "epoch": {"ns"}, "chunked": {"true"}, "chunk_size": {"20000"}}
-	if policy != "" {
-		form.Set("rp", policy)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(d.URL, "/")+"/query", strings.NewReader(form.Encode()))
-	if err != nil {
-		return err
-	}
-	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	request.Header.Set("Accept", "application/csv")
-	if d.Token != "" {
-		request.Header.Set("Authorization", "Token "+d.Token)
-	}
-	client := d.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
-	response, err := client.Do(request)
+	response, err := d.ask(ctx, "application/csv", url.Values{"q": {statement}, "chunked": {"true"}, "chunk_size": {"20000"}})
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
-		return fmt.Errorf("InfluxDB answered %s: %s", response.Status, bytes.TrimSpace(body))
-	}
 	lines := bufio.NewScanner(bufio.NewReaderSize(response.Body, 1<<20))
 	lines.Buffer(make([]byte, 1<<16), 1<<20)
 	columns := 0
@@ -142,4 +120,37 @@ func (d *Database) rows(ctx context.Context, statement string, row func(device, 
 		row(device, channel, at, value)
 	}
 	return lines.Err()
+}
+
+// ask sends a statement; the caller closes the answer's body.
+func (d *Database) ask(ctx context.Context, accept string, form url.Values) (*http.Response, error) {
+	bucket, policy, _ := strings.Cut(d.Bucket, "/")
+	form.Set("db", bucket)
+	form.Set("epoch", "ns")
+	if policy != "" {
+		form.Set("rp", policy)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(d.URL, "/")+"/query", strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	request.Header.Set("Accept", accept)
+	if d.Token != "" {
+		request.Header.Set("Authorization", "Token "+d.Token)
+	}
+	client := d.Client
+	if client == nil {
+		client = http.DefaultClient
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusOK {
+		defer response.Body.Close()
+		body, _ := io.ReadAll(io.LimitReader(response.Body, 500))
+		return nil, fmt.Errorf("InfluxDB answered %s: %s", response.Status, bytes.TrimSpace(body))
+	}
+	return response, nil
 }

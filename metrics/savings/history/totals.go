@@ -1,0 +1,56 @@
+package history
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+)
+
+// Total is one series of an answer: its tags, and the figures of its one row,
+// by column. A figure that is not there is not known.
+type Total struct {
+	Tags    map[string]string
+	Figures map[string]float64
+}
+
+// Totals runs a statement of InfluxQL that answers a row a series, such as
+// sums that are grouped by tags.
+func (d *Database) Totals(ctx context.Context, statement string) ([]Total, error) {
+	response, err := d.ask(ctx, "application/json", url.Values{"q": {statement}})
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Results []struct {
+			Error  string
+			Series []struct {
+				Tags    map[string]string
+				Columns []string
+				Values  [][]*float64
+			}
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return nil, fmt.Errorf("InfluxDB's answer: %w", err)
+	}
+	var totals []Total
+	for _, r := range answer.Results {
+		if r.Error != "" {
+			return nil, fmt.Errorf("InfluxDB: %s", r.Error)
+		}
+		for _, s := range r.Series {
+			t := Total{Tags: s.Tags, Figures: map[string]float64{}}
+			for _, row := range s.Values {
+				for i, v := range row {
+					if v != nil && i < len(s.Columns) {
+						t.Figures[s.Columns[i]] = *v
+					}
+				}
+			}
+			totals = append(totals, t)
+		}
+	}
+	return totals, nil
+}

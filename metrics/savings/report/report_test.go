@@ -1,0 +1,121 @@
+package report
+
+import (
+	"bytes"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/savings"
+)
+
+// A figure has the digits its band deserves, and no more.
+func TestRounded(t *testing.T) {
+	for _, c := range []struct {
+		v, band float64
+		want    string
+	}{
+		{793.9084964725353, 324.73, "790"}, {-140.6, 271.2, "-140"}, {184, 8.849, "184.0"}, {0.19512, 0.0093, "0.1951"}, {12345.6, 1234, "12300"},
+		{-0.2, 30, "0"}, {5, 0, "5.0"}, {math.NaN(), 1, "未知"}, {math.Inf(1), 1, "未知"}, {1e6, math.NaN(), "1000000.0"},
+	} {
+		if got := Rounded(c.v, c.band); got != c.want {
+			t.Errorf("%g ± %g is written %q, want %q", c.v, c.band, got, c.want)
+		}
+	}
+}
+
+func date(s string) savings.Date {
+	var d savings.Date
+	if err := d.UnmarshalText([]byte(s)); err != nil {
+		panic(err)
+	}
+	return d
+}
+
+func source() *Source {
+	nan := savings.Figure(math.NaN())
+	return &Source{
+		From: date("2026-01-01"), To: date("2026-04-01"), AsOf: date("2026-03-31"), Today: date("2026-05-01"),
+		Inventory: &inventory.Inventory{Zone: time.UTC, Communities: []*inventory.Community{{ID: "a", Name: "甲<社区>"}, {ID: "b", Name: "乙社区"}}},
+		Statement: &savings.Statement{Items: []savings.StatementItem{
+			{Community: "a", Facility: "lighting", Resource: "electricity", Unit: "kWh", Actual: 700, Baseline: 1000, Saving: 300, Fraction: 0.3, Uncertainty: 40, Confidence: 0.9, Coverage: 0.9, Significant: true, Verdict: savings.Saved,
+				Boundaries: []savings.StatementBoundary{{ID: "lamps", Status: "frozen", Version: 1, IPMVP: "B", Method: "mean", Days: 90, Covered: 81, Use: 800, Saving: 300, Band: 40, Anomalies: map[savings.Reason]int64{savings.Swap: 1, savings.Gap: 2}}}},
+			{Community: "b", Facility: "lighting", Resource: "electricity", Unit: "kWh", Actual: 500, Baseline: 450, Saving: -50, Fraction: -0.111, Uncertainty: 30, Confidence: 0.9, Coverage: 1, Significant: true, Verdict: savings.Increased,
+				Boundaries: []savings.StatementBoundary{{ID: "lamps", Status: "frozen", Version: 1, IPMVP: "A", Method: "lamp_inventory", Days: 90, Covered: 90, Saving: -50, Band: 30},
+					{ID: "part", Status: "nested", Use: 5, Covered: 90, Days: 90, Saving: nan, Band: nan}}},
+		}},
+	}
+}
+
+func text(t *testing.T, s *Source) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := New(s).WriteCSV(&b); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// Final is what the service calls final, and a revision what changed after it.
+func TestStatusAndRevision(t *testing.T) {
+	s := source()
+	if got := text(t, s); !strings.Contains(got, "状态,定稿（final）") || !strings.Contains(got, "修订号,1\n") {
+		t.Errorf("a month later:\n%.400s", got)
+	}
+	s.Today = date("2026-04-30")
+	if got := text(t, s); !strings.Contains(got, "状态,暂估（provisional）") || !strings.Contains(got, "修订号,0\n") {
+		t.Errorf("a day before:\n%.400s", got)
+	}
+	filed, err := ReadFiled(strings.NewReader(text(t, s)))
+	if err != nil || filed.Revision != 0 || filed.From != "2026-01-01" || filed.To != "2026-03-31" || filed.Savings[[3]string{"b", "照明", "电"}] != "-50" {
+		t.Fatalf("%+v %v", filed, err)
+	}
+	// Filed as provisional; final without a change is revision 1.
+	s.Today, s.Filed = date("2026-05-01"), filed
+	if got := text(t, s); !strings.Contains(got, "修订号,1\n") || !strings.Contains(got, "没有变化") {
+		t.Errorf("%.400s", got)
+	}
+	if s.Filed, err = ReadFiled(strings.NewReader(text(t, s))); err != nil {
+		t.Fatal(err)
+	}
+	s.Statement.Items[1].Saving = -40
+	if got := text(t, s); !strings.Contains(got, "修订号,2\n") || !strings.Contains(got, "八,b,乙社区,照明,电,-50,-40\n") || strings.Contains(got, "八,a,") {
+		t.Errorf("%s", got)
+	}
+}
+
+// Factors convert only what they are for, each with its source.
+func TestFactorsInAReport(t *testing.T) {
+	s := source()
+	if got := text(t, s); !strings.Contains(got, "未配置任何因子") || strings.Contains(got, "千克CO₂") {
+		t.Error("a factor is made up")
+	}
+	s.Factors = savings.Factors{Area: "Gansu", Emission: []savings.Factor{{Year: 2025, Area: "Gansu", KgCO2: 0.44, Source: "doc"}}, BaseYear: 2025, Coal: []savings.Coal{savings.Calorific}}
+	got := text(t, s)
+	for _, want := range []string{
+		"九,节电折合二氧化碳,未知,千克CO₂,2026,Gansu,没有该年份的因子\n", // of 2026 there is none, and another stands in for none
+		"九,节电折合二氧化碳,110 ± 22,千克CO₂,2025,",           // 250 ± 50 kWh
+		"tce (当量值),30.7 ± 6.1,千克标准煤,",
+		"七,a,甲<社区>,lamps,9,\"中断 2，换表 1\",\n", "嵌套在其他边界内，不重复计",
+	} {
+		if !strings.Contains(strings.ReplaceAll(got, `"`, ""), strings.ReplaceAll(want, `"`, "")) {
+			t.Errorf("the report lacks %q", want)
+		}
+	}
+}
+
+// What comes from outside is text on the page.
+func TestPageEscapes(t *testing.T) {
+	s := source()
+	s.Counts = []Count{{Community: ingest.CommunityID("a"), What: "deposits", Stream: "<script>", Value: 3}}
+	var b bytes.Buffer
+	if err := New(s).WriteHTML(&b); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(b.String(), "<script>") || strings.Contains(b.String(), "甲<社区>") || !strings.Contains(b.String(), "甲&lt;社区&gt;") {
+		t.Error("a name is markup")
+	}
+}

@@ -1,0 +1,119 @@
+package report
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"html/template"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// WriteCSV writes all sections one below the other, each row with its section's
+// number in front. It begins with a byte order mark, without which Excel takes
+// it for GBK.
+func (r *Report) WriteCSV(w io.Writer) error {
+	if _, err := io.WriteString(w, "\ufeff"); err != nil {
+		return err
+	}
+	c := csv.NewWriter(w)
+	_ = c.Write([]string{"", r.Title})
+	for _, s := range r.Sections {
+		_ = c.Write(append([]string{s.Number, s.Title}, note(s.Note)...))
+		_ = c.Write(append([]string{s.Number}, s.Head...))
+		for _, row := range s.Rows {
+			cells := []string{s.Number}
+			for _, cell := range row {
+				cells = append(cells, plain(cell))
+			}
+			_ = c.Write(cells)
+		}
+	}
+	c.Flush()
+	return c.Error()
+}
+
+func note(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return []string{s}
+}
+
+// plain keeps a spreadsheet from taking a name for a formula.
+func plain(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r", rune(s[0])) {
+		if _, err := strconv.ParseFloat(strings.TrimSuffix(s, "%"), 64); err != nil {
+			return "'" + s
+		}
+	}
+	return s
+}
+
+var page = template.Must(template.New("").Funcs(template.FuncMap{"number": number}).Parse(`<!DOCTYPE html>
+<html lang="zh-CN"><head><meta charset="utf-8"><title>{{.Title}}</title><style>
+@page { size: A4 landscape; margin: 12mm }
+body { font: 13px/1.5 "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", sans-serif; color: #1a1a1a; max-width: 1240px; margin: 24px auto; padding: 0 16px }
+h1 { text-align: center; font-size: 22px } h2 { font-size: 16px; margin: 28px 0 4px; break-after: avoid }
+p { color: #555; margin: 0 0 8px }
+table { border-collapse: collapse; width: 100% } th, td { border: 1px solid #999; padding: 3px 7px; text-align: left; vertical-align: top }
+th { background: #eef3ee; font-weight: 600 } td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tr { break-inside: avoid }
+.none { color: #777 }
+</style></head><body><h1>{{.Title}}</h1>
+{{range .Sections}}<h2>{{.Number}}、{{.Title}}</h2>{{if .Note}}<p>{{.Note}}</p>{{end}}
+{{if .Rows}}<table><thead><tr>{{range .Head}}<th>{{.}}</th>{{end}}</tr></thead><tbody>
+{{range .Rows}}<tr>{{range .}}{{if number .}}<td class="n">{{else}}<td>{{end}}{{.}}</td>{{end}}</tr>
+{{end}}</tbody></table>{{else}}<p class="none">没有记录。</p>{{end}}
+{{end}}</body></html>
+`))
+
+// number says whether a cell is a figure, which stands at the right.
+func number(s string) bool {
+	_, err := strconv.ParseFloat(strings.TrimSuffix(s, "%"), 64)
+	return err == nil
+}
+
+// WriteHTML writes a page to be printed and signed.
+func (r *Report) WriteHTML(w io.Writer) error { return page.Execute(w, r) }
+
+// Filed is a report as it was filed, as far as restatements need it.
+type Filed struct {
+	From, To string // first and last day
+	Revision int
+	Savings  map[[3]string]string // by community, facility and resource
+}
+
+// ReadFiled reads a report that WriteCSV wrote.
+func ReadFiled(r io.Reader) (*Filed, error) {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return nil, err
+	}
+	c := csv.NewReader(strings.NewReader(strings.TrimPrefix(string(data), "\ufeff")))
+	c.FieldsPerRecord = -1
+	rows, err := c.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("is no report of this program: %w", err)
+	}
+	f := &Filed{Revision: -1, Savings: map[[3]string]string{}}
+	headed := false
+	for _, row := range rows {
+		switch {
+		case len(row) >= 3 && row[0] == "一" && row[1] == "修订号":
+			if f.Revision, err = strconv.Atoi(row[2]); err != nil {
+				return nil, fmt.Errorf("修订号 %q is no number", row[2])
+			}
+		case len(row) >= 3 && row[0] == "一" && row[1] == "起止日期":
+			f.From, f.To, _ = strings.Cut(row[2], " 至 ")
+		case len(row) > 9 && row[0] == effectNumber && row[9] == "节约量":
+			headed = true
+		case len(row) > 9 && row[0] == effectNumber && headed:
+			f.Savings[[3]string{row[1], row[3], row[4]}] = row[9]
+		}
+	}
+	if f.Revision < 0 || f.From == "" || !headed {
+		return nil, errors.New("is no report of this program: it has no revision, days or savings")
+	}
+	return f, nil
+}
