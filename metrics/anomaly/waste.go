@@ -105,6 +105,7 @@ func (e *Engine) judgeBin(id uint32) {
 	if b.At <= b.Judge {
 		return
 	}
+	unseen := float32(float64(b.At-b.Judge) / 1e9)
 	b.Judge = b.At
 	d := e.devices.at(b.Device + 1)
 	if got&binTemp != 0 {
@@ -125,6 +126,9 @@ func (e *Engine) judgeBin(id uint32) {
 	}
 	// What a tipped bin's sensor looks at is no fill level.
 	if got&binFill != 0 && b.Tilts == 0 {
+		if unseen > b.Interval/2 {
+			b.Emptied = b.At // it may have been emptied meanwhile
+		}
 		e.judgeFill(b, d)
 	}
 }

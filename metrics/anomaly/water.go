@@ -30,6 +30,7 @@ type meter struct {
 	LongestRest float64 // s, slowly forgotten
 	Backwards   float64 // L, since BackAt
 	BackAt      int64
+	BackFrom    float64 // register before it first ran backwards, L
 	BackN       uint8
 	Known       int64 // first reading
 }
@@ -101,7 +102,7 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 			return
 		}
 		if at-m.BackAt > int64(24*time.Hour) {
-			m.Backwards, m.BackN = 0, 0
+			m.Backwards, m.BackN, m.BackFrom = 0, 0, before
 		}
 		m.BackAt = at
 		m.Backwards -= used
@@ -115,6 +116,11 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 		}
 		m.HourAt, m.Volume, m.Covered = at, 0, 0
 		return
+	}
+	if m.BackN == 1 && at-m.BackAt <= int64(p.Water.Gap) && m.BackFrom-litres > p.Water.Reverse {
+		// All in one reading, as after a gap, and it has not come back from there.
+		m.BackN++
+		e.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
 	}
 	if hours := float64(at-from) / float64(time.Hour); hours > 0 && hours <= 6 {
 		e.qmax(index, d, m, used/hours, at)

@@ -45,7 +45,7 @@ type silence struct {
 // simulateCounty runs communities of 100 devices each for days, with the faults
 // the simulator plants, gateways that fail for 9 hours and communities that
 // fail for 6, through the native decoder and the detectors.
-func simulateCounty(communities, days int) (*county, error) {
+func simulateCounty(communities, days int, config anomaly.Config) (*county, error) {
 	begin := time.Now()
 	zone := time.FixedZone("Asia/Shanghai", 8*3600)
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, zone)
@@ -104,7 +104,7 @@ func simulateCounty(communities, days int) (*county, error) {
 		c.outages = append(c.outages, s)
 	}
 
-	o := options()
+	o := anomaly.Options{Config: config}
 	o.Changed = func(ch anomaly.Change) {
 		c.changes = append(c.changes, ch)
 		if ch.Raised && ch.Alarm.Inhibited != "" {
