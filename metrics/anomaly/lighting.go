@@ -16,6 +16,7 @@ type lamp struct {
 	Channel uint16
 	Flags   uint8
 	Off     int8 // readings in a row off the learned power, the sign says where
+	Fine    int8 // readings in a row close to it
 
 	At    int64   // time of the readings being collected, 0 none
 	Power float32 // W
@@ -344,7 +345,9 @@ func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64,
 	case off <= deviation:
 		l.Off, l.OffSince = 0, 0
 		l.Learned[b] += 0.02 * (l.Power - learned)
-		if off <= 0.8*deviation {
+		if off > 0.5*deviation {
+			l.Fine = 0
+		} else if l.Fine = min(l.Fine+1, 100); int(l.Fine) >= p.Readings {
 			// A stuck dimmer looks right at the level it is stuck at.
 			e.clearAlarm(key(partialFailure), at)
 			e.clearAlarm(key(overPower), at)
@@ -354,8 +357,10 @@ func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64,
 		}
 		return
 	case ratio > 1:
+		l.Fine = 0
 		l.Off = min(max(l.Off, 0)+1, 100)
 	default:
+		l.Fine = 0
 		l.Off = max(min(l.Off, 0)-1, -100)
 	}
 	if l.OffSince == 0 {

@@ -26,6 +26,7 @@ type meter struct {
 	Least       float64 // least hour of these
 	BeforeFlow  float64 // the hour before
 	Sustained   float64 // highest flow sustained for two hours, slowly forgotten
+	Doubtful    float64 // sustained by hours that may begin a burst, not learned yet
 	RestSince   int64   // 0 while flowing
 	LongestRest float64 // s, slowly forgotten
 	Backwards   float64 // L, since BackAt
@@ -197,7 +198,8 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 		}
 		if !p.AlwaysFlowing {
 			d.score(min(float64(m.FlowingFor)/float64(need), 5))
-			if m.FlowingFor >= int64(need) {
+			// A burst that goes on is one thing wrong.
+			if m.FlowingFor >= int64(need) && !e.active(alarmKey{index, m.Channel, burst}) {
 				e.raise(key, at, m.Least, float64(m.FlowingFor)/float64(time.Hour))
 			}
 		}
@@ -235,6 +237,7 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 	young := at-m.Known < int64(3*24*time.Hour)
 	switch {
 	case sustained > limit && !young:
+		m.Doubtful = 0
 		d.score(sustained / limit)
 		e.raise(key, at, sustained, m.Sustained)
 		return // and teaches nothing while it lasts
@@ -244,6 +247,12 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 			m.Sustained = limit // once it is over, it was this much at least
 			e.clearAlarm(key, at)
 		}
+	case !young:
+		// A burst begins within an hour, and what it adds to that hour must not
+		// raise the limit for the next.
+		m.Doubtful = max(m.Doubtful, sustained)
+		return
 	}
-	m.Sustained = max(m.Sustained*(1-float64(length)/(180*day)), sustained)
+	m.Sustained = max(m.Sustained*(1-float64(length)/(180*day)), sustained, m.Doubtful)
+	m.Doubtful = 0
 }
