@@ -29,7 +29,6 @@ type lamp struct {
 	Learned [11]float32
 	N       [11]uint8
 	Nights  [24]uint8 // share of dark readings of the hour it burnt, of 250
-	NightN  uint16
 
 	DaySince  int64
 	DarkSince int64
@@ -180,7 +179,7 @@ func (e *Engine) judgeLamp(id uint32) {
 	told := l.Flags&lampLevel != 0 && l.Level <= 0.01 || l.Flags&lampState != 0 && l.On == 0
 	night := elevation < p.NightSun
 	share := float64(l.Nights[hour]) / 250
-	seen := l.NightN > 60
+	seen := at-l.Known >= int64(48*time.Hour)
 	never := l.Rated < float32(p.On)*rated // has it burnt since it was put up
 	wanted := !told && (share >= 0.5 || never && seen)
 	if told && seen && share >= 0.9 {
@@ -213,20 +212,26 @@ func (e *Engine) judgeLamp(id uint32) {
 			e.clearAlarm(key(outage), at)
 		}
 	}
-	if night && !e.active(key(outage)) {
+	// What may be an outage does not teach; but where it says itself that it is
+	// off, it may have been told another hour, and within a week that is usual.
+	rate := float32(0.1)
+	if l.DarkSince != 0 || e.active(key(outage)) {
+		rate = 0
+		if told {
+			rate = 0.01
+		}
+	}
+	if night && rate > 0 {
 		// A running share of the nights in which it burnt at this hour.
 		have := float32(l.Nights[hour])
-		if l.NightN < math.MaxUint16 {
-			l.NightN++
-		}
 		target := float32(0)
 		if burns {
 			target = 250
 		}
-		if l.NightN < 60 {
+		if !seen {
 			have = target
 		}
-		step := (target - have) * 0.1
+		step := (target - have) * rate
 		l.Nights[hour] = uint8(min(max(have+step+0.5*sign(step), 0), 250))
 	}
 

@@ -35,7 +35,7 @@ func main() {
 	parameters := flag.String("parameters", "", "YAML `file` of parameters that differ from the defaults, as the section anomaly")
 	communities := flag.Int("communities", 200, "communities of the county, of 100 devices each")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS | evaluate -generate DEVICES [-v]\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS [-v] | evaluate -generate DEVICES [-v]\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -50,7 +50,7 @@ func main() {
 			fmt.Fprintln(os.Stderr, "evaluate:", err)
 			os.Exit(1)
 		}
-		c.print(os.Stdout)
+		c.print(os.Stdout, *verbose)
 		return
 	}
 	if *devices > 0 {
