@@ -212,14 +212,15 @@ func (e *Engine) judgeLamp(id uint32) {
 			e.clearAlarm(key(outage), at)
 		}
 	}
-	// What may be an outage does not teach; but where it says itself that it is
-	// off, it may have been told another hour, and within a week that is usual.
+	// What may be an outage does not teach. Once it is told it does, slowly: it
+	// may be the hours that have changed, and a week later these are usual,
+	// while the alarm of a lamp that is out stays all the same.
 	rate := float32(0.1)
-	if l.DarkSince != 0 || e.active(key(outage)) {
+	switch {
+	case e.active(key(outage)):
+		rate = 0.05
+	case l.DarkSince != 0:
 		rate = 0
-		if told {
-			rate = 0.01
-		}
 	}
 	if night && rate > 0 {
 		// A running share of the nights in which it burnt at this hour.
