@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -142,6 +143,7 @@ func TestDetectScoresAndPicture(t *testing.T) {
 // Columns are taken for what they must be: angles, percents and decimal commas
 // where no unit is said, and two columns of one quantity for two channels.
 func TestDetectColumns(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
 	var tilt, comma strings.Builder
 	tilt.WriteString("time,fill,angle\n")
 	comma.WriteString("Timestamp;n1;n4\n")
@@ -152,7 +154,7 @@ func TestDetectColumns(t *testing.T) {
 			angle = 80
 		}
 		fmt.Fprintf(&tilt, "%s,%d,%g\n", at, 20+i%40, angle)
-		one, four := 35.2+math.Sin(float64(i)), 62.1+math.Sin(float64(i))
+		one, four := 35.2+r.NormFloat64(), 62.1+r.NormFloat64()
 		if i > 900 && i < 990 {
 			one = 5 + float64(i%7)/10
 		}
