@@ -527,3 +527,104 @@ func TestForcedDoorInAnHourlyUpload(t *testing.T) {
 		t.Errorf("points at %v, want %v", at2, want)
 	}
 }
+
+// nights reports a lamp from a date on for so many nights, burning from dusk until
+// an hour of the morning, at 60 W or less.
+func (b *bench) nights(from, n, until int, watts func(at time.Time) float64) {
+	for at := start.AddDate(0, 0, from); at.Before(start.AddDate(0, 0, from+n)); at = at.Add(15 * time.Minute) {
+		power := 0.5 + float64(at.Minute())/1000
+		if hour := at.Hour(); hour >= 19 || hour < until {
+			power = watts(at) + float64(at.YearDay()%7)/10 + float64(at.Minute())/100
+		}
+		b.report(at, "lamp", "lighting", map[string]float64{"active_power": power})
+	}
+}
+
+// Issue 5: lamps that from some day on are off after midnight are told of for
+// some nights, and not for ever; and one that is out afterwards is.
+func TestHoursThatChange(t *testing.T) {
+	full := func(time.Time) float64 { return 60 }
+	b := newBench(t)
+	b.nights(0, 20, 6, full)
+	if len(b.changes) != 0 {
+		t.Fatalf("before: %v", b.changes)
+	}
+	b.nights(20, 10, 0, full)
+	told := len(b.changes)
+	if told == 0 || told > 2*8 {
+		t.Errorf("in ten nights after: %v", b.changes)
+	}
+	b.nights(30, 10, 0, full)
+	if len(b.changes) != told {
+		t.Errorf("later: %v", b.changes[told:])
+	}
+	b.nights(40, 3, 0, func(time.Time) float64 { return 0.5 })
+	if open := b.open(); !slices.Equal(open, []string{"outage lamp"}) {
+		t.Errorf("open with the lamp out: %v", open)
+	}
+}
+
+// Issue 5: a lamp that is dimmed at night and does not say so has two powers, and
+// only another is a fault.
+func TestLampThatDoesNotSayHowFarItIsDimmed(t *testing.T) {
+	dimmed := func(share float64) func(time.Time) float64 {
+		return func(at time.Time) float64 {
+			if hour := at.Hour(); hour >= 23 || hour < 5 {
+				return 60 * 0.3 * share
+			}
+			return 60 * share
+		}
+	}
+	b := newBench(t)
+	b.nights(0, 30, 6, dimmed(1))
+	if len(b.changes) != 0 {
+		t.Fatalf("without a fault: %v", b.changes)
+	}
+	b.nights(30, 2, 6, dimmed(0.7))
+	b.nights(32, 2, 6, dimmed(1))
+	want := []string{"partial_failure"}
+	var got []string
+	for _, c := range b.changes {
+		if f := strings.Fields(c); f[1] == "raise" {
+			got = append(got, f[2])
+		}
+	}
+	if !slices.Equal(got, want) || len(b.open()) != 0 {
+		t.Errorf("raised %v, want %v once; open at the end %v", got, want, b.open())
+	}
+}
+
+// Issue 5: a queue of granted people behind one opening is no stuck gate, and a
+// gate that says only what happens is not offline in a quiet night.
+func TestQueueAndQuietNightOfAGate(t *testing.T) {
+	b := newBench(t)
+	r := rand.New(rand.NewPCG(3, 5))
+	for day := range 30 {
+		for hour := 6; hour < 23; hour++ {
+			for range 3 {
+				at := start.Add(time.Duration(day*24+hour)*time.Hour + time.Duration(r.IntN(3500))*time.Second)
+				if at.UnixNano() < b.now {
+					continue
+				}
+				for k := range 1 + r.IntN(5) { // together at the door
+					b.event(at.Add(time.Duration(k)*time.Second), "gate", "access_granted")
+				}
+				b.event(at.Add(6*time.Second), "gate", "door_opened")
+				b.event(at.Add(20*time.Second), "gate", "door_closed")
+			}
+		}
+		if r.IntN(3) == 0 { // somebody comes home at night, and mostly nobody does
+			at := start.Add(time.Duration(day*24+25)*time.Hour + time.Duration(r.IntN(7200))*time.Second)
+			b.event(at, "gate", "access_granted")
+			b.event(at.Add(3*time.Second), "gate", "door_opened")
+			b.event(at.Add(9*time.Second), "gate", "door_closed")
+		}
+	}
+	if len(b.changes) != 0 {
+		t.Errorf("%v of a gate that works", b.changes)
+	}
+	b.Tick(start.Add(31 * 24 * time.Hour).UnixNano())
+	if open := b.open(); !slices.Equal(open, []string{"offline gate"}) {
+		t.Errorf("open after a day's silence: %v", open)
+	}
+}
