@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -159,6 +162,34 @@ func TestGenerated(t *testing.T) {
 	for facility, n := range vain {
 		if rate := float64(n) / months[facility]; rate > 0.1 {
 			t.Errorf("%s: %.3f alarms in vain a device-month, at most 0.1", facility, rate)
+		}
+	}
+}
+
+// The simulated county speaks as the decoder expects, and what is planted in
+// every kind of facility is found.
+func TestCounty(t *testing.T) {
+	c, err := simulateCounty(4, 20, anomaly.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if each := c.messages / c.devices / c.days; each < 24 {
+		t.Errorf("%d messages a device and day", each)
+	}
+	var b bytes.Buffer
+	c.print(&b, true)
+	found := map[string][2]int{}
+	for line := range strings.Lines(b.String()) {
+		var facility, fault string
+		var planted, long, n int
+		if k, _ := fmt.Sscan(line, &facility, &fault, &planted, &long, &n); k == 5 {
+			f := found[facility]
+			found[facility] = [2]int{f[0] + long, f[1] + n}
+		}
+	}
+	for _, facility := range []string{"lighting", "water", "waste", "gate"} {
+		if f := found[facility]; f[0] == 0 || float64(f[1]) < 0.8*float64(f[0]) {
+			t.Errorf("%s: found %d of %d\n%s", facility, f[1], f[0], b.String())
 		}
 	}
 }
