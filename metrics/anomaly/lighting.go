@@ -39,6 +39,7 @@ type lamp struct {
 	Energy    float64 // register before, kWh
 
 	Flat flat
+	Rest flat // of standby
 }
 
 const (
@@ -114,12 +115,6 @@ func (e *Engine) judgeLamp(id uint32) {
 	p := &e.parameters(d).Lighting
 	key := func(k kind) alarmKey { return alarmKey{l.Device, l.Channel, k} }
 
-	// A line that repeats itself says nothing about the lamp.
-	stuck := false
-	if l.Flags&lampPower != 0 && l.Power != 0 { // off is no value that has to move
-		stuck = e.flat(key(flatLine), d, &l.Flat, l.Power, at)
-	}
-
 	if l.Known == 0 {
 		l.Known = at
 	}
@@ -131,6 +126,16 @@ func (e *Engine) judgeLamp(id uint32) {
 	// than a controller's standby.
 	if rated == 0 && at-l.Known >= int64(24*time.Hour) && l.Rated >= 5 {
 		rated = l.Rated
+	}
+	// A line that repeats itself says nothing about the lamp. Standby repeats
+	// itself more than light, and off is no value that has to move.
+	stuck := false
+	if l.Flags&lampPower != 0 && l.Power != 0 {
+		f := &l.Flat
+		if l.Power <= float32(p.Off)*rated {
+			f = &l.Rest
+		}
+		stuck = e.flat(key(flatLine), d, f, l.Power, at)
 	}
 	burns, dark := l.On != 0, l.On == 0
 	if l.Flags&lampPower != 0 {
