@@ -137,13 +137,13 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 // Some things are worth knowing when they are over as well: what is critical (a
 // bin that burnt out before the upload of the day is burnt all the same), and
 // what is over by nature, as a door that was forced. These are told for shown
-// if they are no older than told.
+// if they are no older than news.
 const (
 	behind   = int64(10 * time.Minute)
 	settled  = int64(time.Minute)
 	patience = int64(15 * time.Minute)
 	shown    = int64(15 * time.Minute)
-	told     = int64(26 * time.Hour)
+	news     = int64(26 * time.Hour)
 )
 
 // heldDue tells an alarm that was held and is still open.
@@ -202,7 +202,7 @@ func (e *Engine) clearAlarm(k alarmKey, at int64) {
 		e.devices.at(k.Device+1).Open--
 	}
 	e.mu.Lock()
-	if a.held != 0 && (a.expires != 0 || Kinds[k.Kind].Severity == Critical) && at >= a.held-settled-told {
+	if a.held != 0 && (a.expires != 0 || Kinds[k.Kind].Severity == Critical) && at >= a.held-settled-news {
 		a.ended = at
 		e.mu.Unlock()
 		return
