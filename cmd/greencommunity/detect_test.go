@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +140,57 @@ func TestDetectScoresAndPicture(t *testing.T) {
 	}
 }
 
+// Columns are taken for what they must be: angles, percents and decimal commas
+// where no unit is said, and two columns of one quantity for two channels.
+func TestDetectColumns(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	var tilt, comma strings.Builder
+	tilt.WriteString("time,fill,angle\n")
+	comma.WriteString("Timestamp;n1;n4\n")
+	for i := range 14 * 96 {
+		at := time.Date(2026, 3, 1, 0, 15*i, 0, 0, time.UTC).Format("2006-01-02 15:04:05")
+		angle := 1.7
+		if i > 900 && i < 940 {
+			angle = 80
+		}
+		fmt.Fprintf(&tilt, "%s,%d,%g\n", at, 20+i%40, angle)
+		one, four := 35.2+r.NormFloat64(), 62.1+r.NormFloat64()
+		if i > 900 && i < 990 {
+			one = 5 + float64(i%7)/10
+		}
+		fmt.Fprintf(&comma, "%s;%s;%s\n", at, strings.Replace(fmt.Sprintf("%.2f", one), ".", ",", 1), strings.Replace(fmt.Sprintf("%.2f", four), ".", ",", 1))
+	}
+	for _, c := range []struct {
+		table string
+		args  []string
+		want  []string // raised: kind and channel
+	}{
+		{tilt.String(), []string{"--facility", "waste", "--column", "fill=fill_level", "--column", "angle=bin_tilted"}, []string{"tipped "}},
+		{tilt.String(), []string{"--facility", "waste", "--column", "fill=fill_level:%", "--column", "angle=bin_tilted:deg"}, []string{"tipped "}},
+		{comma.String(), []string{"--facility", "water", "--column", "n1=water_pressure:mH2O", "--column", "n4=water_pressure:mH2O"}, []string{"unusual_value water_pressure/n1"}},
+	} {
+		out, summary, err := detect(t, c.table, c.args...)
+		if err != nil {
+			t.Errorf("%v: %v", c.args, err)
+			continue
+		}
+		var got []string
+		dec := json.NewDecoder(strings.NewReader(out))
+		for dec.More() {
+			var l change
+			if err := dec.Decode(&l); err != nil {
+				t.Fatal(err)
+			}
+			if l.Alarm == "raised" && !slices.Contains(got, l.Kind+" "+l.Channel) {
+				got = append(got, l.Kind+" "+l.Channel)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%v: got %q, want %q\n%s%s", c.args, got, c.want, out, summary)
+		}
+	}
+}
+
 func TestDetectSaysWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		table string
@@ -146,6 +199,7 @@ func TestDetectSaysWhatIsWrong(t *testing.T) {
 	}{
 		{"", nil, "the table is empty"},
 		{"time,x\n", nil, "the table has a header and no rows"},
+		{`[{"time":"2026-01-01 00:00:00","x":1}]`, nil, "this looks like JSON; expected a table (CSV)"},
 		{"a,b\nx,y\n", nil, "no column is a time"},
 		{"time,x\nyesterday,1\n", nil, `line 2: "yesterday" is no time`},
 		{"time,x\n2026-01-01 00:00:00,1\n2026-01-01 01:00:00,1,2\n", nil, "line 3: 3 fields where the header has 2"},

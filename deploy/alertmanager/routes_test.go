@@ -33,6 +33,7 @@ func TestRoutes(t *testing.T) {
 		{"alertname=GreencommunityBurst severity=critical community=nancheng facility=water kind=burst", "duty"},
 		{"alertname=GreencommunityBinFire severity=critical community=nancheng facility=waste kind=bin_fire", "duty"},
 		{"alertname=GreencommunityFeederOutage severity=critical community=nancheng facility=lighting kind=feeder_outage", "duty"},
+		{"alertname=GreencommunityOneMore severity=critical community=nancheng facility=water kind=burst", "duty-once"},
 		{"alertname=GreencommunityContinuousFlow severity=warning community=nancheng facility=water kind=continuous_flow", "office"},
 		{"alertname=GreencommunityOverfull severity=warning community=nancheng facility=waste kind=overfull", "office"},
 		{"alertname=GreencommunityOutage severity=warning community=nancheng facility=lighting kind=outage", "office"},

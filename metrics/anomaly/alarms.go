@@ -36,6 +36,7 @@ type Alarm struct {
 	key     alarmKey
 	expires int64 // unix nanoseconds; 0: a condition clears it
 	held    int64 // until when it waits to be told, unix nanoseconds; 0: it is told
+	ended   int64 // when it was over, of one that is told afterwards; else 0
 }
 
 // Change is an alarm raised or cleared.
@@ -64,7 +65,8 @@ func (e *Engine) active(k alarmKey) bool {
 	if k.Device < groupBase && e.devices.at(k.Device+1).Open == 0 {
 		return false
 	}
-	return e.alarms[k] != nil
+	a := e.alarms[k]
+	return a != nil && (a.held == 0 || a.ended == 0)
 }
 
 // raise raises an alarm unless it is raised, as of at.
@@ -76,11 +78,23 @@ func (e *Engine) raise(k alarmKey, at int64, value, expected float64) {
 // before: then it clears later.
 func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until int64) {
 	if a := e.alarms[k]; a != nil {
-		if a.expires != 0 { // else its condition clears it
-			e.mu.Lock()
+		e.mu.Lock()
+		switch {
+		case a.ended != 0 && a.held == 0 && until == 0:
+			a.expires = 0 // on again: now its condition clears it
+		case a.expires != 0:
 			a.expires = max(a.expires, until)
-			e.mu.Unlock()
 		}
+		if a.ended != 0 && a.held != 0 {
+			e.devices.at(k.Device+1).Open++
+			a.expires = until
+			if until != 0 {
+				e.timers.push(timer{Due: until, What: timeExpire, K: k})
+			}
+		}
+		a.ended = 0
+		a.Why = why(k.Kind, a)
+		e.mu.Unlock()
 		return
 	}
 	var d *device
@@ -119,10 +133,17 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 // ago is held until nothing more of its device has come for settled, and told
 // if it is still open then; at the latest after patience, for devices that are
 // always late. To the rules it is open meanwhile.
+//
+// Some things are worth knowing when they are over as well: what is critical (a
+// bin that burnt out before the upload of the day is burnt all the same), and
+// what is over by nature, as a door that was forced. These are told for shown
+// if they are no older than news.
 const (
 	behind   = int64(10 * time.Minute)
 	settled  = int64(time.Minute)
 	patience = int64(15 * time.Minute)
+	shown    = int64(15 * time.Minute)
+	news     = int64(26 * time.Hour)
 )
 
 // heldDue tells an alarm that was held and is still open.
@@ -137,6 +158,12 @@ func (e *Engine) heldDue(t timer) {
 		t.Due = due
 		e.timers.push(t)
 		return
+	}
+	if a.ended != 0 {
+		d.Open++
+		a.expires = t.Due + shown
+		a.Why = why(t.K.Kind, a)
+		e.timers.push(timer{Due: a.expires, What: timeExpire, K: t.K})
 	}
 	e.tell(t.K, a, t.Due)
 }
@@ -175,6 +202,11 @@ func (e *Engine) clearAlarm(k alarmKey, at int64) {
 		e.devices.at(k.Device+1).Open--
 	}
 	e.mu.Lock()
+	if a.held != 0 && (a.expires != 0 || Kinds[k.Kind].Severity == Critical) && at >= a.held-settled-news {
+		a.ended = at
+		e.mu.Unlock()
+		return
+	}
 	delete(e.alarms, k)
 	e.mu.Unlock()
 	if a.held != 0 {
@@ -208,6 +240,9 @@ func (e *Engine) expireDue(t timer) {
 func (e *Engine) note(a *Alarm, at int64, active bool) {
 	if e.o.Changed != nil {
 		e.o.Changed(Change{At: time.Unix(0, at).UTC(), Raised: active, Alarm: *a})
+	}
+	if !active && a.ended != 0 {
+		at = a.ended
 	}
 	e.point(a, at, active)
 }
@@ -475,8 +510,19 @@ func (e *Engine) inhibitor(k alarmKey, d *device) *group {
 // which the rule never gives them.
 var selfReported = []kind{continuousFlow, reverseFlow, overfull, heldOpen, forcedOpen}
 
-// why says in a sentence what was seen and what was expected.
+// why says in a sentence what was seen and what was expected, and in another
+// that it is over where it is.
 func why(k kind, a *Alarm) Text {
+	text := seen(k, a)
+	if a.ended != 0 {
+		minutes := max(float64(a.ended-a.Since.UnixNano())/6e10, 1)
+		text.ZH += fmt.Sprintf("补报：持续%.0f分钟，已结束。", minutes)
+		text.EN += fmt.Sprintf(" Reported late: it lasted %.0f minutes and is over.", minutes)
+	}
+	return text
+}
+
+func seen(k kind, a *Alarm) Text {
 	v, x := a.Value, a.Expected
 	hours := func(s float64) string { return fmt.Sprintf("%.1f", s/3600) }
 	both := func(zh, en string, args ...any) Text {

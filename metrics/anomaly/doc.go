@@ -22,14 +22,19 @@
 // What counts as unusual is learned from the device itself wherever devices
 // differ: its reporting rhythm, its power at each dimming level, its highest
 // sustained flow, its hours of traffic, the longest it has ever stood still.
-// While an alarm is open the rule that raised it does not learn, and what an
-// anomaly teaches before and after is bounded, so that it can neither make
-// itself normal nor spoil what was learned. Lengths are remembered as slowly
+// While an alarm is open, or may be about to be, the rule that raised it does not
+// learn or learns slowly, and what an anomaly teaches before and after is
+// bounded, so that it can neither make itself normal soon nor spoil what was
+// learned. Lengths are remembered as slowly
 // decaying maxima times a factor, not as means: a device that is silent each
 // weekend has shown that, however seldom.
 //
 // Every alarm has a clear condition apart from its raise condition, so that a
 // value at the edge does not raise it twice.
+//
+// Devices may report late, once a day even. What is wrong is told when all they
+// had to say has come in; what was wrong and is over, only where it is critical
+// or over by nature.
 //
 // # The defaults, and why
 //

@@ -74,6 +74,7 @@ type device struct {
 	Newest    int64 // newest time of a reading in it
 	Interval  float32
 	Longest   float32 // longest ordinary silence, slowly forgotten, s
+	Uneven    float32 // running mean of how far a gap is from Interval, 0 to 1
 	Messages  uint32
 
 	Offset   float32 // ordinary time received - device time, s
@@ -410,6 +411,8 @@ func (e *Engine) message(index uint32, d *device, received int64) {
 			if d.Interval == 0 {
 				d.Interval = taught
 			}
+			off := max(gap/d.Interval, d.Interval/gap) - 1
+			d.Uneven += 0.02 * (min(off, 1) - d.Uneven)
 			// A running median: up and down by the same step.
 			step := d.Interval * 0.05
 			if gap > d.Interval {
@@ -432,14 +435,22 @@ func (e *Engine) message(index uint32, d *device, received int64) {
 	}
 }
 
+// uneven is from when on a device has no rhythm: it says what happens, and in
+// a quiet night nothing does. One of five messages lost is a rhythm still.
+const uneven = 0.4
+
 // silence is for how long a device may be silent, in nanoseconds: longer than
-// it has ordinarily been, and than four of its intervals; in its first week,
-// before it has shown its nights and weekends, at least 26 hours.
+// it has ordinarily been, and than four of its intervals; without a rhythm at
+// least half a day, as nights differ by more than those seen so far; and in its
+// first week, before it has shown its nights and weekends, at least 26 hours.
 func (e *Engine) silence(d *device, p *Parameters) int64 {
 	info := e.info[d.Index]
 	least, ok := p.All.Offline[info.Facility]
 	if !ok {
 		least = p.All.Offline[anyFacility]
+	}
+	if d.Uneven > uneven {
+		least = max(least, 12*time.Hour)
 	}
 	if d.LastSeen+e.lost-d.FirstSeen < int64(7*24*time.Hour) {
 		least = max(least, 26*time.Hour)

@@ -22,6 +22,7 @@ type gate struct {
 	Granted  uint32   // grants ever, saturating
 	Opened   uint32
 	Unopened uint8 // grants in a row without an opening
+	Waits    bool  // nothing has opened since GrantAt
 	GrantAt  int64
 
 	Denials  [16]int64 // the latest first
@@ -105,19 +106,19 @@ func (e *Engine) gateEvent(index uint32, d *device, channel uint16, ev *ingest.E
 	p := &e.parameters(d).Gate
 	switch ev.Type {
 	case "access_granted":
+		// Without openings to be seen nothing can be missed; and a grant may
+		// still be followed by its opening: in a queue several are, by one.
+		if g.Waits && g.Opened > 20 && g.Open == 0 && at-g.GrantAt > int64(p.GrantBefore) {
+			g.Unopened = min(g.Unopened+1, 100)
+			d.score(float64(g.Unopened) / float64(p.Unopened))
+			if int(g.Unopened) >= p.Unopened {
+				e.raise(alarmKey{g.Device, g.Channel, stuckClosed}, at, float64(g.Unopened), 0)
+			}
+		}
 		copy(g.Grants[1:], g.Grants[:])
 		g.Grants[0] = at
 		g.Granted++
-		g.GrantAt = at
-		// Without openings to be seen nothing can be missed.
-		if g.Opened > 20 && g.Open == 0 {
-			g.Unopened = min(g.Unopened+1, 100)
-			d.score(float64(g.Unopened-1) / float64(p.Unopened))
-			// The latest grant may still be followed by its opening.
-			if int(g.Unopened) > p.Unopened {
-				e.raise(alarmKey{g.Device, g.Channel, stuckClosed}, at, float64(g.Unopened-1), 0)
-			}
-		}
+		g.GrantAt, g.Waits = at, true
 		if g.Opened == 0 && g.Flags&gateCounts == 0 {
 			e.pass(g, d, at, 1)
 		}
@@ -140,7 +141,7 @@ func (e *Engine) gateEvent(index uint32, d *device, channel uint16, ev *ingest.E
 func (e *Engine) opens(id uint32, g *gate, d *device, at int64) {
 	p := &e.parameters(d).Gate
 	g.Opened++
-	g.Unopened = 0
+	g.Unopened, g.Waits = 0, false
 	e.clearAlarm(alarmKey{g.Device, g.Channel, stuckClosed}, at)
 
 	// An opening uses up the oldest grant that is still good.
@@ -321,9 +322,13 @@ func (e *Engine) persons(g *gate, d *device, at int64, n float64) {
 	until := at + int64(2*time.Hour)
 	mean := 1 + float64(g.Share)
 	if g.Passes >= 200 && n >= float64(p.Tail) {
-		rare := float64(g.Many+1) / float64(g.Passes)
-		d.score(min(0.005/rare, 3))
-		if rare < 0.005 {
+		// Where a family has come through, more will.
+		rare, limit := float64(g.Many+1)/float64(g.Passes), 0.005
+		if g.Many > 0 {
+			limit = 0.0003
+		}
+		d.score(min(limit/rare, 3))
+		if rare < limit {
 			e.raiseUntil(key, at, n, mean, until)
 		}
 	}

@@ -45,9 +45,6 @@ type Generic struct {
 // edges closely enough, and fill within days at a reading an hour.
 const genericBuckets = 48
 
-// genericWarmup is how many readings the tails need before they mean anything.
-const genericWarmup = 250
-
 // tail is the upper tail of a non-negative quantity.
 type tail struct {
 	q98    float32 // running 98th percentile
@@ -93,16 +90,20 @@ type GenericLevels struct {
 	// Hold is for how many readings after an alert only a score half as high
 	// again is another.
 	Hold uint16 `yaml:"hold"`
+	// Warmup is how many readings the tails are learned from before they count;
+	// the range counts after a twelfth of them.
+	Warmup uint16 `yaml:"warmup"`
 }
 
 // StandardLevels are for looking at a series: they show what a person would
 // want to look at, some of it in vain.
-var StandardLevels = GenericLevels{Tolerance: 0.02, Point: 8, Smooth: 7, Hold: 110}
+var StandardLevels = GenericLevels{Tolerance: 0.02, Point: 8, Smooth: 7, Hold: 110, Warmup: 250}
 
 // FleetLevels are for alarms over many devices: what leaves the range by as
 // much again, or is a lasting shift beyond anything seen. On 909 months of
-// real meters they alert 0.04 times a meter-month, StandardLevels 1.1 times.
-var FleetLevels = GenericLevels{Tolerance: 1, Smooth: 12, Hold: 288}
+// real meters they alert 0.04 times a meter-month, StandardLevels 1.1 times. Two
+// weeks of quarters of an hour have shown weekends, a day has shown a night.
+var FleetLevels = GenericLevels{Tolerance: 1, Smooth: 12, Hold: 288, Warmup: 1344}
 
 // Add looks at a value, learns from it, and returns its score. timeOfDay is in
 // seconds since local midnight.
@@ -148,16 +149,16 @@ func (g *Generic) Add(v float32, timeOfDay int, l *GenericLevels) float32 {
 	slow := max(g.smooth, -g.smooth)
 
 	var score float32
-	if g.count > 20 {
+	if g.count > uint32(l.Warmup)/12 {
 		if l.Tolerance > 0 && span > 0 {
 			if out := max(v-g.high, g.low-v); out > l.Tolerance*span {
 				score = 1 + 0.05*float32(math.Log(float64(out/(l.Tolerance*span))))
 			}
 		}
-		if l.Point > 0 && g.count > genericWarmup {
+		if l.Point > 0 && g.count > uint32(l.Warmup) {
 			score = max(score, g.point.surprise(abs)/l.Point)
 		}
-		if l.Smooth > 0 && g.count > genericWarmup {
+		if l.Smooth > 0 && g.count > uint32(l.Warmup) {
 			score = max(score, g.slow.surprise(slow)/l.Smooth)
 		}
 	}

@@ -95,3 +95,30 @@ func FuzzGeneric(f *testing.F) {
 		}
 	})
 }
+
+// A line that is as it always is raises nothing at the levels of a fleet, from
+// its first weekend on, whatever its unit.
+func TestFleetIsQuiet(t *testing.T) {
+	for _, unit := range []float64{1e-3, 1, 1e5} {
+		alerts, devices := 0, 100
+		for d := range devices {
+			r := rand.New(rand.NewPCG(uint64(d), 9))
+			var g Generic
+			slow := 0.0
+			for i := range 45 * 96 {
+				seconds, day := i*900%86400, i/96
+				slow = 0.8*slow + 0.6*r.NormFloat64()
+				v := 230 + slow
+				if day%7 < 5 && seconds > 8*3600 && seconds < 18*3600 {
+					v -= 4
+				}
+				if g.Add(float32(v*unit), seconds, &FleetLevels) >= 1 {
+					alerts++
+				}
+			}
+		}
+		if alerts > 1 {
+			t.Errorf("unit %g: %d alerts of %d lines in 45 days", unit, alerts, devices)
+		}
+	}
+}

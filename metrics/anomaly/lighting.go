@@ -16,6 +16,7 @@ type lamp struct {
 	Channel uint16
 	Flags   uint8
 	Off     int8 // readings in a row off the learned power, the sign says where
+	Fine    int8 // readings in a row close to it
 
 	At    int64   // time of the readings being collected, 0 none
 	Power float32 // W
@@ -28,16 +29,17 @@ type lamp struct {
 	Learned [11]float32
 	N       [11]uint8
 	Nights  [24]uint8 // share of dark readings of the hour it burnt, of 250
-	NightN  uint16
 
 	DaySince  int64
 	DarkSince int64
+	LitSince  int64 // since when it burns again, with an outage open
 	OffSince  int64
 	Edges     [4]int64 // times of the last switchings, the latest first
 	Known     int64
 	Energy    float64 // register before, kWh
 
 	Flat flat
+	Rest flat // of standby
 }
 
 const (
@@ -113,12 +115,6 @@ func (e *Engine) judgeLamp(id uint32) {
 	p := &e.parameters(d).Lighting
 	key := func(k kind) alarmKey { return alarmKey{l.Device, l.Channel, k} }
 
-	// A line that repeats itself says nothing about the lamp.
-	stuck := false
-	if l.Flags&lampPower != 0 && l.Power != 0 { // off is no value that has to move
-		stuck = e.flat(key(flatLine), d, &l.Flat, l.Power, at)
-	}
-
 	if l.Known == 0 {
 		l.Known = at
 	}
@@ -131,6 +127,16 @@ func (e *Engine) judgeLamp(id uint32) {
 	if rated == 0 && at-l.Known >= int64(24*time.Hour) && l.Rated >= 5 {
 		rated = l.Rated
 	}
+	// A line that repeats itself says nothing about the lamp. Standby repeats
+	// itself more than light, and off is no value that has to move.
+	stuck := false
+	if l.Flags&lampPower != 0 && l.Power != 0 {
+		f := &l.Flat
+		if l.Power <= float32(p.Off)*rated {
+			f = &l.Rest
+		}
+		stuck = e.flat(key(flatLine), d, f, l.Power, at)
+	}
 	burns, dark := l.On != 0, l.On == 0
 	if l.Flags&lampPower != 0 {
 		// A power meter knows better than a status.
@@ -141,7 +147,12 @@ func (e *Engine) judgeLamp(id uint32) {
 		if rated <= 0 {
 			return
 		}
-		burns, dark = l.Power > float32(p.On)*rated, l.Power < float32(p.Off)*rated
+		// A lamp dimmed far down is not one that is off.
+		told := rated
+		if l.Flags&lampLevel != 0 && l.Level > 0.01 {
+			told *= max(l.Level, 0.5)
+		}
+		burns, dark = l.Power > float32(p.On)*told, l.Power < float32(p.Off)*told
 	}
 	if stuck {
 		l.DaySince, l.DarkSince, l.Off = 0, 0, 0
@@ -166,15 +177,16 @@ func (e *Engine) judgeLamp(id uint32) {
 		e.clearAlarm(key(dayBurner), at)
 	}
 
-	// Dark at night, where it should burn: not told to be off, and not off at
+	// Dark at night, where it should burn: not told to be off, and burning at
 	// this hour on most nights.
 	seconds, _ := e.local(at)
 	hour := seconds / 3600
 	told := l.Flags&lampLevel != 0 && l.Level <= 0.01 || l.Flags&lampState != 0 && l.On == 0
 	night := elevation < p.NightSun
 	share := float64(l.Nights[hour]) / 250
-	seen := l.NightN > 60
-	wanted := !told && (!seen || share >= 0.5)
+	seen := at-l.Known >= int64(48*time.Hour)
+	never := l.Rated < float32(p.On)*rated // has it burnt since it was put up
+	wanted := !told && (share >= 0.5 || never && seen)
 	if told && seen && share >= 0.9 {
 		// It says itself that it is off, but not whether it was told to be; at
 		// this hour it has burnt on practically every night.
@@ -182,6 +194,7 @@ func (e *Engine) judgeLamp(id uint32) {
 	}
 	switch {
 	case night && dark && wanted:
+		l.LitSince = 0
 		if l.DarkSince == 0 {
 			l.DarkSince = at
 		}
@@ -192,24 +205,39 @@ func (e *Engine) judgeLamp(id uint32) {
 		}
 	default:
 		l.DarkSince = 0
-		if burns {
+		if !burns || !e.active(key(outage)) {
+			l.LitSince = 0
+			break
+		}
+		// It may flicker on its way out: as long as it had to be dark.
+		if l.LitSince == 0 {
+			l.LitSince = at
+		}
+		if at-l.LitSince >= int64(p.OutageAfter) {
 			e.clearAlarm(key(outage), at)
 		}
 	}
-	if night && !e.active(key(outage)) {
+	// What may be an outage does not teach. Once it is told it does, slowly: it
+	// may be the hours that have changed, and a week later these are usual,
+	// while the alarm of a lamp that is out stays all the same.
+	rate := float32(0.1)
+	switch {
+	case e.active(key(outage)):
+		rate = 0.05
+	case l.DarkSince != 0:
+		rate = 0
+	}
+	if night && rate > 0 {
 		// A running share of the nights in which it burnt at this hour.
 		have := float32(l.Nights[hour])
-		if l.NightN < math.MaxUint16 {
-			l.NightN++
-		}
 		target := float32(0)
 		if burns {
 			target = 250
 		}
-		if l.NightN < 60 {
+		if !seen {
 			have = target
 		}
-		step := (target - have) * 0.1
+		step := (target - have) * rate
 		l.Nights[hour] = uint8(min(max(have+step+0.5*sign(step), 0), 250))
 	}
 
@@ -219,9 +247,11 @@ func (e *Engine) judgeLamp(id uint32) {
 		copy(l.Edges[1:], l.Edges[:])
 		l.Edges[0] = at
 	}
+	// One that reports each half hour cannot show four within two hours.
+	span := max(p.CycleSpan, time.Duration(8e9*d.Interval))
 	recent := 0
 	for _, t := range l.Edges {
-		if t != 0 && at-t <= int64(p.CycleSpan) {
+		if t != 0 && at-t <= int64(span) {
 			recent++
 		}
 	}
@@ -232,7 +262,8 @@ func (e *Engine) judgeLamp(id uint32) {
 		e.clearAlarm(key(cycling), at)
 	}
 
-	if l.Flags&lampPower != 0 && burns && !e.active(key(cycling)) {
+	on := burns || !dark && l.Flags&lampLevel != 0 && l.Level > 0.01
+	if l.Flags&lampPower != 0 && on && !e.active(key(cycling)) {
 		e.judgePower(l, d, p, at, key)
 	}
 }
@@ -251,28 +282,83 @@ func sign(x float32) float32 {
 // exchanged for better ones, and that is no fault.
 const relearn = int64(30 * 24 * time.Hour)
 
+// established is how many readings make a power learned.
+const established = 20
+
+// modesFor is how long a lamp that does not say how far it is dimmed is watched
+// for the powers it has: a week has workdays and a weekend.
+const modesFor = int64(8 * 24 * time.Hour)
+
+// mode returns, for a lamp that does not say how far it is dimmed, which of the
+// powers it has shown in its first days this one is, or else the next above,
+// from which it would have fallen, or else the highest.
+func (l *lamp) mode(at int64, deviation float32) int {
+	near, above, top := -1, -1, -1
+	distance := func(i int) float32 { return max(l.Power/l.Learned[i], l.Learned[i]/l.Power) - 1 }
+	first := at-l.Known < modesFor
+	for i, n := range l.N {
+		if n == 0 || !first && n < established {
+			continue
+		}
+		if near < 0 || distance(i) < distance(near) {
+			near = i
+		}
+		if l.Learned[i] > l.Power && (above < 0 || l.Learned[i] < l.Learned[above]) {
+			above = i
+		}
+		if top < 0 || l.Learned[i] > l.Learned[top] {
+			top = i
+		}
+	}
+	switch {
+	case near >= 0 && distance(near) <= deviation:
+		return near
+	case first || near < 0:
+		return l.room()
+	case above >= 0:
+		return above
+	}
+	return top
+}
+
+// room makes room for one more power.
+func (l *lamp) room() int {
+	b := 0
+	for i, n := range l.N {
+		if n < l.N[b] {
+			b = i
+		}
+	}
+	l.N[b], l.Learned[b] = 0, 0
+	return b
+}
+
 // judgePower compares the power with what was learned at the same level.
 func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64, key func(kind) alarmKey) {
-	b := 10
-	if l.Flags&lampLevel != 0 {
-		b = int(l.Level*10 + 0.5)
-		b = min(max(b, 0), 10)
+	deviation := float32(p.Deviation)
+	says := l.Flags&lampLevel != 0
+	var b int
+	if says {
+		b = min(max(int(l.Level*10+0.5), 0), 10)
+	} else {
+		b = l.mode(at, deviation)
 	}
 	learned := l.Learned[b]
-	if l.N[b] < 20 {
+	if l.N[b] < established {
 		l.N[b]++
 		l.Learned[b] += (l.Power - learned) / float32(l.N[b])
 		return
 	}
 	ratio := l.Power / learned
-	deviation := float32(p.Deviation)
 	off := max(ratio-1, 1-ratio)
 	d.score(float64(off/deviation) * 0.99 * min(float64(abs8(l.Off)+1)/float64(p.Readings), 1))
 	switch {
 	case off <= deviation:
 		l.Off, l.OffSince = 0, 0
 		l.Learned[b] += 0.02 * (l.Power - learned)
-		if off <= 0.8*deviation {
+		if off > 0.5*deviation {
+			l.Fine = 0
+		} else if l.Fine = min(l.Fine+1, 100); int(l.Fine) >= p.Readings {
 			// A stuck dimmer looks right at the level it is stuck at.
 			e.clearAlarm(key(partialFailure), at)
 			e.clearAlarm(key(overPower), at)
@@ -282,15 +368,21 @@ func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64,
 		}
 		return
 	case ratio > 1:
+		l.Fine = 0
 		l.Off = min(max(l.Off, 0)+1, 100)
 	default:
+		l.Fine = 0
 		l.Off = max(min(l.Off, 0)-1, -100)
 	}
 	if l.OffSince == 0 {
 		l.OffSince = at
 	}
 	if at-l.OffSince > relearn {
-		l.N[b], l.Learned[b], l.Off, l.OffSince = 1, l.Power, 0, 0
+		n := uint8(1)
+		if !says {
+			b, n = l.room(), established
+		}
+		l.N[b], l.Learned[b], l.Off, l.OffSince = n, l.Power, 0, 0
 		return
 	}
 	if int(abs8(l.Off)) < p.Readings {
@@ -302,7 +394,7 @@ func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64,
 		k = overPower
 	}
 	for other := range l.Learned {
-		if other != b && l.N[other] >= 20 && math.Abs(float64(l.Power/l.Learned[other])-1) < 0.07 {
+		if says && other != b && l.N[other] >= established && math.Abs(float64(l.Power/l.Learned[other])-1) < 0.07 {
 			k = stuckDimmer
 		}
 	}

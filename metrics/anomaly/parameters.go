@@ -129,7 +129,7 @@ type GateParameters struct {
 	// Quiet is the share of the mean hour below which an hour is a quiet one.
 	Quiet float64 `yaml:"quiet"`
 	// Tail is how many persons on one grant are too many where the gate has
-	// seen so many in less than one in 200 passes.
+	// not seen so many in 200 passes, or in less than one of 3,000.
 	Tail int `yaml:"tail"`
 }
 

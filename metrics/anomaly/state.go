@@ -24,8 +24,8 @@ import (
 // field is where, so that a later program with other fields finds those it
 // still has; the byte order is that of the machine, and checked.
 
-// Version 2 added when a held alarm is told.
-const stateVersion = 2
+// Version 2 added when a held alarm is told, version 3 when it was over.
+const stateVersion = 3
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -96,6 +96,7 @@ func (e *Engine) Save(w io.Writer) error {
 		b.int(a.Since.UnixNano())
 		b.int(a.expires)
 		b.int(a.held)
+		b.int(a.ended)
 		b.int(int64(math.Float64bits(a.Value)))
 		b.int(int64(math.Float64bits(a.Expected)))
 		b.text(a.Inhibited)
@@ -200,6 +201,9 @@ func (e *Engine) loadAlarms(b *loader, version int64) error {
 		a.expires = b.int()
 		if version >= 2 {
 			a.held = b.int()
+		}
+		if version >= 3 {
+			a.ended = b.int()
 		}
 		a.Value, a.Expected = math.Float64frombits(uint64(b.int())), math.Float64frombits(uint64(b.int()))
 		a.Inhibited = b.text()

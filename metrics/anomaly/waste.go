@@ -14,6 +14,7 @@ type bin struct {
 	Channel uint16
 	Flags   uint8
 	Tilts   uint8 // readings in a row that said tilted
+	Upright uint8 // and since then, that did not
 	Rises   uint8 // steep rises of temperature in a row
 
 	At    int64
@@ -105,6 +106,7 @@ func (e *Engine) judgeBin(id uint32) {
 	if b.At <= b.Judge {
 		return
 	}
+	unseen := float32(float64(b.At-b.Judge) / 1e9)
 	b.Judge = b.At
 	d := e.devices.at(b.Device + 1)
 	if got&binTemp != 0 {
@@ -113,18 +115,23 @@ func (e *Engine) judgeBin(id uint32) {
 	key := alarmKey{b.Device, b.Channel, tipped}
 	if got&binTilt != 0 {
 		if b.Tilt >= 0.5 {
-			b.Tilts = min(b.Tilts+1, 100)
+			b.Tilts, b.Upright = min(b.Tilts+1, 100), 0
 			d.score(float64(b.Tilts) / 2)
 			if b.Tilts >= 2 {
 				e.raise(key, b.At, 1, 0)
 			}
 		} else {
 			b.Tilts = 0
-			e.clearAlarm(key, b.At)
+			if b.Upright = min(b.Upright+1, 100); b.Upright >= 2 {
+				e.clearAlarm(key, b.At)
+			}
 		}
 	}
 	// What a tipped bin's sensor looks at is no fill level.
 	if got&binFill != 0 && b.Tilts == 0 {
+		if unseen > b.Interval/2 {
+			b.Emptied = b.At // it may have been emptied meanwhile
+		}
 		e.judgeFill(b, d)
 	}
 }

@@ -26,10 +26,12 @@ type meter struct {
 	Least       float64 // least hour of these
 	BeforeFlow  float64 // the hour before
 	Sustained   float64 // highest flow sustained for two hours, slowly forgotten
+	Doubtful    float64 // sustained by hours that may begin a burst, not learned yet
 	RestSince   int64   // 0 while flowing
 	LongestRest float64 // s, slowly forgotten
 	Backwards   float64 // L, since BackAt
 	BackAt      int64
+	BackFrom    float64 // register before it first ran backwards, L
 	BackN       uint8
 	Known       int64 // first reading
 }
@@ -101,7 +103,7 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 			return
 		}
 		if at-m.BackAt > int64(24*time.Hour) {
-			m.Backwards, m.BackN = 0, 0
+			m.Backwards, m.BackN, m.BackFrom = 0, 0, before
 		}
 		m.BackAt = at
 		m.Backwards -= used
@@ -115,6 +117,11 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 		}
 		m.HourAt, m.Volume, m.Covered = at, 0, 0
 		return
+	}
+	if m.BackN == 1 && at-m.BackAt <= int64(p.Water.Gap) && m.BackFrom-litres > p.Water.Reverse {
+		// All in one reading, as after a gap, and it has not come back from there.
+		m.BackN++
+		e.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
 	}
 	if hours := float64(at-from) / float64(time.Hour); hours > 0 && hours <= 6 {
 		e.qmax(index, d, m, used/hours, at)
@@ -191,7 +198,8 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 		}
 		if !p.AlwaysFlowing {
 			d.score(min(float64(m.FlowingFor)/float64(need), 5))
-			if m.FlowingFor >= int64(need) {
+			// A burst that goes on is one thing wrong.
+			if m.FlowingFor >= int64(need) && !e.active(alarmKey{index, m.Channel, burst}) {
 				e.raise(key, at, m.Least, float64(m.FlowingFor)/float64(time.Hour))
 			}
 		}
@@ -229,6 +237,7 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 	young := at-m.Known < int64(3*24*time.Hour)
 	switch {
 	case sustained > limit && !young:
+		m.Doubtful = 0
 		d.score(sustained / limit)
 		e.raise(key, at, sustained, m.Sustained)
 		return // and teaches nothing while it lasts
@@ -238,6 +247,12 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 			m.Sustained = limit // once it is over, it was this much at least
 			e.clearAlarm(key, at)
 		}
+	case !young:
+		// A burst begins within an hour, and what it adds to that hour must not
+		// raise the limit for the next.
+		m.Doubtful = max(m.Doubtful, sustained)
+		return
 	}
-	m.Sustained = max(m.Sustained*(1-float64(length)/(180*day)), sustained)
+	m.Sustained = max(m.Sustained*(1-float64(length)/(180*day)), sustained, m.Doubtful)
+	m.Doubtful = 0
 }

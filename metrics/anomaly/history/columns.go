@@ -18,6 +18,8 @@ type role struct {
 	q    *ingest.Quantity
 	// tilt is set where an angle stands for a state.
 	tilt bool
+	// channel is the column's name, where several columns are one quantity.
+	channel string
 }
 
 // answers are columns that say what a detector is to find out. They are never read.
@@ -160,8 +162,9 @@ func (r *Reader) quantity(q *ingest.Quantity, unit string) role {
 	return role{is: "quantity", name: q.Name, unit: unit, conv: conv, q: q}
 }
 
-// mapped is the role a --column says.
-func (r *Reader) mapped(column, to string) (role, error) {
+// mapped is the role a --column says. Where it says no unit, the name may, or
+// the largest value of the column.
+func (r *Reader) mapped(column, to string, largest float64) (role, error) {
 	name, unit, _ := strings.Cut(to, ":")
 	switch name {
 	case "time", "device", "channel", "event", "collected":
@@ -175,7 +178,7 @@ func (r *Reader) mapped(column, to string) (role, error) {
 	if q == nil {
 		return role{}, fmt.Errorf("column %q: %s has no quantity %q; `greencommunity quantities` lists them", column, r.Facility, name)
 	}
-	if q.Name == "bin_tilted" && unit == "deg" {
+	if q.Name == "bin_tilted" && (unit == "deg" || unit == "" && largest > 1) {
 		return role{is: "quantity", name: q.Name, q: q, tilt: true}, nil
 	}
 	if unit == "" {
@@ -184,6 +187,9 @@ func (r *Reader) mapped(column, to string) (role, error) {
 				unit = u
 			}
 		}
+	}
+	if unit == "" && q.Unit == "ratio" && largest > 1.5 {
+		unit = "%"
 	}
 	conv, err := ingest.NewConversion(unit, q.Unit)
 	if err != nil {

@@ -10,11 +10,13 @@ package history
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -191,7 +193,7 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 			if math.IsNaN(shown) {
 				shown = v
 			}
-			reading := ingest.Reading{Device: d.info, Channel: channel, Quantity: c.q, Value: v, Time: at.UnixNano()}
+			reading := ingest.Reading{Device: d.info, Channel: cmp.Or(c.channel, channel), Quantity: c.q, Value: v, Time: at.UnixNano()}
 			engine.Reading(d.index, &reading, late, received)
 		}
 		if back > 0 && any {
@@ -278,6 +280,9 @@ func read(in io.Reader) (rows [][]string, header []string, err error) {
 	}
 	peek, _ := b.Peek(4096)
 	line, _, _ := strings.Cut(string(peek), "\n")
+	if first := strings.TrimSpace(line); strings.HasPrefix(first, "[") || strings.HasPrefix(first, "{") {
+		return nil, nil, errors.New("this looks like JSON; expected a table (CSV) with a row a time")
+	}
 	c := csv.NewReader(b)
 	c.TrimLeadingSpace = true
 	c.FieldsPerRecord = -1
@@ -297,6 +302,15 @@ func read(in io.Reader) (rows [][]string, header []string, err error) {
 	}
 	if len(all) == 0 {
 		return nil, nil, errors.New("the table is empty")
+	}
+	if c.Comma != ',' {
+		for _, row := range all {
+			for i, field := range row {
+				if decimal.MatchString(field) {
+					row[i] = strings.Replace(field, ",", ".", 1)
+				}
+			}
+		}
 	}
 	header = all[0]
 	if _, missing, err := number(strings.TrimSpace(header[len(header)-1])); err == nil && !missing {
@@ -328,6 +342,9 @@ func read(in io.Reader) (rows [][]string, header []string, err error) {
 	}
 	return slices.DeleteFunc(all, func(row []string) bool { return row == nil }), header, nil
 }
+
+// decimal is a number with a decimal comma, as tables with semicolons have.
+var decimal = regexp.MustCompile(`^\s*[-+]?\d+,\d+\s*$`)
 
 // table makes the table of facilities, with the columns of a generic one.
 func (r *Reader) table(header []string, rows [][]string) error {
@@ -391,7 +408,8 @@ func (r *Reader) roles(header []string, rows [][]string) (timeAt int, roles []ro
 	for i, h := range header {
 		h = strings.TrimSpace(h)
 		if to, ok := r.Columns[h]; ok {
-			if roles[i], err = r.mapped(h, to); err != nil {
+			largest, _ := largest(rows, i)
+			if roles[i], err = r.mapped(h, to, largest); err != nil {
 				return 0, nil, nil, err
 			}
 			if roles[i].is == "time" {
@@ -427,17 +445,7 @@ func (r *Reader) roles(header []string, rows [][]string) (timeAt int, roles []ro
 		if _, ok := r.Columns[h]; ok || i == timeAt {
 			continue
 		}
-		largest, numeric := 0.0, true
-		for _, row := range rows {
-			v, missing, err := number(strings.TrimSpace(row[i]))
-			if err != nil {
-				numeric = false
-				break
-			}
-			if !missing {
-				largest = max(largest, math.Abs(v))
-			}
-		}
+		largest, numeric := largest(rows, i)
 		if r.Facility == Generic {
 			if numeric && !slices.Contains(answers, strings.ToLower(h)) {
 				if q := r.facilities.Quantity(Generic, fieldName(h)); q != nil {
@@ -454,7 +462,7 @@ func (r *Reader) roles(header []string, rows [][]string) (timeAt int, roles []ro
 	}
 	// An increment is only of use where there is no register.
 	register := slices.ContainsFunc(roles, func(c role) bool { return c.is == "quantity" && c.name == "water_volume_total" })
-	seen := map[string]bool{}
+	seen, twice := map[string]bool{}, map[string]bool{}
 	any := false
 	for i := range roles {
 		c := &roles[i]
@@ -463,6 +471,7 @@ func (r *Reader) roles(header []string, rows [][]string) (timeAt int, roles []ro
 			*c = role{}
 		}
 		if c.q != nil {
+			twice[c.name] = twice[c.name] || seen[c.name]
 			seen[c.name] = true
 		}
 		switch c.is {
@@ -481,10 +490,29 @@ func (r *Reader) roles(header []string, rows [][]string) (timeAt int, roles []ro
 			any = true
 		}
 	}
+	for i := range roles {
+		if twice[roles[i].name] {
+			roles[i].channel = strings.TrimSpace(header[i])
+		}
+	}
 	if !any {
 		return 0, nil, nil, fmt.Errorf("no column of %s says what it is for %s; map one with --column NAME=QUANTITY[:UNIT]", strings.Join(header, ", "), r.Facility)
 	}
 	return timeAt, roles, used, nil
+}
+
+// largest is the largest magnitude in a column, and whether all of it is numbers.
+func largest(rows [][]string, column int) (largest float64, numeric bool) {
+	for _, row := range rows {
+		v, missing, err := number(strings.TrimSpace(row[column]))
+		if err != nil {
+			return largest, false
+		}
+		if !missing {
+			largest = max(largest, math.Abs(v))
+		}
+	}
+	return largest, true
 }
 
 func isNumber(s string) bool {

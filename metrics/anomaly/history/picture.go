@@ -104,7 +104,11 @@ func Picture(title string, r *Result) []byte {
 	}
 	for i := range 7 {
 		t := r.From.Add(time.Duration(float64(r.To.Sub(r.From)) * float64(i) / 6))
-		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="middle">%s</text>`, x(t), height-8, t.Format("2006-01-02 15:04"))
+		anchor := "middle"
+		if i == 6 {
+			anchor = "end"
+		}
+		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="%s">%s</text>`, x(t), height-8, anchor, t.Format("2006-01-02 15:04"))
 	}
 	b.WriteString(`</svg>`)
 	return b.Bytes()

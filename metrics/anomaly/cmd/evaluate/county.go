@@ -45,7 +45,7 @@ type silence struct {
 // simulateCounty runs communities of 100 devices each for days, with the faults
 // the simulator plants, gateways that fail for 9 hours and communities that
 // fail for 6, through the native decoder and the detectors.
-func simulateCounty(communities, days int) (*county, error) {
+func simulateCounty(communities, days int, config anomaly.Config) (*county, error) {
 	begin := time.Now()
 	zone := time.FixedZone("Asia/Shanghai", 8*3600)
 	start := time.Date(2026, 3, 2, 0, 0, 0, 0, zone)
@@ -104,7 +104,7 @@ func simulateCounty(communities, days int) (*county, error) {
 		c.outages = append(c.outages, s)
 	}
 
-	o := options()
+	o := anomaly.Options{Config: config}
 	o.Changed = func(ch anomaly.Change) {
 		c.changes = append(c.changes, ch)
 		if ch.Raised && ch.Alarm.Inhibited != "" {
@@ -114,7 +114,7 @@ func simulateCounty(communities, days int) (*county, error) {
 	engine := anomaly.NewEngine(o)
 	engine.Bind(inv)
 	worker := decode.NewWorker(inv, inventory.NewRegistry(inv))
-	world := simulator.New(simulator.Options{Seed: 1, Start: start, Zone: zone, Scale: 2, Faults: true})
+	world := simulator.New(simulator.Options{Seed: 1, Start: start, Zone: zone, Scale: 2, Faults: true, Native: true})
 	seq := uint64(0)
 	err = world.Advance(start.Add(time.Duration(days)*24*time.Hour), func(m simulator.Message) error {
 		device := m.Topic[strings.LastIndexByte(m.Topic, '/')+1:]
@@ -190,7 +190,8 @@ func least(l *simulator.Label) time.Duration {
 	return tells[l.Fault].least
 }
 
-func (c *county) print(out io.Writer) {
+// print prints the table, and with verbose each fault missed and alarm in vain.
+func (c *county) print(out io.Writer, verbose bool) {
 	type span struct {
 		from, to time.Time
 		kinds    []string
@@ -222,6 +223,7 @@ func (c *county) print(out io.Writer) {
 		}
 		kinds := tells[l.Fault].kinds
 		byDevice[string(l.Device)] = append(byDevice[string(l.Device)], span{l.From, l.To, kinds})
+		found := t.found
 		for _, ch := range raisedBy[string(l.Device)] {
 			if slices.Contains(kinds, ch.Alarm.Kind) && !ch.At.Before(l.From) && !ch.At.After(l.To.Add(slack)) {
 				t.found++
@@ -231,6 +233,9 @@ func (c *county) print(out io.Writer) {
 				t.delays = append(t.delays, ch.At.Sub(l.From))
 				break
 			}
+		}
+		if verbose && !short && t.found == found {
+			fmt.Fprintf(out, "missed: %s %s from %s to %s\n", l.Device, l.Fault, l.From.In(zone).Format(layout), l.To.In(zone).Format(layout))
 		}
 	}
 	groupFound := map[bool][2]int{}
@@ -277,6 +282,9 @@ func (c *county) print(out io.Writer) {
 			for _, s := range c.outages {
 				in := !ch.At.Before(s.from) && !ch.At.After(s.to.Add(slack))
 				explained = explained || in && (device == s.gateway || gatewayOf(device) == s.gateway || s.gateway == "" && strings.HasPrefix(device, s.community))
+			}
+			if !explained && verbose {
+				fmt.Fprintf(out, "%s %s %s: %s\n", ch.At.In(zone).Format(layout), device, ch.Alarm.Kind, ch.Alarm.Why.EN)
 			}
 			if !explained {
 				vain[ch.Alarm.Kind]++

@@ -1,11 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/anomaly/history"
 )
 
 // cases returns the directory of labelled series, or skips.
@@ -25,7 +32,7 @@ func cases(t *testing.T) string {
 // Issue 5: what the detectors must find at their defaults, and how little they
 // may say in vain.
 func TestTargets(t *testing.T) {
-	r, err := evaluate(cases(t), false)
+	r, err := evaluate(cases(t), anomaly.DefaultConfig(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +79,7 @@ func TestLeaksLong(t *testing.T) {
 	if os.Getenv("GREENCOMMUNITY_LONG") == "" {
 		t.Skip("GREENCOMMUNITY_LONG is not set")
 	}
-	r, err := evaluate(cases(t), true)
+	r, err := evaluate(cases(t), anomaly.DefaultConfig(), true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,6 +125,71 @@ func TestScoreOfTheBenchmark(t *testing.T) {
 		got, _, _, _, _ := nabScore(series(c.fires...))
 		if math.Abs(got-c.want) > 1e-9 {
 			t.Errorf("%s: %.4f, want %.4f", c.name, got, c.want)
+		}
+	}
+}
+
+// Devices made up, of many sizes and rhythms: what the rules find does not hang
+// on the series at hand.
+func TestGenerated(t *testing.T) {
+	n, seed := 6, uint64(11)
+	if os.Getenv("GREENCOMMUNITY_LONG") != "" {
+		n, seed = 60, 12
+	}
+	outcomes, err := generate(seed, n, anomaly.DefaultConfig(), func(i int, s *specimen, r *history.Result) {
+		t.Logf("%s %s %d, of %s to %s:", s.facility, s.fault, i, s.from.Format(layout), s.to.Format(layout))
+		for _, c := range r.Changes {
+			t.Logf("  %s %v %s", c.At.In(zone).Format(layout), c.Raised, c.Alarm.Kind)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	months, vain := map[ingest.FacilityKind]float64{}, map[ingest.FacilityKind]int{}
+	for _, o := range outcomes {
+		if o.found < o.n-max(1, o.n/20) {
+			t.Errorf("%s %s: found %d of %d, missed %v", o.facility, o.fault, o.found, o.n, o.missed)
+		}
+		for kind, n := range o.vain {
+			// A gate's first family is one nobody has seen before.
+			if kind == "tailgating" && n <= o.n/2 {
+				continue
+			}
+			vain[o.facility] += n
+		}
+		months[o.facility] += o.months
+	}
+	for facility, n := range vain {
+		if rate := float64(n) / months[facility]; rate > 0.1 {
+			t.Errorf("%s: %.3f alarms in vain a device-month, at most 0.1", facility, rate)
+		}
+	}
+}
+
+// The simulated county speaks as the decoder expects, and what is planted in
+// every kind of facility is found.
+func TestCounty(t *testing.T) {
+	c, err := simulateCounty(4, 20, anomaly.DefaultConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if each := c.messages / c.devices / c.days; each < 24 {
+		t.Errorf("%d messages a device and day", each)
+	}
+	var b bytes.Buffer
+	c.print(&b, true)
+	found := map[string][2]int{}
+	for line := range strings.Lines(b.String()) {
+		var facility, fault string
+		var planted, long, n int
+		if k, _ := fmt.Sscan(line, &facility, &fault, &planted, &long, &n); k == 5 {
+			f := found[facility]
+			found[facility] = [2]int{f[0] + long, f[1] + n}
+		}
+	}
+	for _, facility := range []string{"lighting", "water", "waste", "gate"} {
+		if f := found[facility]; f[0] == 0 || float64(f[1]) < 0.8*float64(f[0]) {
+			t.Errorf("%s: found %d of %d\n%s", facility, f[1], f[0], b.String())
 		}
 	}
 }

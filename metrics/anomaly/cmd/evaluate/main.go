@@ -30,33 +30,67 @@ import (
 func main() {
 	verbose := flag.Bool("v", false, "print each series")
 	countyDays := flag.Int("county", 0, "instead: simulate a county of 200 communities and 20,000 devices for so many `days`")
+	devices := flag.Int("generate", 0, "instead: `devices` made up for each kind of fault")
+	seed := flag.Uint64("seed", 1, "of the devices made up")
+	parameters := flag.String("parameters", "", "YAML `file` of parameters that differ from the defaults, as the section anomaly")
 	communities := flag.Int("communities", 200, "communities of the county, of 100 devices each")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS [-v] | evaluate -generate DEVICES [-v]\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
+	config, err := read(*parameters)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "evaluate:", err)
+		os.Exit(1)
+	}
 	if *countyDays > 0 {
-		c, err := simulateCounty(*communities, *countyDays)
+		c, err := simulateCounty(*communities, *countyDays, config)
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "evaluate:", err)
 			os.Exit(1)
 		}
-		c.print(os.Stdout)
+		c.print(os.Stdout, *verbose)
+		return
+	}
+	if *devices > 0 {
+		var each func(int, *specimen, *history.Result)
+		if *verbose {
+			each = show
+		}
+		outcomes, err := generate(*seed, *devices, config, each)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "evaluate:", err)
+			os.Exit(1)
+		}
+		printGenerated(os.Stdout, outcomes)
 		return
 	}
 	dir := flag.Arg(0)
 	if dir == "" {
 		dir = filepath.Join(os.Getenv("GREENCOMMUNITY_CASES"), "anomaly")
 	}
-	if err := run(os.Stdout, dir, *verbose); err != nil {
+	if err := run(os.Stdout, dir, config, *verbose); err != nil {
 		fmt.Fprintln(os.Stderr, "evaluate:", err)
 		os.Exit(1)
 	}
 }
 
-func run(out io.Writer, dir string, verbose bool) error {
-	r, err := evaluate(dir, true)
+// read returns the defaults, and what a file says beyond them.
+func read(file string) (anomaly.Config, error) {
+	if file == "" {
+		return anomaly.DefaultConfig(), nil
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return anomaly.Config{}, err
+	}
+	defer f.Close()
+	return anomaly.ReadConfig(f)
+}
+
+func run(out io.Writer, dir string, config anomaly.Config, verbose bool) error {
+	r, err := evaluate(dir, config, true)
 	if err != nil {
 		return err
 	}
@@ -101,12 +135,13 @@ type results struct {
 	nab     [detectors][]nabSeries
 	skab    [detectors][]nabSeries
 	inject  []injection
+	config  anomaly.Config
 	runtime time.Duration
 }
 
 // evaluate runs all cases, and with inject the leaks put into untouched meters.
-func evaluate(dir string, inject bool) (*results, error) {
-	r := &results{}
+func evaluate(dir string, config anomaly.Config, inject bool) (*results, error) {
+	r := &results{config: config}
 	begin := time.Now()
 	if _, err := os.Stat(dir); err != nil {
 		return nil, err
@@ -138,7 +173,7 @@ func evaluate(dir string, inject bool) (*results, error) {
 			return nil, err
 		}
 		for _, f := range files {
-			if err := benchmark(f, c.to); err != nil {
+			if err := benchmark(f, config, c.to); err != nil {
 				return nil, fmt.Errorf("%s: %w", f, err)
 			}
 		}
@@ -148,7 +183,7 @@ func evaluate(dir string, inject bool) (*results, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.inject, err = injectAll(raw); err != nil {
+		if r.inject, err = injectAll(raw, config); err != nil {
 			return nil, err
 		}
 	}
@@ -162,7 +197,7 @@ func (r *results) series(file, group string, facility ingest.FacilityKind) error
 	if err != nil {
 		return err
 	}
-	reader := &history.Reader{Facility: facility, Scores: true, Options: options()}
+	reader := &history.Reader{Facility: facility, Scores: true, Options: anomaly.Options{Config: r.config}}
 	result, err := reader.Run(bytes.NewReader(data))
 	if err != nil {
 		return err
@@ -171,15 +206,18 @@ func (r *results) series(file, group string, facility ingest.FacilityKind) error
 	if err != nil {
 		return err
 	}
-	t := trial{group: group, file: filepath.Base(file), months: result.Months()}
-	t.from, t.to, t.fault = labelled(table, result, t.file)
+	trials := labelled(table, result, filepath.Base(file))
+	for i := range trials {
+		trials[i].group = group
+	}
+	trials[0].months = result.Months()
 	var changes []raised
 	for _, c := range result.Changes {
 		if c.Raised {
 			changes = append(changes, raised{c.At, c.Alarm.Kind})
 		}
 	}
-	t.judge(ours, changes)
+	judge(trials, ours, changes)
 	values := plain(table, result, facility)
 	for d := byRange; d < detectors; d++ {
 		var changes []raised
@@ -188,66 +226,78 @@ func (r *results) series(file, group string, facility ingest.FacilityKind) error
 				changes = append(changes, raised{result.Rows[i].Time, names[d]})
 			}
 		}
-		t.judge(d, changes)
+		judge(trials, d, changes)
 	}
-	r.trials = append(r.trials, t)
+	r.trials = append(r.trials, trials...)
 	return nil
 }
-
-func options() anomaly.Options { return anomaly.Options{Config: anomaly.DefaultConfig()} }
 
 type raised struct {
 	at   time.Time
 	kind string
 }
 
-func (t *trial) judge(d int, changes []raised) {
-	s := &t.say[d]
+// judge says which of the faults of a table a detector has found. What the rules
+// say of a fault must be about it; other alarms during it are neither that nor
+// in vain.
+func judge(trials []trial, d int, changes []raised) {
 	for _, c := range changes {
-		inside := !t.from.IsZero() && !c.at.Before(t.from.Add(-slack)) && !c.at.After(t.to.Add(slack))
+		inside := false
+		for i := range trials {
+			t := &trials[i]
+			s := &t.say[d]
+			if t.from.IsZero() || c.at.Before(t.from.Add(-slack)) || c.at.After(t.to.Add(slack)) {
+				continue
+			}
+			inside = true
+			s.kinds = append(s.kinds, c.kind)
+			if about, ok := toldBy[t.fault]; !s.found && (d != ours || !ok || slices.Contains(about, c.kind)) {
+				s.found, s.delay = true, max(c.at.Sub(t.from), 0)
+			}
+		}
 		if !inside {
+			s := &trials[0].say[d]
 			s.vain++
 			s.kinds = append(s.kinds, c.kind+"!")
-			continue
 		}
-		if !s.found {
-			s.found, s.delay = true, max(c.at.Sub(t.from), 0)
-		}
-		s.kinds = append(s.kinds, c.kind)
 	}
 }
 
-// labelled returns the span of a table's fault. A table with silence in place
-// of a fault has no rows to label: there the silence is the span.
-func labelled(table [][]string, result *history.Result, file string) (from, to time.Time, fault string) {
+// labelled returns the faults of a table, or one trial without any. A table with
+// silence in place of a fault has no rows to label: there the silence is the
+// span. A table that names no kinds labels hours one by one.
+func labelled(table [][]string, result *history.Result, file string) []trial {
 	label, kind := slices.Index(table[0], "label"), slices.Index(table[0], "kind")
-	fault = "none"
+	var trials []trial
+	before := false
 	for i, row := range table[1:] {
-		if label < 0 || row[label] != "1" {
-			continue
-		}
-		if from.IsZero() {
-			from = result.Rows[i].Time
-		}
-		to = result.Rows[i].Time
-		if kind >= 0 {
-			fault = strings.TrimRight(row[kind], "0123456789-")
-			if strings.HasPrefix(row[kind], "leak") {
-				fault = "leak"
+		bad := label >= 0 && row[label] == "1"
+		if bad && !(before || kind >= 0 && len(trials) > 0) {
+			t := trial{file: file, fault: "labelled hour", from: result.Rows[i].Time}
+			if kind >= 0 {
+				t.fault = strings.TrimRight(row[kind], "0123456789-")
 			}
-		} else {
-			fault = "labelled hour"
+			trials = append(trials, t)
 		}
+		if bad {
+			trials[len(trials)-1].to = result.Rows[i].Time
+		}
+		before = bad
 	}
-	if from.IsZero() && strings.Contains(file, "offline") {
+	if len(trials) > 0 {
+		return trials
+	}
+	t := trial{file: file, fault: "none"}
+	if strings.Contains(file, "offline") {
 		longest := time.Duration(0)
 		for i := 1; i < len(result.Rows); i++ {
 			if gap := result.Rows[i].Time.Sub(result.Rows[i-1].Time); gap > longest {
-				longest, from, to, fault = gap, result.Rows[i-1].Time, result.Rows[i].Time, "offline"
+				longest = gap
+				t.from, t.to, t.fault = result.Rows[i-1].Time, result.Rows[i].Time, "offline"
 			}
 		}
 	}
-	return from, to, fault
+	return []trial{t}
 }
 
 // plain is the one column a baseline looks at: what was used since the row
@@ -317,14 +367,13 @@ func baseline(d int, values []float64) []float64 {
 }
 
 // benchmark scores a table for the generic detector, at the standard levels.
-func benchmark(file string, to *[detectors][]nabSeries) error {
+func benchmark(file string, config anomaly.Config, to *[detectors][]nabSeries) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	o := options()
-	o.Config.Parameters.All.Generic = anomaly.StandardLevels
-	reader := &history.Reader{Scores: true, Options: o}
+	config.Parameters.All.Generic = anomaly.StandardLevels
+	reader := &history.Reader{Scores: true, Options: anomaly.Options{Config: config}}
 	result, err := reader.Run(bytes.NewReader(data))
 	if err != nil {
 		return err
@@ -372,7 +421,7 @@ type injection struct {
 
 // injectAll puts leaks of seven days into meters that were not touched, one at
 // a time, at four places each, and counts those found within 48 hours.
-func injectAll(files []string) ([]injection, error) {
+func injectAll(files []string, config anomaly.Config) ([]injection, error) {
 	sizes := []float64{1, 2, 5, 10, 30, 100, 300, 800}
 	out := make([]injection, len(sizes))
 	for si, size := range sizes {
@@ -387,7 +436,7 @@ func injectAll(files []string) ([]injection, error) {
 				// Spread over the year and the hours of the day, the same each time.
 				at := times[0].Add(time.Duration(60+70*place+3*fi)*24*time.Hour + time.Duration((fi*7+place*5)%24)*time.Hour)
 				text := leak(table, times, at, size)
-				reader := &history.Reader{Facility: "water", Options: options()}
+				reader := &history.Reader{Facility: "water", Options: anomaly.Options{Config: config}}
 				result, err := reader.Run(bytes.NewReader(text))
 				if err != nil {
 					return nil, err
