@@ -626,7 +626,7 @@ func (p *promServer) check(s *service) {
 		return err == nil && len(found) == 1 && found[0].value == 8
 	})
 	s.wait("alarms to have been scraped twice", func() bool {
-		found, err := p.eval("increase("+Prefix+"anomalies_total{community=\""+planted+"\"}[1h])", false)
+		found, err := p.eval("increase("+Prefix+"anomalies_total{community=\""+planted+"\"}[1h])", true)
 		return err == nil && len(found) > 0
 	})
 	v := values{community: ".*", vendor: ".*", period: "quarter", rateInterval: "30s"}
