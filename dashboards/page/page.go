@@ -179,6 +179,7 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 // nobody reports is null.
 type Overview struct {
 	AsOf        time.Time         `json:"as_of"`
+	TimeZone    string            `json:"time_zone"` // of local days: that of the site, not of whoever looks
 	System      System            `json:"system"`
 	Total       Figures           `json:"total"`
 	Communities []Community       `json:"communities"`
@@ -311,7 +312,7 @@ func number(v float64) *float64 {
 func (p *Page) make(now time.Time) *Overview {
 	status, inv := p.s.Status(), p.s.Inventory()
 	o := &Overview{
-		AsOf: now.UTC().Truncate(time.Millisecond), Communities: []Community{}, Vendors: []Vendor{}, Rejects: status.Rejects,
+		AsOf: now.UTC().Truncate(time.Millisecond), TimeZone: inv.Zone.String(), Communities: []Community{}, Vendors: []Vendor{}, Rejects: status.Rejects,
 		Alarms: []Alarm{}, Savings: []Saving{},
 		System: System{
 			Ready: true, Received: status.Received, Stored: status.Stored, Duplicate: status.Duplicate,
