@@ -80,7 +80,7 @@ func (d *demo) note(step time.Duration, until time.Time) error {
 
 // run publishes the history that is missing, calls started, and goes on live.
 func (d *demo) run(ctx context.Context, out io.Writer, broker string, service *serve.Service, started func()) error {
-	w := simulator.New(simulator.Options{Seed: d.state.Seed, Start: d.state.Start, Faults: true})
+	w := simulator.New(simulator.Options{Seed: d.state.Seed, Start: d.state.Start, Faults: true, Clocks: d.state.Start.Add(history)})
 	for _, p := range d.state.Phases {
 		w.SetStep(p.Step)
 		if err := w.Advance(p.Until, nil); err != nil {

@@ -176,6 +176,8 @@ func TestStandalone(t *testing.T) {
 		}
 	}
 	readSpecification(t).all(strings.TrimSuffix(s.http, "/metrics"))
+	s.saved()
+	s.figures()
 	// A second one on the same ports says so, in a sentence.
 	other := exec.Command(binary, append([]string{"--data-dir", filepath.Join(t.TempDir(), "other")}, args[2:]...)...)
 	if out, err := other.CombinedOutput(); err == nil || !strings.Contains(string(out), "is in use; try --mqtt 127.0.0.1:") || strings.Contains(string(out), "goroutine") {

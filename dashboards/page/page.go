@@ -42,7 +42,7 @@ type Sources struct {
 	Inventory   func() *inventory.Inventory
 	FindDevices func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32)
 	Facility    *facility.Observer
-	Alarms      func() []Alarm  // open ones, the worst first
+	Alarms      func() []Alarm  // open ones that no other stands for, the worst first
 	Savings     func() []Saving // of every community and resource
 }
 
@@ -66,7 +66,7 @@ func New(s Sources) *Page { return &Page{s: s} }
 func (p *Page) Routes() map[string]http.Handler {
 	routes := map[string]http.Handler{
 		"GET /api/v1/overview": p.json(func(*http.Request) (any, error) { return json.RawMessage(p.current()), nil }),
-		"GET /api/v1/alarms":   p.json(func(*http.Request) (any, error) { return p.s.Alarms(), nil }),
+		"GET /api/v1/alarms":   p.json(func(*http.Request) (any, error) { return listed(p.s.Alarms()), nil }),
 		"GET /api/v1/savings":  p.json(func(*http.Request) (any, error) { return p.s.Savings(), nil }),
 		"GET /api/v1/trends":   p.json(p.trend),
 		"GET /api/v1/devices":  p.json(p.devices),
@@ -282,7 +282,9 @@ type Alarm struct {
 	Value     *float64            `json:"value"`
 	Expected  *float64            `json:"expected"`
 	Why       Text                `json:"why"`
-	Inhibited string              `json:"inhibited,omitempty"` // the group whose alarm stands for this one
+	// OverBudget is counted and not listed: its community has worse ones enough
+	// to look after.
+	OverBudget bool `json:"-"`
 }
 
 // Saving is the adjusted baseline less the actual use of a community, over the
@@ -313,7 +315,7 @@ func (p *Page) make(now time.Time) *Overview {
 	status, inv := p.s.Status(), p.s.Inventory()
 	o := &Overview{
 		AsOf: now.UTC().Truncate(time.Millisecond), TimeZone: inv.Zone.String(), Communities: []Community{}, Vendors: []Vendor{}, Rejects: status.Rejects,
-		Alarms: []Alarm{}, Savings: []Saving{},
+		Savings: []Saving{},
 		System: System{
 			Ready: true, Received: status.Received, Stored: status.Stored, Duplicate: status.Duplicate,
 			Rejected: status.Rejected, Ignored: status.Ignored, Pending: status.Pending,
@@ -360,9 +362,9 @@ func (p *Page) make(now time.Time) *Overview {
 	for f, sum := range bins {
 		f.Fill = number(sum / float64(f.Bins))
 	}
-	o.Alarms = append(o.Alarms, p.s.Alarms()...)
-	for i := range o.Alarms {
-		a := &o.Alarms[i]
+	alarms := p.s.Alarms()
+	for i := range alarms {
+		a := &alarms[i]
 		for _, f := range figuresOf(o, index, a.Community) {
 			switch a.Severity {
 			case "critical":
@@ -374,6 +376,7 @@ func (p *Page) make(now time.Time) *Overview {
 			}
 		}
 	}
+	o.Alarms = listed(alarms)
 	o.Alarms = o.Alarms[:min(len(o.Alarms), 100)]
 	for i := range o.Communities {
 		o.Communities[i].State = stateOf(&o.Communities[i].Figures)
@@ -390,6 +393,11 @@ func (p *Page) make(now time.Time) *Overview {
 	}
 	o.Savings = append(o.Savings, p.s.Savings()...)
 	return o
+}
+
+// listed are the alarms that are within their community's budget.
+func listed(alarms []Alarm) []Alarm {
+	return slices.DeleteFunc(alarms, func(a Alarm) bool { return a.OverBudget })
 }
 
 // figuresOf are the figures something of a community counts for.

@@ -29,6 +29,10 @@ type Options struct {
 	Scale int
 	// Faults plants faults; without it every device works.
 	Faults bool
+	// Clocks is from when on clocks may be wrong. History that is published at
+	// once must not hold any: readings whose time cannot be are taken for those
+	// of the moment they arrive, so that days of them would fall into one.
+	Clocks time.Time
 	// Native has every device speak the native format, not only those of the
 	// first community.
 	Native bool
@@ -153,7 +157,7 @@ func New(o Options) *World {
 				d.fill = d.random.Float64() * 0.6
 				d.energy, d.water = math.Round(d.random.Float64()*8e6)/1e3, math.Round(d.random.Float64()*9e5)/1e3
 				if o.Faults {
-					d.plant(o.Start)
+					d.plant(o)
 				}
 				w.devices = append(w.devices, d)
 			}
@@ -163,13 +167,13 @@ func New(o Options) *World {
 }
 
 // plant gives about every fourth device a fault within its first four weeks.
-func (d *device) plant(start time.Time) {
+func (d *device) plant(o Options) {
 	if d.random.IntN(4) != 0 {
 		return
 	}
 	kinds := faultsOf[d.facility]
 	fault := kinds[d.random.IntN(len(kinds))]
-	from := start.Add(time.Duration(24+d.random.IntN(27*24)) * time.Hour)
+	from := o.Start.Add(time.Duration(24+d.random.IntN(27*24)) * time.Hour)
 	length := time.Duration(6+d.random.IntN(66)) * time.Hour
 	switch fault {
 	case Burst, BinFire:
@@ -177,7 +181,13 @@ func (d *device) plant(start time.Time) {
 	case RegisterReset:
 		length = HistoryStep
 	}
-	d.faults = append(d.faults, Label{Community: d.community.ID, Facility: d.facility, Device: ingest.DeviceID(d.id), Fault: fault, From: from.UTC(), To: from.Add(length).UTC()})
+	to := from.Add(length)
+	if fault == ClockWrong && from.Before(o.Clocks) {
+		if from = o.Clocks; !from.Before(to) {
+			return
+		}
+	}
+	d.faults = append(d.faults, Label{Community: d.community.ID, Facility: d.facility, Device: ingest.DeviceID(d.id), Fault: fault, From: from.UTC(), To: to.UTC()})
 }
 
 // Labels lists the planted faults by device.
