@@ -110,7 +110,9 @@ func (d *demo) run(ctx context.Context, out io.Writer, broker string, service *s
 		if err := d.note(simulator.HistoryStep, w.Next()); err != nil {
 			return err
 		}
-		_ = bar.Finish()
+		if ctx.Err() == nil {
+			_ = bar.Finish()
+		}
 		fmt.Fprintln(out)
 	}
 	if ctx.Err() != nil {

@@ -35,19 +35,20 @@ type started struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	out    *bytes.Buffer
+	errs   *bytes.Buffer
 	http   string
 	influx string
 }
 
 func start(t *testing.T, binary string, args ...string) *started {
 	t.Helper()
-	s := &started{t: t, out: &bytes.Buffer{}}
+	s := &started{t: t, out: &bytes.Buffer{}, errs: &bytes.Buffer{}}
 	s.cmd = exec.Command(binary, args...)
 	pipe, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cmd.Stderr = os.Stderr
+	s.cmd.Stderr = io.MultiWriter(os.Stderr, s.errs)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -189,4 +190,8 @@ func TestStandalone(t *testing.T) {
 		t.Errorf("%v messages before, %v after going on", received, n)
 	}
 	again.interrupt()
+	// Somebody who ends it in order reads of no failure.
+	if text := s.errs.String() + again.errs.String(); text != "" {
+		t.Errorf("on the standard error:\n%s", text)
+	}
 }
