@@ -340,10 +340,10 @@ func TestPageWeight(t *testing.T) {
 		t.Errorf("in one language only: %q", missing)
 	}
 	for _, r := range ingest.Reasons {
-		var known bool
-		b.do(chromedp.Evaluate(fmt.Sprintf(`'reason_%s' in texts.zh`, r), &known))
-		if !known {
-			t.Errorf("the reason %s is not translated", r)
+		var here ingest.Text
+		b.do(chromedp.Evaluate(fmt.Sprintf(`({ZH: texts.zh.reason_%[1]s ?? '', EN: texts.en.reason_%[1]s ?? ''})`, r), &here))
+		if here != r.Title() || here.ZH == "" || here.EN == "" {
+			t.Errorf("the reason %s is called %+v, and %+v elsewhere", r, here, r.Title())
 		}
 	}
 }
