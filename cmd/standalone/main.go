@@ -123,6 +123,7 @@ func waitReady(ctx context.Context, service *serve.Service) error {
 }
 
 func (c *cli) welcome(out io.Writer, service *serve.Service, broker *embedded.Broker, database *embedded.InfluxDB) {
+	community := service.Community() // an example that is not refused
 	fmt.Fprintf(out, `
 greencommunity is running.
 
@@ -137,8 +138,8 @@ Try next:
   curl -s http://%[1]s/metrics | grep ^greencommunity_messages
   curl -s -G %[3]s/query --data-urlencode db=facilities \
     --data-urlencode 'q=SELECT mean(active_power) FROM lighting WHERE time > now() - 1d GROUP BY time(1h), community'
-  mosquitto_pub -h %[5]s -p %[6]s -q 1 -t greencommunity/v1/nancheng/water/my-meter -m '{"water_volume_total":12.345}'
+  mosquitto_pub -h %[5]s -p %[6]s -q 1 -t greencommunity/v1/%[7]s/water/my-meter -m '{"water_volume_total":12.345}'
 
 Ctrl-C ends it.
-`, service.Addr(), broker.URL(), database.URL(), c.DataDir, host(broker.Addr()), port(broker.Addr()))
+`, service.Addr(), broker.URL(), database.URL(), c.DataDir, host(broker.Addr()), port(broker.Addr()), community)
 }

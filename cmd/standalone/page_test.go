@@ -210,7 +210,7 @@ func TestPage(t *testing.T) {
 	b.waitText("[data-tile=passes] b", `^18$`)
 	b.waitText("[data-tile=open]", `1\s*/ 1`)
 	b.waitText("[data-tile=programme]", `^达标社区\s+1\s*/ 3 · 目标 60 % · 参与 2$`)
-	b.waitText("[data-tile=accepted]", `77\.8 %\s*拒绝 2 条`)
+	b.waitText("[data-tile=accepted]", `77\.77 %\s*拒绝 2 条`)
 	b.waitText("[data-tile=saved_electricity]", "无数据")
 	b.waitText("[data-tile=online]", `7\s*/ 8`)
 	b.waitText("#communities tbody tr.silent", "北城社区")

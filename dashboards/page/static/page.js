@@ -29,7 +29,7 @@ const texts = {
     title: 'Green communities · overview', skip: 'Skip to content', now: 'Now', communities: 'Communities', alarms: 'Open alarms', trends: 'Last 24 hours', savings: 'Energy and water saved', language: 'Language',
     'savings-note': 'A saving is the adjusted baseline less the actual use, over the time both are known for. “Not distinguishable from zero” means that the band holds zero: no saving is claimed.',
     vendors: 'Vendors', rejects: 'Messages refused last', devices: 'Devices', search: 'Find a device', filter: 'Filter', troubled: 'With problems only', community: 'Community', all: 'All communities',
-    online: 'Devices online', power: 'Lighting power', lit: 'Lamps lit', water: 'Water today', full: 'Bins overfull', open: 'Gates open', passes: 'Passes today', pending: 'Open alarms', programme: 'Have met it',
+    online: 'Devices online', power: 'Lighting power', lit: 'Lamps lit', water: 'Water today', full: 'Bins overfull', open: 'Gates open', passes: 'Passes today', pending: 'Open alarms', programme: 'Communities that met it',
     saved_electricity: 'Energy saved', saved_water: 'Water saved', accepted: 'Messages accepted', refusedMessages: '{0} refused', target: 'of {0} · target 60 %', joined: '{0} take part',
     name: 'Community', state: 'State', offline: 'Offline', alarm: 'Alarms', perHousehold: 'Water today, L a household', perLamp: 'Power per lamp (W)', fill: 'Bin fill', last: 'Last data', electricityShare: 'Energy saved (%)', waterShare: 'Water saved (%)',
     vendor: 'Vendor', received: 'Received', rejected: 'Rejected', refused: 'Readings refused', reasons: 'Reasons', unmatched: '(no source matches)',
@@ -147,6 +147,7 @@ function tiles() {
     return tile(key, 'savings-h', number(s.saving), `± ${number(s.uncertainty)} ${unit(s.unit)} · ${t('period_quarter')} · ${verdict(s)}`, !s.significant ? 'silent' : s.saving > 0 ? 'ok' : 'warning');
   };
   const { received, rejected } = data.system;
+  // Rounded down: 100 % is all of them.
   const accepted = received ? 1 - rejected / received : null;
   fill($('tiles'), [
     tile('pending', 'alarms-h', number(f.alarms_critical + f.alarms_warning), `${t('critical')} ${f.alarms_critical} · ${t('warning')} ${f.alarms_warning}`, f.alarms_critical ? 'critical' : f.alarms_warning ? 'warning' : devices ? 'ok' : 'silent'),
@@ -154,7 +155,7 @@ function tiles() {
     saved('electricity'), saved('water'),
     one ? tile('stageOf', 'communities-h', named('stage', one.stage), '', one.stage === 'met' ? 'ok' : '')
       : tile('programme', 'communities-h', number(data.programme.met), `${t('target', data.programme.all)} · ${t('joined', data.programme.participating)}`, data.programme.all && data.programme.met >= 0.6 * data.programme.all ? 'ok' : ''),
-    tile('accepted', 'vendors-h', accepted == null ? t('none') : (100 * accepted).toFixed(1) + ' %', received ? t('refusedMessages', number(rejected)) : '', accepted == null ? 'silent' : accepted < 0.95 ? 'critical' : accepted < 0.99 ? 'warning' : 'ok'),
+    tile('accepted', 'vendors-h', accepted == null ? t('none') : (Math.floor(1e4 * accepted) / 100).toFixed(2) + ' %', received ? t('refusedMessages', number(rejected)) : '', accepted == null ? 'silent' : accepted < 0.95 ? 'critical' : accepted < 0.99 ? 'warning' : 'ok'),
     tile('water', 'trends-h', number(f.water_today_m3, 1), f.water_today_m3 == null ? '' : 'm³', silent(f.water_today_m3)),
     tile('power', 'trends-h', f.power_w == null ? t('none') : number(f.power_w / 1000, 2), f.power_w == null ? '' : 'kW', silent(f.power_w)),
     tile('lit', 'trends-h', f.lamps ? number(f.lamps_lit) : t('none'), f.lamps ? t('of', number(f.lamps)) : '', f.lamps ? '' : 'silent'),
