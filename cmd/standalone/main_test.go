@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"greencommunity/deploy/embedded"
 )
 
@@ -179,6 +181,14 @@ func TestStandalone(t *testing.T) {
 	readSpecification(t).all(strings.TrimSuffix(s.http, "/metrics"))
 	s.saved()
 	s.figures()
+	b := openBrowser(t, 1366, 768)
+	b.do(chromedp.Navigate(strings.TrimSuffix(s.http, "metrics")))
+	b.waitText("#savings tbody", `南城社区 · 照明\s+本季度 \(暂定\)\s+[\d,]+ ± \d+ kWh\s+有节约`)
+	b.waitText("#savings tbody", `西城社区 · 照明\s+本季度 \(暂定\)\s+-?\d+ ± \d+ kWh\s+无法与零区分`)
+	b.waitText("#savings tbody", `无基准，不计节约`)
+	b.waitText("[data-tile=saved_electricity]", `± \d+ kWh · 本季度 · 有节约`)
+	b.waitText("[data-tile=saved_water] b", `无基准`)
+	b.screenshot("demo")
 	// A second one on the same ports says so, in a sentence.
 	other := exec.Command(binary, append([]string{"--data-dir", filepath.Join(t.TempDir(), "other")}, args[2:]...)...)
 	if out, err := other.CombinedOutput(); err == nil || !strings.Contains(string(out), "is in use; try --mqtt 127.0.0.1:") || strings.Contains(string(out), "goroutine") {

@@ -226,6 +226,16 @@ func TestPage(t *testing.T) {
 	b.waitText("#account", `收到 9 = 已存 7 \+ 重复 0 \+ 拒绝 2`)
 	b.screenshot("zh")
 
+	// The keyboard comes to the way past the header first, and it can be seen.
+	var skip struct {
+		Text string
+		Left float64
+	}
+	b.do(chromedp.KeyEvent(kb.Tab), chromedp.Evaluate(`({Text: document.activeElement.innerText, Left: document.activeElement.getBoundingClientRect().left})`, &skip))
+	if skip.Text != "跳到内容" || skip.Left < 0 {
+		t.Errorf("the first stop of the keyboard is %+v", skip)
+	}
+
 	// A reading that comes is shown without a reload.
 	plant(t, c, "xicheng/lighting/lamp-3", `{"active_power":800,"light_on":true}`)
 	b.waitText("[data-tile=power] b", `^2\.00$`)
