@@ -67,14 +67,14 @@ func overview(l Language) *Dashboard {
 			ranking(l, l.t("告警最多的社区（每百台设备）", "Most alarms per 100 devices"), l.t("每百台设备的未恢复告警数（紧急和一般），由多到少。按设备数折算，大小社区可比。",
 				"Open alarms (critical and warning) per 100 devices, most first: communities of any size compare."), "none", 8, 11).
 				now("sort_desc("+named(fmt.Sprintf(`100 * (sum by (community) (%[1]sanomaly_active{%[2]s, severity=~"warning|critical"}) or 0 * sum by (community) (%[1]sdevices{%[2]s})) / sum by (community) (%[1]sdevices{%[2]s})`, Prefix, here))+")", "{{name}}").
-				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red),
+				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red).leads(l, l.t("查看社区", "Show the community"), "community", "var-community=${__field.labels.community}"),
 			alarmTable(l, "", "", 8, 11),
 			ranking(l, l.t("照明功率（每灯）", "Lighting power per lamp"), l.t("各社区每盏灯的当前功率，由高到低。", "Power of a lamp now, by community, most first."), "watt", 8, 7).
-				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here))+")", "{{name}}").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "${community:queryparam}"),
+				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here))+")", "{{name}}").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${__field.labels.community}"),
 			ranking(l, l.t("今日用水（每户）", "Water today per household"), l.t("各社区今日每户用水，由多到少。", "Water of today per household, by community, most first."), "litre", 8, 7).
-				now("sort_desc("+named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here))+")", "{{name}}").decimals(0).leads(l, l.t("供水", "Water"), "water", "${community:queryparam}"),
+				now("sort_desc("+named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here))+")", "{{name}}").decimals(0).leads(l, l.t("供水", "Water"), "water", "var-community=${__field.labels.community}"),
 			ranking(l, l.t("在线率最低的社区", "Least online"), l.t("各社区设备在线率，由低到高。", "Share of devices online by community, least first."), "percentunit", 8, 7).
-				now("sort("+named(online(" by (community) ", here))+")", "{{name}}").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green),
+				now("sort("+named(online(" by (community) ", here))+")", "{{name}}").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green).leads(l, l.t("查看社区", "Show the community"), "community", "var-community=${__field.labels.community}"),
 			savingsTrend(l, "electricity", 12), savingsTrend(l, "water", 12),
 			series(l, l.t("报文去向", "What became of messages"), l.t("每秒报文数：入库、重复、拒收、忽略。拒收上升时查看厂商数据质量。", "Messages a second: stored, duplicate, refused, ignored. Where refusals rise, see the vendors' scorecards."), "cps", 12, 7).
 				over("rate("+Prefix+"messages_stored_total[$__rate_interval])", l.t("入库", "stored")).

@@ -320,7 +320,7 @@ func variables(path string, d *Dashboard, add func(string, ...any)) {
 		}
 		return b.String()
 	}
-	own := []string{"__url_time_range", "__data", "__value", "__interval", "__rate_interval", "timeFilter", "tag_community", "tag_channel", "tag_type", "tag_resource"}
+	own := []string{"__url_time_range", "__data", "__field", "__value", "__interval", "__rate_interval", "timeFilter", "tag_community", "tag_channel", "tag_type", "tag_resource"}
 	used := map[string]bool{}
 	body := *d
 	body.Templating = Templating{}

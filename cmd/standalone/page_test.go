@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
 	"fmt"
 	"io"
@@ -339,6 +341,29 @@ func TestPageWeight(t *testing.T) {
 	}
 	if total > 150_000 {
 		t.Errorf("the page weighs %d bytes", total)
+	}
+	// What is sent every two seconds is compressed, for a client that takes it.
+	for _, encoding := range []string{"", "gzip"} {
+		request, err := http.NewRequest(http.MethodGet, base+"api/v1/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept-Encoding", encoding) // set by hand, it is not undone either
+		r, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var from io.Reader = r.Body
+		if encoding == "gzip" {
+			if from, err = gzip.NewReader(r.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		line, err := bufio.NewReader(from).ReadString('\n')
+		r.Body.Close()
+		if err != nil || r.Header.Get("Content-Encoding") != encoding || !strings.HasPrefix(line, `data: {"as_of":`) {
+			t.Errorf("encoding %q: %q, %.60s %v", encoding, r.Header.Get("Content-Encoding"), line, err)
+		}
 	}
 	// Every text has a counterpart: a key that is missing in one language would
 	// be shown in its place.

@@ -10,11 +10,14 @@ package page
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"mime"
@@ -133,10 +136,35 @@ func (p *Page) json(f func(*http.Request) (any, error)) http.Handler {
 		}
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Cache-Control", "no-store")
+		out := compress(w, r)
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(v) // the client has gone
+		_ = errors.Join(json.NewEncoder(out).Encode(v), out.Close()) // the client has gone
 	})
 }
+
+// compress returns where to write an answer: through gzip where the client takes
+// it. A county's overview every two seconds is too much for a phone otherwise.
+func compress(w http.ResponseWriter, r *http.Request) interface {
+	io.WriteCloser
+	Flush() error
+} {
+	w.Header().Set("Vary", "Accept-Encoding")
+	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		return plain{w}
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // a defect of the build
+	}
+	return z
+}
+
+// plain is an answer as it is.
+type plain struct{ io.Writer }
+
+func (plain) Flush() error { return nil }
+func (plain) Close() error { return nil }
 
 // current is the overview, at most maxAge old.
 func (p *Page) current() []byte {
@@ -152,19 +180,17 @@ func (p *Page) current() []byte {
 	return p.overview
 }
 
-// stream sends the overview as server-sent events, each time it has changed.
+// stream sends the overview as server-sent events, one every two seconds.
 func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	security(w.Header())
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	c := http.NewResponseController(w)
+	out, c := compress(w, r), http.NewResponseController(w)
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		if _, err := fmt.Fprintf(w, "data: %s\n\n", p.current()); err != nil {
-			return
-		}
-		if err := c.Flush(); err != nil {
+		_, err := fmt.Fprintf(out, "data: %s\n\n", p.current())
+		if err := errors.Join(err, out.Flush(), c.Flush()); err != nil {
 			return
 		}
 		select {

@@ -50,7 +50,8 @@ const texts = {
 
 const $ = (id) => document.getElementById(id);
 const asked = new URLSearchParams(location.search);
-let lang = asked.get('lang') || localStorage.getItem('lang') || 'zh';
+const kept = { get() { try { return localStorage.getItem('lang'); } catch { return null; } }, set(v) { try { localStorage.setItem('lang', v); } catch { /* a browser that keeps nothing */ } } };
+let lang = asked.get('lang') || kept.get() || 'zh';
 if (!texts[lang]) lang = 'zh';
 let data = null;
 let chosen = asked.get('community') || ''; // a community's id; '' for all of them
@@ -381,7 +382,7 @@ setInterval(() => {
   follow();
 }, 3000);
 
-for (const id of ['zh', 'en']) $(id).addEventListener('click', () => { lang = id; localStorage.setItem('lang', lang); render(); trends(); search(); });
+for (const id of ['zh', 'en']) $(id).addEventListener('click', () => { lang = id; kept.set(lang); render(); trends(); search(); });
 $('filter').addEventListener('input', () => data && communities());
 $('troubled').addEventListener('change', () => data && communities());
 $('community').addEventListener('change', () => choose($('community').value));
