@@ -444,7 +444,10 @@ func (f *Figures) add(kind ingest.FacilityKind, n facility.Now, bins map[*Figure
 	if n.Devices == 0 {
 		return
 	}
-	sum := func(to **float64, v float64) {
+	sum := func(to **float64, v float64, known bool) {
+		if !known {
+			return // nobody says: no figure, not 0
+		}
 		if *to != nil {
 			v += **to
 		}
@@ -452,11 +455,11 @@ func (f *Figures) add(kind ingest.FacilityKind, n facility.Now, bins map[*Figure
 	}
 	switch kind {
 	case "lighting":
-		sum(&f.Power, n.Power)
+		sum(&f.Power, n.Power, n.Powered > 0)
 		f.Lamps += n.Devices
 		f.Lit += n.Lit
 	case "water":
-		sum(&f.Water, n.Water)
+		sum(&f.Water, n.Water, n.Metered > 0)
 	case "waste":
 		f.Full += n.Full
 		if n.Filled > 0 {
@@ -464,9 +467,9 @@ func (f *Figures) add(kind ingest.FacilityKind, n facility.Now, bins map[*Figure
 			bins[f] += n.Fill * float64(n.Filled)
 		}
 	case "gate":
-		f.Gates += n.Devices
+		f.Gates += n.Doors
 		f.Open += n.Open
-		sum(&f.Passes, n.Passes)
+		sum(&f.Passes, n.Passes, n.Counted)
 	}
 }
 
