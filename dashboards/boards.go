@@ -355,11 +355,12 @@ func waste(l Language) *Dashboard {
 			stat(l, l.t("满溢垃圾桶", "Overfull bins"), l.t("满溢且未清运的垃圾桶数。", "Bins that are full and have not been emptied."), "none", 4).now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange),
 			stat(l, l.t("漏收", "Missed collections"), l.t("按规律应清运而未清运的桶数。", "Bins that by their rhythm should have been emptied."), "none", 4).now(alarms("waste", `kind="missed_collection"`), "").decimals(0).levels(green, 1.0, orange),
 			stat(l, l.t("平均满溢度", "Mean fill level"), l.t("近 6 小时各桶最后满溢度的平均。", "Mean of the bins' last fill level within 6 h."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("waste", "fill_level")+")", "").last("6h").decimals(0),
-			ranking(l, l.t("平均满溢度，按社区", "Fill level by community"), l.t("各社区桶的当前平均满溢度。", "Mean fill level of the bins now, by community."), "percentunit", 24, 5).
+			stat(l, l.t("最高桶温", "Hottest bin"), l.t("近 6 小时的最高桶内温度。", "Highest temperature in a bin within 6 h."), "celsius", 3).influx(fmt.Sprintf("SELECT max(%s) FROM waste WHERE %s AND $timeFilter", field("waste", "bin_temperature"), influxIn), "").last("6h").decimals(0).levels(green, 50.0, orange, 70.0, red),
+			stat(l, l.t("满桶", "Bins full"), l.t("当前满溢度 95% 以上的桶数。", "Bins at 95 % or more now."), "none", 3).now("sum("+Prefix+"waste_bins_full{"+here+"})", "").decimals(0).levels(green, 1.0, orange),
+			onlineTile(l, "waste", 3), alarmTile(l, "waste", 3),
+			ranking(l, l.t("平均满溢度，按社区", "Fill level by community"), l.t("各社区桶的当前平均满溢度。", "Mean fill level of the bins now, by community."), "percentunit", 12, 9).
 				now("sort_desc("+named(fmt.Sprintf("avg by (community) (%swaste_bin_fill_ratio{%s})", Prefix, here))+")", "{{name}}").limits(0, 1).decimals(0).levels(green, 0.8, orange, 0.95, red),
-			stat(l, l.t("最高桶温", "Hottest bin"), l.t("近 6 小时的最高桶内温度。", "Highest temperature in a bin within 6 h."), "celsius", 4).influx(fmt.Sprintf("SELECT max(%s) FROM waste WHERE %s AND $timeFilter", field("waste", "bin_temperature"), influxIn), "").last("6h").decimals(0).levels(green, 50.0, orange, 70.0, red),
-			stat(l, l.t("满桶", "Bins full"), l.t("当前满溢度 95% 以上的桶数。", "Bins at 95 % or more now."), "none", 4).now("sum("+Prefix+"waste_bins_full{"+here+"})", "").decimals(0).levels(green, 1.0, orange),
-			onlineTile(l, "waste", 4), alarmTile(l, "waste", 4),
+			alarmKinds(l, "waste", 12, 9),
 			series(l, l.t("平均满溢度", "Fill level"), l.t("各社区桶的平均满溢度。", "Mean fill level of the bins, by community."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), "$tag_community").limits(0, 1).step("1h"),
 			series(l, l.t("桶内重量", "Weight in the bins"), l.t("各社区每桶平均重量。", "Mean weight in a bin, by community."), "masskg", 12, 8).influx(meanBy("waste", "waste_weight", "mean"), "$tag_community").step("1h"),
 			series(l, l.t("最高桶温", "Hottest bin"), l.t("各社区的最高桶内温度：70 ℃ 以上视为起火。", "Highest temperature in a bin, by community: 70 °C is fire."), "celsius", 12, 8).influx(meanBy("waste", "bin_temperature", "max"), "$tag_community").step("1h"),
@@ -370,14 +371,13 @@ func waste(l Language) *Dashboard {
 				over(fmt.Sprintf("sum by (stream) (increase(%swaste_mass_grams_total{%s}[1d])) / 1000", Prefix, here), l.t("千克", "kg")+" {{stream}}").step("1h"),
 			series(l, l.t("清运次数", "Collections"), l.t("各社区每日清运次数。", "Collections a day, by community."), "none", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_collections_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
-			series(l, l.t("满溢时间", "Time overfull"), l.t("各社区垃圾桶每日满溢的时间，各桶之和。", "Time bins were overfull a day, summed over the bins of a community."), "s", 12, 8).
+			series(l, l.t("满溢时间", "Time overfull"), l.t("各社区垃圾桶每日满溢的时间，各桶之和。", "Time bins were overfull a day, summed over the bins of a community."), "s", 24, 7).
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_bin_overflow_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
-			alarmKinds(l, "waste", 12, 9),
 			table(l, l.t("最满的桶", "Fullest bins"), l.t("近 6 小时满溢度最高的 20 个桶；点击查看设备。", "The 20 fullest bins within 6 h; click for the device."), 12, 9).
 				influx(most(latest("waste", "fill_level")), "").last("6h").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("满溢度", "Fill level"), "Time", l.t("时间", "Time")).
 				override(override(l.t("满溢度", "Fill level"), Property{"unit", "percentunit"}, Property{"decimals", 0}), deviceLink(l)),
-			alarmTable(l, "waste", "", 24, 9),
+			alarmTable(l, "waste", "", 12, 9),
 		},
 	}
 }
@@ -445,7 +445,7 @@ func community(l Language) *Dashboard {
 				columns("facility", l.t("设施", "Facility"), "Value", l.t("最新读数", "Latest"), "Time", "").
 				override(override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}), override(l.t("最新读数", "Latest"), Property{"unit", "dateTimeFromNow"})),
 			stat(l, l.t("被代表的告警", "Inhibited alarms"), l.t("由回路、网关或社区告警代表、未单列的告警数。", "Open alarms that the alarm of a feeder, gateway or community stands for."), "none", 4).
-				now(fmt.Sprintf("sum(%[1]sanomalies_inhibited{%[2]s}) or 0 * sum(%[1]sdevices{%[2]s})", Prefix, here), "").decimals(0),
+				now(fmt.Sprintf("sum(%[1]sanomalies_inhibited{%[2]s}) or 0 * sum(%[1]sdevices{%[2]s})", Prefix, here), "").decimals(0).high(8),
 			table(l, l.t("设备数", "Devices by facility"), l.t("各类设施的设备数：在线、离线、从未上报。", "Devices of each facility: online, offline, never heard of."), 12, 8).
 				now(fmt.Sprintf("sum by (facility, state) (%sdevices{%s})", Prefix, here), "").
 				columns("facility", l.t("设施", "Facility"), "state", l.t("状态", "State"), "Value", l.t("设备数", "Devices"), "Time", "").
@@ -636,7 +636,7 @@ func ingester(l Language) *Dashboard {
 			series(l, l.t("告警产生", "Alarms raised"), l.t("每小时产生的告警，按级别。", "Alarms raised an hour, by severity."), "none", 12, 8).over("sum by (severity) (increase("+m("anomalies_total")+"[1h]))", "{{severity}}"),
 			series(l, l.t("处理器", "Processor"), l.t("采集服务占用的处理器核数。", "Processor cores the ingester uses."), "none", 8, 7).over("sum(rate(process_cpu_seconds_total{"+service+"}[$__rate_interval]))", l.t("核", "cores")),
 			series(l, l.t("内存", "Memory"), l.t("采集服务的常驻内存。", "Resident memory of the ingester."), "bytes", 8, 7).over("sum(process_resident_memory_bytes{"+service+"})", l.t("常驻", "resident")),
-			stat(l, l.t("截去的日志字节", "Torn bytes"), l.t("启动时截去的不完整日志尾部：断电后出现属正常。", "What was cut off the journal's end at the start: usual after a power cut."), "bytes", 8).now("sum("+m("journal_torn_bytes_total")+")", ""),
+			stat(l, l.t("截去的日志字节", "Torn bytes"), l.t("启动时截去的不完整日志尾部：断电后出现属正常。", "What was cut off the journal's end at the start: usual after a power cut."), "bytes", 8).now("sum("+m("journal_torn_bytes_total")+")", "").high(7),
 		},
 	}
 }

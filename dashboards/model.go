@@ -334,6 +334,9 @@ func (p *Panel) step(interval string) *Panel {
 	return p
 }
 
+// high makes the panel as high as those beside it.
+func (p *Panel) high(rows int) *Panel { p.GridPos.H = rows; return p }
+
 func (p *Panel) decimals(n int) *Panel { p.FieldConfig.Defaults.Decimals = &n; return p }
 
 func (p *Panel) limits(min, max float64) *Panel {
