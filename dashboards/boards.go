@@ -371,7 +371,7 @@ func waste(l Language) *Dashboard {
 				over(fmt.Sprintf("sum by (stream) (increase(%swaste_mass_grams_total{%s}[1d])) / 1000", Prefix, here), l.t("千克", "kg")+" {{stream}}").step("1h"),
 			series(l, l.t("清运次数", "Collections"), l.t("各社区每日清运次数。", "Collections a day, by community."), "none", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_collections_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
-			series(l, l.t("满溢时间", "Time overfull"), l.t("各社区垃圾桶每日满溢的时间，各桶之和。", "Time bins were overfull a day, summed over the bins of a community."), "s", 24, 7).
+			series(l, l.t("满溢时间", "Time overfull"), l.t("各社区垃圾桶每日满溢的时间，各桶之和。", "Time bins were overfull a day, summed over the bins of a community."), "s", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_bin_overflow_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
 			table(l, l.t("最满的桶", "Fullest bins"), l.t("近 6 小时满溢度最高的 20 个桶；点击查看设备。", "The 20 fullest bins within 6 h; click for the device."), 12, 9).
 				influx(most(latest("waste", "fill_level")), "").last("6h").
@@ -445,7 +445,7 @@ func community(l Language) *Dashboard {
 				columns("facility", l.t("设施", "Facility"), "Value", l.t("最新读数", "Latest"), "Time", "").
 				override(override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}), override(l.t("最新读数", "Latest"), Property{"unit", "dateTimeFromNow"})),
 			stat(l, l.t("被代表的告警", "Inhibited alarms"), l.t("由回路、网关或社区告警代表、未单列的告警数。", "Open alarms that the alarm of a feeder, gateway or community stands for."), "none", 4).
-				now(fmt.Sprintf("sum(%[1]sanomalies_inhibited{%[2]s}) or 0 * sum(%[1]sdevices{%[2]s})", Prefix, here), "").decimals(0).high(8),
+				now(fmt.Sprintf("sum(%[1]sanomalies_inhibited{%[2]s}) or 0 * sum(%[1]sdevices{%[2]s})", Prefix, here), "").decimals(0),
 			table(l, l.t("设备数", "Devices by facility"), l.t("各类设施的设备数：在线、离线、从未上报。", "Devices of each facility: online, offline, never heard of."), 12, 8).
 				now(fmt.Sprintf("sum by (facility, state) (%sdevices{%s})", Prefix, here), "").
 				columns("facility", l.t("设施", "Facility"), "state", l.t("状态", "State"), "Value", l.t("设备数", "Devices"), "Time", "").
@@ -636,7 +636,7 @@ func ingester(l Language) *Dashboard {
 			series(l, l.t("告警产生", "Alarms raised"), l.t("每小时产生的告警，按级别。", "Alarms raised an hour, by severity."), "none", 12, 8).over("sum by (severity) (increase("+m("anomalies_total")+"[1h]))", "{{severity}}"),
 			series(l, l.t("处理器", "Processor"), l.t("采集服务占用的处理器核数。", "Processor cores the ingester uses."), "none", 8, 7).over("sum(rate(process_cpu_seconds_total{"+service+"}[$__rate_interval]))", l.t("核", "cores")),
 			series(l, l.t("内存", "Memory"), l.t("采集服务的常驻内存。", "Resident memory of the ingester."), "bytes", 8, 7).over("sum(process_resident_memory_bytes{"+service+"})", l.t("常驻", "resident")),
-			stat(l, l.t("截去的日志字节", "Torn bytes"), l.t("启动时截去的不完整日志尾部：断电后出现属正常。", "What was cut off the journal's end at the start: usual after a power cut."), "bytes", 8).now("sum("+m("journal_torn_bytes_total")+")", "").high(7),
+			stat(l, l.t("截去的日志字节", "Torn bytes"), l.t("启动时截去的不完整日志尾部：断电后出现属正常。", "What was cut off the journal's end at the start: usual after a power cut."), "bytes", 8).now("sum("+m("journal_torn_bytes_total")+")", ""),
 		},
 	}
 }
