@@ -88,14 +88,15 @@ type Community struct {
 	Households int
 	Population int
 	Lat, Lon   float64
-	watts      int // of each lamp before the project
+	watts      int     // of each lamp before the project
+	wattsRel   float64 // how well that is known, as a ratio
 }
 
 // Communities are those of the county's pilot, as far as they are simulated:
 // as many households as there are meters.
 var Communities = []Community{
-	{ID: "nancheng", Name: "南城社区", Compounds: []string{"jinxiu", "锦绣家园", "wenhua", "文化小区"}, Households: 30, Population: 90, Lat: 34.75, Lon: 106.13, watts: 118},
-	{ID: "xicheng", Name: "西城社区", Compounds: []string{"heping", "和平苑"}, Households: 30, Population: 90, Lat: 34.76, Lon: 106.11, watts: 52},
+	{ID: "nancheng", Name: "南城社区", Compounds: []string{"jinxiu", "锦绣家园", "wenhua", "文化小区"}, Households: 30, Population: 90, Lat: 34.75, Lon: 106.13, watts: 118, wattsRel: 0.05},
+	{ID: "xicheng", Name: "西城社区", Compounds: []string{"heping", "和平苑"}, Households: 30, Population: 90, Lat: 34.76, Lon: 106.11, watts: 52, wattsRel: 0.1},
 }
 
 // device is a simulated device and its state.

@@ -121,14 +121,17 @@ function table(id, columns, rows, empty, attributes) {
   fill($(id).tBodies[0], body);
 }
 
-// combined is what communities together have saved in the quarter; the bands
-// of independent sites add as squares.
+// combined is what communities together have saved in the quarter, or since the
+// start while no day of the quarter counts yet; the bands of independent sites
+// add as squares.
 function combined(resource, id) {
   const list = data.savings.filter((s) => s.resource === resource && (!id || s.community === id));
-  const have = list.filter((s) => s.saving != null && s.period === 'quarter');
+  const known = list.filter((s) => s.saving != null);
+  const period = ['quarter', 'since_start'].find((p) => known.some((s) => s.period === p));
+  const have = known.filter((s) => s.period === period);
   if (!have.length) return list.length ? { none: true } : null;
   const sum = (f) => have.reduce((v, s) => v + f(s), 0);
-  const r = { saving: sum((s) => s.saving), baseline: sum((s) => s.baseline), uncertainty: Math.sqrt(sum((s) => s.uncertainty ** 2)), unit: have[0].unit };
+  const r = { period, saving: sum((s) => s.saving), baseline: sum((s) => s.baseline), uncertainty: Math.sqrt(sum((s) => s.uncertainty ** 2)), unit: have[0].unit };
   r.significant = have.length === 1 ? have[0].significant : Math.abs(r.saving) > r.uncertainty;
   return r;
 }
@@ -145,7 +148,7 @@ function tiles() {
     const s = combined(resource, chosen);
     const key = 'saved_' + resource;
     if (!s || s.none) return tile(key, 'savings-h', s ? t('noBaseline') : t('none'), '', 'silent');
-    return tile(key, 'savings-h', number(s.saving), `± ${number(s.uncertainty)} ${unit(s.unit)} · ${t('period_quarter')} · ${verdict(s)}`, !s.significant ? 'silent' : s.saving > 0 ? 'ok' : 'warning');
+    return tile(key, 'savings-h', number(s.saving), `± ${number(s.uncertainty)} ${unit(s.unit)} · ${t('period_' + s.period)} · ${verdict(s)}`, !s.significant ? 'silent' : s.saving > 0 ? 'ok' : 'warning');
   };
   const { received, rejected } = data.system;
   // Rounded down: 100 % is all of them.
