@@ -58,18 +58,23 @@ func overview(l Language) *Dashboard {
 			stat(l, l.t("数据接收率", "Data accepted"), l.t("24 小时内收到的报文中未被拒收的比例。", "Share of the last 24 h's messages that were not refused."), "percentunit", 3).
 				now(fmt.Sprintf("1 - (%s or 0 * %s) / (%[2]s > 0)", taken("messages_rejected_total"), taken("messages_received_total")), "").
 				decimals(2).levels(red, 0.95, orange, 0.99, green).leads(l, l.t("厂商数据质量", "Vendors' scorecards"), "vendors", ""),
+			savedTile(l, "electricity"), savedTile(l, "water"),
+			stat(l, l.t("无法与零区分的项", "Not distinguishable from zero"), l.t("本季节约量落在不确定带内、不能认定有节约的社区设施占比。", "Share of communities' facilities whose saving of the quarter is within its band: none is claimed."), "percentunit", 6).
+				now(fmt.Sprintf(`1 - avg(%ssavings_significant{%s, period="quarter"})`, Prefix, here), "").decimals(0).leads(l, titles["savings"].in(l), "savings", "${community:queryparam}"),
+			stat(l, l.t("达标社区", "Communities that have met it"), l.t("达标社区占全部城市社区的比例，目标 60%。", "Share of all urban communities that meet the requirements; the target is 60 %."), "percentunit", 6).
+				now(fmt.Sprintf(`sum(%[1]sprogramme_communities{stage="met"}) / sum(%[1]sprogramme_communities{stage="all"})`, Prefix), "").decimals(0).levels(orange, 0.6, green).leads(l, titles["programme"].in(l), "programme", ""),
 			places,
 			ranking(l, l.t("告警最多的社区（每百台设备）", "Most alarms per 100 devices"), l.t("每百台设备的未恢复告警数（紧急和一般），由多到少。按设备数折算，大小社区可比。",
 				"Open alarms (critical and warning) per 100 devices, most first: communities of any size compare."), "none", 8, 11).
 				now("sort_desc("+named(fmt.Sprintf(`100 * (sum by (community) (%[1]sanomaly_active{%[2]s, severity=~"warning|critical"}) or 0 * sum by (community) (%[1]sdevices{%[2]s})) / sum by (community) (%[1]sdevices{%[2]s})`, Prefix, here))+")", "{{name}}").
-				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red),
+				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red).leads(l, l.t("查看社区", "Show the community"), "community", "var-community=${__field.labels.community}"),
 			alarmTable(l, "", "", 8, 11),
 			ranking(l, l.t("照明功率（每灯）", "Lighting power per lamp"), l.t("各社区每盏灯的当前功率，由高到低。", "Power of a lamp now, by community, most first."), "watt", 8, 7).
-				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here))+")", "{{name}}").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "${community:queryparam}"),
+				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here))+")", "{{name}}").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${__field.labels.community}"),
 			ranking(l, l.t("今日用水（每户）", "Water today per household"), l.t("各社区今日每户用水，由多到少。", "Water of today per household, by community, most first."), "litre", 8, 7).
-				now("sort_desc("+named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here))+")", "{{name}}").decimals(0).leads(l, l.t("供水", "Water"), "water", "${community:queryparam}"),
+				now("sort_desc("+named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here))+")", "{{name}}").decimals(0).leads(l, l.t("供水", "Water"), "water", "var-community=${__field.labels.community}"),
 			ranking(l, l.t("在线率最低的社区", "Least online"), l.t("各社区设备在线率，由低到高。", "Share of devices online by community, least first."), "percentunit", 8, 7).
-				now("sort("+named(online(" by (community) ", here))+")", "{{name}}").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green),
+				now("sort("+named(online(" by (community) ", here))+")", "{{name}}").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green).leads(l, l.t("查看社区", "Show the community"), "community", "var-community=${__field.labels.community}"),
 			savingsTrend(l, "electricity", 12), savingsTrend(l, "water", 12),
 			series(l, l.t("报文去向", "What became of messages"), l.t("每秒报文数：入库、重复、拒收、忽略。拒收上升时查看厂商数据质量。", "Messages a second: stored, duplicate, refused, ignored. Where refusals rise, see the vendors' scorecards."), "cps", 12, 7).
 				over("rate("+Prefix+"messages_stored_total[$__rate_interval])", l.t("入库", "stored")).
@@ -83,6 +88,22 @@ func overview(l Language) *Dashboard {
 	}
 }
 
+// savedTile is what was saved in the quarter, beside its band.
+func savedTile(l Language, resource string) *Panel {
+	name, unit, metric, scale := l.t("本季节电", "Energy saved, this quarter"), "kwatth", "energy_savings%s_joules", " / 3600000"
+	if resource == "water" {
+		name, unit, metric, scale = l.t("本季节水", "Water saved, this quarter"), "m3", "water_savings%s_cubic_meters", ""
+	}
+	match := here + `, period="quarter"`
+	p := stat(l, name, l.t("节约量及其 90% 不确定度；小于不确定度的节约量无法与零区分。无基准处没有数据。",
+		"The saving and the half-width of its band at 90 %: one smaller than that is not distinguishable from zero. No data where there is no baseline."), unit, 6).
+		now(fmt.Sprintf("sum(%s%s{%s})%s", Prefix, fmt.Sprintf(metric, ""), match, scale), l.t("节约", "saved")).
+		now(fmt.Sprintf("sqrt(sum(%s%s{%s} ^ 2))%s", Prefix, fmt.Sprintf(metric, "_uncertainty"), match, scale), l.t("±90%", "± 90 %")).
+		decimals(0).levels(orange, 0.0, green).leads(l, titles["savings"].in(l), "savings", "${community:queryparam}")
+	p.Options["textMode"] = "value_and_name"
+	return p.override(override(l.t("±90%", "± 90 %"), Property{"color", map[string]any{"mode": "fixed", "fixedColor": blue}}))
+}
+
 // savingsTrend is actual use against the adjusted baseline and its band.
 func savingsTrend(l Language, resource string, w int) *Panel {
 	name, unit := l.t("用电与基准", "Energy against its baseline"), "kwatth"
@@ -93,7 +114,7 @@ func savingsTrend(l Language, resource string, w int) *Panel {
 	query := func(expr string) string {
 		return fmt.Sprintf("SELECT %s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", expr, savingsMeasurement, resource, influxIn)
 	}
-	return series(l, name, l.t("每日实际用量、调整后基准及其不确定带。带内的差异与零不可区分。无计量边界的社区不在内。",
+	return series(l, name, l.t("每日实际用量、调整后基准及其不确定带。带内的差异无法与零区分。无计量边界的社区不在内。",
 		"Use a day, the adjusted baseline and the band of its uncertainty. A difference within the band is not distinguishable from zero. Communities without a measurement boundary are left out."), unit, w, 8).
 		influx(query("sum(actual)"), l.t("实际", "actual")).
 		influx(query("sum(baseline)"), l.t("调整后基准", "adjusted baseline")).
@@ -134,7 +155,7 @@ func savings(l Language) *Dashboard {
 			override(l.t("状态", "Status"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{
 				"provisional": map[string]any{"text": l.t("暂估", "provisional")}, "final": map[string]any{"text": l.t("定稿", "final")}}}}}),
 			override(l.t("可区分", "Significant"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{
-				"0": map[string]any{"text": l.t("与零不可区分", "not distinguishable from zero"), "color": grey}, "1": map[string]any{"text": l.t("是", "yes"), "color": green}}}}}))
+				"0": map[string]any{"text": l.t("无法与零区分", "not distinguishable from zero"), "color": grey}, "1": map[string]any{"text": l.t("是", "yes"), "color": green}}}}}))
 	return &Dashboard{
 		Title:       titles["savings"].in(l),
 		Description: l.t("节约量＝调整后基准－同一覆盖时段的实际用量，附不确定度。", "Saving = adjusted baseline less actual use over the same covered time, with its uncertainty."),
@@ -151,6 +172,7 @@ func savings(l Language) *Dashboard {
 				now(fmt.Sprintf("min(%ssavings_coverage_ratio{%s})", Prefix, match), "").decimals(0).levels(red, 0.5, orange, 0.9, green),
 			savingsTrend(l, "electricity", 12), savingsTrend(l, "water", 12),
 			cumulative(l, "electricity", 12), cumulative(l, "water", 12),
+			detail,
 			series(l, l.t("覆盖率", "Coverage"), l.t("每日数据覆盖率，各社区平均。", "Coverage a day, mean of the communities."), "percentunit", 12, 7).
 				influx(fmt.Sprintf("SELECT mean(coverage) FROM %s WHERE %s AND $timeFilter GROUP BY time(1d), resource fill(none) tz('Asia/Shanghai')", savingsMeasurement, influxIn), "$tag_resource").limits(0, 1).step("1d"),
 			series(l, l.t("暂估累计：实际与基准（电）", "Accrual: actual and baseline, energy"), l.t("每小时暂估的实际与调整后基准用电；报表以重算值为准。", "Actual and adjusted baseline as they accrue an hour; the report uses what is recomputed."), "kwatth", 12, 7).
@@ -160,9 +182,8 @@ func savings(l Language) *Dashboard {
 				over(fmt.Sprintf("sum(increase(%swater_actual_cubic_meters_total{%s}[1h]))", Prefix, here), l.t("实际", "actual")).
 				over(fmt.Sprintf("sum(increase(%swater_baseline_cubic_meters_total{%s}[1h]))", Prefix, here), l.t("基准", "baseline")),
 			text(l, l.t("说明", "How to read this"), l.t(
-				"节约量是“避免的用量”，不等于某项措施的效果。带内为负或为正均属“与零不可区分”。同比未经调整，不作为节约量。",
+				"节约量是“避免的用量”，不等于某项措施的效果。带内为负或为正均属“无法与零区分”。同比未经调整，不作为节约量。",
 				"A saving is use that was avoided; it does not prove what avoided it. Within its band it is not distinguishable from zero, whatever its sign. Comparison with last year is not adjusted and is no saving."), 12, 7),
-			detail,
 			table(l, l.t("基准", "Baselines"), l.t("各计量边界的基准：版本、IPMVP 选项、方法、是否有效及拟合优度。被改动的基准不产生节约量。",
 				"The baseline of each measurement boundary: version, IPMVP option, method, whether it holds, and its fit. A changed one yields no saving."), 24, 9).
 				now(named(fmt.Sprintf("max by (community, facility, boundary, version, ipmvp, method, status) (%sbaseline_info{%s})", Prefix, here)), "").
@@ -219,8 +240,19 @@ func cumulative(l Language, resource string, w int) *Panel {
 	if resource == "water" {
 		name, unit = l.t("累计节水", "Water saved so far"), "m3"
 	}
-	return series(l, name, l.t("自所选时段起的累计节约量。", "Saving summed from the beginning of the range."), unit, w, 8).
-		influx(fmt.Sprintf("SELECT cumulative_sum(sum(saving)) FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", savingsMeasurement, resource, influxIn), l.t("累计节约", "saved")).step("1d")
+	// The errors of days hang together, since one baseline is behind them all:
+	// their sum is the band where they do so fully, and its upper bound otherwise.
+	const total, error = "cumulative_sum(sum(saving))", "cumulative_sum(sum(uncertainty))"
+	low, high := l.t("下限", "lower"), l.t("上限", "upper")
+	query := func(expr string) string {
+		return fmt.Sprintf("SELECT %s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", expr, savingsMeasurement, resource, influxIn)
+	}
+	return series(l, name, l.t("自所选时段起的累计节约量及其 90% 不确定带（逐日相加，为上限）。带包含零时，节约量无法与零区分。",
+		"Saving summed from the beginning of the range, with its band at 90 % (days added up: an upper bound). Where the band holds zero, the saving is not distinguishable from it."), unit, w, 8).
+		influx(query(total), l.t("累计节约", "saved")).
+		influx(query(total+" - "+error), low).
+		influx(query(total+" + "+error), high).
+		band(low, high).step("1d")
 }
 
 func text(l Language, title, content string, w, h int) *Panel {
@@ -326,11 +358,12 @@ func waste(l Language) *Dashboard {
 			stat(l, l.t("满溢垃圾桶", "Overfull bins"), l.t("满溢且未清运的垃圾桶数。", "Bins that are full and have not been emptied."), "none", 4).now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange),
 			stat(l, l.t("漏收", "Missed collections"), l.t("按规律应清运而未清运的桶数。", "Bins that by their rhythm should have been emptied."), "none", 4).now(alarms("waste", `kind="missed_collection"`), "").decimals(0).levels(green, 1.0, orange),
 			stat(l, l.t("平均满溢度", "Mean fill level"), l.t("近 6 小时各桶最后满溢度的平均。", "Mean of the bins' last fill level within 6 h."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("waste", "fill_level")+")", "").last("6h").decimals(0),
-			ranking(l, l.t("平均满溢度，按社区", "Fill level by community"), l.t("各社区桶的当前平均满溢度。", "Mean fill level of the bins now, by community."), "percentunit", 24, 5).
+			stat(l, l.t("最高桶温", "Hottest bin"), l.t("近 6 小时的最高桶内温度。", "Highest temperature in a bin within 6 h."), "celsius", 3).influx(fmt.Sprintf("SELECT max(%s) FROM waste WHERE %s AND $timeFilter", field("waste", "bin_temperature"), influxIn), "").last("6h").decimals(0).levels(green, 50.0, orange, 70.0, red),
+			stat(l, l.t("满桶", "Bins full"), l.t("当前满溢度 95% 以上的桶数。", "Bins at 95 % or more now."), "none", 3).now("sum("+Prefix+"waste_bins_full{"+here+"})", "").decimals(0).levels(green, 1.0, orange),
+			onlineTile(l, "waste", 3), alarmTile(l, "waste", 3),
+			ranking(l, l.t("平均满溢度，按社区", "Fill level by community"), l.t("各社区桶的当前平均满溢度。", "Mean fill level of the bins now, by community."), "percentunit", 12, 9).
 				now("sort_desc("+named(fmt.Sprintf("avg by (community) (%swaste_bin_fill_ratio{%s})", Prefix, here))+")", "{{name}}").limits(0, 1).decimals(0).levels(green, 0.8, orange, 0.95, red),
-			stat(l, l.t("最高桶温", "Hottest bin"), l.t("近 6 小时的最高桶内温度。", "Highest temperature in a bin within 6 h."), "celsius", 4).influx(fmt.Sprintf("SELECT max(%s) FROM waste WHERE %s AND $timeFilter", field("waste", "bin_temperature"), influxIn), "").last("6h").decimals(0).levels(green, 50.0, orange, 70.0, red),
-			stat(l, l.t("满桶", "Bins full"), l.t("当前满溢度 95% 以上的桶数。", "Bins at 95 % or more now."), "none", 4).now("sum("+Prefix+"waste_bins_full{"+here+"})", "").decimals(0).levels(green, 1.0, orange),
-			onlineTile(l, "waste", 4), alarmTile(l, "waste", 4),
+			alarmKinds(l, "waste", 12, 9),
 			series(l, l.t("平均满溢度", "Fill level"), l.t("各社区桶的平均满溢度。", "Mean fill level of the bins, by community."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), "$tag_community").limits(0, 1).step("1h"),
 			series(l, l.t("桶内重量", "Weight in the bins"), l.t("各社区每桶平均重量。", "Mean weight in a bin, by community."), "masskg", 12, 8).influx(meanBy("waste", "waste_weight", "mean"), "$tag_community").step("1h"),
 			series(l, l.t("最高桶温", "Hottest bin"), l.t("各社区的最高桶内温度：70 ℃ 以上视为起火。", "Highest temperature in a bin, by community: 70 °C is fire."), "celsius", 12, 8).influx(meanBy("waste", "bin_temperature", "max"), "$tag_community").step("1h"),
@@ -345,12 +378,11 @@ func waste(l Language) *Dashboard {
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_bin_overflow_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
 			series(l, l.t("投放准确率", "Deposits sorted right"), l.t("抽查的投放中正确的比例（30 天）。满溢度和重量不说明准确率；没有抽查就没有数字。", "Share of the inspected deposits that were sorted right, over 30 days. Fill levels and weights do not tell; without inspections there is no figure."), "percentunit", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%[1]swaste_inspections_total{result=\"correct\",%[2]s}[30d])) / sum by (community) (increase(%[1]swaste_inspections_total{%[2]s}[30d]))", Prefix, here)), "{{name}}").limits(0, 1).step("1d"),
-			alarmKinds(l, "waste", 12, 9),
 			table(l, l.t("最满的桶", "Fullest bins"), l.t("近 6 小时满溢度最高的 20 个桶；点击查看设备。", "The 20 fullest bins within 6 h; click for the device."), 12, 9).
 				influx(most(latest("waste", "fill_level")), "").last("6h").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("满溢度", "Fill level"), "Time", l.t("时间", "Time")).
 				override(override(l.t("满溢度", "Fill level"), Property{"unit", "percentunit"}, Property{"decimals", 0}), deviceLink(l)),
-			alarmTable(l, "waste", "", 24, 9),
+			alarmTable(l, "waste", "", 12, 9),
 		},
 	}
 }
@@ -498,7 +530,7 @@ func programme(l Language) *Dashboard {
 					"Value #A", "", "Time", "", "Time 1", "", "Time 2", "", "Time 3", "", "Time 4", "").
 				override(override(l.t("在线率", "Online"), Property{"unit", "percentunit"}, Property{"decimals", 1}),
 					override(l.t("试点", "Pilot"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"true": map[string]any{"text": l.t("是", "yes")}, "false": map[string]any{"text": l.t("否", "no")}}}}}),
-					override(l.t("阶段", "Stage"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"participating": map[string]any{"text": l.t("参加", "participating")}, "met": map[string]any{"text": l.t("达标", "met")}, "named": map[string]any{"text": l.t("命名", "named")}}}}}),
+					override(l.t("阶段", "Stage"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"": map[string]any{"text": l.t("未参加", "not yet"), "color": grey}, "participating": map[string]any{"text": l.t("参加", "participating")}, "met": map[string]any{"text": l.t("达标", "met"), "color": green}}}}}),
 					override(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
 		},
 	}
@@ -558,9 +590,9 @@ func vendors(l Language) *Dashboard {
 			series(l, l.t("拒收速率", "Refused"), l.t("各厂商每秒拒收报文数，按原因。", "Messages refused a second, by vendor and reason."), "cps", 12, 9).
 				over(fmt.Sprintf("sum by (vendor, reason) (rate(%smessages_rejected_total{%s}[$__rate_interval]))", Prefix, v), "{{vendor}} {{reason}}"),
 			ranking(l, l.t("拒收原因（24 小时）", "Reasons, 24 h"), l.t("近 24 小时拒收报文数，按原因；含义见厂商接入文档。", "Messages refused in 24 h by reason; the vendors' document says what to do."), "none", 12, 9).
-				now("sort_desc("+over("vendor_messages_rejected_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange),
+				now("sort_desc("+over("vendor_messages_rejected_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange).override(reasonNames(l)...),
 			ranking(l, l.t("被拒读数原因（24 小时）", "Readings refused, 24 h"), l.t("近 24 小时在已接收报文中被单独拒绝的读数，按原因。", "Single readings refused in 24 h within messages that were accepted, by reason."), "none", 12, 9).
-				now("sort_desc("+over("vendor_values_refused_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange),
+				now("sort_desc("+over("vendor_values_refused_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange).override(reasonNames(l)...),
 		},
 	}
 }

@@ -416,16 +416,32 @@ func (d *Dashboard) finish(l Language, name string) {
 	if d.Refresh == "" {
 		d.Refresh = "1m"
 	}
-	x, y, line := 0, 0, 0
+	var row []*Panel
+	x, y := 0, 0
+	// A row is as high as its highest panel, and its last one takes what is left
+	// of the width.
+	end := func() {
+		high := 0
+		for _, p := range row {
+			high = max(high, p.GridPos.H)
+		}
+		for i, p := range row {
+			p.GridPos.H = high
+			if i == len(row)-1 && p.Repeat == "" {
+				p.GridPos.W = 24 - p.GridPos.X
+			}
+		}
+		row, x, y = nil, 0, y+high
+	}
 	for i, p := range d.Panels {
 		p.ID = i + 1
-		g := &p.GridPos
-		if x+g.W > 24 {
-			x, y, line = 0, y+line, 0
+		if x+p.GridPos.W > 24 {
+			end()
 		}
-		g.X, g.Y = x, y
-		x, line = x+g.W, max(line, g.H)
+		p.GridPos.X, p.GridPos.Y = x, y
+		x, row = x+p.GridPos.W, append(row, p)
 	}
+	end()
 	for _, b := range boards {
 		if b.name == name || b.name == "device" { // a device is reached from its community
 			continue

@@ -76,6 +76,8 @@ func TestModelRulesBite(t *testing.T) {
 		"id twice":               {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[1].ID = 1 }, "id 1 is taken"},
 		"overlap":                {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[1].GridPos.X = 0 }, "overlaps"},
 		"too wide":               {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[5].GridPos.W = 5 }, "24 columns"},
+		"hole":                   {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[5].GridPos.W = 3 }, "columns empty"},
+		"uneven":                 {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[4].GridPos.H = 3 }, "not as high as"},
 		"no title":               {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Title = "" }, "no title"},
 		"description":            {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Description = "water" }, "not Chinese"},
 		"no description":         {func(d map[string]*Dashboard) { d["en/water.json"].Panels[0].Description = "" }, "no description"},
@@ -115,6 +117,15 @@ func TestModelRulesBite(t *testing.T) {
 			}
 		})
 	}
+}
+
+// rows are the panels of a board that stand side by side.
+func rows(d *Dashboard) map[int][]*Panel {
+	all := map[int][]*Panel{}
+	for _, p := range d.Panels {
+		all[p.GridPos.Y] = append(all[p.GridPos.Y], p)
+	}
+	return all
 }
 
 // No metric that nothing shows, and no quantity of the first four facilities.
@@ -249,6 +260,18 @@ func problems(all map[string]*Dashboard) []string {
 		}
 		prose("board title", d.Title)
 		prose("board description", d.Description)
+		for y, row := range rows(d) {
+			width := 0
+			for _, p := range row {
+				width += p.GridPos.W
+				if p.GridPos.H != row[0].GridPos.H {
+					add("%s: row %d: %q is not as high as %q", path, y, p.Title, row[0].Title)
+				}
+			}
+			if width < 24 && row[len(row)-1].Repeat == "" {
+				add("%s: row %d: %q leaves %d columns empty", path, y, row[len(row)-1].Title, 24-width)
+			}
+		}
 		ids := map[int]bool{}
 		for i, p := range d.Panels {
 			name := fmt.Sprintf("panel %d %q", i, p.Title)
@@ -320,7 +343,7 @@ func variables(path string, d *Dashboard, add func(string, ...any)) {
 		}
 		return b.String()
 	}
-	own := []string{"__url_time_range", "__data", "__value", "__interval", "__rate_interval", "timeFilter", "tag_community", "tag_channel", "tag_type", "tag_resource"}
+	own := []string{"__url_time_range", "__data", "__field", "__value", "__interval", "__rate_interval", "timeFilter", "tag_community", "tag_channel", "tag_type", "tag_resource"}
 	used := map[string]bool{}
 	body := *d
 	body.Templating = Templating{}

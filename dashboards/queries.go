@@ -176,6 +176,16 @@ func facilityWords(l Language) []any {
 	return []any{map[string]any{"type": "value", "options": options}}
 }
 
+// reasonNames calls series that are named by a reason what people call it.
+func reasonNames(l Language) []Override {
+	var names []Override
+	for _, r := range ingest.Reasons {
+		title := r.Title()
+		names = append(names, override(string(r), Property{"displayName", l.t(title.ZH, title.EN) + " (" + string(r) + ")"}))
+	}
+	return names
+}
+
 // deviceQuery names the device of a table's row to the device's board.
 func deviceQuery(l Language) string {
 	return "var-community=${__data.fields[\"" + l.t("社区", "Community") + "\"]}&var-device=${__value.raw}"
@@ -197,8 +207,13 @@ func alarmTable(l Language, facility ingest.FacilityKind, more string, w, h int)
 	p := table(l, l.t("未恢复的告警", "Open alarms"), l.t("近 30 天内发生且尚未恢复的告警及其起始时间。处置情况不在此系统内，故不显示处置率。点击设备查看详情。",
 		"Alarms raised in the last 30 days and not cleared, and since when. Whether somebody is dealing with them is not known here. Click a device for its details."), w, h).
 		influx(openAlarms(facilityIs(facility)+more), "").last("30d")
-	p.columns("Time", l.t("起始", "Since"), "severity", l.t("级别", "Severity"), "type", l.t("告警", "Alarm"), "community", l.t("社区", "Community"),
-		"facility", l.t("设施", "Facility"), "device", l.t("设备", "Device"), "channel", l.t("通道", "Channel"), "value", l.t("数值", "Value"), "expected", l.t("参考值", "Expected"), "active", "")
+	columns := []string{"Time", l.t("起始", "Since"), "severity", l.t("级别", "Severity"), "type", l.t("告警", "Alarm"), "community", l.t("社区", "Community"), "device", l.t("设备", "Device"), "active", ""}
+	if w < 12 { // what a narrow table has no room for is on the device's board
+		columns = append(columns, "facility", "", "channel", "", "value", "", "expected", "")
+	} else {
+		columns = append(columns, "facility", l.t("设施", "Facility"), "channel", l.t("通道", "Channel"), "value", l.t("数值", "Value"), "expected", l.t("参考值", "Expected"))
+	}
+	p.columns(columns...)
 	p.transform("sortBy", map[string]any{"fields": map[string]any{}, "sort": []any{map[string]any{"field": l.t("起始", "Since"), "desc": false}}})
 	words := func(field string, mappings []any, cell bool) Override {
 		properties := []Property{{"mappings", mappings}}

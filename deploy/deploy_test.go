@@ -23,6 +23,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -172,7 +173,7 @@ func TestCompose(t *testing.T) {
 				}
 				continue
 			}
-			if !strings.HasSuffix(to, ":ro") && from != "./secrets/tokens" {
+			if !strings.HasSuffix(to, ":ro") && from != "./secrets/tokens" && from != "./data/mosquitto" {
 				t.Errorf("%s: %s can be written", name, v)
 			}
 			at := filepath.Join(dir, "compose", from)
@@ -195,8 +196,52 @@ func TestCompose(t *testing.T) {
 			t.Errorf("volume %s: nothing uses it", name)
 		}
 	}
+	// What waits for the ingester is kept where Mosquitto's user may write.
+	text, err := os.ReadFile("mosquitto/mosquitto.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := regexp.MustCompile(`(?m)^persistence_location (\S+)/$`).FindSubmatch(text)
+	if kept == nil || !slices.Contains(c.Services["mosquitto"].Volumes, "./data/mosquitto:"+string(kept[1])) {
+		t.Errorf("mosquitto keeps its sessions in %q, and mounts %q", kept, c.Services["mosquitto"].Volumes)
+	}
+	info, err := os.Stat(filepath.Join(dir, "compose", "data", "mosquitto"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner := info.Sys().(*syscall.Stat_t).Uid; os.Getuid() == 0 && (fmt.Sprint(owner)+":1883" != c.Services["mosquitto"].User || info.Mode().Perm() != 0o700) {
+		t.Errorf("mosquitto runs as %s, its sessions belong to %d, %v", c.Services["mosquitto"].User, owner, info.Mode())
+	}
 	if info, err := os.Stat(filepath.Join(dir, "compose", "secrets")); err != nil || info.Mode().Perm() != 0o700 {
 		t.Errorf("secrets: %v %v", info.Mode(), err)
+	}
+}
+
+// Grafana and Prometheus beside the standalone: one command, on loopback, with
+// the dashboards in place.
+func TestStandaloneCompose(t *testing.T) {
+	var c compose
+	strict(t, "grafana/standalone/compose.yaml", &c)
+	places := map[string]bool{}
+	for name, s := range c.Services {
+		if !regexp.MustCompile(`^[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?$`).MatchString(s.Image) || !s.ReadOnly || !slices.Contains(s.CapDrop, "ALL") || s.NetworkMode != "host" {
+			t.Errorf("%s: %+v", name, s)
+		}
+		for _, v := range s.Volumes {
+			from, to, _ := strings.Cut(v, ":")
+			if _, err := os.Stat(filepath.Join("grafana/standalone", from)); err != nil || !strings.HasSuffix(to, ":ro") {
+				t.Errorf("%s: %s: %v", name, v, err)
+			}
+			places[to] = true
+		}
+	}
+	if c.Services["grafana"].Environment["GF_SERVER_HTTP_ADDR"] != "127.0.0.1" || !slices.Contains(c.Services["prometheus"].Command, "--web.listen-address=127.0.0.1:9090") {
+		t.Error("open to others")
+	}
+	for _, place := range []string{"/etc/grafana/provisioning/datasources:ro", "/etc/grafana/provisioning/dashboards:ro", "/etc/grafana/dashboards:ro", "/etc/prometheus/prometheus.yml:ro"} {
+		if !places[place] {
+			t.Errorf("nothing is mounted at %s", place)
+		}
 	}
 }
 

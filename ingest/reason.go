@@ -35,6 +35,32 @@ var Reasons = []Reason{
 	RefusedByInfluxDB, Internal,
 }
 
+// titles are what a reason is called where people read it.
+var titles = map[Reason]Text{
+	UnknownTopic:      {ZH: "主题未登记", EN: "topic not listed"},
+	Malformed:         {ZH: "格式错误", EN: "malformed"},
+	Checksum:          {ZH: "校验和错误", EN: "wrong checksum"},
+	TooLarge:          {ZH: "超出大小限制", EN: "too large"},
+	NoReading:         {ZH: "没有可识别的读数", EN: "no reading in it"},
+	UnknownDevice:     {ZH: "设备未登记", EN: "device not listed"},
+	UnknownCommunity:  {ZH: "社区未登记", EN: "community not listed"},
+	UnknownFacility:   {ZH: "设施种类未声明", EN: "kind of facility not declared"},
+	NotOwner:          {ZH: "属于其他厂商", EN: "of another vendor"},
+	BadIdentifier:     {ZH: "名称不合规", EN: "unusable name"},
+	BadValue:          {ZH: "不是数值", EN: "not a number"},
+	BadUnit:           {ZH: "单位无法换算", EN: "unit does not convert"},
+	OutOfRange:        {ZH: "超出可能范围", EN: "out of range"},
+	CodecFailed:       {ZH: "解码脚本出错", EN: "decoder failed"},
+	MissingState:      {ZH: "缺少前置消息", EN: "needs an earlier message"},
+	TooManyDevices:    {ZH: "未登记设备过多", EN: "too many unlisted devices"},
+	RefusedByInfluxDB: {ZH: "数据库拒绝", EN: "refused by the database"},
+	Internal:          {ZH: "系统缺陷", EN: "a defect of ours"},
+}
+
+// Title is what a reason is called where people read it; what to do about it
+// is in the vendor guide.
+func (r Reason) Title() Text { return titles[r] }
+
 // Refusal is the error of a message or of one reading in it. Detail is a
 // sentence for the vendor, with the field it is about; it holds no payload
 // beyond a short excerpt of a number or name.

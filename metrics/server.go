@@ -63,7 +63,11 @@ func (s *Server) Open() { s.open.Store(true) }
 
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
-	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute}
+	server := &http.Server{
+		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		// Requests end with ctx: a stream of events does not by itself.
+		BaseContext: func(net.Listener) context.Context { return ctx },
+	}
 	ended := make(chan struct{})
 	go func() { // ends with ctx, or when Serve has failed
 		defer close(ended)
@@ -71,7 +75,7 @@ func (s *Server) Run(ctx context.Context) error {
 		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 		defer cancel()
 		if err := server.Shutdown(grace); err != nil {
-			server.Close() // a stream of events does not end by itself
+			server.Close() // somebody reads slowly
 		}
 	}()
 	listen, file, systemd := []string{s.o.Listen}, s.o.WebConfigFile, false

@@ -32,7 +32,7 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("nothing to do: give --backfill, --live or --out")
 	}
 	now := time.Now()
-	w := simulator.New(simulator.Options{Seed: c.Seed, Start: now.Add(-time.Duration(c.Backfill)), Scale: c.Scale, Faults: c.Faults})
+	w := simulator.New(simulator.Options{Seed: c.Seed, Start: now.Add(-time.Duration(c.Backfill)), Scale: c.Scale, Faults: c.Faults, Clocks: now})
 	if c.Out != "" {
 		if err := writeSimulation(c.Out, w); err != nil {
 			return err

@@ -36,6 +36,7 @@ type cli struct {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C does not wait
 	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
 		fmt.Fprintln(os.Stderr, "standalone:", err)
 		os.Exit(1)
@@ -127,6 +128,7 @@ func waitReady(ctx context.Context, service *serve.Service) error {
 }
 
 func (c *cli) welcome(out io.Writer, service *serve.Service, broker *embedded.Broker, database *embedded.InfluxDB) {
+	community := service.Community() // an example that is not refused
 	fmt.Fprintf(out, `
 greencommunity is running.
 
@@ -141,8 +143,8 @@ Try next:
   curl -s http://%[1]s/metrics | grep ^greencommunity_messages
   curl -s -G %[3]s/query --data-urlencode db=facilities \
     --data-urlencode 'q=SELECT mean(active_power) FROM lighting WHERE time > now() - 1d GROUP BY time(1h), community'
-  mosquitto_pub -h %[5]s -p %[6]s -q 1 -t greencommunity/v1/nancheng/water/my-meter -m '{"water_volume_total":12.345}'
+  mosquitto_pub -h %[5]s -p %[6]s -q 1 -t greencommunity/v1/%[7]s/water/my-meter -m '{"water_volume_total":12.345}'
 
 Ctrl-C ends it.
-`, service.Addr(), broker.URL(), database.URL(), c.DataDir, host(broker.Addr()), port(broker.Addr()))
+`, service.Addr(), broker.URL(), database.URL(), c.DataDir, host(broker.Addr()), port(broker.Addr()), community)
 }

@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/chromedp"
 	paho "github.com/eclipse/paho.mqtt.golang"
 
 	"greencommunity/deploy/embedded"
@@ -39,19 +40,20 @@ type started struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	out    *bytes.Buffer
+	errs   *bytes.Buffer
 	http   string
 	influx string
 }
 
 func start(t *testing.T, binary string, args ...string) *started {
 	t.Helper()
-	s := &started{t: t, out: &bytes.Buffer{}}
+	s := &started{t: t, out: &bytes.Buffer{}, errs: &bytes.Buffer{}}
 	s.cmd = exec.Command(binary, args...)
 	pipe, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.cmd.Stderr = os.Stderr
+	s.cmd.Stderr = io.MultiWriter(os.Stderr, s.errs)
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -180,6 +182,16 @@ func TestStandalone(t *testing.T) {
 		}
 	}
 	readSpecification(t).all(strings.TrimSuffix(s.http, "/metrics"))
+	s.saved()
+	s.figures()
+	b := openBrowser(t, 1366, 768)
+	b.do(chromedp.Navigate(strings.TrimSuffix(s.http, "metrics")))
+	b.waitText("#savings tbody", `南城社区 · 照明\s+启动以来 \(暂定\)\s+[\d,]+ ± \d+ kWh\s+有节约`)
+	b.waitText("#savings tbody", `西城社区 · 照明\s+启动以来 \(暂定\)\s+-?\d+ ± \d+ kWh\s+无法与零区分`)
+	b.waitText("#savings tbody", `无基准，不计节约`)
+	b.waitText("[data-tile=saved_electricity]", `± \d+ kWh · (本季度|启动以来) · 有节约`)
+	b.waitText("[data-tile=saved_water] b", `无基准`)
+	b.screenshot("demo")
 	// A second one on the same ports says so, in a sentence.
 	other := exec.Command(binary, append([]string{"--data-dir", filepath.Join(t.TempDir(), "other")}, args[2:]...)...)
 	if out, err := other.CombinedOutput(); err == nil || !strings.Contains(string(out), "is in use; try --mqtt 127.0.0.1:") || strings.Contains(string(out), "goroutine") {
@@ -191,6 +203,10 @@ func TestStandalone(t *testing.T) {
 		t.Errorf("%v messages before, %v after going on", received, n)
 	}
 	again.interrupt()
+	// Somebody who ends it in order reads of no failure.
+	if text := s.errs.String() + again.errs.String(); text != "" {
+		t.Errorf("on the standard error:\n%s", text)
+	}
 }
 
 // A pass of a terminal that sends names and pictures leaves none of them in the

@@ -1,8 +1,15 @@
 package main
 
 import (
+	"bufio"
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
+	stdlog "log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -17,7 +24,10 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"greencommunity/ingest"
 )
 
 // browser is Chromium with one tab. What the console says and where requests
@@ -201,14 +211,32 @@ func TestPage(t *testing.T) {
 	b.waitText("[data-tile=full]", `1\s*/ 2`)
 	b.waitText("[data-tile=passes] b", `^18$`)
 	b.waitText("[data-tile=open]", `1\s*/ 1`)
-	b.waitText("[data-tile=programme]", `2 / 1\s*/ 3`)
+	b.waitText("[data-tile=programme]", `^达标社区\s+1\s*/ 3 · 目标 60 % · 参与 2$`)
+	b.waitText("[data-tile=accepted]", `77\.77 %\s*拒绝 2 条`)
+	b.waitText("[data-tile=saved_electricity]", "无数据")
 	b.waitText("[data-tile=online]", `7\s*/ 8`)
 	b.waitText("#communities tbody tr.silent", "北城社区")
 	b.waitText("#vendors tbody", `甲公司\s+9\s+2`)
-	b.waitText("#vendors tbody", `bad_value 1`)
-	b.waitText("#rejects", `unknown_community`)
+	b.waitText("#vendors tbody", `不是数值 \(bad_value\) 1`)
+	b.waitText("#rejects", `社区未登记 \(unknown_community\) · 甲公司`)
+	b.waitText("#as-of", `\(Asia/Shanghai\)|（Asia/Shanghai）`)
+	var shown string
+	b.do(chromedp.Evaluate(`document.getElementById('as-of').innerText`, &shown))
+	if here := now.In(time.FixedZone("CST", 8*3600)).Format("01/02 15:"); !strings.Contains(shown, here) {
+		t.Errorf("the page says %q; at the site it is %s", shown, here)
+	}
 	b.waitText("#account", `收到 9 = 已存 7 \+ 重复 0 \+ 拒绝 2`)
 	b.screenshot("zh")
+
+	// The keyboard comes to the way past the header first, and it can be seen.
+	var skip struct {
+		Text string
+		Left float64
+	}
+	b.do(chromedp.KeyEvent(kb.Tab), chromedp.Evaluate(`({Text: document.activeElement.innerText, Left: document.activeElement.getBoundingClientRect().left})`, &skip))
+	if skip.Text != "跳到内容" || skip.Left < 0 {
+		t.Errorf("the first stop of the keyboard is %+v", skip)
+	}
 
 	// A reading that comes is shown without a reload.
 	plant(t, c, "xicheng/lighting/lamp-3", `{"active_power":800,"light_on":true}`)
@@ -216,7 +244,7 @@ func TestPage(t *testing.T) {
 
 	// So are an alarm and its end.
 	plant(t, c, "nancheng/water/meter-1", `{"event":"leak","active":true}`)
-	b.waitText("#alarms", `南城社区 · meter-1`)
+	b.waitText("#alarms", `南城社区 · meter-1 · 甲公司`)
 	b.waitText("[data-tile=pending] b", `^1$`)
 	b.waitText("#communities tbody tr.warning", "南城社区")
 	b.screenshot("alarm")
@@ -227,6 +255,23 @@ func TestPage(t *testing.T) {
 	b.waitText("#communities tbody", `^西城社区`)
 	b.do(chromedp.Evaluate(`document.getElementById('filter').value = ''; document.getElementById('filter').dispatchEvent(new Event('input'))`, nil))
 	b.do(chromedp.SendKeys("#search", "meter"))
+	b.waitText("#devices tbody", `meter-1`)
+
+	// One community by its button, from the keyboard; a refresh does not take
+	// the focus away.
+	b.do(chromedp.Focus("#communities tr[data-community=xicheng] button"), chromedp.KeyEvent(kb.Enter))
+	b.waitText("[data-tile=power] b", `^0\.80$`)
+	b.waitText("[data-tile=stageOf]", `参与`)
+	b.waitText("#devices tbody", `没有找到设备`)
+	plant(t, c, "xicheng/lighting/lamp-3", `{"active_power":700,"light_on":true}`)
+	b.waitText("[data-tile=power] b", `^0\.70$`)
+	var focused, address string
+	b.do(chromedp.Evaluate(`document.activeElement.innerText`, &focused), chromedp.Location(&address))
+	if focused != "西城社区" || !strings.HasSuffix(address, "?community=xicheng") {
+		t.Errorf("focus on %q at %s", focused, address)
+	}
+	b.do(chromedp.KeyEvent(kb.Enter))
+	b.waitText("[data-tile=power] b", `^1\.90$`)
 	b.waitText("#devices tbody", `meter-1`)
 	b.do(chromedp.Click("#en"))
 	b.waitText("h1", "Green communities")
@@ -244,6 +289,98 @@ func TestPage(t *testing.T) {
 
 	s.interrupt()
 	b.waitText("#status", `Connection lost`)
+}
+
+// A proxy's answer that is none ends a browser's stream of events for good: the
+// page opens it again by itself, and shows what there is by then.
+func TestPageComesBack(t *testing.T) {
+	s, c := planted(t, pageInventory)
+	plant(t, c, "nancheng/lighting/lamp-1", `{"active_power":1200,"light_on":true}`)
+	target, err := url.Parse(strings.TrimSuffix(s.http, "/metrics"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	forward := httputil.NewSingleHostReverseProxy(target)
+	forward.ErrorLog, forward.FlushInterval = stdlog.New(io.Discard, "", 0), -1
+	proxy := httptest.NewServer(forward)
+	t.Cleanup(proxy.Close)
+	t.Cleanup(proxy.CloseClientConnections)
+	b := openBrowser(t, 1200, 800)
+	b.do(chromedp.Navigate(proxy.URL))
+	b.waitText("[data-tile=power] b", `^1\.20$`)
+	s.interrupt()
+	b.waitText("#status", `连接中断`)
+	time.Sleep(4 * time.Second) // for as many answers as end the stream
+	again := start(t, s.cmd.Path, s.cmd.Args[1:]...)
+	b.waitText("#status", `^实时$`)
+	b.waitText("[data-tile=power] b", `^1\.20$`)
+	again.interrupt()
+}
+
+// What a browser fetches for the page, all of it, is less than 150 kB; and
+// nothing is allowed that would reach elsewhere.
+func TestPageWeight(t *testing.T) {
+	s, _ := planted(t, ownInventory)
+	base := strings.TrimSuffix(s.http, "metrics")
+	total := 0
+	for _, path := range []string{"", "page.css", "page.js", "uplot.css", "uplot.js", "icon.svg"} {
+		r, err := http.Get(base + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil || r.StatusCode != http.StatusOK {
+			t.Fatal(path, r.Status, err)
+		}
+		total += len(body)
+		policy := r.Header.Get("Content-Security-Policy")
+		if !strings.HasPrefix(policy, "default-src 'none'") || strings.Contains(policy, "unsafe") || strings.Contains(policy, "http") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+	}
+	if total > 150_000 {
+		t.Errorf("the page weighs %d bytes", total)
+	}
+	// What is sent every two seconds is compressed, for a client that takes it.
+	for _, encoding := range []string{"", "gzip"} {
+		request, err := http.NewRequest(http.MethodGet, base+"api/v1/stream", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Accept-Encoding", encoding) // set by hand, it is not undone either
+		r, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var from io.Reader = r.Body
+		if encoding == "gzip" {
+			if from, err = gzip.NewReader(r.Body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		line, err := bufio.NewReader(from).ReadString('\n')
+		r.Body.Close()
+		if err != nil || r.Header.Get("Content-Encoding") != encoding || !strings.HasPrefix(line, `data: {"as_of":`) {
+			t.Errorf("encoding %q: %q, %.60s %v", encoding, r.Header.Get("Content-Encoding"), line, err)
+		}
+	}
+	// Every text has a counterpart: a key that is missing in one language would
+	// be shown in its place.
+	b := openBrowser(t, 800, 600)
+	b.do(chromedp.Navigate(base))
+	var missing []string
+	b.do(chromedp.Evaluate(`Object.keys(texts.en).filter((k) => !(k in texts.zh)).concat(Object.keys(texts.zh).filter((k) => !(k in texts.en) && !k.startsWith('why_')))`, &missing))
+	if len(missing) > 0 {
+		t.Errorf("in one language only: %q", missing)
+	}
+	for _, r := range ingest.Reasons {
+		var here ingest.Text
+		b.do(chromedp.Evaluate(fmt.Sprintf(`({ZH: texts.zh.reason_%[1]s ?? '', EN: texts.en.reason_%[1]s ?? ''})`, r), &here))
+		if here != r.Title() || here.ZH == "" || here.EN == "" {
+			t.Errorf("the reason %s is called %+v, and %+v elsewhere", r, here, r.Title())
+		}
+	}
 }
 
 // An empty system says that there is nothing, and shows no zeros.

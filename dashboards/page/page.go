@@ -10,11 +10,14 @@ package page
 import (
 	"bytes"
 	"cmp"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math"
 	"net/http"
@@ -41,7 +44,7 @@ type Sources struct {
 	Inventory   func() *inventory.Inventory
 	FindDevices func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32)
 	Facility    *facility.Observer
-	Alarms      func() []Alarm  // open ones, the worst first
+	Alarms      func() []Alarm  // open ones that no other stands for, the worst first
 	Savings     func() []Saving // of every community and resource
 }
 
@@ -65,7 +68,7 @@ func New(s Sources) *Page { return &Page{s: s} }
 func (p *Page) Routes() map[string]http.Handler {
 	routes := map[string]http.Handler{
 		"GET /api/v1/overview": p.json(func(*http.Request) (any, error) { return json.RawMessage(p.current()), nil }),
-		"GET /api/v1/alarms":   p.json(func(*http.Request) (any, error) { return p.s.Alarms(), nil }),
+		"GET /api/v1/alarms":   p.json(func(*http.Request) (any, error) { return listed(p.s.Alarms()), nil }),
 		"GET /api/v1/savings":  p.json(func(*http.Request) (any, error) { return p.s.Savings(), nil }),
 		"GET /api/v1/trends":   p.json(p.trend),
 		"GET /api/v1/devices":  p.json(p.devices),
@@ -137,10 +140,35 @@ func (p *Page) json(f func(*http.Request) (any, error)) http.Handler {
 		}
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Cache-Control", "no-store")
+		out := compress(w, r)
 		w.WriteHeader(status)
-		_ = json.NewEncoder(w).Encode(v) // the client has gone
+		_ = errors.Join(json.NewEncoder(out).Encode(v), out.Close()) // the client has gone
 	})
 }
+
+// compress returns where to write an answer: through gzip where the client takes
+// it. A county's overview every two seconds is too much for a phone otherwise.
+func compress(w http.ResponseWriter, r *http.Request) interface {
+	io.WriteCloser
+	Flush() error
+} {
+	w.Header().Set("Vary", "Accept-Encoding")
+	if !strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		return plain{w}
+	}
+	w.Header().Set("Content-Encoding", "gzip")
+	z, err := gzip.NewWriterLevel(w, gzip.BestSpeed)
+	if err != nil {
+		panic(err) // a defect of the build
+	}
+	return z
+}
+
+// plain is an answer as it is.
+type plain struct{ io.Writer }
+
+func (plain) Flush() error { return nil }
+func (plain) Close() error { return nil }
 
 // current is the overview, at most maxAge old.
 func (p *Page) current() []byte {
@@ -156,19 +184,17 @@ func (p *Page) current() []byte {
 	return p.overview
 }
 
-// stream sends the overview as server-sent events, each time it has changed.
+// stream sends the overview as server-sent events, one every two seconds.
 func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	security(w.Header())
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
-	c := http.NewResponseController(w)
+	out, c := compress(w, r), http.NewResponseController(w)
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		if _, err := fmt.Fprintf(w, "data: %s\n\n", p.current()); err != nil {
-			return
-		}
-		if err := c.Flush(); err != nil {
+		_, err := fmt.Fprintf(out, "data: %s\n\n", p.current())
+		if err := errors.Join(err, out.Flush(), c.Flush()); err != nil {
 			return
 		}
 		select {
@@ -183,6 +209,7 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 // nobody reports is null.
 type Overview struct {
 	AsOf        time.Time         `json:"as_of"`
+	TimeZone    string            `json:"time_zone"` // of local days: that of the site, not of whoever looks
 	System      System            `json:"system"`
 	Total       Figures           `json:"total"`
 	Communities []Community       `json:"communities"`
@@ -285,7 +312,9 @@ type Alarm struct {
 	Value     *float64            `json:"value"`
 	Expected  *float64            `json:"expected"`
 	Why       Text                `json:"why"`
-	Inhibited string              `json:"inhibited,omitempty"` // the group whose alarm stands for this one
+	// OverBudget is counted and not listed: its community has worse ones enough
+	// to look after.
+	OverBudget bool `json:"-"`
 }
 
 // Saving is the adjusted baseline less the actual use of a community, over the
@@ -315,8 +344,8 @@ func number(v float64) *float64 {
 func (p *Page) make(now time.Time) *Overview {
 	status, inv := p.s.Status(), p.s.Inventory()
 	o := &Overview{
-		AsOf: now.UTC().Truncate(time.Millisecond), Communities: []Community{}, Vendors: []Vendor{}, Rejects: status.Rejects,
-		Alarms: []Alarm{}, Savings: []Saving{},
+		AsOf: now.UTC().Truncate(time.Millisecond), TimeZone: inv.Zone.String(), Communities: []Community{}, Vendors: []Vendor{}, Rejects: status.Rejects,
+		Savings: []Saving{},
 		System: System{
 			Ready: true, Received: status.Received, Stored: status.Stored, Duplicate: status.Duplicate,
 			Rejected: status.Rejected, Ignored: status.Ignored, Pending: status.Pending,
@@ -363,9 +392,9 @@ func (p *Page) make(now time.Time) *Overview {
 	for f, sum := range bins {
 		f.Fill = number(sum / float64(f.Bins))
 	}
-	o.Alarms = append(o.Alarms, p.s.Alarms()...)
-	for i := range o.Alarms {
-		a := &o.Alarms[i]
+	alarms := p.s.Alarms()
+	for i := range alarms {
+		a := &alarms[i]
 		for _, f := range figuresOf(o, index, a.Community) {
 			switch a.Severity {
 			case "critical":
@@ -377,6 +406,7 @@ func (p *Page) make(now time.Time) *Overview {
 			}
 		}
 	}
+	o.Alarms = listed(alarms)
 	o.Alarms = o.Alarms[:min(len(o.Alarms), 100)]
 	for i := range o.Communities {
 		o.Communities[i].State = stateOf(&o.Communities[i].Figures)
@@ -393,6 +423,11 @@ func (p *Page) make(now time.Time) *Overview {
 	}
 	o.Savings = append(o.Savings, p.s.Savings()...)
 	return o
+}
+
+// listed are the alarms that are within their community's budget.
+func listed(alarms []Alarm) []Alarm {
+	return slices.DeleteFunc(alarms, func(a Alarm) bool { return a.OverBudget })
 }
 
 // figuresOf are the figures something of a community counts for.
@@ -413,7 +448,10 @@ func (f *Figures) add(kind ingest.FacilityKind, n facility.Now, bins map[*Figure
 	if n.Devices == 0 {
 		return
 	}
-	sum := func(to **float64, v float64) {
+	sum := func(to **float64, v float64, known bool) {
+		if !known {
+			return // nobody says: no figure, not 0
+		}
 		if *to != nil {
 			v += **to
 		}
@@ -421,11 +459,11 @@ func (f *Figures) add(kind ingest.FacilityKind, n facility.Now, bins map[*Figure
 	}
 	switch kind {
 	case "lighting":
-		sum(&f.Power, n.Power)
+		sum(&f.Power, n.Power, n.Powered > 0)
 		f.Lamps += n.Devices
 		f.Lit += n.Lit
 	case "water":
-		sum(&f.Water, n.Water)
+		sum(&f.Water, n.Water, n.Metered > 0)
 	case "waste":
 		f.Full += n.Full
 		if n.Filled > 0 {
@@ -433,9 +471,9 @@ func (f *Figures) add(kind ingest.FacilityKind, n facility.Now, bins map[*Figure
 			bins[f] += n.Fill * float64(n.Filled)
 		}
 	case "gate":
-		f.Gates += n.Devices
+		f.Gates += n.Doors
 		f.Open += n.Open
-		sum(&f.Passes, n.Passes)
+		sum(&f.Passes, n.Passes, n.Counted)
 	}
 }
 

@@ -11,11 +11,14 @@ import (
 const Vendor = "simulator"
 
 // boundaries are what savings are computed of: the lamps, of which is known
-// what burned there before, and the meters, of which nothing is.
+// what burned there before, and the meters, of which nothing is. The first
+// community's lamps replaced sodium ones; those of the second are dimmed at
+// night for the first time, and what the old ones drew is known only roughly:
+// in no season does that save more than the band is wide.
 const boundaries = `    {id: lamps, spec: {resource: electricity, ipmvp: B, meters: [%s],
-      intervention: [2026-03-01, 2026-04-01], uncertainty: {confidence: 0.90, meter_class: 1, watts_rel: 0.05},
+      intervention: [2026-03-01, 2026-04-01], uncertainty: {confidence: 0.90, meter_class: 1, watts_rel: %g},
       baseline: {version: 1, period: [2025-03-01, 2026-03-01], method: lamp_inventory, hours: astro_civil,
-        groups: [{count: 24, watts: 118, burning: 0.95}]}}},
+        groups: [{count: 24, watts: %d, burning: 0.95}]}}},
     {id: households, spec: {resource: water, ipmvp: none, meters: [%s]}}]}
 `
 
@@ -33,14 +36,14 @@ func Inventory() string {
 	b.WriteString("# The two simulated pilot communities.\ncommunities:\n")
 	for _, c := range Communities {
 		fmt.Fprintf(&b, "- {id: %s, name: %s, town: 城关镇, pilot: true, stage: participating, households: %d, population: %d, lat: %g, lon: %g,\n   compounds: [", c.ID, c.Name, c.Households, c.Population, c.Lat, c.Lon)
-		for i := 0; i+1 < len(c.Compounds); i += 2 {
-			if i > 0 {
+		for k := 0; k+1 < len(c.Compounds); k += 2 {
+			if k > 0 {
 				b.WriteString(", ")
 			}
-			fmt.Fprintf(&b, "{id: %s, name: %s}", c.Compounds[i], c.Compounds[i+1])
+			fmt.Fprintf(&b, "{id: %s, name: %s}", c.Compounds[k], c.Compounds[k+1])
 		}
 		b.WriteString("],\n   boundaries: [\n")
-		fmt.Fprintf(&b, boundaries, meters(c.ID, "lamp", 24), meters(c.ID, "meter", 30))
+		fmt.Fprintf(&b, boundaries, meters(c.ID, "lamp", 24), c.wattsRel, c.watts, meters(c.ID, "meter", 30))
 	}
 	fmt.Fprintf(&b, "vendors:\n- id: %s\n  name: 模拟设备\n  sources:\n  - {topic: \"greencommunity/v1/{community}/{facility}/{device}\", format: native}\n", Vendor)
 	for _, c := range Communities[1:] {

@@ -29,6 +29,10 @@ type Options struct {
 	Scale int
 	// Faults plants faults; without it every device works.
 	Faults bool
+	// Clocks is from when on clocks may be wrong. History that is published at
+	// once must not hold any: readings whose time cannot be are taken for those
+	// of the moment they arrive, so that days of them would fall into one.
+	Clocks time.Time
 	// Native has every device speak the native format, not only those of the
 	// first community.
 	Native bool
@@ -84,12 +88,15 @@ type Community struct {
 	Households int
 	Population int
 	Lat, Lon   float64
+	watts      int     // of each lamp before the project
+	wattsRel   float64 // how well that is known, as a ratio
 }
 
-// Communities are those of the county's pilot.
+// Communities are those of the county's pilot, as far as they are simulated:
+// as many households as there are meters.
 var Communities = []Community{
-	{ID: "nancheng", Name: "南城社区", Compounds: []string{"jinxiu", "锦绣家园", "wenhua", "文化小区"}, Households: 1240, Population: 3120, Lat: 34.75, Lon: 106.13},
-	{ID: "xicheng", Name: "西城社区", Compounds: []string{"heping", "和平苑"}, Households: 980, Population: 2410, Lat: 34.76, Lon: 106.11},
+	{ID: "nancheng", Name: "南城社区", Compounds: []string{"jinxiu", "锦绣家园", "wenhua", "文化小区"}, Households: 30, Population: 90, Lat: 34.75, Lon: 106.13, watts: 118, wattsRel: 0.05},
+	{ID: "xicheng", Name: "西城社区", Compounds: []string{"heping", "和平苑"}, Households: 30, Population: 90, Lat: 34.76, Lon: 106.11, watts: 52, wattsRel: 0.1},
 }
 
 // device is a simulated device and its state.
@@ -151,7 +158,7 @@ func New(o Options) *World {
 				d.fill = d.random.Float64() * 0.6
 				d.energy, d.water = math.Round(d.random.Float64()*8e6)/1e3, math.Round(d.random.Float64()*9e5)/1e3
 				if o.Faults {
-					d.plant(o.Start)
+					d.plant(o)
 				}
 				w.devices = append(w.devices, d)
 			}
@@ -161,13 +168,13 @@ func New(o Options) *World {
 }
 
 // plant gives about every fourth device a fault within its first four weeks.
-func (d *device) plant(start time.Time) {
+func (d *device) plant(o Options) {
 	if d.random.IntN(4) != 0 {
 		return
 	}
 	kinds := faultsOf[d.facility]
 	fault := kinds[d.random.IntN(len(kinds))]
-	from := start.Add(time.Duration(24+d.random.IntN(27*24)) * time.Hour)
+	from := o.Start.Add(time.Duration(24+d.random.IntN(27*24)) * time.Hour)
 	length := time.Duration(6+d.random.IntN(66)) * time.Hour
 	switch fault {
 	case Burst, BinFire:
@@ -175,7 +182,13 @@ func (d *device) plant(start time.Time) {
 	case RegisterReset:
 		length = HistoryStep
 	}
-	d.faults = append(d.faults, Label{Community: d.community.ID, Facility: d.facility, Device: ingest.DeviceID(d.id), Fault: fault, From: from.UTC(), To: from.Add(length).UTC()})
+	to := from.Add(length)
+	if fault == ClockWrong && from.Before(o.Clocks) {
+		if from = o.Clocks; !from.Before(to) {
+			return
+		}
+	}
+	d.faults = append(d.faults, Label{Community: d.community.ID, Facility: d.facility, Device: ingest.DeviceID(d.id), Fault: fault, From: from.UTC(), To: to.UTC()})
 }
 
 // Labels lists the planted faults by device.
@@ -251,6 +264,9 @@ func dark(local time.Time) float64 {
 // household is the share of a day's water used in each hour.
 var household = [24]float64{.008, .005, .004, .004, .006, .02, .06, .085, .07, .05, .045, .05, .06, .045, .03, .03, .035, .055, .08, .085, .075, .05, .03, .018}
 
+// draws is how often a household takes water in a day.
+const draws = 25
+
 // rush is the share of a day's passes through a gate in each hour.
 var rush = [24]float64{.003, .002, .001, .001, .004, .02, .06, .13, .1, .05, .035, .04, .05, .035, .03, .035, .05, .09, .1, .07, .045, .03, .015, .004}
 
@@ -275,9 +291,11 @@ func (d *device) advance(at time.Time, step time.Duration, zone *time.Location) 
 			daily *= 1.18
 			hour = (hour + 23) % 24 // an hour later
 		}
+		// Taps are opened now and then and rest in between: by a rate an hour, so
+		// that a household is as quiet at night in short steps as in long ones.
 		use := 0.0
-		if d.random.Float64() < 0.25+8*household[hour] {
-			use = daily * household[hour] * step.Hours() / (0.25 + 8*household[hour]) * 2 * d.random.Float64()
+		for range d.poisson(draws * household[hour] * step.Hours()) {
+			use += daily / draws * 2 * d.random.Float64()
 		}
 		if d.has(Leak, at) {
 			use += 0.008 * step.Hours()

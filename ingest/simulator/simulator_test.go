@@ -195,3 +195,69 @@ func TestFaultsShow(t *testing.T) {
 		}
 	}
 }
+
+// A household's taps rest at night, in the steps of history and in those of the
+// live part: a meter that never rests has a leak.
+func TestHouseholdsRest(t *testing.T) {
+	for _, step := range []time.Duration{HistoryStep, 30 * time.Second} {
+		w := New(Options{Seed: 5, Start: start, Native: true})
+		w.SetStep(step)
+		last, rested, drawn := map[string]float64{}, map[string]int{}, 0.0
+		hours := start
+		for day := range 3 {
+			for range 24 {
+				hours = hours.Add(time.Hour)
+				now := map[string]float64{}
+				if err := w.Advance(hours, func(m Message) error {
+					var v struct {
+						Volume *float64 `json:"water_volume_total"`
+					}
+					if err := json.Unmarshal(m.Payload, &v); err != nil || v.Volume == nil {
+						return err
+					}
+					now[m.Topic] = *v.Volume
+					return nil
+				}); err != nil {
+					t.Fatal(err)
+				}
+				for meter, v := range now {
+					if before, ok := last[meter]; ok {
+						drawn += v - before
+						if v == before {
+							rested[meter]++
+						}
+					}
+					last[meter] = v
+				}
+			}
+			if day < 1 {
+				continue
+			}
+			for meter := range last {
+				if rested[meter] < 3*day {
+					t.Errorf("steps of %v: %s rested in %d hours of %d days", step, meter, rested[meter], day+1)
+				}
+			}
+		}
+		if perDay := drawn / float64(len(last)) / 3; perDay < 0.15 || perDay > 0.4 {
+			t.Errorf("steps of %v: %.3f m3 a meter and day", step, perDay)
+		}
+	}
+}
+
+// In history that is published at once no clock is wrong.
+func TestClocksOfHistory(t *testing.T) {
+	until := start.AddDate(0, 0, 14)
+	later := 0
+	for _, l := range New(Options{Seed: 3, Start: start, Faults: true, Scale: 6, Clocks: until}).Labels() {
+		if l.Fault == ClockWrong && l.From.Before(until) {
+			t.Errorf("%s has a wrong clock at %v", l.Device, l.From)
+		}
+		if l.Fault == ClockWrong {
+			later++
+		}
+	}
+	if later == 0 {
+		t.Error("no clock is wrong afterwards either")
+	}
+}

@@ -61,13 +61,17 @@ type Now struct {
 	Devices int     // that have reported within 3 hours
 	Last    int64   // the latest reading, unix nanoseconds
 	Power   float64 // W, of lamps that report power
+	Powered int     // lamps that do
 	Lit     int     // lamps that burn
 	Water   float64 // m3 drawn since the local day began
+	Metered int     // meters that report a register: without any, Water says nothing
 	Fill    float64 // mean fill level of bins, ratio
 	Filled  int     // bins that report a fill level
 	Full    int     // bins at 95 % or more
 	Passes  float64 // through gates since the local day began, in and out
+	Counted bool    // whether any gate has counted passes yet
 	Open    int     // gates that are open
+	Doors   int     // gates that tell whether they are
 
 	scheduled int64 // nanoseconds since each gate was first heard of
 }
@@ -96,6 +100,7 @@ type place struct {
 	Key           Place
 	Day           int64 // number of the local day of Water and Passes
 	Water, Passes float64
+	Counted       bool    // whether a gate has counted passes
 	In, Out       float64 // passes ever
 	Lit, Overfull int64   // nanoseconds ever, of all lamps and all bins
 	Due           int64   // nanoseconds ever that lamps should have burned, of the time they told of
@@ -247,11 +252,11 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 		}
 		d.Register, d.HasRegister = r.Value, true
 	case "pass_in":
-		d.HasDelta = true
+		d.HasDelta, p.Counted = true, true
 		p.In += r.Value
 		p.add(d.Prev, r.Time, o.day(r.Time), r.Value, &p.Passes)
 	case "pass_out":
-		d.HasDelta = true
+		d.HasDelta, p.Counted = true, true
 		p.Out += r.Value
 		p.add(d.Prev, r.Time, o.day(r.Time), r.Value, &p.Passes)
 	case "pass_in_total":
@@ -282,6 +287,7 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 // pass counts the passes a register has grown by; those of a gate that counts
 // single passes as well are counted there.
 func (d *device) pass(p *place, day int64, r *ingest.Reading, register *float64, has *bool, sum *float64) {
+	p.Counted = true
 	if add := r.Value - *register; *has && !d.HasDelta && add > 0 && add <= most {
 		*sum += add
 		p.add(d.Prev, r.Time, day, add, &p.Passes)
@@ -501,6 +507,13 @@ func (o *Observer) summarise(at int64) []Now {
 		n.Devices++
 		if d.HasPower {
 			n.Power += d.Power
+			n.Powered++
+		}
+		if d.HasRegister {
+			n.Metered++
+		}
+		if d.Since > 0 {
+			n.Doors++
 		}
 		if d.lit() {
 			n.Lit++
@@ -522,7 +535,7 @@ func (o *Observer) summarise(at int64) []Now {
 		if n.Filled > 0 {
 			n.Fill /= float64(n.Filled)
 		}
-		n.Last = p.Last
+		n.Last, n.Counted = p.Last, p.Counted
 		if p.Day == today {
 			n.Water, n.Passes = p.Water, p.Passes
 		}
@@ -733,18 +746,24 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 		}
 		switch p.Key.Facility {
 		case "lighting":
-			gauge(powerDesc, n.Power, community)
+			if n.Powered > 0 {
+				gauge(powerDesc, n.Power, community)
+			}
 			gauge(litDesc, float64(n.Lit), community)
 			gauge(lampsDesc, float64(n.Devices), community)
 		case "water":
-			gauge(waterDesc, n.Water, community)
+			if n.Metered > 0 {
+				gauge(waterDesc, n.Water, community)
+			}
 		case "waste":
-			gauge(fullDesc, float64(n.Full), community)
 			if n.Filled > 0 {
+				gauge(fullDesc, float64(n.Full), community)
 				gauge(fillDesc, n.Fill, community)
 			}
 		case "gate":
-			gauge(openDesc, float64(n.Open), community)
+			if n.Doors > 0 {
+				gauge(openDesc, float64(n.Open), community)
+			}
 		}
 	}
 }

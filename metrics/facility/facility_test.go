@@ -395,3 +395,34 @@ func TestBytesADevice(t *testing.T) {
 		t.Errorf("a device's state is %d bytes", size)
 	}
 }
+
+// Devices that report something else leave the figures out: a gate that only
+// tells of being forced has not counted no passes.
+func TestNoFigureIsNotZero(t *testing.T) {
+	o, now := observer(), time.Now()
+	feed(t, o, 0, "lighting", "voltage", now, 230)
+	feed(t, o, 1, "water", "water_flow", now, 0.001)
+	feed(t, o, 2, "waste", "bin_temperature", now, 12)
+	gate := &ingest.Device{ID: "gate", Community: "nancheng", Facility: "gate"}
+	o.Event(3, &ingest.Event{Device: gate, Type: "door_forced", Active: true, Time: now.UnixNano()}, now.UnixNano())
+	for place, n := range o.Now(now.UnixNano()) {
+		if n.Devices != 1 || n.Powered != 0 || n.Metered != 0 || n.Filled != 0 || n.Counted || n.Doors != 0 {
+			t.Errorf("%v: %+v", place, n)
+		}
+	}
+	gauges := []string{"greencommunity_lighting_power_watts", "greencommunity_water_today_cubic_meters", "greencommunity_waste_bin_fill_ratio", "greencommunity_waste_bins_full", "greencommunity_gates_open"}
+	if err := testutil.CollectAndCompare(o, strings.NewReader(""), gauges...); err != nil {
+		t.Error(err)
+	}
+	feed(t, o, 0, "lighting", "active_power", now, 0)
+	feed(t, o, 1, "water", "water_volume_total", now, 5)
+	feed(t, o, 2, "waste", "fill_level", now, 0)
+	feed(t, o, 3, "gate", "pass_in", now, 0)
+	feed(t, o, 3, "gate", "door_open", now, 0)
+	if n := testutil.CollectAndCount(o, gauges...); n != len(gauges) {
+		t.Errorf("%d figures of zero, want %d", n, len(gauges))
+	}
+	if !o.Now(now.UnixNano())[Place{"nancheng", "gate"}].Counted {
+		t.Error("a gate that has counted none has counted")
+	}
+}

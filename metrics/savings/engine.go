@@ -388,9 +388,9 @@ func (e *Engine) Tick(now int64) {
 
 // reviewEvery is how often closed days that have changed are evaluated again:
 // history that is sent at once is seen soon, and not after the next midnight.
-const reviewEvery = 10 * time.Minute
+const reviewEvery = time.Minute
 
-// nextReview is the first full 10 minutes after a time (unix nanoseconds).
+// nextReview is the first full minute after a time (unix nanoseconds).
 func nextReview(at int64) int64 { return at - at%int64(reviewEvery) + int64(reviewEvery) }
 
 // nextClose is when the first open day is due.

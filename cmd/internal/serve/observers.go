@@ -86,18 +86,18 @@ func (vendors) Event(uint32, *ingest.Event, int64)           {}
 func (vendors) Points() []pipeline.Point                     { return nil }
 
 // alarms are the open alarms for the page, the worst first: those that another
-// stands for, or that are over their community's budget, are left out.
+// stands for are left out, as they are of the metric.
 func (o *observers) alarms() []page.Alarm {
 	list := []page.Alarm{}
 	rank := map[string]int{"critical": 0, "warning": 1, "info": 2}
 	for _, a := range o.anomaly.Alarms() {
-		if a.OverBudget {
+		if a.Inhibited != "" {
 			continue
 		}
 		list = append(list, page.Alarm{
 			Kind: a.Kind, Severity: a.Severity, Title: page.Text(a.Title), Community: a.Community, Compound: a.Compound, Facility: a.Facility,
 			Vendor: a.Vendor, Device: a.Device, Name: a.Name, Channel: a.Channel, Since: a.Since,
-			Value: number(a.Value), Expected: number(a.Expected), Why: page.Text(a.Why), Inhibited: a.Inhibited,
+			Value: number(a.Value), Expected: number(a.Expected), Why: page.Text(a.Why), OverBudget: a.OverBudget,
 		})
 	}
 	slices.SortStableFunc(list, func(a, b page.Alarm) int {

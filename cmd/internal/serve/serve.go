@@ -118,6 +118,14 @@ func LoadInventory(c *config.Config) (*inventory.Inventory, error) {
 // Addr is host:port of the HTTP server.
 func (s *Service) Addr() string { return s.server.Addr() }
 
+// Community is the first of the inventory, for examples; "" if there is none.
+func (s *Service) Community() ingest.CommunityID {
+	if list := s.pipeline.Inventory().Communities; len(list) > 0 {
+		return list[0].ID
+	}
+	return ""
+}
+
 // Ready says why readings are not taken in, nil if they are.
 func (s *Service) Ready() error { return s.pipeline.Ready() }
 

@@ -4,45 +4,57 @@
 // (state_ok, facility_water) is looked up by that name.
 const texts = {
   zh: {
-    title: '绿色社区 · 运行总览', skip: '跳到内容', now: '当前', communities: '社区', alarms: '未恢复告警', trends: '近24小时', savings: '节能节水',
-    'savings-note': '节约量 = 调整后基准 − 实际用量，只计两者都有数据的时段；“与零无显著差异”表示不能认定有节约。',
+    title: '绿色社区 · 运行总览', skip: '跳到内容', now: '当前', communities: '社区', alarms: '未恢复告警', trends: '近24小时', savings: '节能节水', language: '语言',
+    'savings-note': '节约量 = 调整后基准 − 实际用量，只计两者都有数据的时段。“无法与零区分”表示区间包含零，不能认定有节约。',
     vendors: '厂商', rejects: '最近被拒绝的消息', devices: '设备', search: '查找设备', filter: '筛选', troubled: '只看有问题的', community: '社区', all: '全部社区',
-    online: '在线设备', power: '照明功率', lit: '亮灯', water: '今日用水', full: '满溢垃圾桶', open: '开启的门', passes: '今日通行', pending: '未恢复告警', programme: '参与 / 达标社区',
-    name: '社区', state: '状态', offline: '离线', alarm: '告警', perHousehold: '户均今日用水 (L)', power_w: '照明 (W)', lamps: '亮灯', fill: '桶满度', passesToday: '通行', last: '最后数据',
+    online: '在线设备', power: '照明功率', lit: '亮灯', water: '今日用水', full: '满溢垃圾桶', open: '开启的门', passes: '今日通行', pending: '未恢复告警', programme: '达标社区',
+    saved_electricity: '节电', saved_water: '节水', accepted: '消息接收率', refusedMessages: '拒绝 {0} 条', target: '/ {0} · 目标 60 %', joined: '参与 {0}',
+    name: '社区', state: '状态', offline: '离线', alarm: '告警', perHousehold: '户均今日用水 (L)', perLamp: '每灯功率 (W)', fill: '桶满度', last: '最后数据', electricityShare: '节电 (%)', waterShare: '节水 (%)',
     vendor: '厂商', received: '收到', rejected: '拒绝', refused: '读数拒绝', reasons: '原因', unmatched: '（无匹配来源）',
-    device: '设备', facility: '设施', resource: '资源', period: '时段', baseline: '基准', actual: '实际', saving: '节约', band: '90% 区间', coverage: '覆盖率', verdict: '结论',
-    significant: '显著', vague: '与零无显著差异', no_baseline: '无基准，不计节约', provisional: '暂定', final: '定稿',
-    state_ok: '正常', state_warning: '一般', state_critical: '紧急', state_info: '提示', state_silent: '无数据',
+    device: '设备', facility: '设施', period: '时段', baseline: '基准', actual: '实际', saving: '节约', band: '90% 区间', coverage: '覆盖率', verdict: '结论',
+    significant_saved: '有节约', significant_used: '用量增加', vague: '无法与零区分', no_baseline: '无基准，不计节约', noBaseline: '无基准', provisional: '暂定', final: '定稿',
+    state_ok: '正常', state_warning: '一般', state_critical: '紧急', state_info: '提示', state_silent: '无数据', stage_: '未参与', stage_participating: '参与', stage_met: '达标', stageOf: '创建阶段',
     facility_lighting: '照明', facility_water: '用水', facility_waste: '垃圾分类', facility_gate: '门禁', facility_all: '全部',
-    resource_electricity: '电', resource_water: '水', period_quarter: '本季度', period_previous_quarter: '上季度', period_since_start: '启动以来',
-    unit_lighting: 'W', unit_water: 'm³/h', unit_waste: '满度', unit_gate: '人次/10分钟',
+    period_quarter: '本季度', period_previous_quarter: '上季度', period_since_start: '启动以来',
+    unit_lighting: 'W', unit_water: 'm³/h', unit_waste: '满度 %', unit_gate: '人次/10分钟', latest: '最近 {0}',
     none: '无数据', noAlarms: '没有未恢复的告警', noRejects: '没有被拒绝的消息', noDevices: '没有找到设备', noCommunities: '没有符合条件的社区', noSavings: '尚未配置基准：只显示用量，不计节约', noVendors: '尚无厂商',
-    live: '实时 · 数据截至 {0}', lost: '连接中断，显示的是 {0} 的数据', notReady: '接入未就绪：{0}', loading: '正在载入…',
-    account: '收到 {0} = 已存 {1} + 重复 {2} + 拒绝 {3} + 忽略 {4} + 待定 {5}（条消息）', critical: '紧急', warning: '一般', since: '已 {0}', day: '天', hour: '小时', minute: '分钟', of: ' / {0}',
+    live: '实时', asOf: '数据截至 {0}（{1}）', lost: '连接中断，显示的是此前的数据', notReady: '接入未就绪：{0}', loading: '正在载入…', more: '共 {0} 条，此处为最严重的 {1} 条',
+    account: '收到 {0} = 已存 {1} + 重复 {2} + 拒绝 {3} + 忽略 {4} + 待定 {5}（条消息）', critical: '紧急', warning: '一般', since: '已 {0}', before: '{0}前', day: '天', hour: '小时', minute: '分钟', of: ' / {0}',
+    'why_the journal is being walked': '正在读回日志', 'why_the journal takes no messages': '日志无法写入（磁盘已满或出错）', 'why_not connected to the broker': '未连接消息服务器',
+    reason_unknown_topic: '主题未登记', reason_malformed: '格式错误', reason_checksum: '校验和错误', reason_too_large: '超出大小限制', reason_no_reading: '没有可识别的读数', reason_unknown_device: '设备未登记',
+    reason_unknown_community: '社区未登记', reason_unknown_facility: '设施种类未声明', reason_not_owner: '属于其他厂商', reason_bad_identifier: '名称不合规', reason_bad_value: '不是数值', reason_bad_unit: '单位无法换算',
+    reason_out_of_range: '超出可能范围', reason_codec_failed: '解码脚本出错', reason_missing_state: '缺少前置消息', reason_too_many_devices: '未登记设备过多', reason_refused_by_influxdb: '数据库拒绝', reason_internal: '系统缺陷',
   },
   en: {
-    title: 'Green communities · overview', skip: 'Skip to content', now: 'Now', communities: 'Communities', alarms: 'Open alarms', trends: 'Last 24 hours', savings: 'Energy and water saved',
-    'savings-note': 'A saving is the adjusted baseline less the actual use, over the time both are known for; “not distinguishable from zero” means none is claimed.',
+    title: 'Green communities · overview', skip: 'Skip to content', now: 'Now', communities: 'Communities', alarms: 'Open alarms', trends: 'Last 24 hours', savings: 'Energy and water saved', language: 'Language',
+    'savings-note': 'A saving is the adjusted baseline less the actual use, over the time both are known for. “Not distinguishable from zero” means that the band holds zero: no saving is claimed.',
     vendors: 'Vendors', rejects: 'Messages refused last', devices: 'Devices', search: 'Find a device', filter: 'Filter', troubled: 'With problems only', community: 'Community', all: 'All communities',
-    online: 'Devices online', power: 'Lighting power', lit: 'Lamps lit', water: 'Water today', full: 'Bins overfull', open: 'Gates open', passes: 'Passes today', pending: 'Open alarms', programme: 'Participating / met',
-    name: 'Community', state: 'State', offline: 'Offline', alarm: 'Alarms', perHousehold: 'Water today per household (L)', power_w: 'Lighting (W)', lamps: 'Lamps lit', fill: 'Bin fill', passesToday: 'Passes', last: 'Last data',
+    online: 'Devices online', power: 'Lighting power', lit: 'Lamps lit', water: 'Water today', full: 'Bins overfull', open: 'Gates open', passes: 'Passes today', pending: 'Open alarms', programme: 'Communities that met it',
+    saved_electricity: 'Energy saved', saved_water: 'Water saved', accepted: 'Messages accepted', refusedMessages: '{0} refused', target: 'of {0} · target 60 %', joined: '{0} take part',
+    name: 'Community', state: 'State', offline: 'Offline', alarm: 'Alarms', perHousehold: 'Water today, L a household', perLamp: 'Power per lamp (W)', fill: 'Bin fill', last: 'Last data', electricityShare: 'Energy saved (%)', waterShare: 'Water saved (%)',
     vendor: 'Vendor', received: 'Received', rejected: 'Rejected', refused: 'Readings refused', reasons: 'Reasons', unmatched: '(no source matches)',
-    device: 'Device', facility: 'Facility', resource: 'Resource', period: 'Period', baseline: 'Baseline', actual: 'Actual', saving: 'Saving', band: '90 % band', coverage: 'Coverage', verdict: 'Verdict',
-    significant: 'significant', vague: 'not distinguishable from zero', no_baseline: 'no baseline, no saving claimed', provisional: 'provisional', final: 'final',
-    state_ok: 'ok', state_warning: 'warning', state_critical: 'critical', state_info: 'info', state_silent: 'no data',
+    device: 'Device', facility: 'Facility', period: 'Period', baseline: 'Baseline', actual: 'Actual', saving: 'Saving', band: '90 % band', coverage: 'Coverage', verdict: 'Verdict',
+    significant_saved: 'saved', significant_used: 'more was used', vague: 'not distinguishable from zero', no_baseline: 'no baseline, no saving claimed', noBaseline: 'no baseline', provisional: 'provisional', final: 'final',
+    state_ok: 'ok', state_warning: 'warning', state_critical: 'critical', state_info: 'info', state_silent: 'no data', stage_: 'does not take part', stage_participating: 'takes part', stage_met: 'has met it', stageOf: 'Programme',
     facility_lighting: 'Lighting', facility_water: 'Water', facility_waste: 'Waste', facility_gate: 'Gates', facility_all: 'all',
-    resource_electricity: 'Electricity', resource_water: 'Water', period_quarter: 'this quarter', period_previous_quarter: 'last quarter', period_since_start: 'since start',
-    unit_lighting: 'W', unit_water: 'm³/h', unit_waste: 'fill', unit_gate: 'passes/10 min',
+    period_quarter: 'this quarter', period_previous_quarter: 'last quarter', period_since_start: 'since start',
+    unit_lighting: 'W', unit_water: 'm³/h', unit_waste: 'fill, %', unit_gate: 'passes/10 min', latest: 'last {0}',
     none: 'no data', noAlarms: 'No open alarms', noRejects: 'No message was refused', noDevices: 'No device found', noCommunities: 'No community matches', noSavings: 'No baseline is configured: use is shown, no saving claimed', noVendors: 'No vendors yet',
-    live: 'Live · data as of {0}', lost: 'Connection lost; this is of {0}', notReady: 'Not taking in: {0}', loading: 'Loading…',
-    account: '{0} received = {1} stored + {2} duplicate + {3} rejected + {4} ignored + {5} pending (messages)', critical: 'critical', warning: 'warning', since: 'for {0}', day: 'd', hour: 'h', minute: 'min', of: ' of {0}',
+    live: 'Live', asOf: 'data as of {0} ({1})', lost: 'Connection lost: these are the figures before', notReady: 'Not taking in: {0}', loading: 'Loading…', more: 'the {1} worst of {0}',
+    account: '{0} received = {1} stored + {2} duplicate + {3} rejected + {4} ignored + {5} pending (messages)', critical: 'critical', warning: 'warning', since: 'for {0}', before: '{0} ago', day: 'd', hour: 'h', minute: 'min', of: ' of {0}',
+    reason_unknown_topic: 'topic not listed', reason_malformed: 'malformed', reason_checksum: 'wrong checksum', reason_too_large: 'too large', reason_no_reading: 'no reading in it', reason_unknown_device: 'device not listed',
+    reason_unknown_community: 'community not listed', reason_unknown_facility: 'kind of facility not declared', reason_not_owner: 'of another vendor', reason_bad_identifier: 'unusable name', reason_bad_value: 'not a number', reason_bad_unit: 'unit does not convert',
+    reason_out_of_range: 'out of range', reason_codec_failed: 'decoder failed', reason_missing_state: 'needs an earlier message', reason_too_many_devices: 'too many unlisted devices', reason_refused_by_influxdb: 'refused by the database', reason_internal: 'a defect of ours',
   },
 };
 
 const $ = (id) => document.getElementById(id);
-let lang = new URLSearchParams(location.search).get('lang') || localStorage.getItem('lang') || 'zh';
+const asked = new URLSearchParams(location.search);
+const kept = { get() { try { return localStorage.getItem('lang'); } catch { return null; } }, set(v) { try { localStorage.setItem('lang', v); } catch { /* a browser that keeps nothing */ } } };
+let lang = asked.get('lang') || kept.get() || 'zh';
 if (!texts[lang]) lang = 'zh';
 let data = null;
+let chosen = asked.get('community') || ''; // a community's id; '' for all of them
 let order = { key: 'state', down: true };
 let connected = false;
 
@@ -51,10 +63,20 @@ const named = (kind, name) => texts[lang][kind + '_' + name] ?? name;
 const locale = () => (lang === 'zh' ? 'zh-CN' : 'en-GB');
 const number = (v, digits = 0) => (v == null ? t('none') : v.toLocaleString(locale(), { minimumFractionDigits: digits, maximumFractionDigits: digits }));
 const percent = (v) => (v == null ? t('none') : (100 * v).toFixed(0) + ' %');
-const clock = (time) => new Date(time).toLocaleString(locale(), { month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false });
+// Days begin at the site, wherever the browser is; a zone it does not know is its own.
+function local(time, parts) {
+  try { return new Date(time).toLocaleString(locale(), { timeZone: data?.time_zone, hour12: false, ...parts }); } catch { return new Date(time).toLocaleString(locale(), { hour12: false, ...parts }); }
+}
+const clock = (time) => local(time, { month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit' });
+const community = (id) => data?.communities.find((c) => c.id === id);
+const communityName = (id) => community(id)?.name ?? id;
+const vendorName = (id) => data?.vendors.find((v) => v.id === id)?.name || id || t('unmatched');
+const reason = (r) => `${named('reason', r)} (${r})`;
+const unit = (u) => (u === 'm3' ? 'm³' : u);
 
-function ago(ms) {
-  const minutes = Math.max(0, Math.round((Date.now() - ms) / 60000));
+// age is how long before the data's time something was: the browser's clock may be wrong.
+function age(ms) {
+  const minutes = Math.max(0, Math.round((Date.parse(data.as_of) - ms) / 60000));
   if (minutes < 60) return `${minutes} ${t('minute')}`;
   if (minutes < 48 * 60) return `${Math.round(minutes / 60)} ${t('hour')}`;
   return `${Math.round(minutes / 1440)} ${t('day')}`;
@@ -70,41 +92,95 @@ function el(tag, attributes, ...children) {
   return e;
 }
 
-function table(id, columns, rows, empty, rowClass) {
-  const head = el('tr', {}, ...columns.map((c) => el('th', { scope: 'col', class: c.number ? 'n' : null, 'aria-sort': c.sort && order.key === c.key ? (order.down ? 'descending' : 'ascending') : null },
-    c.sort ? el('button', { type: 'button', on: () => { order = { key: c.key, down: order.key === c.key ? !order.down : true }; render(); } }, c.title) : c.title)));
-  const body = rows.map((r) => el('tr', { class: rowClass ? rowClass(r) : null }, ...columns.map((c) => el('td', { class: c.number ? 'n' : null }, c.cell(r)))));
-  if (!rows.length) body.push(el('tr', {}, el('td', { class: 'empty', colspan: columns.length }, empty)));
-  const old = $(id);
-  const focus = old.contains(document.activeElement) ? [...old.querySelectorAll('button')].indexOf(document.activeElement) : -1;
-  old.replaceChildren(el('thead', {}, head), el('tbody', {}, ...body));
-  if (focus >= 0) old.querySelectorAll('button')[focus]?.focus(); // a refresh must not take the keyboard away
+// fill makes nodes the children of a parent and leaves alone those that have
+// not changed: a refresh takes neither the keyboard nor a selection away.
+function fill(parent, nodes) {
+  const stops = () => [...parent.querySelectorAll('a, button')];
+  const at = parent.contains(document.activeElement) ? stops().indexOf(document.activeElement) : -1;
+  nodes.forEach((node, i) => {
+    const old = parent.children[i];
+    if (!old) parent.append(node);
+    else if (!old.isEqualNode(node)) old.replaceWith(node);
+  });
+  while (parent.children.length > nodes.length) parent.lastElementChild.remove();
+  if (at >= 0 && !parent.contains(document.activeElement)) stops()[at]?.focus({ preventScroll: true });
 }
 
+const say = (e, text) => { if (e.textContent !== text) e.textContent = text; };
+
+function table(id, columns, rows, empty, attributes) {
+  const head = el('tr', {}, ...columns.map((c) => el('th', { scope: 'col', class: c.number ? 'n' : null, 'aria-sort': c.sort && order.key === c.key ? (order.down ? 'descending' : 'ascending') : null },
+    c.sort ? el('button', { type: 'button', on: () => { order = { key: c.key, down: order.key === c.key ? !order.down : true }; render(); } }, c.title) : c.title)));
+  const body = rows.map((r) => el('tr', attributes?.(r), ...columns.map((c) => {
+    const v = c.cell(r);
+    return el('td', { class: [c.number ? 'n' : '', c.wrap ? 'wrap' : '', v === t('none') ? 'none' : ''].join(' ').trim() || null }, v);
+  })));
+  if (!rows.length && empty) body.push(el('tr', {}, el('td', { class: 'empty', colspan: columns.length }, empty)));
+  if (!$(id).tHead) $(id).append(el('thead'), el('tbody'));
+  fill($(id).tHead, rows.length || empty ? [head] : []);
+  fill($(id).tBodies[0], body);
+}
+
+// combined is what communities together have saved in the quarter, or since the
+// start while no day of the quarter counts yet; the bands of independent sites
+// add as squares.
+function combined(resource, id) {
+  const list = data.savings.filter((s) => s.resource === resource && (!id || s.community === id));
+  const known = list.filter((s) => s.saving != null);
+  const period = ['quarter', 'since_start'].find((p) => known.some((s) => s.period === p));
+  const have = known.filter((s) => s.period === period);
+  if (!have.length) return list.length ? { none: true } : null;
+  const sum = (f) => have.reduce((v, s) => v + f(s), 0);
+  const r = { period, saving: sum((s) => s.saving), baseline: sum((s) => s.baseline), uncertainty: Math.sqrt(sum((s) => s.uncertainty ** 2)), unit: have[0].unit };
+  r.significant = have.length === 1 ? have[0].significant : Math.abs(r.saving) > r.uncertainty;
+  return r;
+}
+
+const verdict = (s) => t(!s.significant ? 'vague' : s.saving > 0 ? 'significant_saved' : 'significant_used');
+
 function tiles() {
-  const f = data.total;
+  const one = community(chosen);
+  const f = one ?? data.total;
   const devices = f.online + f.offline + f.never;
-  const tile = (key, value, more, state) => el('div', { class: 'tile ' + (state ?? ''), 'data-tile': key }, el('span', {}, t(key)), el('b', {}, value), more ? el('small', {}, more) : null);
-  const silent = (v, state) => (v == null ? 'silent' : state ?? '');
-  $('tiles').replaceChildren(
-    tile('online', devices ? number(f.online) : t('none'), devices ? t('of', number(devices)) : '', !devices ? 'silent' : f.online < 0.9 * devices ? 'warning' : 'ok'),
-    tile('pending', number(f.alarms_critical + f.alarms_warning), `${t('critical')} ${f.alarms_critical} · ${t('warning')} ${f.alarms_warning}`, f.alarms_critical ? 'critical' : f.alarms_warning ? 'warning' : 'ok'),
-    tile('water', number(f.water_today_m3, 1), f.water_today_m3 == null ? '' : 'm³', silent(f.water_today_m3)),
-    tile('power', f.power_w == null ? t('none') : number(f.power_w / 1000, 2), f.power_w == null ? '' : 'kW', silent(f.power_w)),
-    tile('lit', f.lamps ? number(f.lamps_lit) : t('none'), f.lamps ? t('of', number(f.lamps)) : '', f.lamps ? '' : 'silent'),
-    tile('full', f.bins ? number(f.bins_full) : t('none'), f.bins ? t('of', number(f.bins)) : '', !f.bins ? 'silent' : f.bins_full ? 'warning' : 'ok'),
-    tile('passes', number(f.passes_today), '', silent(f.passes_today)),
-    tile('open', f.gates ? number(f.gates_open) : t('none'), f.gates ? t('of', number(f.gates)) : '', f.gates ? '' : 'silent'),
-    tile('programme', `${data.programme.participating} / ${data.programme.met}`, t('of', data.programme.all)),
-  );
+  const tile = (key, to, value, more, state) => el('a', { class: 'tile ' + (state ?? ''), href: '#' + to, 'data-tile': key }, el('span', {}, t(key)), el('b', {}, value), more ? el('small', {}, more) : null);
+  const silent = (v) => (v == null ? 'silent' : '');
+  const saved = (resource) => {
+    const s = combined(resource, chosen);
+    const key = 'saved_' + resource;
+    if (!s || s.none) return tile(key, 'savings-h', s ? t('noBaseline') : t('none'), '', 'silent');
+    return tile(key, 'savings-h', number(s.saving), `± ${number(s.uncertainty)} ${unit(s.unit)} · ${t('period_' + s.period)} · ${verdict(s)}`, !s.significant ? 'silent' : s.saving > 0 ? 'ok' : 'warning');
+  };
+  const { received, rejected } = data.system;
+  // Rounded down: 100 % is all of them.
+  const accepted = received ? 1 - rejected / received : null;
+  fill($('tiles'), [
+    tile('pending', 'alarms-h', number(f.alarms_critical + f.alarms_warning), `${t('critical')} ${f.alarms_critical} · ${t('warning')} ${f.alarms_warning}`, f.alarms_critical ? 'critical' : f.alarms_warning ? 'warning' : devices ? 'ok' : 'silent'),
+    tile('online', 'communities-h', devices ? number(f.online) : t('none'), devices ? t('of', number(devices)) : '', !devices ? 'silent' : f.online < 0.8 * devices ? 'critical' : f.online < 0.95 * devices ? 'warning' : 'ok'),
+    saved('electricity'), saved('water'),
+    one ? tile('stageOf', 'communities-h', named('stage', one.stage), '', one.stage === 'met' ? 'ok' : '')
+      : tile('programme', 'communities-h', number(data.programme.met), `${t('target', data.programme.all)} · ${t('joined', data.programme.participating)}`, data.programme.all && data.programme.met >= 0.6 * data.programme.all ? 'ok' : ''),
+    tile('accepted', 'vendors-h', accepted == null ? t('none') : (Math.floor(1e4 * accepted) / 100).toFixed(2) + ' %', received ? t('refusedMessages', number(rejected)) : '', accepted == null ? 'silent' : accepted < 0.95 ? 'critical' : accepted < 0.99 ? 'warning' : 'ok'),
+    tile('water', 'trends-h', number(f.water_today_m3, 1), f.water_today_m3 == null ? '' : 'm³', silent(f.water_today_m3)),
+    tile('power', 'trends-h', f.power_w == null ? t('none') : number(f.power_w / 1000, 2), f.power_w == null ? '' : 'kW', silent(f.power_w)),
+    tile('lit', 'trends-h', f.lamps ? number(f.lamps_lit) : t('none'), f.lamps ? t('of', number(f.lamps)) : '', f.lamps ? '' : 'silent'),
+    tile('full', 'communities-h', f.bins ? number(f.bins_full) : t('none'), f.bins ? t('of', number(f.bins)) : '', !f.bins ? 'silent' : f.bins_full ? 'warning' : 'ok'),
+    tile('passes', 'trends-h', number(f.passes_today), '', silent(f.passes_today)),
+    tile('open', 'communities-h', f.gates ? number(f.gates_open) : t('none'), f.gates ? t('of', number(f.gates)) : '', f.gates ? '' : 'silent'),
+  ]);
 }
 
 const severity = { critical: 3, warning: 2, silent: 1, ok: 0 };
+const perHousehold = (c) => (c.water_today_m3 == null || !c.households ? null : (1000 * c.water_today_m3) / c.households);
+const perLamp = (c) => (c.power_w == null || !c.lamps ? null : c.power_w / c.lamps);
 
 function communities() {
+  const of = {};
+  for (const resource of ['electricity', 'water']) of[resource] = Object.fromEntries(data.communities.map((c) => [c.id, combined(resource, c.id)]));
+  const share = (c, resource) => { const s = of[resource][c.id]; return s?.baseline ? s.saving / s.baseline : null; };
   const sorts = {
-    state: (c) => severity[c.state] * 1e6 + c.alarms_critical * 1e3 + c.alarms_warning, name: (c) => c.name, online: (c) => c.online,
-    water: (c) => (c.water_today_m3 == null || !c.households ? -1 : c.water_today_m3 / c.households), power: (c) => c.power_w ?? -1, fill: (c) => c.fill_ratio ?? -1, passes: (c) => c.passes_today ?? -1, last: (c) => c.last_reading_ms ?? 0,
+    state: (c) => severity[c.state] * 1e6 + c.alarms_critical * 1e3 + c.alarms_warning, name: (c) => c.name, alarm: (c) => c.alarms_critical * 1e6 + c.alarms_warning,
+    online: (c) => (c.online + c.offline + c.never ? c.online / (c.online + c.offline + c.never) : null), electricityShare: (c) => share(c, 'electricity'), waterShare: (c) => share(c, 'water'),
+    water: perHousehold, power: perLamp, fill: (c) => c.fill_ratio, last: (c) => c.last_reading_ms,
   };
   const wanted = $('filter').value.trim().toLowerCase();
   const rows = data.communities
@@ -113,56 +189,62 @@ function communities() {
   const key = sorts[order.key];
   rows.sort((a, b) => {
     const [x, y] = [key(a), key(b)];
-    const d = typeof x === 'string' ? x.localeCompare(y, locale()) : x - y;
-    return (order.down ? -d : d) || a.name.localeCompare(b.name, locale());
+    const d = x == null || y == null ? (x == null) - (y == null) : (order.down ? -1 : 1) * (typeof x === 'string' ? x.localeCompare(y, locale()) : x - y); // what has no figure comes last
+    return d || a.name.localeCompare(b.name, locale());
   });
+  const saved = (resource) => (c) => {
+    const s = of[resource][c.id];
+    if (!s) return t('none');
+    if (s.none || !s.baseline) return el('span', { class: 'none' }, t('noBaseline'));
+    return el('span', { class: s.significant ? null : 'none', title: verdict(s) }, `${number((100 * s.saving) / s.baseline, 1)} ± ${number((100 * s.uncertainty) / Math.abs(s.baseline), 1)}`);
+  };
   table('communities', [
-    { key: 'name', title: t('name'), sort: true, cell: (c) => el('button', { type: 'button', class: 'link', on: () => { $('community').value = c.id; trends(); $('trends-h').scrollIntoView({ behavior: 'smooth' }); } }, c.name) },
+    { key: 'name', title: t('name'), sort: true, cell: (c) => el('button', { type: 'button', class: 'link', 'aria-pressed': String(c.id === chosen), on: () => choose(c.id === chosen ? '' : c.id) }, c.name) },
     { key: 'state', title: t('state'), sort: true, cell: (c) => el('span', { class: 'state' }, named('state', c.state)) },
-    { key: 'alarm', title: t('alarm'), number: true, cell: (c) => number(c.alarms_critical + c.alarms_warning) },
+    { key: 'alarm', title: t('alarm'), number: true, sort: true, cell: (c) => number(c.alarms_critical + c.alarms_warning) },
     { key: 'online', title: t('online'), number: true, sort: true, cell: (c) => (c.online + c.offline + c.never ? `${number(c.online)}${t('of', number(c.online + c.offline + c.never))}` : t('none')) },
-    { key: 'water', title: t('perHousehold'), number: true, sort: true, cell: (c) => number(c.water_today_m3 == null || !c.households ? null : (1000 * c.water_today_m3) / c.households) },
-    { key: 'power', title: t('power_w'), number: true, sort: true, cell: (c) => number(c.power_w) },
-    { key: 'lamps', title: t('lamps'), number: true, cell: (c) => (c.lamps ? number(c.lamps_lit) + t('of', number(c.lamps)) : t('none')) },
+    { key: 'electricityShare', title: t('electricityShare'), number: true, sort: true, cell: saved('electricity') },
+    { key: 'waterShare', title: t('waterShare'), number: true, sort: true, cell: saved('water') },
+    { key: 'water', title: t('perHousehold'), number: true, sort: true, cell: (c) => number(perHousehold(c)) },
+    { key: 'power', title: t('perLamp'), number: true, sort: true, cell: (c) => number(perLamp(c), 1) },
     { key: 'fill', title: t('fill'), number: true, sort: true, cell: (c) => percent(c.fill_ratio) },
-    { key: 'passes', title: t('passesToday'), number: true, sort: true, cell: (c) => number(c.passes_today) },
-    { key: 'last', title: t('last'), number: true, sort: true, cell: (c) => (c.last_reading_ms ? clock(c.last_reading_ms) : t('none')) },
-  ], rows, t('noCommunities'), (c) => c.state);
+    { key: 'last', title: t('last'), number: true, sort: true, cell: (c) => (c.last_reading_ms ? el('time', { datetime: new Date(c.last_reading_ms).toISOString(), title: clock(c.last_reading_ms) }, t('before', age(c.last_reading_ms))) : t('none')) },
+  ], rows, t('noCommunities'), (c) => ({ class: c.state, 'data-community': c.id }));
 }
 
 function alarms() {
-  const name = (id) => data.communities.find((c) => c.id === id)?.name ?? id;
-  $('alarms').replaceChildren(...(data.alarms.length ? data.alarms.map((a) => el('li', { class: a.severity, 'data-kind': a.kind },
-    el('time', { datetime: a.since, title: clock(a.since) }, t('since', ago(Date.parse(a.since)))),
-    el('span', { class: 'state' }, named('state', a.severity)), ' ', el('b', {}, a.title[lang]), ` · ${name(a.community)} · ${a.name || a.device}`,
-    el('p', {}, a.why[lang]))) : [el('li', {}, t('noAlarms'))]));
+  const list = data.alarms.filter((a) => !chosen || a.community === chosen);
+  const f = community(chosen) ?? data.total;
+  const all = f.alarms_critical + f.alarms_warning + f.alarms_info;
+  say($('alarms-more'), all > list.length ? t('more', number(all), number(list.length)) : '');
+  fill($('alarms'), list.length ? list.map((a) => el('li', { class: a.severity, 'data-kind': a.kind },
+    el('time', { datetime: a.since, title: clock(a.since) }, t('since', age(Date.parse(a.since)))),
+    el('span', { class: 'state' }, named('state', a.severity)), ' ', el('b', {}, a.title[lang]), ` · ${communityName(a.community)} · ${a.name || a.device}${a.vendor ? ' · ' + vendorName(a.vendor) : ''}`,
+    el('p', {}, a.why[lang]))) : all ? [] : [el('li', {}, t('noAlarms'))]);
 }
 
 function savings() {
-  const name = (id) => data.communities.find((c) => c.id === id)?.name ?? id;
+  const list = data.savings.filter((s) => !chosen || s.community === chosen);
   const extent = {};
-  for (const s of data.savings) if (s.saving != null) extent[s.unit] = Math.max(extent[s.unit] ?? 0, Math.abs(s.saving) + (s.uncertainty ?? 0));
+  for (const s of list) if (s.saving != null) extent[s.unit] = Math.max(extent[s.unit] ?? 0, Math.abs(s.saving) + (s.uncertainty ?? 0));
   table('savings', [
-    { title: t('name'), cell: (s) => `${name(s.community)} · ${named('facility', s.facility)}` },
-    { title: t('resource'), cell: (s) => named('resource', s.resource) },
+    { title: t('name'), cell: (s) => `${communityName(s.community)} · ${named('facility', s.facility)}` },
     { title: t('period'), cell: (s) => named('period', s.period) + (s.status === 'no_baseline' ? '' : ` (${t(s.status)})`) },
-    { title: t('baseline'), number: true, cell: (s) => (s.baseline == null ? t('none') : `${number(s.baseline)} ${unit(s.unit)}`) },
-    { title: t('actual'), number: true, cell: (s) => (s.actual == null ? t('none') : `${number(s.actual)} ${unit(s.unit)}`) },
     { title: t('saving'), number: true, cell: (s) => (s.saving == null ? t('none') : `${number(s.saving)} ± ${number(s.uncertainty)} ${unit(s.unit)}`) },
     { title: t('band'), cell: (s) => (s.saving == null ? '' : band(s, extent[s.unit])) },
+    { title: t('verdict'), cell: (s) => el('span', { class: s.status === 'no_baseline' || !s.significant ? 'none' : 'state ' + (s.saving > 0 ? 'ok' : 'warning') }, s.status === 'no_baseline' ? t('no_baseline') : verdict(s)) },
+    { title: t('baseline'), number: true, cell: (s) => (s.baseline == null ? t('none') : `${number(s.baseline)} ${unit(s.unit)}`) },
+    { title: t('actual'), number: true, cell: (s) => (s.actual == null ? t('none') : `${number(s.actual)} ${unit(s.unit)}`) },
     { title: t('coverage'), number: true, cell: (s) => percent(s.coverage) },
-    { title: t('verdict'), cell: (s) => t(s.status === 'no_baseline' ? 'no_baseline' : s.significant ? 'significant' : 'vague') },
-  ], data.savings, t('noSavings'));
+  ], list, t('noSavings'));
 }
-
-const unit = (u) => (u === 'm3' ? 'm³' : u);
 
 // band draws a saving and its 90 % band around zero.
 function band(s, extent) {
   const svg = (tag, a) => { const e = document.createElementNS('http://www.w3.org/2000/svg', tag); for (const k in a) e.setAttribute(k, a[k]); return e; };
   const x = (v) => 95 + (90 * v) / (extent || 1);
   const e = svg('svg', { class: 'band' + (s.significant ? '' : ' vague'), viewBox: '0 0 190 18', role: 'img', 'aria-label': `${number(s.saving - s.uncertainty)} … ${number(s.saving + s.uncertainty)} ${unit(s.unit)}` });
-  e.append(svg('line', { class: 'axis', x1: 95, x2: 95, y1: 1, y2: 17 }), svg('rect', { x: x(s.saving - s.uncertainty), width: Math.max(1, x(s.saving + s.uncertainty) - x(s.saving - s.uncertainty)), y: 5, height: 8 }), svg('circle', { cx: x(s.saving), cy: 9, r: 3.5 }));
+  e.append(svg('line', { class: 'axis', x1: 95, x2: 95, y1: 1, y2: 17 }), svg('line', { class: 'from', x1: 95, x2: x(s.saving), y1: 9, y2: 9 }), svg('rect', { x: x(s.saving - s.uncertainty), width: Math.max(1, x(s.saving + s.uncertainty) - x(s.saving - s.uncertainty)), y: 5, height: 8 }), svg('circle', { cx: x(s.saving), cy: 9, r: 3.5 }));
   return e;
 }
 
@@ -172,43 +254,47 @@ function vendors() {
     { title: t('received'), number: true, cell: (v) => number(v.received) },
     { title: t('rejected'), number: true, cell: (v) => number(v.rejected) },
     { title: t('refused'), number: true, cell: (v) => number(v.refused) },
-    { title: t('reasons'), cell: (v) => v.reasons.map((r) => `${r.reason} ${number(r.count)}`).join(', ') },
+    { title: t('reasons'), wrap: true, cell: (v) => v.reasons.map((r) => `${reason(r.reason)} ${number(r.count)}`).join(lang === 'zh' ? '，' : ', ') },
   ], data.vendors, t('noVendors'));
-  $('rejects').replaceChildren(...(data.rejects.length ? data.rejects.slice(0, 20).map((r) => el('li', {},
-    el('time', { datetime: r.time }, clock(r.time)), el('b', {}, r.reason), ` · ${r.vendor || t('unmatched')} · ${r.topic}`, el('p', {}, r.detail))) : [el('li', {}, t('noRejects'))]));
+  fill($('rejects'), data.rejects.length ? data.rejects.slice(0, 20).map((r) => el('li', {},
+    el('time', { datetime: r.time }, clock(r.time)), el('b', {}, reason(r.reason)), ` · ${vendorName(r.vendor)} · ${r.topic}`, el('p', { lang: 'en' }, r.detail))) : [el('li', {}, t('noRejects'))]);
 }
 
 function render() {
   document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
-  document.title = t('title');
-  for (const e of document.querySelectorAll('[data-t]')) e.textContent = t(e.dataset.t);
+  say(document.querySelector('title'), t('title'));
+  for (const e of document.querySelectorAll('[data-t]')) say(e, t(e.dataset.t));
+  for (const e of document.querySelectorAll('[data-label]')) e.setAttribute('aria-label', t(e.dataset.label));
   for (const id of ['zh', 'en']) $(id).setAttribute('aria-pressed', String(lang === id));
   state();
   if (!data) return;
-  tiles(); communities(); alarms(); savings(); vendors(); choices();
+  choices(); tiles(); communities(); alarms(); savings(); vendors();
   const s = data.system;
-  $('account').textContent = t('account', ...[s.received, s.stored, s.duplicate, s.rejected, s.ignored, s.pending].map((v) => number(v)));
+  say($('account'), t('account', ...[s.received, s.stored, s.duplicate, s.rejected, s.ignored, s.pending].map((v) => number(v))));
 }
 
+// state is read aloud when it changes; the clock beside it is not.
 function state() {
-  const e = $('status');
-  const bad = !connected || (data && !data.system.ready);
-  e.classList.toggle('bad', Boolean(data && bad));
+  const bad = data && (!connected || !data.system.ready);
+  $('status').classList.toggle('bad', Boolean(bad));
   $('main').classList.toggle('old', Boolean(data && !connected));
-  if (!data) e.textContent = t('loading');
-  else if (!connected) e.textContent = t('lost', clock(data.as_of));
-  else if (!data.system.ready) e.textContent = t('notReady', data.system.why);
-  else e.textContent = t('live', clock(data.as_of));
+  say($('status'), !data ? t('loading') : !connected ? t('lost') : !data.system.ready ? t('notReady', named('why', data.system.why)) : t('live'));
+  say($('as-of'), data ? t('asOf', clock(data.as_of), data.time_zone) : '');
 }
 
 function choices() {
+  if (chosen && !community(chosen)) chosen = '';
   const e = $('community');
-  const have = [...e.options].map((o) => o.value + o.text).join();
-  const want = [el('option', { value: '' }, t('all')), ...data.communities.map((c) => el('option', { value: c.id }, c.name))];
-  if (have === want.map((o) => o.value + o.text).join()) return;
-  const value = e.value;
-  e.replaceChildren(...want);
-  e.value = value;
+  fill(e, [el('option', { value: '' }, t('all')), ...data.communities.map((c) => el('option', { value: c.id }, c.name))]);
+  e.value = chosen;
+}
+
+function choose(id) {
+  chosen = id;
+  const address = new URL(location);
+  if (id) address.searchParams.set('community', id); else address.searchParams.delete('community');
+  history.replaceState(null, '', address);
+  render(); trends(); search();
 }
 
 let charts = [];
@@ -216,26 +302,31 @@ let charts = [];
 async function trends() {
   let answer;
   try {
-    const r = await fetch('api/v1/trends?community=' + encodeURIComponent($('community').value));
+    const r = await fetch('api/v1/trends?community=' + encodeURIComponent(chosen));
     if (!r.ok) return;
     answer = await r.json();
   } catch { return; } // the stream shows that the connection is lost
+  if ((answer.community ?? '') !== chosen) return; // another was chosen meanwhile
   for (const c of charts) c.destroy();
   charts = [];
   const style = getComputedStyle(document.documentElement);
   const colour = (name) => style.getPropertyValue(name).trim();
   $('trends').replaceChildren(...['lighting', 'water', 'waste', 'gate'].map((kind) => {
-    const box = el('div', { class: 'chart', 'data-chart': kind }, el('h3', {}, `${named('facility', kind)} (${t('unit_' + kind)})`));
-    const values = answer.series[kind];
-    if (!values?.some((v) => v != null)) { box.append(el('p', {}, t('none'))); return box; }
+    const values = answer.series[kind]?.map((v) => (v == null || kind !== 'waste' ? v : 100 * v));
+    const last = values?.filter((v) => v != null).pop();
+    const title = `${named('facility', kind)} (${t('unit_' + kind)})`;
+    const latest = last == null ? t('none') : t('latest', number(last, kind === 'water' ? 2 : 0));
+    const box = el('div', { class: 'chart', 'data-chart': kind, role: 'img', 'aria-label': `${title} · ${t('trends')} · ${latest}` }, el('h3', {}, title, last == null ? null : el('small', {}, latest)));
+    if (last == null) { box.append(el('p', {}, t('none'))); return box; }
     const place = el('div');
     box.append(place);
     queueMicrotask(() => {
       const axis = { stroke: colour('--dim'), grid: { stroke: colour('--grid'), width: 1 }, ticks: { show: false }, font: '11px system-ui' };
       const x = values.map((_, i) => answer.from + i * answer.step);
       charts.push(new uPlot({
-        width: box.clientWidth, height: 150, legend: { show: false }, cursor: { y: false }, scales: { y: { range: (_, lo, hi) => [Math.min(0, lo), hi > lo ? hi * 1.1 : hi + 1] } },
-        axes: [{ ...axis, values: (_, ticks) => ticks.map((s) => new Date(s * 1000).toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit', hour12: false })) }, { ...axis, size: 46 }],
+        width: box.clientWidth, height: 150, padding: [6, 18, 0, 0], legend: { show: false }, cursor: { y: false }, scales: { y: { range: (_, lo, hi) => [Math.min(0, lo), hi > lo ? hi * 1.1 : hi + 1] } },
+        axes: [{ ...axis, size: 24, gap: 2, values: (_, ticks) => ticks.map((s) => local(s * 1000, { hour: '2-digit', minute: '2-digit' })) }, { ...axis, size: 46, space: 26 }],
+        tzDate: (s) => { try { return uPlot.tzDate(new Date(s * 1000), data.time_zone); } catch { return new Date(s * 1000); } },
         series: [{}, { stroke: colour('--accent'), width: 1.5, fill: colour('--tint'), spanGaps: false, points: { show: false } }],
       }, [x, values], place));
     });
@@ -251,42 +342,58 @@ async function search() {
   let rows = [];
   if (q) {
     try {
-      const r = await fetch('api/v1/devices?limit=20&q=' + encodeURIComponent(q));
+      const r = await fetch(`api/v1/devices?limit=20&q=${encodeURIComponent(q)}&community=${encodeURIComponent(chosen)}`);
       if (r.ok) rows = await r.json();
     } catch { return; }
   }
-  if (mine !== searching) return; // a later one is on its way
-  const name = (id) => data?.communities.find((c) => c.id === id)?.name ?? id;
+  if (mine !== searching || !data) return; // a later one is on its way
   table('devices', [
     { title: t('device'), cell: (d) => d.name || d.id },
     { title: 'ID', cell: (d) => d.id },
-    { title: t('name'), cell: (d) => name(d.community) },
+    { title: t('name'), cell: (d) => communityName(d.community) },
     { title: t('facility'), cell: (d) => named('facility', d.facility) },
-    { title: t('vendor'), cell: (d) => d.vendor },
-    { title: t('last'), number: true, cell: (d) => (d.last_reading_ms ? clock(d.last_reading_ms) : t('none')) },
+    { title: t('vendor'), cell: (d) => vendorName(d.vendor) },
+    { title: t('last'), number: true, cell: (d) => (d.last_reading_ms ? `${clock(d.last_reading_ms)} · ${t('before', age(d.last_reading_ms))}` : t('none')) },
   ], rows, q ? t('noDevices') : '');
 }
 
+// follow keeps the stream open. A browser gives up for good on an answer that
+// is none (a proxy's 502, a service that is starting), and notices a connection
+// that is dead without a word not at all: both are tried again here.
+let source;
+let heard;
+
 function follow() {
-  const source = new EventSource('api/v1/stream');
+  source?.close();
+  heard = Date.now();
+  source = new EventSource('api/v1/stream');
   source.onmessage = (e) => {
-    const first = !data;
+    const back = !data || !connected;
     data = JSON.parse(e.data);
     connected = true;
+    heard = Date.now();
     render();
-    if (first) trends();
+    if (back) { trends(); search(); }
   };
   source.onerror = () => { connected = false; state(); };
 }
 
-for (const id of ['zh', 'en']) $(id).addEventListener('click', () => { lang = id; localStorage.setItem('lang', lang); render(); trends(); search(); });
+setInterval(() => {
+  if (Date.now() - heard < 10000 && source.readyState !== EventSource.CLOSED) return;
+  connected = false;
+  state();
+  follow();
+}, 3000);
+
+for (const id of ['zh', 'en']) $(id).addEventListener('click', () => { lang = id; kept.set(lang); render(); trends(); search(); });
 $('filter').addEventListener('input', () => data && communities());
 $('troubled').addEventListener('change', () => data && communities());
-$('community').addEventListener('change', trends);
+$('community').addEventListener('change', () => choose($('community').value));
 let typing;
 $('search').addEventListener('input', () => { clearTimeout(typing); typing = setTimeout(search, 200); });
 let resizing;
-addEventListener('resize', () => { clearTimeout(resizing); resizing = setTimeout(trends, 250); });
+let width = innerWidth; // a phone's address bar changes the height as one scrolls
+addEventListener('resize', () => { if (innerWidth === width) return; width = innerWidth; clearTimeout(resizing); resizing = setTimeout(trends, 250); });
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', trends);
 setInterval(() => data && connected && trends(), 60000);
 render();
