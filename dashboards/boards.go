@@ -530,7 +530,7 @@ func programme(l Language) *Dashboard {
 					"Value #A", "", "Time", "", "Time 1", "", "Time 2", "", "Time 3", "", "Time 4", "").
 				override(override(l.t("在线率", "Online"), Property{"unit", "percentunit"}, Property{"decimals", 1}),
 					override(l.t("试点", "Pilot"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"true": map[string]any{"text": l.t("是", "yes")}, "false": map[string]any{"text": l.t("否", "no")}}}}}),
-					override(l.t("阶段", "Stage"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"": map[string]any{"text": l.t("未参加", "not yet"), "color": grey}, "participating": map[string]any{"text": l.t("参加", "participating")}, "met": map[string]any{"text": l.t("达标", "met"), "color": green}}}}}),
+					override(l.t("阶段", "Stage"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"": map[string]any{"text": l.t("未参加", "not yet"), "color": grey}, "participating": map[string]any{"text": l.t("参加", "participating")}, "met": map[string]any{"text": l.t("达标", "met"), "color": green}, "named": map[string]any{"text": l.t("命名", "named"), "color": green}}}}}),
 					override(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
 		},
 	}
