@@ -86,8 +86,18 @@ type Journal struct {
 	mu        sync.Mutex
 	segments  []segment // in order; the last one is active
 	last      uint64    // sequence number of the last durable message
+	marks     []mark    // when messages were received, the oldest first
 	positions map[string]uint64
 }
+
+// mark is when a message was received: of one message a second, and fewer of
+// long ago.
+type mark struct {
+	seq      uint64
+	received int64
+}
+
+const maxMarks = 4096
 
 // segment is a file of the journal.
 type segment struct {
@@ -402,7 +412,26 @@ func (j *Journal) sync(written []*ingest.Message) error {
 		s.first, s.started = written[0].Seq, written[0].Received
 	}
 	j.last = written[len(written)-1].Seq
+	j.mark(written[0])
 	return nil
+}
+
+// mark remembers when a message was received. j.mu is held.
+func (j *Journal) mark(m *ingest.Message) {
+	n := len(j.marks)
+	if n > 0 && m.Received-j.marks[n-1].received < int64(time.Second) {
+		return
+	}
+	if n == maxMarks { // every other one of the older half goes
+		kept := j.marks[:0]
+		for i, k := range j.marks {
+			if i >= n/2 || i%2 == 0 {
+				kept = append(kept, k)
+			}
+		}
+		j.marks = kept
+	}
+	j.marks = append(j.marks, mark{m.Seq, m.Received})
 }
 
 // abandon gives up the active segment after an error: it is cut back to what

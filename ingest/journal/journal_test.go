@@ -437,3 +437,29 @@ func BenchmarkRead(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/100_000, "ns/message")
 }
+
+// The age of what is pending is measured by this: within a second for what is
+// recent, and in proportion for what is not.
+func TestReceivedAt(t *testing.T) {
+	j := open(t, Options{Dir: memoryDir(t)})
+	const n = 9000
+	start := time.Unix(1_795_000_000, 0)
+	at := func(seq int) time.Time { return start.Add(time.Duration(seq) * 700 * time.Millisecond) }
+	for i := 1; i <= n; i++ {
+		m := message(i)
+		m.Received = at(i).UnixNano()
+		if err := j.Append([]*ingest.Message{m}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for seq := 1; seq <= n; seq++ {
+		got, ok := j.ReceivedAt(uint64(seq))
+		early, age := at(seq).Sub(got), at(n).Sub(at(seq))
+		if !ok || early < 0 || early > 2*time.Second+age/1000 {
+			t.Fatalf("message %d, %s ago, is said to be %s older", seq, age, early)
+		}
+	}
+	if j.marks[0].seq != 1 || len(j.marks) > maxMarks {
+		t.Errorf("%d marks, the first of message %d", len(j.marks), j.marks[0].seq)
+	}
+}

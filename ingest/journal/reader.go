@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sort"
 	"time"
 
 	"github.com/prometheus/prometheus/tsdb/wlog"
@@ -157,11 +158,15 @@ func (d *durableReader) Read(p []byte) (int, error) {
 
 func readerOf(f *os.File) io.Reader { return bufio.NewReaderSize(f, 16*page) }
 
-// ReceivedAt is about when a message was received: when the segment it is in
-// begins, so at most a segment too early, but for the last message.
+// ReceivedAt is about when a message was received: up to a second too early, or
+// further back in proportion to how long ago that was. Of what was received
+// before the journal was opened, it is when the message's segment begins.
 func (j *Journal) ReceivedAt(seq uint64) (time.Time, bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	if i := sort.Search(len(j.marks), func(i int) bool { return j.marks[i].seq > seq }); i > 0 {
+		return time.Unix(0, j.marks[i-1].received), true
+	}
 	for i := len(j.segments) - 1; i >= 0; i-- {
 		if s := j.segments[i]; s.first > 0 && s.first <= seq {
 			return time.Unix(0, s.started), true
