@@ -1,0 +1,62 @@
+package pipeline
+
+import (
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"greencommunity/ingest"
+)
+
+// Every field of a device comes back from its line, fields to come included.
+func TestDevicesComeBack(t *testing.T) {
+	full := &ingest.Device{}
+	v := reflect.ValueOf(full).Elem()
+	for i := range v.NumField() {
+		switch f := v.Field(i); f.Kind() {
+		case reflect.String:
+			f.SetString(v.Type().Field(i).Name + " 桶\n\"1\"")
+		case reflect.Bool:
+			f.SetBool(true)
+		case reflect.Float64:
+			f.SetFloat(1.25 + float64(i))
+		case reflect.Uint8:
+			f.SetUint(24)
+		case reflect.Map:
+			f.Set(reflect.ValueOf(map[string]string{"rated_power": "120", "灯杆": "A\\1"}))
+		default:
+			t.Fatalf("field %s: teach this test its kind", v.Type().Field(i).Name)
+		}
+	}
+	devices := []*ingest.Device{full, {ID: "lamp", Vendor: "v", Community: "c", Facility: "lighting"}}
+	dir := t.TempDir()
+	d, err := openDevices(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.file.Close()
+	if err := d.extend(2, func(i uint32) *ingest.Device { return devices[i] }); err != nil {
+		t.Fatal(err)
+	}
+	again, err := openDevices(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.file.Close()
+	var got []*ingest.Device
+	h := &checkpointHeader{Devices: 2, DeviceBytes: d.size}
+	if err := again.restore(h, func(d ingest.Device) { got = append(got, &d) }); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(got, devices) {
+		t.Errorf("got %+v, want %+v", got, devices)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "devices.ndjson"), []byte("{\"ID\":\"a\"}\n{\"ID\":"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h.DeviceBytes = 18
+	if err := again.restore(h, func(ingest.Device) {}); err == nil {
+		t.Error("a cut line is taken for a device")
+	}
+}
