@@ -68,8 +68,8 @@ type Device struct {
 	Boundary  string // measurement boundary it belongs to, "" if none
 	Profile   string // device profile: chooses codec and field mapping
 	Listed    bool   // the inventory lists it by name
-	// RegisterBits is the width of the device's registers (16, 24, 32), 0 when
-	// it is not limited.
+	// RegisterBits is the width of the device's counters (16, 24, 32), 0 when it
+	// is not limited: see Counted.
 	RegisterBits uint8
 
 	// Depth is the distance in m from a bin's sensor to its floor, and Offset
@@ -79,6 +79,22 @@ type Device struct {
 	// Attributes are further columns of the inventory, such as rated_power,
 	// qmax or feeder, for observers.
 	Attributes map[string]string
+}
+
+// Counted is what a counter of things (passes, deposits) has counted that shows
+// now after it showed before. One of limited width begins again at 0; what it
+// has counted then is told from a reset by being at most a tenth of what it can
+// hold. Less than 0 is a counter that went back.
+func (d *Device) Counted(before, now float64) float64 {
+	grown := now - before
+	if grown >= 0 || d.RegisterBits == 0 {
+		return grown
+	}
+	size := float64(uint64(1) << d.RegisterBits)
+	if wrapped := grown + size; before < size && wrapped <= size/10 {
+		return wrapped
+	}
+	return grown
 }
 
 // TimeSource says whose clock a reading's time comes from.

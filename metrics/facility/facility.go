@@ -269,7 +269,7 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 		}
 		d.HasDelta = true
 	case "deposits_total":
-		if add := r.Value - d.Register; d.HasRegister && !d.HasDelta && add > 0 && add <= most {
+		if add := r.Device.Counted(d.Register, r.Value); d.HasRegister && !d.HasDelta && add > 0 && add <= most {
 			p.stream(r.Device.Stream).Deposits += add
 		}
 		d.Register, d.HasRegister = r.Value, true
@@ -288,7 +288,7 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 // single passes as well are counted there.
 func (d *device) pass(p *place, day int64, r *ingest.Reading, register *float64, has *bool, sum *float64) {
 	p.Counted = true
-	if add := r.Value - *register; *has && !d.HasDelta && add > 0 && add <= most {
+	if add := r.Device.Counted(*register, r.Value); *has && !d.HasDelta && add > 0 && add <= most {
 		*sum += add
 		p.add(d.Prev, r.Time, day, add, &p.Passes)
 	}

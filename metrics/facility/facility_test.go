@@ -426,3 +426,38 @@ func TestNoFigureIsNotZero(t *testing.T) {
 		t.Error("a gate that has counted none has counted")
 	}
 }
+
+// A counter of a declared width goes on at 0; a reset is not taken for that.
+func TestCountersWrap(t *testing.T) {
+	for _, c := range []struct {
+		bits   uint8
+		totals []float64
+		want   float64
+	}{
+		{16, []float64{65530, 65535, 4, 10}, 16},
+		{16, []float64{65530, 0}, 6},
+		{16, []float64{100, 0, 5}, 5}, // a reset
+		{16, []float64{40000, 3}, 0},  // 25,539 at once are none either
+		{0, []float64{65530, 4}, 0},
+		{24, []float64{1<<24 - 1, 2}, 3},
+		{32, []float64{1<<32 - 2, 1}, 3},
+	} {
+		o := observer()
+		gate := &ingest.Device{Community: "nancheng", Facility: "gate", RegisterBits: c.bits}
+		for i, v := range c.totals {
+			at := noon.Add(time.Duration(i) * time.Minute).UnixNano()
+			o.Reading(0, &ingest.Reading{Device: gate, Quantity: &ingest.Quantity{Name: "pass_in_total"}, Value: v, Time: at}, false, at)
+		}
+		got := 0.0
+		for _, f := range gather(t, o) {
+			for _, m := range f.Metric {
+				if f.GetName() == "greencommunity_gate_passes_total" && m.Label[1].GetValue() == "in" {
+					got = m.GetCounter().GetValue()
+				}
+			}
+		}
+		if got != c.want {
+			t.Errorf("%d bits, %v: %g passes, want %g", c.bits, c.totals, got, c.want)
+		}
+	}
+}
