@@ -236,7 +236,8 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	}
 	w.observers.tick(time.Now().Add(-tickLag).UnixNano())
 	w.derive()
-	w.count(time.Now())
+	w.account(time.Now())
+	w.collect(&w.checkpoints.account, true, w.show)
 	a := &appender{p: p}
 	if err := a.remember(p.journal); err != nil {
 		return err
