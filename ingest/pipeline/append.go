@@ -46,14 +46,14 @@ type appender struct {
 	sessionLost uint32 // epoch in which the broker had no session for us; owned by run
 }
 
-// delivered is a message as inFlight knows it.
-type delivered struct {
-	seq  uint64
-	hash uint64 // of topic and payload
-}
+// delivered is a message as inFlight knows it: its number, the lower half, which
+// is enough to compare those of one window, and a hash of topic and payload.
+type delivered struct{ seq, hash uint32 }
 
-func hashOf(m *ingest.Message) uint64 {
-	return xxhash.Sum64String(m.Topic)*31 + xxhash.Sum64(m.Payload)
+func deliveredAs(m *ingest.Message) delivered { return delivered{uint32(m.Seq), hashOf(m)} }
+
+func hashOf(m *ingest.Message) uint32 {
+	return max(1, uint32(xxhash.Sum64String(m.Topic)*31+xxhash.Sum64(m.Payload)))
 }
 
 // redelivered reports whether a delivery is a message we have already.
@@ -62,7 +62,7 @@ func (a *appender) redelivered(d *mqtt.Delivery) bool {
 		return false
 	}
 	e := a.inFlight[d.PacketID]
-	return e.seq > a.p.subscriber.Settled() && e.hash == hashOf(&d.Message)
+	return e.hash == hashOf(&d.Message) && int32(e.seq-uint32(a.p.subscriber.Settled())) > 0
 }
 
 // remember fills inFlight from the journal's end.
@@ -75,7 +75,7 @@ func (a *appender) remember(j *journal.Journal) error {
 	defer r.Close()
 	for r.Next() {
 		m := r.Message()
-		a.inFlight[m.PacketID] = delivered{m.Seq, hashOf(m)}
+		a.inFlight[m.PacketID] = deliveredAs(m)
 	}
 	return r.Err()
 }
@@ -124,7 +124,7 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 	}
 	for _, m := range g.messages {
 		if m.QoS > 0 {
-			a.inFlight[m.PacketID] = delivered{m.Seq, hashOf(m)}
+			a.inFlight[m.PacketID] = deliveredAs(m)
 		}
 	}
 	mqtt.Acknowledge(deliveries)

@@ -145,6 +145,9 @@ func (s *seen) enter(device uint32, key uint32, ms int64) verdict {
 			return list[i].enter(ms)
 		}
 	}
+	if len(list) == cap(list) { // append would double it: a device has few, and keeps to them
+		list = append(make([]series, 0, len(list)+2), list...)
+	}
 	s.Series[device] = append(list, series{Key: key, Latest: ms})
 	return fresh
 }
