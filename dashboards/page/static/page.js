@@ -359,13 +359,15 @@ async function search() {
 
 // follow keeps the stream open. A browser gives up for good on an answer that
 // is none (a proxy's 502, a service that is starting), and notices a connection
-// that is dead without a word not at all: both are tried again here.
+// that is dead without a word not at all: both are tried again here. An event
+// comes every two seconds; when three have not come, the connection is lost.
 let source;
-let heard;
+let heard = Date.now();
+let tried;
 
 function follow() {
   source?.close();
-  heard = Date.now();
+  tried = Date.now();
   source = new EventSource('api/v1/stream');
   source.onmessage = (e) => {
     const back = !data || !connected;
@@ -375,15 +377,13 @@ function follow() {
     render();
     if (back) { trends(); search(); }
   };
-  source.onerror = () => { connected = false; state(); };
 }
 
 setInterval(() => {
-  if (Date.now() - heard < 10000 && source.readyState !== EventSource.CLOSED) return;
-  connected = false;
-  state();
-  follow();
-}, 3000);
+  const now = Date.now();
+  if (connected && now - heard > 6000) { connected = false; state(); }
+  if (source.readyState === EventSource.CLOSED ? now - tried > 3000 : now - Math.max(heard, tried) > 10000) follow();
+}, 1000);
 
 for (const id of ['zh', 'en']) $(id).addEventListener('click', () => { lang = id; kept.set(lang); render(); trends(); search(); });
 $('filter').addEventListener('input', () => data && communities());
