@@ -71,13 +71,17 @@ func (b *bufferedConn) acknowledged(seq uint64) {
 	b.acked = max(b.acked, seq)
 }
 
-// ping asks the broker for a sign that it has what was acknowledged, unless it
-// was asked already.
+// ping asks the broker for a sign that it has what was acknowledged, where it
+// was not asked already. One that does not answer is not asked ever more.
 func (b *bufferedConn) ping() {
 	b.mu.Lock()
-	ask := b.acked > 0 && (len(b.pings) == 0 && b.acked > b.answered || len(b.pings) > 0 && b.acked > b.pings[len(b.pings)-1] && len(b.pings) < maxPings)
+	asked, waiting := b.answered, len(b.pings)
+	if waiting > 0 {
+		asked = b.pings[waiting-1]
+	}
+	news := b.acked > asked
 	b.mu.Unlock()
-	if ask {
+	if news && waiting < maxPings {
 		_, _ = b.Write([]byte{typePingreq << 4, 0}) // an error ends the connection
 	}
 }

@@ -133,7 +133,7 @@ func (w *walker) begin(now time.Time) error {
 	return nil
 }
 
-// show shows what a file says, unless a later one was shown before.
+// show shows what an account says, unless a later one was shown before.
 func (w *walker) show(s saved) {
 	if s.err != nil {
 		w.p.log.Error("account not written; it is tried again", "error", s.err)
@@ -149,10 +149,11 @@ func (w *walker) show(s saved) {
 // finished shows what a checkpoint says, and lets the journal go of what is
 // before it.
 func (w *walker) finished(s saved) {
-	w.show(s)
 	if s.err != nil {
+		w.p.log.Error("checkpoint not written; it is tried again", "error", s.err)
 		return
 	}
+	w.show(s)
 	w.p.journal.Commit("observe", s.shown.walked)
 	if s.first > 0 {
 		w.p.journal.Commit("store", s.first-1)
