@@ -69,8 +69,8 @@ func TestSavingsNames(t *testing.T) {
 		quantity *ingest.Quantity
 		day      float64 // use a day
 	}{
-		{&ingest.Device{ID: "em", Community: "nancheng", Facility: "lighting"}, inv.Facilities.Quantity("lighting", "energy_total"), 7},
-		{&ingest.Device{ID: "wm", Community: "nancheng", Facility: "water"}, inv.Facilities.Quantity("water", "water_volume_total"), 3},
+		{&ingest.Device{ID: "em", Origin: &ingest.Origin{Community: "nancheng", Facility: "lighting"}, Listing: ingest.Unlisted}, inv.Facilities.Quantity("lighting", "energy_total"), 7},
+		{&ingest.Device{ID: "wm", Origin: &ingest.Origin{Community: "nancheng", Facility: "water"}, Listing: ingest.Unlisted}, inv.Facilities.Quantity("water", "water_volume_total"), 3},
 	}
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, beijing)
 	points := 0

@@ -56,21 +56,33 @@ type Message struct {
 
 // Device is a thing that reports, as the inventory lists it or as its first
 // message introduced it. Its fields end up as tags: they are checked values.
+// What many devices have in common they share, so that one more is 32 bytes and
+// its id; both parts are there always, and nobody writes to them.
 type Device struct {
-	ID        DeviceID
+	ID DeviceID
+	*Origin
+	*Listing
+}
+
+// Origin is where a device is and whose it is.
+type Origin struct {
 	Vendor    VendorID
 	Community CommunityID
 	Compound  CompoundID // "" if unknown
 	Facility  FacilityKind
-	Name      string // for people
-	Stream    string // waste stream of a bin, "" otherwise
-	Gateway   string // what it reports through, for roll-up; "" if direct
-	Boundary  string // measurement boundary it belongs to, "" if none
 	Profile   string // device profile: chooses codec and field mapping
-	Listed    bool   // the inventory lists it by name
+}
+
+// Listing is what the inventory says of a device it lists by name.
+type Listing struct {
+	Name     string // for people
+	Stream   string // waste stream of a bin, "" otherwise
+	Gateway  string // what it reports through, for roll-up; "" if direct
+	Boundary string // measurement boundary it belongs to, "" if none
 	// RegisterBits is the width of the device's counters (16, 24, 32), 0 when it
 	// is not limited: see Counted.
 	RegisterBits uint8
+	Listed       bool // there is such an entry
 
 	// Depth is the distance in m from a bin's sensor to its floor, and Offset
 	// the distance at which it counts as full: fill_level is derived from
@@ -79,6 +91,23 @@ type Device struct {
 	// Attributes are further columns of the inventory, such as rated_power,
 	// qmax or feeder, for observers.
 	Attributes map[string]string
+}
+
+// Unlisted is the Listing of all devices the inventory does not list.
+var Unlisted = &Listing{}
+
+// Origins keeps each Origin once.
+type Origins map[Origin]*Origin
+
+// Of returns the kept one that equals o.
+func (s Origins) Of(o Origin) *Origin {
+	kept := s[o]
+	if kept == nil {
+		kept = new(Origin)
+		*kept = o
+		s[o] = kept
+	}
+	return kept
 }
 
 // Counted is what a counter of things (passes, deposits) has counted that shows

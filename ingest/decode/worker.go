@@ -454,7 +454,7 @@ func (w *Worker) fieldTimes(in *Input, out *Output) {
 		if dev, _, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile); refusal == nil {
 			profile = dev.Profile
 		}
-		field := w.field(in.Source, &s, &ingest.Device{Profile: profile})
+		field := w.field(in.Source, &s, &ingest.Device{Origin: &ingest.Origin{Profile: profile}, Listing: ingest.Unlisted})
 		if field == nil || !field.Time {
 			kept = append(kept, s)
 			continue

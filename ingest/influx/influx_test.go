@@ -223,7 +223,7 @@ func TestEndsWithContext(t *testing.T) {
 func TestEncode(t *testing.T) {
 	power := &ingest.Quantity{Name: "active_power", Kind: ingest.Gauge}
 	on := &ingest.Quantity{Name: "light_on", Kind: ingest.State}
-	d := &ingest.Device{ID: "路灯 1", Vendor: "brightlamp", Community: "nancheng", Compound: "jinxiu", Facility: "lighting", Stream: "s"}
+	d := &ingest.Device{ID: "路灯 1", Origin: &ingest.Origin{Vendor: "brightlamp", Community: "nancheng", Compound: "jinxiu", Facility: "lighting"}, Listing: &ingest.Listing{Stream: "s"}}
 	e := &Encoder{}
 	e.Reset()
 	at := int64(1_795_000_000_123_456_789)
@@ -244,7 +244,7 @@ events,community=nancheng,compound=jinxiu,device=路灯\ 1,facility=lighting,str
 
 func BenchmarkEncode(b *testing.B) {
 	power := &ingest.Quantity{Name: "active_power", Kind: ingest.Gauge}
-	d := &ingest.Device{ID: "L1", Vendor: "brightlamp", Community: "nancheng", Facility: "lighting"}
+	d := &ingest.Device{ID: "L1", Origin: &ingest.Origin{Vendor: "brightlamp", Community: "nancheng", Facility: "lighting"}, Listing: ingest.Unlisted}
 	e := &Encoder{}
 	readings := []ingest.Reading{{Device: d, Quantity: power, Value: 43.2, Time: 1_795_000_000_123_456_789}}
 	b.ReportAllocs()

@@ -26,6 +26,7 @@ type Inventory struct {
 	communities map[ingest.CommunityID]*Community
 	devices     map[ingest.DeviceID]*ingest.Device
 	aliases     map[aliasKey]*ingest.Device
+	origins     ingest.Origins
 	topics      *matcher
 	shard       *shard // nil: all of it
 }

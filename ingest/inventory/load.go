@@ -51,6 +51,7 @@ func build(f *file, dir string, formats []string, zone *time.Location, p *docume
 		Communities: f.Communities, Vendors: f.Vendors, Zone: zone,
 		communities: map[ingest.CommunityID]*Community{},
 		devices:     map[ingest.DeviceID]*ingest.Device{},
+		origins:     ingest.Origins{},
 		aliases:     map[aliasKey]*ingest.Device{},
 		topics:      &matcher{},
 	}
@@ -437,9 +438,12 @@ func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *docum
 		return
 	}
 	dev := &ingest.Device{
-		ID: d.ID, Vendor: v.ID, Community: community.ID, Compound: d.Compound, Facility: kind.Kind,
-		Name: d.Name, Stream: d.Stream, Gateway: d.Gateway, Boundary: d.Boundary, Profile: d.Profile, Listed: true,
-		Depth: d.Depth, Offset: d.Offset, RegisterBits: uint8(d.RegisterBits), Attributes: d.Attributes,
+		ID:     d.ID,
+		Origin: inv.origins.Of(ingest.Origin{Vendor: v.ID, Community: community.ID, Compound: d.Compound, Facility: kind.Kind, Profile: d.Profile}),
+		Listing: &ingest.Listing{
+			Listed: true, Name: d.Name, Stream: d.Stream, Gateway: d.Gateway, Boundary: d.Boundary,
+			Depth: d.Depth, Offset: d.Offset, RegisterBits: uint8(d.RegisterBits), Attributes: d.Attributes,
+		},
 	}
 	inv.devices[d.ID] = dev
 	if d.Alias != "" {

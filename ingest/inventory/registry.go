@@ -18,6 +18,7 @@ type Registry struct {
 	inv      *Inventory
 	byPlace  map[place]map[string]uint32
 	devices  []*ingest.Device
+	origins  ingest.Origins // of the unlisted
 	unlisted map[ingest.VendorID]int
 }
 
@@ -32,7 +33,7 @@ type aliasKey struct {
 
 // NewRegistry returns a registry that knows no device yet.
 func NewRegistry(inv *Inventory) *Registry {
-	return &Registry{inv: inv, byPlace: map[place]map[string]uint32{}, unlisted: map[ingest.VendorID]int{}}
+	return &Registry{inv: inv, byPlace: map[place]map[string]uint32{}, origins: ingest.Origins{}, unlisted: map[ingest.VendorID]int{}}
 }
 
 // Resolve says which device a reading is of and what its index is. The strings
@@ -89,24 +90,37 @@ func (r *Registry) Resolve(src *Source, c *Captures, device, community, facility
 	case introduced >= src.Vendor.MaxDevices:
 		return nil, 0, ingest.Refuse(ingest.TooManyDevices, "vendor %s has introduced %d devices, as many as it may", src.Vendor.ID, introduced)
 	}
-	dev := &ingest.Device{
-		ID: ingest.DeviceID(strings.Clone(device)), Vendor: src.Vendor.ID, Community: where.ID,
-		Facility: kind.Kind, Profile: strings.Clone(first(profile, src.Profile)),
-	}
+	from := ingest.Origin{Vendor: src.Vendor.ID, Community: where.ID, Facility: kind.Kind, Profile: strings.Clone(first(profile, src.Profile))}
 	compound = first(compound, c.Compound, string(src.Compound))
 	for _, k := range where.Compounds {
 		if string(k.ID) == compound {
-			dev.Compound = k.ID
+			from.Compound = k.ID
 		}
 	}
-	index = r.add(place{string(where.ID), string(kind.Kind)}, dev)
+	dev, index := r.introduce(ingest.DeviceID(strings.Clone(device)), from)
 	return dev, index, nil
 }
 
-// add gives a device the next index, unless another goroutine just did.
+// introduce adds an unlisted device, unless another goroutine just did.
+func (r *Registry) introduce(id ingest.DeviceID, from ingest.Origin) (*ingest.Device, uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	key := place{string(from.Community), string(from.Facility)}
+	if index, ok := r.byPlace[key][string(id)]; ok {
+		return r.devices[index], index
+	}
+	dev := &ingest.Device{ID: id, Origin: r.origins.Of(from), Listing: ingest.Unlisted}
+	return dev, r.put(key, dev)
+}
+
+// add gives a device the next index, unless it has one.
 func (r *Registry) add(key place, dev *ingest.Device) uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.put(key, dev)
+}
+
+func (r *Registry) put(key place, dev *ingest.Device) uint32 {
 	there := r.byPlace[key]
 	if index, ok := there[string(dev.ID)]; ok {
 		return index
@@ -157,7 +171,10 @@ func (r *Registry) Restore(d ingest.Device) uint32 {
 	if d.Listed {
 		key = place{}
 	}
-	return r.add(key, &d)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d.Origin = r.origins.Of(*d.Origin)
+	return r.put(key, &d)
 }
 
 // Reload swaps the inventory. Devices keep their indexes; the listed ones take

@@ -346,7 +346,7 @@ func (d *deviceFile) restore(h *checkpointHeader, fn func(ingest.Device)) error 
 		return err
 	}
 	lines := bufio.NewReaderSize(io.NewSectionReader(d.file, 0, h.DeviceBytes), 256<<10)
-	parser := deviceParser{names: map[string]string{}}
+	parser := deviceParser{names: map[string]string{}, origins: ingest.Origins{}}
 	for i := range h.Devices {
 		line, err := lines.ReadBytes('\n')
 		var device ingest.Device
@@ -363,11 +363,11 @@ func (d *deviceFile) restore(h *checkpointHeader, fn func(ingest.Device)) error 
 }
 
 // deviceParser reads what json.Marshal wrote of a device, in a quarter of
-// encoding/json's time: there may be a million. Names that many share are kept
-// once.
+// encoding/json's time: there may be a million. What many share is kept once.
 type deviceParser struct {
 	fastjson.Parser
-	names map[string]string
+	names   map[string]string
+	origins ingest.Origins
 }
 
 func (p *deviceParser) parse(line []byte, d *ingest.Device) error {
@@ -385,14 +385,23 @@ func (p *deviceParser) parse(line []byte, d *ingest.Device) error {
 		return name
 	}
 	*d = ingest.Device{
-		ID: ingest.DeviceID(v.GetStringBytes("ID")), Name: string(v.GetStringBytes("Name")),
-		Vendor: ingest.VendorID(shared("Vendor")), Community: ingest.CommunityID(shared("Community")), Compound: ingest.CompoundID(shared("Compound")),
-		Facility: ingest.FacilityKind(shared("Facility")), Stream: shared("Stream"), Gateway: shared("Gateway"), Boundary: shared("Boundary"), Profile: shared("Profile"),
-		Listed: v.GetBool("Listed"), Depth: v.GetFloat64("Depth"), Offset: v.GetFloat64("Offset"), RegisterBits: uint8(v.GetUint("RegisterBits")),
+		ID: ingest.DeviceID(v.GetStringBytes("ID")),
+		Origin: p.origins.Of(ingest.Origin{
+			Vendor: ingest.VendorID(shared("Vendor")), Community: ingest.CommunityID(shared("Community")),
+			Compound: ingest.CompoundID(shared("Compound")), Facility: ingest.FacilityKind(shared("Facility")), Profile: shared("Profile"),
+		}),
+		Listing: ingest.Unlisted,
 	}
-	if attributes := v.GetObject("Attributes"); attributes != nil {
-		d.Attributes = make(map[string]string, attributes.Len())
-		attributes.Visit(func(key []byte, value *fastjson.Value) { d.Attributes[string(key)] = string(value.GetStringBytes()) })
+	if v.GetBool("Listed") {
+		l := &ingest.Listing{
+			Listed: true, Name: string(v.GetStringBytes("Name")), Stream: shared("Stream"), Gateway: shared("Gateway"), Boundary: shared("Boundary"),
+			RegisterBits: uint8(v.GetUint("RegisterBits")), Depth: v.GetFloat64("Depth"), Offset: v.GetFloat64("Offset"),
+		}
+		if attributes := v.GetObject("Attributes"); attributes != nil {
+			l.Attributes = make(map[string]string, attributes.Len())
+			attributes.Visit(func(key []byte, value *fastjson.Value) { l.Attributes[string(key)] = string(value.GetStringBytes()) })
+		}
+		d.Listing = l
 	}
 	if d.ID == "" {
 		return errors.New("it has no ID")

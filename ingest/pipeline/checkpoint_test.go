@@ -11,25 +11,27 @@ import (
 
 // Every field of a device comes back from its line, fields to come included.
 func TestDevicesComeBack(t *testing.T) {
-	full := &ingest.Device{}
-	v := reflect.ValueOf(full).Elem()
-	for i := range v.NumField() {
-		switch f := v.Field(i); f.Kind() {
-		case reflect.String:
-			f.SetString(v.Type().Field(i).Name + " 桶\n\"1\"")
-		case reflect.Bool:
-			f.SetBool(true)
-		case reflect.Float64:
-			f.SetFloat(1.25 + float64(i))
-		case reflect.Uint8:
-			f.SetUint(24)
-		case reflect.Map:
-			f.Set(reflect.ValueOf(map[string]string{"rated_power": "120", "灯杆": "A\\1"}))
-		default:
-			t.Fatalf("field %s: teach this test its kind", v.Type().Field(i).Name)
+	full := &ingest.Device{ID: "桶\n\"1\"", Origin: &ingest.Origin{}, Listing: &ingest.Listing{}}
+	for _, part := range []any{full.Origin, full.Listing} {
+		v := reflect.ValueOf(part).Elem()
+		for i := range v.NumField() {
+			switch f := v.Field(i); f.Kind() {
+			case reflect.String:
+				f.SetString(v.Type().Field(i).Name + " 桶\n\"1\"")
+			case reflect.Bool:
+				f.SetBool(true)
+			case reflect.Float64:
+				f.SetFloat(1.25 + float64(i))
+			case reflect.Uint8:
+				f.SetUint(24)
+			case reflect.Map:
+				f.Set(reflect.ValueOf(map[string]string{"rated_power": "120", "灯杆": "A\\1"}))
+			default:
+				t.Fatalf("field %s: teach this test its kind", v.Type().Field(i).Name)
+			}
 		}
 	}
-	devices := []*ingest.Device{full, {ID: "lamp", Vendor: "v", Community: "c", Facility: "lighting"}}
+	devices := []*ingest.Device{full, {ID: "lamp", Origin: &ingest.Origin{Vendor: "v", Community: "c", Facility: "lighting"}, Listing: ingest.Unlisted}}
 	dir := t.TempDir()
 	d, err := openDevices(dir)
 	if err != nil {

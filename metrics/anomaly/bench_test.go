@@ -43,7 +43,7 @@ func benchmarkEngine(b *testing.B, facility ingest.FacilityKind, drift float64, 
 	e.Bind(&inventory.Inventory{Facilities: facilities, Zone: time.FixedZone("", 8*3600)})
 	devices := make([]ingest.Device, million)
 	for i := range devices {
-		devices[i] = ingest.Device{ID: ingest.DeviceID(fmt.Sprintf("d%07d", i)), Vendor: "v", Community: ingest.CommunityID(fmt.Sprintf("c%03d", i%200)), Facility: facility}
+		devices[i] = ingest.Device{ID: ingest.DeviceID(fmt.Sprintf("d%07d", i)), Origin: &ingest.Origin{Vendor: "v", Community: ingest.CommunityID(fmt.Sprintf("c%03d", i%200)), Facility: facility}, Listing: ingest.Unlisted}
 	}
 	order := rand.New(rand.NewPCG(1, 2)).Perm(million)
 	at := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC).UnixNano()

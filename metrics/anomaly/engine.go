@@ -243,9 +243,9 @@ func (e *Engine) device(index uint32, info *ingest.Device) *device {
 	if e.info[index] == nil {
 		e.info[index] = info
 		e.settle(index)
-	} else if e.info[index] != info && info.Listed {
-		e.info[index] = info
-		if e.settle(index) && e.devices.at(index+1).Open > 0 {
+	} else if e.info[index] != info {
+		e.info[index] = info // the one that is kept anyway, after Load
+		if info.Listed && e.settle(index) && e.devices.at(index+1).Open > 0 {
 			e.regroup()
 		}
 	}

@@ -51,7 +51,7 @@ func (b *bench) reset() {
 func (b *bench) device(id string, facility ingest.FacilityKind) (uint32, *ingest.Device) {
 	d := b.devices[id]
 	if d == nil {
-		d = &ingest.Device{ID: ingest.DeviceID(id), Vendor: "v", Community: "c", Facility: facility}
+		d = &ingest.Device{ID: ingest.DeviceID(id), Origin: &ingest.Origin{Vendor: "v", Community: "c", Facility: facility}, Listing: &ingest.Listing{Listed: true}}
 		b.devices[id] = d
 		b.index[id] = uint32(len(b.index))
 	}

@@ -335,7 +335,7 @@ func TestGroupsAreCountedAnewAfterAReload(t *testing.T) {
 	b := newBench(t)
 	for i := range 30 {
 		_, d := b.device(fmt.Sprintf("lamp%02d", i), "lighting")
-		d.Attributes, d.Listed = map[string]string{"feeder": fmt.Sprintf("f%d", i/10)}, true
+		d.Attributes = map[string]string{"feeder": fmt.Sprintf("f%d", i/10)}
 	}
 	night := start.Add(5*24*time.Hour + 23*time.Hour)
 	b.lamps(start, night, 30, 5)
@@ -349,7 +349,7 @@ func TestGroupsAreCountedAnewAfterAReload(t *testing.T) {
 	for i := range 5 {
 		id := fmt.Sprintf("lamp%02d", i)
 		moved := *b.devices[id]
-		moved.Attributes = map[string]string{"feeder": "f2"}
+		moved.Listing = &ingest.Listing{Listed: true, Attributes: map[string]string{"feeder": "f2"}}
 		b.devices[id] = &moved
 	}
 	b.lamps(night, night.Add(30*time.Minute), 30, 5)

@@ -119,7 +119,7 @@ func (e *Engine) Save(w io.Writer) error {
 
 // Load reads what Save wrote. The engine is bound and has seen nothing yet.
 func (e *Engine) Load(r io.Reader) error {
-	b := &loader{r: bufio.NewReaderSize(r, 1<<20)}
+	b := &loader{r: bufio.NewReaderSize(r, 1<<20), origins: ingest.Origins{}}
 	version := b.int()
 	if b.err == nil && (version < 1 || version > stateVersion) {
 		return fmt.Errorf("state has version %d, this program reads up to %d", version, stateVersion)
@@ -295,8 +295,9 @@ func (s *saver) device(d *ingest.Device) {
 
 // loader reads; after an error it reads zeros.
 type loader struct {
-	r   *bufio.Reader
-	err error
+	r       *bufio.Reader
+	err     error
+	origins ingest.Origins
 }
 
 func (l *loader) raw(n int) []byte {
@@ -364,16 +365,22 @@ func (l *loader) device() *ingest.Device {
 	if listed == 0 || l.err != nil {
 		return nil
 	}
-	d := &ingest.Device{Listed: listed == 2}
-	d.ID, d.Vendor, d.Community = ingest.DeviceID(l.text()), ingest.VendorID(l.text()), ingest.CommunityID(l.text())
-	d.Compound, d.Facility = ingest.CompoundID(l.text()), ingest.FacilityKind(l.text())
-	d.Name, d.Gateway = l.text(), l.text()
-	if n := l.count(); n > 0 && l.err == nil {
-		d.Attributes = map[string]string{}
-		for i := 0; i < n && l.err == nil; i++ {
-			k := l.text()
-			d.Attributes[k] = l.text()
+	id := ingest.DeviceID(l.text())
+	from := ingest.Origin{
+		Vendor: ingest.VendorID(l.text()), Community: ingest.CommunityID(l.text()),
+		Compound: ingest.CompoundID(l.text()), Facility: ingest.FacilityKind(l.text()),
+	}
+	as := ingest.Listing{Listed: listed == 2, Name: l.text(), Gateway: l.text()}
+	for range l.each() {
+		if as.Attributes == nil {
+			as.Attributes = map[string]string{}
 		}
+		k := l.text()
+		as.Attributes[k] = l.text()
+	}
+	d := &ingest.Device{ID: id, Origin: l.origins.Of(from), Listing: ingest.Unlisted}
+	if as.Listed {
+		d.Listing = &as
 	}
 	return d
 }
@@ -424,10 +431,8 @@ func loadArena[T any](l *loader, a *arena[T]) {
 	own := fieldsOf(t)
 	same := size == int(t.Size()) && slices.Equal(old, own)
 	for left := n; left > 0 && l.err == nil; left -= arenaChunk {
-		c := new([arenaChunk]T)
-		a.chunks = append(a.chunks, c)
 		k := min(left, arenaChunk)
-		to := unsafe.Slice((*byte)(unsafe.Pointer(c)), k*int(t.Size()))
+		to := unsafe.Slice((*byte)(unsafe.Pointer(a.grow())), k*int(t.Size()))
 		if same {
 			_, l.err = io.ReadFull(l.r, to)
 			continue

@@ -36,7 +36,7 @@ func feed(t *testing.T, o *Observer, index uint32, facility ingest.FacilityKind,
 	if q == nil {
 		t.Fatalf("no quantity %s of %s", quantity, facility)
 	}
-	d := &ingest.Device{ID: ingest.DeviceID(quantity), Community: "nancheng", Facility: facility}
+	d := &ingest.Device{ID: ingest.DeviceID(quantity), Origin: &ingest.Origin{Community: "nancheng", Facility: facility}, Listing: ingest.Unlisted}
 	o.Reading(index, &ingest.Reading{Device: d, Quantity: q, Value: v, Time: at.UnixNano()}, false, at.UnixNano())
 }
 
@@ -128,7 +128,7 @@ func BenchmarkReading(b *testing.B) {
 	o := New()
 	o.Bind(&inventory.Inventory{Zone: zone, Communities: []*inventory.Community{{ID: "nancheng", Lat: 34.75, Lon: 106.13}}})
 	q := table.Quantity("lighting", "active_power")
-	d := &ingest.Device{Community: "nancheng", Facility: "lighting"}
+	d := &ingest.Device{Origin: &ingest.Origin{Community: "nancheng", Facility: "lighting"}, Listing: ingest.Unlisted}
 	r := &ingest.Reading{Device: d, Quantity: q, Value: 60}
 	b.ReportAllocs()
 	for i := 0; b.Loop(); i++ {
@@ -138,7 +138,7 @@ func BenchmarkReading(b *testing.B) {
 }
 
 func happen(o *Observer, index uint32, facility ingest.FacilityKind, stream, event string, at time.Time) {
-	d := &ingest.Device{Community: "nancheng", Facility: facility, Stream: stream}
+	d := &ingest.Device{Origin: &ingest.Origin{Community: "nancheng", Facility: facility}, Listing: &ingest.Listing{Stream: stream}}
 	o.Event(index, &ingest.Event{Device: d, Type: event, Active: true, Time: at.UnixNano()}, at.UnixNano())
 }
 
@@ -321,7 +321,7 @@ func TestGateAvailability(t *testing.T) {
 		start := time.Now() // of the bubble
 		at := func(minutes int) time.Time { return start.Add(time.Duration(minutes) * time.Minute) }
 		o := observer()
-		gate := &ingest.Device{Community: "nancheng", Facility: "gate"}
+		gate := &ingest.Device{Origin: &ingest.Origin{Community: "nancheng", Facility: "gate"}, Listing: ingest.Unlisted}
 		tell := func(minutes int, event string, active bool) {
 			o.Event(0, &ingest.Event{Device: gate, Type: event, Active: active, Time: at(minutes).UnixNano()}, at(minutes).UnixNano())
 		}
@@ -375,7 +375,7 @@ func TestInspections(t *testing.T) {
 	if n := testutil.CollectAndCount(o, "greencommunity_waste_inspections_total"); n != 0 {
 		t.Errorf("%d before anybody looked", n)
 	}
-	bin := &ingest.Device{Community: "nancheng", Facility: "waste"}
+	bin := &ingest.Device{Origin: &ingest.Origin{Community: "nancheng", Facility: "waste"}, Listing: ingest.Unlisted}
 	for name, v := range map[string]float64{"inspections_correct": 17, "inspections_wrong": 3} {
 		o.Reading(0, &ingest.Reading{Device: bin, Quantity: &ingest.Quantity{Name: name}, Value: v, Time: noon.UnixNano()}, false, noon.UnixNano())
 	}
@@ -403,7 +403,7 @@ func TestNoFigureIsNotZero(t *testing.T) {
 	feed(t, o, 0, "lighting", "voltage", now, 230)
 	feed(t, o, 1, "water", "water_flow", now, 0.001)
 	feed(t, o, 2, "waste", "bin_temperature", now, 12)
-	gate := &ingest.Device{ID: "gate", Community: "nancheng", Facility: "gate"}
+	gate := &ingest.Device{ID: "gate", Origin: &ingest.Origin{Community: "nancheng", Facility: "gate"}, Listing: ingest.Unlisted}
 	o.Event(3, &ingest.Event{Device: gate, Type: "door_forced", Active: true, Time: now.UnixNano()}, now.UnixNano())
 	for place, n := range o.Now(now.UnixNano()) {
 		if n.Devices != 1 || n.Powered != 0 || n.Metered != 0 || n.Filled != 0 || n.Counted || n.Doors != 0 {
@@ -443,7 +443,7 @@ func TestCountersWrap(t *testing.T) {
 		{32, []float64{1<<32 - 2, 1}, 3},
 	} {
 		o := observer()
-		gate := &ingest.Device{Community: "nancheng", Facility: "gate", RegisterBits: c.bits}
+		gate := &ingest.Device{Origin: &ingest.Origin{Community: "nancheng", Facility: "gate"}, Listing: &ingest.Listing{RegisterBits: c.bits}}
 		for i, v := range c.totals {
 			at := noon.Add(time.Duration(i) * time.Minute).UnixNano()
 			o.Reading(0, &ingest.Reading{Device: gate, Quantity: &ingest.Quantity{Name: "pass_in_total"}, Value: v, Time: at}, false, at)

@@ -94,7 +94,7 @@ func (r *rig) sendLate(received, when time.Time, device, quantity string, v floa
 	if !ok {
 		i = uint32(len(r.list))
 		r.devices[device] = i
-		r.list = append(r.list, &ingest.Device{ID: ingest.DeviceID(device), Community: "nancheng", Facility: "lighting"})
+		r.list = append(r.list, &ingest.Device{ID: ingest.DeviceID(device), Origin: &ingest.Origin{Community: "nancheng", Facility: "lighting"}, Listing: ingest.Unlisted})
 	}
 	var q *ingest.Quantity
 	for _, kind := range r.inv.Facilities.Kinds() {
@@ -416,7 +416,7 @@ func TestBytesAMeter(t *testing.T) {
 	q := r.inv.Facilities.Quantity("lighting", "energy_total")
 	devices := make([]ingest.Device, n)
 	for i := range devices {
-		devices[i] = ingest.Device{ID: ingest.DeviceID(fmt.Sprint("em-", i)), Community: "nancheng", Boundary: "all"}
+		devices[i] = ingest.Device{ID: ingest.DeviceID(fmt.Sprint("em-", i)), Origin: &ingest.Origin{Community: "nancheng"}, Listing: &ingest.Listing{Boundary: "all"}}
 	}
 	var before, after runtime.MemStats
 	runtime.GC()

@@ -129,7 +129,7 @@ func (r *Recomputation) Read(field string, device, channel []byte, t int64, v fl
 		r.devices[id] = i
 		d := r.inv.Device(ingest.DeviceID(id))
 		if d == nil {
-			d = &ingest.Device{ID: ingest.DeviceID(id)}
+			d = &ingest.Device{ID: ingest.DeviceID(id), Origin: &ingest.Origin{}, Listing: ingest.Unlisted}
 		}
 		r.list = append(r.list, d)
 	}

@@ -134,7 +134,9 @@ func (r *Reader) Run(in io.Reader) (*Result, error) {
 		d := devices[name]
 		if d == nil {
 			d = &dot{index: uint32(len(devices)), sums: map[int]float64{}, info: &ingest.Device{
-				ID: ingest.DeviceID(name), Vendor: "history", Community: "history", Facility: r.Facility, Attributes: r.Attributes,
+				ID:      ingest.DeviceID(name),
+				Origin:  &ingest.Origin{Vendor: "history", Community: "history", Facility: r.Facility},
+				Listing: &ingest.Listing{Attributes: r.Attributes},
 			}}
 			devices[name] = d
 			out.Devices++
