@@ -99,8 +99,8 @@ func (c *checkpointWriter) write(h *checkpointHeader, s *seen, observers []Obser
 	if err := gob.NewEncoder(c.w).Encode(h); err != nil {
 		return err
 	}
-	for d := range s.Series {
-		c.buf = appendSeries(c.buf[:0], s.Series[d], s.Last[d])
+	for d := range s.devices.All() {
+		c.buf = s.append(c.buf[:0], d)
 		c.w.Write(c.buf)
 	}
 	for _, o := range observers {
@@ -151,14 +151,19 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// appendSeries encodes a device's series: when it last reported, how many they
-// are, and of each the key, the latest time and what the others are before it.
-func appendSeries(b []byte, list []series, last uint32) []byte {
-	b = binary.AppendUvarint(b, uint64(last))
-	b = binary.AppendUvarint(b, uint64(len(list)))
-	for i := range list {
-		b = binary.AppendUvarint(b, uint64(list[i].Key))
-		times := list[i].times()
+// append encodes what is known of a device: when it last reported, how many
+// series it has, and of each the key, the latest time and what the others are
+// before it.
+func (s *seen) append(b []byte, d *heard) []byte {
+	b = binary.AppendUvarint(b, uint64(d.Last))
+	n := uint64(0)
+	for range s.of(d) {
+		n++
+	}
+	b = binary.AppendUvarint(b, n)
+	for e := range s.of(d) {
+		b = binary.AppendUvarint(b, uint64(e.Key))
+		times := e.times()
 		b = binary.AppendVarint(b, times[0])
 		for k := 1; k < len(times); k++ {
 			b = binary.AppendUvarint(b, uint64(times[k-1]-times[k]))
@@ -281,11 +286,9 @@ func (h *checkpointHeader) read(f *os.File, s *seen, observers []Observer) error
 	}
 	s.restore(h.Names)
 	for range h.Devices {
-		list, last, err := readSeries(r)
-		if err != nil {
+		if err := s.read(r); err != nil {
 			return err
 		}
-		s.Series, s.Last = append(s.Series, list), append(s.Last, last)
 	}
 	for _, name := range h.States {
 		b := &blockReader{r: r}
@@ -304,27 +307,32 @@ func (h *checkpointHeader) read(f *os.File, s *seen, observers []Observer) error
 	return nil
 }
 
-func readSeries(r *bufio.Reader) (list []series, last uint32, err error) {
+// read reads what append wrote, as the next device.
+func (s *seen) read(r *bufio.Reader) (err error) {
 	number := func() uint64 {
 		n, e := binary.ReadUvarint(r)
 		err = errors.Join(err, e)
 		return n
 	}
-	last = uint32(number())
+	d := s.devices.At(s.devices.Add())
+	d.Last = uint32(number())
+	next := &d.First
 	n := number()
 	for i := uint64(0); i < n && err == nil; i++ {
 		e := series{Key: uint32(number())}
-		t, fail := binary.ReadVarint(r)
+		latest, fail := binary.ReadVarint(r)
 		err = errors.Join(err, fail)
-		e.Latest = t
+		e.Latest = stampOf(latest)
+		t := latest
 		for k := range e.Before {
-			if t -= int64(number()); t != 0 && e.Latest-t <= math.MaxUint32 {
-				e.Before[k] = uint32(e.Latest - t)
+			if t -= int64(number()); t != 0 && latest-t <= math.MaxUint32 {
+				e.Before[k] = uint32(latest - t)
 			}
 		}
-		list = append(list, e)
+		*next = s.add(e)
+		next = &s.series.At(*next).Next
 	}
-	return list, last, err
+	return err
 }
 
 // deviceFile is the devices by index, a line of JSON each. Lines beyond what

@@ -106,7 +106,7 @@ func (w *walker) begin(now time.Time) error {
 	p := w.p
 	w.seen.room(p.registry.Len())
 	t, pending, changed, s := w.snapshot(now)
-	h := &checkpointHeader{Seq: w.seq, Now: w.observers.now, Tally: t, Pending: pending, Names: w.seen.Names, Devices: len(w.seen.Series), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
+	h := &checkpointHeader{Seq: w.seq, Now: w.observers.now, Tally: t, Pending: pending, Names: w.seen.Names, Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
 	p.decoders.Store(&h.Decoders)
 	if !changed && (len(w.observers.list) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
 		return nil // observers may have changed by the clock alone
@@ -187,13 +187,15 @@ func (w *walker) count(now time.Time) {
 	since := uint32(now.Add(-offlineAfter).Unix())
 	reported := map[ingest.DeviceID]bool{}
 	inv := w.p.inventory.Load()
-	for i, last := range w.seen.Last {
-		d := w.p.registry.At(uint32(i))
+	index := uint32(0)
+	for heard := range w.seen.devices.All() {
+		d := w.p.registry.At(index)
+		index++
 		state := "online"
 		switch {
-		case last == 0: // nothing of it was accepted
+		case heard.Last == 0: // nothing of it was accepted
 			state = "never"
-		case last < since:
+		case heard.Last < since:
 			state = "offline"
 		}
 		if state != "online" && !inv.Here(d) {

@@ -1,40 +1,57 @@
 package pipeline
 
 import (
+	"iter"
 	"math"
+	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 )
 
 // seen remembers, for every device, channel and quantity, the times of the
 // last accepted readings: what makes a reading a duplicate or late. It is a
 // function of the journal, and owned by the walker. Names are interned, so that
-// a series costs 24 bytes.
+// a series costs 28 bytes.
 type seen struct {
-	Names   []string   // by number
-	Series  [][]series // by device
-	Last    []uint32   // when each device's last message was received, unix seconds
+	Names   []string            // by number
+	devices arena.Arena[heard]  // by device + 1
+	series  arena.Arena[series] // of all devices
 	numbers map[string]uint16
 
 	quantities map[*ingest.Quantity]uint32 // numbers of their names
 	none       uint32                      // number of the empty channel
 }
 
+type heard struct {
+	Last  uint32 // when the last message was received, unix seconds
+	First uint32 // of its series, 0 none
+}
+
 type series struct {
+	Next   uint32    // of the same device, 0 none
 	Key    uint32    // channel<<16 | quantity or event
 	Before [3]uint32 // how many ms before Latest those before were, ascending; 0 is none
-	Latest int64     // unix ms
+	Latest stamp
 }
+
+// stamp is a time in unix milliseconds, without the gap before an int64.
+type stamp [2]uint32
+
+func stampOf(ms int64) stamp { return stamp{uint32(ms >> 32), uint32(ms)} }
+
+func (s stamp) ms() int64 { return int64(s[0])<<32 | int64(s[1]) }
 
 // enter enters a time, and says how it stands. What is more than 49 days before
 // the latest is not remembered.
 func (s *series) enter(ms int64) verdict {
-	switch ahead := ms - s.Latest; {
+	latest := s.Latest.ms()
+	switch ahead := ms - latest; {
 	case ahead == 0:
 		return duplicate
 	case ahead > 0:
 		before := s.Before
-		s.Before, s.Latest = [3]uint32{}, ms
+		s.Before, s.Latest = [3]uint32{}, stampOf(ms)
 		for i, back := 0, ahead; back <= math.MaxUint32; i++ {
 			s.Before[i] = uint32(back)
 			if i == len(before)-1 || before[i] == 0 {
@@ -46,7 +63,7 @@ func (s *series) enter(ms int64) verdict {
 	case ahead < -math.MaxUint32:
 		return late
 	}
-	back := uint32(s.Latest - ms)
+	back := uint32(latest - ms)
 	for i, b := range s.Before {
 		if b == back {
 			return duplicate
@@ -62,10 +79,10 @@ func (s *series) enter(ms int64) verdict {
 
 // times are those remembered, the latest first, 0 for none.
 func (s *series) times() (t [4]int64) {
-	t[0] = s.Latest
+	t[0] = s.Latest.ms()
 	for i, back := range s.Before {
 		if back != 0 {
-			t[i+1] = s.Latest - int64(back)
+			t[i+1] = t[0] - int64(back)
 		}
 	}
 	return t
@@ -85,10 +102,11 @@ func (s *seen) restore(names []string) {
 }
 
 // room makes room for n devices.
-func (s *seen) room(n int) {
-	for len(s.Series) < n {
-		s.Series, s.Last = append(s.Series, nil), append(s.Last, 0)
-	}
+func (s *seen) room(n int) { s.devices.Extend(n) }
+
+// heard notes when a device's last message was received.
+func (s *seen) heard(device uint32, received int64) {
+	s.devices.At(device + 1).Last = uint32(received / int64(time.Second))
 }
 
 // number interns a name. Beyond 65,535 names all further ones share a number:
@@ -139,15 +157,33 @@ func (s *seen) event(device uint32, e *ingest.Event) verdict {
 
 func (s *seen) enter(device uint32, key uint32, ms int64) verdict {
 	s.room(int(device) + 1)
-	list := s.Series[device]
-	for i := range list {
-		if list[i].Key == key {
-			return list[i].enter(ms)
+	last := &s.devices.At(device + 1).First
+	for *last != 0 {
+		e := s.series.At(*last)
+		if e.Key == key {
+			return e.enter(ms)
+		}
+		last = &e.Next
+	}
+	*last = s.add(series{Key: key, Latest: stampOf(ms)})
+	return fresh
+}
+
+func (s *seen) add(e series) uint32 {
+	i := s.series.Add()
+	*s.series.At(i) = e
+	return i
+}
+
+// of yields the series of a device.
+func (s *seen) of(d *heard) iter.Seq[*series] {
+	return func(yield func(*series) bool) {
+		for i := d.First; i != 0; {
+			e := s.series.At(i)
+			if !yield(e) {
+				return
+			}
+			i = e.Next
 		}
 	}
-	if len(list) == cap(list) { // append would double it: a device has few, and keeps to them
-		list = append(make([]series, 0, len(list)+2), list...)
-	}
-	s.Series[device] = append(list, series{Key: key, Latest: ms})
-	return fresh
 }

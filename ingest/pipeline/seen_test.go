@@ -15,6 +15,7 @@ func TestSeriesRemembersFourTimes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 2000 {
 		s := newSeen()
+		s.enter(0, 6, 1)
 		var known []int64 // descending
 		for range 12 {
 			ms := 1_795_392_000_000 + random.Int64N(9)
@@ -32,9 +33,22 @@ func TestSeriesRemembersFourTimes(t *testing.T) {
 			if got := s.enter(0, 7, ms); got != want {
 				t.Fatalf("%d among %d: verdict %d, want %d", ms, known, got, want)
 			}
-			list, last, err := readSeries(bufio.NewReader(bytes.NewReader(appendSeries(nil, s.Series[0], 5))))
-			if err != nil || last != 5 || !slices.Equal(list, s.Series[0]) {
-				t.Fatalf("a checkpoint makes %v of %v: %v", list, s.Series[0], err)
+			s.heard(0, 5e9)
+			again := newSeen()
+			if err := again.read(bufio.NewReader(bytes.NewReader(s.append(nil, s.devices.At(1))))); err != nil {
+				t.Fatal(err)
+			}
+			if again.devices.At(1).Last != 5 || again.series.Len() != 2 {
+				t.Fatalf("a checkpoint makes %v of %v", *again.devices.At(1), *s.devices.At(1))
+			}
+			at := uint32(0)
+			for e := range again.of(again.devices.At(1)) {
+				if at++; *e != *s.series.At(at) {
+					t.Fatalf("a checkpoint makes %v of %v", *e, *s.series.At(at))
+				}
+			}
+			if at != 2 {
+				t.Fatalf("%d series of 2 come back", at)
 			}
 		}
 	}

@@ -244,7 +244,7 @@ func (w *walker) enter(r *decode.Result, received int64) (duplicates, lates int)
 	for i := range r.Readings {
 		reading, device := &r.Readings[i], r.Devices[i]
 		v := w.seen.reading(device, reading)
-		w.seen.Last[device] = uint32(received / int64(time.Second))
+		w.seen.heard(device, received)
 		if v == duplicate {
 			duplicates++
 			continue
@@ -261,7 +261,7 @@ func (w *walker) enter(r *decode.Result, received int64) (duplicates, lates int)
 	for i := range r.Events {
 		e, device := &r.Events[i], r.EventDevices[i]
 		v := w.seen.event(device, e)
-		w.seen.Last[device] = uint32(received / int64(time.Second))
+		w.seen.heard(device, received)
 		if v == duplicate {
 			duplicates++
 			continue

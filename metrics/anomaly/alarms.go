@@ -62,7 +62,7 @@ type totalKey struct {
 }
 
 func (e *Engine) active(k alarmKey) bool {
-	if k.Device < groupBase && e.devices.at(k.Device+1).Open == 0 {
+	if k.Device < groupBase && e.devices.At(k.Device+1).Open == 0 {
 		return false
 	}
 	a := e.alarms[k]
@@ -86,7 +86,7 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 			a.expires = max(a.expires, until)
 		}
 		if a.ended != 0 && a.held != 0 {
-			e.devices.at(k.Device+1).Open++
+			e.devices.At(k.Device+1).Open++
 			a.expires = until
 			if until != 0 {
 				e.timers.push(timer{Due: until, What: timeExpire, K: k})
@@ -99,7 +99,7 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 	}
 	var d *device
 	if k.Device < groupBase {
-		d = e.devices.at(k.Device + 1)
+		d = e.devices.At(k.Device + 1)
 		if slices.Contains(e.parameters(d).All.Disabled, k.Kind.String()) {
 			return
 		}
@@ -152,7 +152,7 @@ func (e *Engine) heldDue(t timer) {
 	if a == nil || a.held == 0 {
 		return
 	}
-	d := e.devices.at(t.K.Device + 1)
+	d := e.devices.At(t.K.Device + 1)
 	// The first due time stays in held, which bounds the wait.
 	if due := min(d.Received+settled, a.held+patience); due > t.Due {
 		t.Due = due
@@ -172,7 +172,7 @@ func (e *Engine) heldDue(t timer) {
 func (e *Engine) tell(k alarmKey, a *Alarm, now int64) {
 	var d *device
 	if k.Device < groupBase {
-		d = e.devices.at(k.Device + 1)
+		d = e.devices.At(k.Device + 1)
 	}
 	e.mu.Lock()
 	a.held = 0
@@ -199,7 +199,7 @@ func (e *Engine) clearAlarm(k alarmKey, at int64) {
 	}
 	a := e.alarms[k]
 	if k.Device < groupBase {
-		e.devices.at(k.Device+1).Open--
+		e.devices.At(k.Device+1).Open--
 	}
 	e.mu.Lock()
 	if a.held != 0 && (a.expires != 0 || Kinds[k.Kind].Severity == Critical) && at >= a.held-settled-news {
@@ -219,7 +219,7 @@ func (e *Engine) clearAlarm(k alarmKey, at int64) {
 	}
 	e.note(a, at, false)
 	if k.Device < groupBase {
-		e.count(k, e.devices.at(k.Device+1), at, -1)
+		e.count(k, e.devices.At(k.Device+1), at, -1)
 	}
 }
 
@@ -376,7 +376,7 @@ func (e *Engine) regroup() {
 		if a.held != 0 {
 			continue
 		}
-		for _, c := range e.groupsOf(k.Kind, e.devices.at(k.Device+1)) {
+		for _, c := range e.groupsOf(k.Kind, e.devices.At(k.Device+1)) {
 			if c.id >= 0 {
 				*e.groups[c.id].counter(k.Kind)++
 			}
@@ -399,7 +399,7 @@ func (e *Engine) regroup() {
 	for k, a := range e.alarms {
 		if k.Device < groupBase && a.held == 0 {
 			a.Inhibited = ""
-			if g := e.inhibitor(k, e.devices.at(k.Device+1)); g != nil {
+			if g := e.inhibitor(k, e.devices.At(k.Device+1)); g != nil {
 				a.Inhibited = g.Key.Name
 			}
 		}
@@ -479,7 +479,7 @@ func (e *Engine) inhibit(id int32, member kind, name string) {
 		if k.Kind != member || k.Device >= groupBase || a.held != 0 {
 			continue
 		}
-		d := e.devices.at(k.Device + 1)
+		d := e.devices.At(k.Device + 1)
 		if d.Feeder != id && d.Gateway != id && d.Town != id {
 			continue
 		}

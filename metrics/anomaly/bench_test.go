@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
 )
 
@@ -16,20 +17,20 @@ const million = 1_000_000
 
 // Each reading is of another series than the one before, so that none is in a cache.
 func BenchmarkGenericMillionSeries(b *testing.B) {
-	var a arena[series]
+	var a arena.Arena[series]
 	for range million {
-		a.add()
+		a.Add()
 	}
 	r := rand.New(rand.NewPCG(1, 2))
 	order := r.Perm(million)
 	l := FleetLevels
 	for i := range million { // pages are there before the clock starts
-		a.at(uint32(i)+1).Generic.Add(float32(i%100), 3600, &l)
+		a.At(uint32(i)+1).Generic.Add(float32(i%100), 3600, &l)
 	}
 	b.ReportMetric(float64(unsafe.Sizeof(series{})), "B/series")
 	i := 0
 	for b.Loop() {
-		s := a.at(uint32(order[i%million]) + 1)
+		s := a.At(uint32(order[i%million]) + 1)
 		s.Generic.Add(float32(i%97), i%86400, &l)
 		i++
 	}
@@ -78,13 +79,7 @@ func benchmarkEngine(b *testing.B, facility ingest.FacilityKind, drift float64, 
 		n++
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(readings), "ns/reading")
-	bytes := 0
-	bytes += len(e.devices.chunks) * arenaChunk * int(unsafe.Sizeof(device{}))
-	bytes += len(e.meters.chunks) * arenaChunk * int(unsafe.Sizeof(meter{}))
-	bytes += len(e.lamps.chunks) * arenaChunk * int(unsafe.Sizeof(lamp{}))
-	bytes += len(e.bins.chunks) * arenaChunk * int(unsafe.Sizeof(bin{}))
-	bytes += len(e.gates.chunks) * arenaChunk * int(unsafe.Sizeof(gate{}))
-	bytes += len(e.series.chunks) * arenaChunk * int(unsafe.Sizeof(series{}))
+	bytes := e.devices.Bytes() + e.meters.Bytes() + e.lamps.Bytes() + e.bins.Bytes() + e.gates.Bytes() + e.series.Bytes()
 	bytes += cap(e.heardT)*int(unsafe.Sizeof(timer{})) + cap(e.info)*8
 	b.ReportMetric(float64(bytes)/million, "B/device")
 	e.Points()

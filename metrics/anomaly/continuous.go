@@ -110,14 +110,14 @@ const calm = 24
 
 func (e *Engine) seriesOf(d *device, channel, quantity uint16) *series {
 	for i := d.Series; i != 0; {
-		s := e.series.at(i)
+		s := e.series.At(i)
 		if s.Channel == channel && s.Quantity == quantity {
 			return s
 		}
 		i = s.Next
 	}
-	i := e.series.add()
-	s := e.series.at(i)
+	i := e.series.Add()
+	s := e.series.At(i)
 	s.Channel, s.Quantity, s.Next = channel, quantity, d.Series
 	d.Series = i
 	return s

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
 )
@@ -32,18 +33,18 @@ type Engine struct {
 	zone *time.Location
 	inv  *inventory.Inventory
 
-	devices  arena[device] // by index of the device + 1
+	devices  arena.Arena[device] // by index of the device + 1
 	info     []*ingest.Device
 	params   []*Parameters // shared by most devices
 	places   []place       // by Engine.device.place
 	channels []string
 	groups   []group
 
-	meters  arena[meter]
-	lamps   arena[lamp]
-	bins    arena[bin]
-	gates   arena[gate]
-	series  arena[series]
+	meters  arena.Arena[meter]
+	lamps   arena.Arena[lamp]
+	bins    arena.Arena[bin]
+	gates   arena.Arena[gate]
+	series  arena.Arena[series]
 	dirty   []dirty // devices with readings not looked at yet
 	heardT  timers  // offline timers, in time heard
 	timers  timers  // all others
@@ -191,7 +192,7 @@ type ownKey struct {
 // settle works out what the inventory says of a device with a state, and
 // reports whether it has changed its groups.
 func (e *Engine) settle(index uint32) (moved bool) {
-	d, info := e.devices.at(index+1), e.info[index]
+	d, info := e.devices.At(index+1), e.info[index]
 	before := [3]int32{d.Town, d.Gateway, d.Feeder}
 	p := e.params[0]
 	if own := e.communityOf[info.Community]; own != nil {
@@ -235,8 +236,8 @@ func (e *Engine) settle(index uint32) (moved bool) {
 func (e *Engine) device(index uint32, info *ingest.Device) *device {
 	for uint32(len(e.info)) <= index {
 		e.info = append(e.info, nil)
-		e.devices.add()
-		d := e.devices.at(uint32(len(e.info)))
+		e.devices.Add()
+		d := e.devices.At(uint32(len(e.info)))
 		d.Feeder, d.Gateway, d.Town = -1, -1, -1
 		d.Index = uint32(len(e.info) - 1)
 	}
@@ -245,11 +246,11 @@ func (e *Engine) device(index uint32, info *ingest.Device) *device {
 		e.settle(index)
 	} else if e.info[index] != info {
 		e.info[index] = info // the one that is kept anyway, after Load
-		if info.Listed && e.settle(index) && e.devices.at(index+1).Open > 0 {
+		if info.Listed && e.settle(index) && e.devices.At(index+1).Open > 0 {
 			e.regroup()
 		}
 	}
-	return e.devices.at(index + 1)
+	return e.devices.At(index + 1)
 }
 
 func (e *Engine) parameters(d *device) *Parameters { return e.params[d.Params] }
@@ -460,7 +461,7 @@ func (e *Engine) silence(d *device, p *Parameters) int64 {
 }
 
 func (e *Engine) offlineDue(t timer) {
-	d := e.devices.at(t.Of + 1)
+	d := e.devices.At(t.Of + 1)
 	p := e.parameters(d)
 	if due := d.LastSeen + e.silence(d, p); due > t.Due {
 		t.Due = due
@@ -615,7 +616,7 @@ func (e *Engine) gone(index uint32, d *device, received int64) {
 
 // goneDue raises offline where nothing has come since.
 func (e *Engine) goneDue(t timer) {
-	if d := e.devices.at(t.Of + 1); d.GoneAt != 0 && d.GoneAt+goneFor == t.Due {
+	if d := e.devices.At(t.Of + 1); d.GoneAt != 0 && d.GoneAt+goneFor == t.Due {
 		e.raise(alarmKey{t.Of, 0, offline}, t.Due, float64(goneFor)/1e9, float64(d.Longest))
 	}
 }
@@ -631,7 +632,7 @@ func (d *device) score(s float64) {
 // call: above 1 is anomalous. It judges what has come in.
 func (e *Engine) TakeScore(index uint32) float64 {
 	e.flush()
-	d := e.devices.at(index + 1)
+	d := e.devices.At(index + 1)
 	s := d.Score
 	d.Score = 0
 	return float64(s)

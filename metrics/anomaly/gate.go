@@ -53,14 +53,14 @@ const forcedFor = int64(30 * time.Minute)
 
 func (e *Engine) gate(index uint32, d *device, channel uint16) (uint32, *gate) {
 	for i := d.Gate; i != 0; {
-		g := e.gates.at(i)
+		g := e.gates.At(i)
 		if g.Channel == channel {
 			return i, g
 		}
 		i = g.Next
 	}
-	i := e.gates.add()
-	g := e.gates.at(i)
+	i := e.gates.Add()
+	g := e.gates.At(i)
 	g.Channel, g.Next, g.Device = channel, d.Gate, index
 	d.Gate = i
 	return i, g
@@ -196,8 +196,8 @@ func (e *Engine) closes(g *gate, d *device, at int64) {
 }
 
 func (e *Engine) heldOpenDue(t timer) {
-	g := e.gates.at(t.Of)
-	d := e.devices.at(g.Device + 1)
+	g := e.gates.At(t.Of)
+	d := e.devices.At(g.Device + 1)
 	held := int64(e.parameters(d).Gate.HeldOpen)
 	if g.Open == 0 {
 		g.Flags &^= gateTimer

@@ -53,14 +53,14 @@ const (
 
 func (e *Engine) lamp(index uint32, d *device, channel uint16) (uint32, *lamp) {
 	for i := d.Lamp; i != 0; {
-		l := e.lamps.at(i)
+		l := e.lamps.At(i)
 		if l.Channel == channel {
 			return i, l
 		}
 		i = l.Next
 	}
-	i := e.lamps.add()
-	l := e.lamps.at(i)
+	i := e.lamps.Add()
+	l := e.lamps.At(i)
 	l.Channel, l.Next, l.Device, l.Level = channel, d.Lamp, index, 1
 	d.Lamp = i
 	return i, l
@@ -103,7 +103,7 @@ func (e *Engine) lighting(index uint32, d *device, channel uint16, r *ingest.Rea
 
 // judgeLamp judges what a lamp has reported for one time.
 func (e *Engine) judgeLamp(id uint32) {
-	l := e.lamps.at(id)
+	l := e.lamps.At(id)
 	fresh := l.Flags&lampFresh != 0
 	l.Flags &^= lampDirty | lampFresh
 	if l.At == 0 || l.At <= l.Judge || !fresh && l.Flags&lampPower != 0 {
@@ -111,7 +111,7 @@ func (e *Engine) judgeLamp(id uint32) {
 	}
 	at := l.At
 	l.Judge = at
-	d := e.devices.at(l.Device + 1)
+	d := e.devices.At(l.Device + 1)
 	p := &e.parameters(d).Lighting
 	key := func(k kind) alarmKey { return alarmKey{l.Device, l.Channel, k} }
 

@@ -385,7 +385,7 @@ devices:
 	elsewhere.Community = "other"
 	for id, want := range map[string]GateParameters{"own": {HeldOpen: 3 * time.Minute, Unopened: 2}, "plain": {HeldOpen: 3 * time.Minute, Unopened: 7}, "elsewhere": {HeldOpen: 5 * time.Minute, Unopened: 3}} {
 		b.report(start, id, "gate", map[string]float64{"door_open": 0})
-		p := b.parameters(b.Engine.devices.at(b.index[id] + 1))
+		p := b.parameters(b.Engine.devices.At(b.index[id] + 1))
 		if p.Gate.HeldOpen != want.HeldOpen || p.Gate.Unopened != want.Unopened {
 			t.Errorf("%s: %+v, want %+v", id, p.Gate, want)
 		}

@@ -10,19 +10,17 @@ import (
 	"iter"
 	"maps"
 	"math"
-	"reflect"
 	"slices"
 	"time"
-	"unsafe"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 )
 
-// The state is written as it lies in memory, a chunk at a time: a million
-// series are half a gigabyte, and anything that looks at each field would stall
-// the path for longer than it takes to write. Before the records stands which
-// field is where, so that a later program with other fields finds those it
-// still has; the byte order is that of the machine, and checked.
+// Most of the state is written as it lies in memory: a million series are half
+// a gigabyte, and anything that looks at each field would stall the path for
+// longer than it takes to write. The byte order is that of the machine, and
+// checked.
 
 // Version 2 added when a held alarm is told, version 3 when it was over.
 const stateVersion = 3
@@ -63,12 +61,12 @@ func (e *Engine) Save(w io.Writer) error {
 	for _, d := range e.info {
 		b.device(d)
 	}
-	saveArena(b, &e.devices)
-	saveArena(b, &e.meters)
-	saveArena(b, &e.lamps)
-	saveArena(b, &e.bins)
-	saveArena(b, &e.gates)
-	saveArena(b, &e.series)
+	b.arena(&e.devices)
+	b.arena(&e.meters)
+	b.arena(&e.lamps)
+	b.arena(&e.bins)
+	b.arena(&e.gates)
+	b.arena(&e.series)
 	for _, h := range []timers{e.heardT, e.timers} {
 		// In order, not as the heap happens to lie.
 		h = slices.Clone(h)
@@ -161,12 +159,12 @@ func (e *Engine) Load(r io.Reader) error {
 		}
 		e.info = append(e.info, d)
 	}
-	loadArena(b, &e.devices)
-	loadArena(b, &e.meters)
-	loadArena(b, &e.lamps)
-	loadArena(b, &e.bins)
-	loadArena(b, &e.gates)
-	loadArena(b, &e.series)
+	b.arena(&e.devices)
+	b.arena(&e.meters)
+	b.arena(&e.lamps)
+	b.arena(&e.bins)
+	b.arena(&e.gates)
+	b.arena(&e.series)
 	for _, h := range []*timers{&e.heardT, &e.timers} {
 		*h = nil
 		for range b.each() {
@@ -293,6 +291,12 @@ func (s *saver) device(d *ingest.Device) {
 	}
 }
 
+func (s *saver) arena(a interface{ Save(io.Writer) error }) {
+	if s.err == nil {
+		s.err = a.Save(s.w)
+	}
+}
+
 // loader reads; after an error it reads zeros.
 type loader struct {
 	r       *bufio.Reader
@@ -360,6 +364,12 @@ func (l *loader) key() alarmKey {
 	return k
 }
 
+func (l *loader) arena(a interface{ Load(arena.Reader) error }) {
+	if l.err == nil {
+		l.err = a.Load(l.r)
+	}
+}
+
 func (l *loader) device() *ingest.Device {
 	listed := l.int()
 	if listed == 0 || l.err != nil {
@@ -383,70 +393,4 @@ func (l *loader) device() *ingest.Device {
 		d.Listing = &as
 	}
 	return d
-}
-
-// field says where a field of a record is.
-type field struct {
-	name         string
-	offset, size int
-}
-
-func fieldsOf(t reflect.Type) []field {
-	var fs []field
-	for i := range t.NumField() {
-		f := t.Field(i)
-		fs = append(fs, field{f.Name + " " + f.Type.String(), int(f.Offset), int(f.Type.Size())})
-	}
-	return fs
-}
-
-func saveArena[T any](s *saver, a *arena[T]) {
-	var zero T
-	t := reflect.TypeOf(zero)
-	s.int(int64(t.Size()))
-	fs := fieldsOf(t)
-	s.int(int64(len(fs)))
-	for _, f := range fs {
-		s.text(f.name)
-		s.int(int64(f.offset))
-		s.int(int64(f.size))
-	}
-	s.int(int64(a.n))
-	for i, left := 0, int(a.n); left > 0; i, left = i+1, left-arenaChunk {
-		n := min(left, arenaChunk)
-		s.raw(unsafe.Slice((*byte)(unsafe.Pointer(a.chunks[i])), n*int(t.Size())))
-	}
-}
-
-func loadArena[T any](l *loader, a *arena[T]) {
-	var zero T
-	t := reflect.TypeOf(zero)
-	size := l.count()
-	var old []field
-	for range l.each() {
-		old = append(old, field{l.text(), int(l.int()), int(l.int())})
-	}
-	n := l.count()
-	*a = arena[T]{}
-	own := fieldsOf(t)
-	same := size == int(t.Size()) && slices.Equal(old, own)
-	for left := n; left > 0 && l.err == nil; left -= arenaChunk {
-		k := min(left, arenaChunk)
-		to := unsafe.Slice((*byte)(unsafe.Pointer(a.grow())), k*int(t.Size()))
-		if same {
-			_, l.err = io.ReadFull(l.r, to)
-			continue
-		}
-		from := l.raw(k * size)
-		for _, f := range own {
-			i := slices.IndexFunc(old, func(o field) bool { return o.name == f.name && o.size == f.size })
-			if i < 0 {
-				continue
-			}
-			for j := range k {
-				copy(to[j*int(t.Size())+f.offset:][:f.size], from[j*size+old[i].offset:][:f.size])
-			}
-		}
-	}
-	a.n = uint32(n)
 }

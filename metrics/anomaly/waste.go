@@ -52,14 +52,14 @@ const (
 
 func (e *Engine) bin(index uint32, d *device, channel uint16) (uint32, *bin) {
 	for i := d.Bin; i != 0; {
-		b := e.bins.at(i)
+		b := e.bins.At(i)
 		if b.Channel == channel {
 			return i, b
 		}
 		i = b.Next
 	}
-	i := e.bins.add()
-	b := e.bins.at(i)
+	i := e.bins.Add()
+	b := e.bins.At(i)
 	b.Channel, b.Next, b.Device = channel, d.Bin, index
 	d.Bin = i
 	return i, b
@@ -100,7 +100,7 @@ func (e *Engine) waste(index uint32, d *device, channel uint16, r *ingest.Readin
 
 // judgeBin judges what a bin has reported for one time.
 func (e *Engine) judgeBin(id uint32) {
-	b := e.bins.at(id)
+	b := e.bins.At(id)
 	got := b.Flags
 	b.Flags &^= binDirty | binFill | binTilt | binTemp
 	if b.At <= b.Judge {
@@ -108,7 +108,7 @@ func (e *Engine) judgeBin(id uint32) {
 	}
 	unseen := float32(float64(b.At-b.Judge) / 1e9)
 	b.Judge = b.At
-	d := e.devices.at(b.Device + 1)
+	d := e.devices.At(b.Device + 1)
 	if got&binTemp != 0 {
 		e.judgeFire(b, d)
 	}

@@ -42,14 +42,14 @@ const (
 
 func (e *Engine) meter(d *device, channel uint16) *meter {
 	for i := d.Meter; i != 0; {
-		m := e.meters.at(i)
+		m := e.meters.At(i)
 		if m.Channel == channel {
 			return m
 		}
 		i = m.Next
 	}
-	i := e.meters.add()
-	m := e.meters.at(i)
+	i := e.meters.Add()
+	m := e.meters.At(i)
 	m.Channel, m.Next = channel, d.Meter
 	d.Meter = i
 	return m

@@ -6,12 +6,12 @@
 // All of it is by the time of the readings, so that history which arrives at
 // once is seen as the days it is of. State is kept for each device (80 bytes)
 // and each community and kind of facility. A device that has been silent for 3
-// hours does not count as being
-// in a state any more, except where its reading is a register: silence is not
-// an empty bin, nor a lamp that is off.
+// hours does not count as being in a state any more, except where its reading
+// is a register: silence is not an empty bin, nor a lamp that is off.
 package facility
 
 import (
+	"bufio"
 	"encoding/gob"
 	"io"
 	"math"
@@ -22,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/sun"
@@ -138,7 +139,7 @@ type Observer struct {
 	zone    *time.Location
 	places  []place
 	index   map[Place]uint16
-	devices []device
+	devices arena.Arena[device] // by index of the device + 1
 	sites   map[ingest.CommunityID]*inventory.Community
 }
 
@@ -185,8 +186,8 @@ func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if e.Type == "node_offline" {
-		if int(index) < len(o.devices) && e.Active {
-			o.devices[index].Gone = true
+		if int(index) < o.devices.Len() && e.Active {
+			o.devices.At(index + 1).Gone = true
 		}
 		return
 	}
@@ -450,10 +451,8 @@ func (o *Observer) day(ns int64) int64 {
 }
 
 func (o *Observer) device(index uint32, dev *ingest.Device, at int64) (*device, *place) {
-	if n := int(index) + 1; n > len(o.devices) {
-		o.devices = slices.Grow(o.devices, n-len(o.devices))[:n]
-	}
-	d := &o.devices[index]
+	o.devices.Extend(int(index) + 1)
+	d := o.devices.At(index + 1)
 	if d.Last == 0 || o.places[d.Place].Key != (Place{dev.Community, dev.Facility}) {
 		if was := d.Place; d.Last != 0 && d.Held != 0 && o.places[was].Key.Facility == "gate" {
 			o.places[was].Scheduled += max(0, at-d.Held) // another community's from now on
@@ -495,8 +494,7 @@ func (o *Observer) summarise(at int64) []Now {
 	for i := range o.places {
 		gates[i], now[i].scheduled = o.places[i].Key.Facility == "gate", o.places[i].Scheduled
 	}
-	for i := range o.devices {
-		d := &o.devices[i]
+	for d := range o.devices.All() {
 		if d.Last != 0 && gates[d.Place] && d.Held != 0 {
 			now[d.Place].scheduled += max(0, at-d.Held)
 		}
@@ -563,8 +561,7 @@ func (o *Observer) Trends(at int64) (from int64, trends map[Place][]float64) {
 	defer o.mu.Unlock()
 	// What a device has last reported holds until now, which is not entered yet.
 	places := slices.Clone(o.places)
-	for i := range o.devices {
-		d := &o.devices[i]
+	for d := range o.devices.All() {
 		switch {
 		case d.HasPower && d.Held < at:
 			places[d.Place].hold(d.Held, at, d.Power)
@@ -603,12 +600,13 @@ func (o *Observer) Trends(at int64) (from int64, trends map[Place][]float64) {
 func (o *Observer) LastReading(index uint32) int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if int(index) >= len(o.devices) {
+	if int(index) >= o.devices.Len() {
 		return 0
 	}
-	return o.devices[index].Last
+	return o.devices.At(index + 1).Last
 }
 
+// state comes before the devices, which in version 1 were in gob as well.
 type state struct {
 	Version int
 	Places  []place
@@ -618,27 +616,18 @@ type state struct {
 func (o *Observer) Save(w io.Writer) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	e := gob.NewEncoder(w)
-	if err := e.Encode(state{Version: 1, Places: o.places}); err != nil {
+	if err := gob.NewEncoder(w).Encode(state{Version: 2, Places: o.places}); err != nil {
 		return err
 	}
-	for from := 0; from < len(o.devices); from += saveChunk {
-		if err := e.Encode(o.devices[from:min(from+saveChunk, len(o.devices))]); err != nil {
-			return err
-		}
-	}
-	return e.Encode([]device{})
+	return o.devices.Save(w)
 }
-
-// saveChunk is how many devices are encoded at a time, so that a million of
-// them are not held twice.
-const saveChunk = 4096
 
 // Load reads a state.
 func (o *Observer) Load(r io.Reader) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	d := gob.NewDecoder(r)
+	b := bufio.NewReaderSize(r, 64<<10)
+	d := gob.NewDecoder(b) // reads no further than its own
 	var s state
 	if err := d.Decode(&s); err != nil {
 		return err
@@ -648,15 +637,20 @@ func (o *Observer) Load(r io.Reader) error {
 		o.locate(&o.places[i])
 		o.index[o.places[i].Key] = uint16(i)
 	}
+	if s.Version >= 2 {
+		return o.devices.Load(b)
+	}
 	for {
-		var chunk []device
-		if err := d.Decode(&chunk); err != nil {
+		var some []device
+		if err := d.Decode(&some); err != nil {
 			return err
 		}
-		if len(chunk) == 0 {
+		if len(some) == 0 {
 			return nil
 		}
-		o.devices = append(o.devices, chunk...)
+		for _, known := range some {
+			*o.devices.At(o.devices.Add()) = known
+		}
 	}
 }
 

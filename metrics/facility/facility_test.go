@@ -2,7 +2,9 @@ package facility
 
 import (
 	"bytes"
+	"encoding/gob"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -118,6 +120,24 @@ func TestTrends(t *testing.T) {
 		t.Fatal(err)
 	}
 	again := observer()
+	if err := again.Load(&saved); err != nil {
+		t.Fatal(err)
+	}
+	check(again)
+
+	// As version 1 wrote it: devices in gob, some at a time, until there are none.
+	e := gob.NewEncoder(&saved)
+	devices := slices.Collect(func(yield func(device) bool) {
+		for d := range o.devices.All() {
+			yield(*d)
+		}
+	})
+	for _, part := range []any{state{Version: 1, Places: o.places}, devices[:1], devices[1:], []device{}} {
+		if err := e.Encode(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	again = observer()
 	if err := again.Load(&saved); err != nil {
 		t.Fatal(err)
 	}

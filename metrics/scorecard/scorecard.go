@@ -10,6 +10,7 @@
 package scorecard
 
 import (
+	"bufio"
 	"encoding/gob"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 	"greencommunity/ingest/decode"
 )
 
@@ -65,18 +67,19 @@ type Scorecard struct {
 	mu      sync.Mutex
 	names   []ingest.VendorID
 	vendors map[ingest.VendorID]*vendor
-	devices []device // by dense index
+	devices arena.Arena[device] // by dense index + 1
 	now     int64
 }
 
 // New returns an empty scorecard.
 func New() *Scorecard { return &Scorecard{vendors: map[ingest.VendorID]*vendor{}} }
 
-// state is what Save writes.
+// state is what Save writes before the devices.
 type state struct {
+	Version int
 	Names   []ingest.VendorID
 	Vendors map[ingest.VendorID]*vendor
-	Devices []device
+	Devices []device // where Version is 0; nothing follows then
 	Now     int64
 }
 
@@ -84,21 +87,30 @@ type state struct {
 func (s *Scorecard) Save(w io.Writer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := gob.NewEncoder(w).Encode(state{s.names, s.vendors, s.devices, s.now}); err != nil {
+	if err := gob.NewEncoder(w).Encode(state{Version: 1, Names: s.names, Vendors: s.vendors, Now: s.now}); err != nil {
 		return fmt.Errorf("scorecard: %w", err)
 	}
-	return nil
+	return s.devices.Save(w)
 }
 
 // Load takes over what Save wrote.
 func (s *Scorecard) Load(r io.Reader) error {
+	b := bufio.NewReaderSize(r, 64<<10)
 	var saved state
-	if err := gob.NewDecoder(r).Decode(&saved); err != nil {
+	if err := gob.NewDecoder(b).Decode(&saved); err != nil {
 		return fmt.Errorf("scorecard: %w", err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.names, s.devices, s.now = saved.Names, saved.Devices, saved.Now
+	s.names, s.now = saved.Names, saved.Now
+	for _, known := range saved.Devices {
+		*s.devices.At(s.devices.Add()) = known
+	}
+	if saved.Version >= 1 {
+		if err := s.devices.Load(b); err != nil {
+			return fmt.Errorf("scorecard: %w", err)
+		}
+	}
 	if s.vendors = saved.Vendors; s.vendors == nil {
 		s.vendors = map[ingest.VendorID]*vendor{}
 	}
@@ -194,10 +206,8 @@ func (s *Scorecard) Message(m *ingest.Message, r *decode.Result, duplicates, out
 
 // heard notes that a device has reported.
 func (s *Scorecard) heard(name ingest.VendorID, v *vendor, index uint32, at int64) {
-	if int(index) >= len(s.devices) {
-		s.devices = append(s.devices, make([]device, int(index)+1-len(s.devices))...)
-	}
-	d := &s.devices[index]
+	s.devices.Extend(int(index) + 1)
+	d := s.devices.At(index + 1)
 	if d.Vendor == 0 {
 		d.Vendor, d.Last = uint16(slices.Index(s.names, name)+1), at
 		return
@@ -288,9 +298,9 @@ func (s *Scorecard) Collect(ch chan<- prometheus.Metric) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	silent := make([]int, len(s.names)+1)
-	for i := range s.devices {
-		if s.devices[i].overdue(s.now) {
-			silent[s.devices[i].Vendor]++
+	for d := range s.devices.All() {
+		if d.overdue(s.now) {
+			silent[d.Vendor]++
 		}
 	}
 	for i, name := range s.names {

@@ -2,6 +2,7 @@ package scorecard
 
 import (
 	"bytes"
+	"encoding/gob"
 	"strings"
 	"testing"
 	"time"
@@ -100,6 +101,21 @@ greencommunity_vendor_values_refused_total{reason="bad_value",vendor="lamps"} 1
 		t.Fatal(err)
 	}
 	again := New()
+	if err := again.Load(&saved); err != nil {
+		t.Fatal(err)
+	}
+	if err := testutil.CollectAndCompare(again, strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+	// As version 0 wrote it: all of it in gob.
+	old := state{Names: s.names, Vendors: s.vendors, Now: s.now}
+	for d := range s.devices.All() {
+		old.Devices = append(old.Devices, *d)
+	}
+	if err := gob.NewEncoder(&saved).Encode(old); err != nil {
+		t.Fatal(err)
+	}
+	again = New()
 	if err := again.Load(&saved); err != nil {
 		t.Fatal(err)
 	}
