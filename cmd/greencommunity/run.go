@@ -32,6 +32,13 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
+	if os.Getenv("GOGC") == "" {
+		// What is allocated beside the state of devices is garbage within
+		// milliseconds, half a kilobyte a message. Collecting it at 20 % instead of
+		// 100 % costs a tenth of the CPU time, and takes 18 MiB off the resident
+		// memory of 10,000 devices.
+		debug.SetGCPercent(20)
+	}
 	service, err := serve.New(conf, log)
 	if err != nil {
 		return err
@@ -46,13 +53,6 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 			return err
 		}
 		defer pprof.StopCPUProfile()
-	}
-	if os.Getenv("GOGC") == "" {
-		// What lives is the state of devices; what is allocated beside it is
-		// garbage within milliseconds, half a kilobyte a message. Collecting that
-		// at 20 % instead of 100 % costs a tenth of the CPU time, and the resident
-		// memory of 10,000 devices is 50 MiB instead of 68.
-		debug.SetGCPercent(20)
 	}
 	fmt.Fprintf(s.out, "greencommunity listens on http://%s\n", service.Addr())
 	ctx, cancel := context.WithCancel(ctx)

@@ -16,15 +16,11 @@ type Registry struct {
 	// reader that catches up, and a reload changes everything at once.
 	mu       sync.RWMutex
 	inv      *Inventory
-	byPlace  map[place]map[string]uint32
 	devices  []*ingest.Device
+	known    identities
 	origins  ingest.Origins // of the unlisted
 	unlisted map[ingest.VendorID]int
 }
-
-// place is the part of an unlisted device's identity that many share; a listed
-// one has its id alone.
-type place struct{ community, facility string }
 
 type aliasKey struct {
 	vendor ingest.VendorID
@@ -33,7 +29,7 @@ type aliasKey struct {
 
 // NewRegistry returns a registry that knows no device yet.
 func NewRegistry(inv *Inventory) *Registry {
-	return &Registry{inv: inv, byPlace: map[place]map[string]uint32{}, origins: ingest.Origins{}, unlisted: map[ingest.VendorID]int{}}
+	return &Registry{inv: inv, known: newIdentities(), origins: ingest.Origins{}, unlisted: map[ingest.VendorID]int{}}
 }
 
 // Resolve says which device a reading is of and what its index is. The strings
@@ -54,18 +50,18 @@ func (r *Registry) Resolve(src *Source, c *Captures, device, community, facility
 		listed = alias
 	}
 	if listed != nil {
-		index, known := r.byPlace[place{}][string(listed.ID)]
+		index, known := r.known.find(r.devices, identityOf(listed))
 		r.mu.RUnlock()
 		if listed.Vendor != src.Vendor.ID {
 			return nil, 0, ingest.Refuse(ingest.NotOwner, "device %q belongs to another vendor", device)
 		}
 		if !known {
-			index = r.add(place{}, listed)
+			index = r.add(listed)
 		}
 		return listed, index, nil
 	}
-	key := place{first(community, c.Community, string(src.Community)), first(facility, c.Facility, string(src.Facility))}
-	index, known := r.byPlace[key][device]
+	key := identity{first(community, c.Community, string(src.Community)), first(facility, c.Facility, string(src.Facility)), device}
+	index, known := r.known.find(r.devices, key)
 	if known {
 		dev := r.devices[index]
 		r.mu.RUnlock()
@@ -105,33 +101,25 @@ func (r *Registry) Resolve(src *Source, c *Captures, device, community, facility
 func (r *Registry) introduce(id ingest.DeviceID, from ingest.Origin) (*ingest.Device, uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := place{string(from.Community), string(from.Facility)}
-	if index, ok := r.byPlace[key][string(id)]; ok {
-		return r.devices[index], index
-	}
 	dev := &ingest.Device{ID: id, Origin: r.origins.Of(from), Listing: ingest.Unlisted}
-	return dev, r.put(key, dev)
+	index := r.put(dev)
+	return r.devices[index], index
 }
 
 // add gives a device the next index, unless it has one.
-func (r *Registry) add(key place, dev *ingest.Device) uint32 {
+func (r *Registry) add(dev *ingest.Device) uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.put(key, dev)
+	return r.put(dev)
 }
 
-func (r *Registry) put(key place, dev *ingest.Device) uint32 {
-	there := r.byPlace[key]
-	if index, ok := there[string(dev.ID)]; ok {
+func (r *Registry) put(dev *ingest.Device) uint32 {
+	if index, ok := r.known.find(r.devices, identityOf(dev)); ok {
 		return index
 	}
-	if there == nil {
-		there = map[string]uint32{}
-		r.byPlace[key] = there
-	}
 	index := uint32(len(r.devices))
-	there[string(dev.ID)] = index
 	r.devices = append(r.devices, dev)
+	r.known.add(r.devices)
 	if !dev.Listed {
 		r.unlisted[dev.Vendor]++
 	}
@@ -165,16 +153,12 @@ func (r *Registry) At(index uint32) *ingest.Device {
 // device that has been listed since is what the inventory says now.
 func (r *Registry) Restore(d ingest.Device) uint32 {
 	if listed := r.inv.devices[d.ID]; listed != nil && d.Listed {
-		return r.add(place{}, listed)
-	}
-	key := place{string(d.Community), string(d.Facility)}
-	if d.Listed {
-		key = place{}
+		return r.add(listed)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d.Origin = r.origins.Of(*d.Origin)
-	return r.put(key, &d)
+	return r.put(&d)
 }
 
 // Reload swaps the inventory. Devices keep their indexes; the listed ones take

@@ -53,6 +53,12 @@ type MessageObserver interface {
 	Message(m *ingest.Message, r *decode.Result, duplicates, late int)
 }
 
+// DeviceObserver is an Observer that keeps devices. After Load it is given those
+// that everybody has, by index, so that a million are not there twice.
+type DeviceObserver interface {
+	Devices(at func(index uint32) *ingest.Device)
+}
+
 // Point is a derived point for InfluxDB.
 type Point struct {
 	Measurement string

@@ -272,6 +272,11 @@ func (p *Pipeline) restore() (*walker, error) {
 	if err := p.devices.restore(h, func(d ingest.Device) { p.registry.Restore(d) }); err != nil {
 		return nil, err
 	}
+	for _, o := range p.o.Observers {
+		if o, ok := o.(DeviceObserver); ok {
+			o.Devices(p.registry.At)
+		}
+	}
 	p.tally, p.pending, p.walked, p.accounted = h.Tally, h.Pending, h.Seq, h.Seq
 	account, err := readAccount(p.o.DataDir)
 	if err != nil {

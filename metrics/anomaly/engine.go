@@ -244,13 +244,22 @@ func (e *Engine) device(index uint32, info *ingest.Device) *device {
 	if e.info[index] == nil {
 		e.info[index] = info
 		e.settle(index)
-	} else if e.info[index] != info {
-		e.info[index] = info // the one that is kept anyway, after Load
-		if info.Listed && e.settle(index) && e.devices.At(index+1).Open > 0 {
+	} else if e.info[index] != info && info.Listed {
+		e.info[index] = info
+		if e.settle(index) && e.devices.At(index+1).Open > 0 {
 			e.regroup()
 		}
 	}
 	return e.devices.At(index + 1)
+}
+
+// Devices takes over the devices that everybody has, in place of those loaded.
+func (e *Engine) Devices(at func(index uint32) *ingest.Device) {
+	for i, info := range e.info {
+		if info != nil {
+			e.info[i] = at(uint32(i))
+		}
+	}
 }
 
 func (e *Engine) parameters(d *device) *Parameters { return e.params[d.Params] }
