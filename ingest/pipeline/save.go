@@ -120,10 +120,12 @@ func (w *walker) begin(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	begun := time.Now()
 	if err := f.write(h, w.seen, w.observers.list); err != nil {
 		f.file.Close()
 		return err
 	}
+	p.log.Debug("checkpoint taken", "devices", h.Devices, "seconds", time.Since(begun).Seconds())
 	finished := make(chan saved, 1)
 	go func() { // ends with the file's fsync
 		s.err = f.finish()
