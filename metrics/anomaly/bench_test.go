@@ -79,7 +79,10 @@ func benchmarkEngine(b *testing.B, facility ingest.FacilityKind, drift float64, 
 		n++
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(readings), "ns/reading")
-	bytes := e.devices.Bytes() + e.meters.Bytes() + e.lamps.Bytes() + e.bins.Bytes() + e.gates.Bytes() + e.series.Bytes()
+	bytes := 0
+	for _, a := range e.arenas() {
+		bytes += a.Bytes()
+	}
 	bytes += cap(e.heardT)*int(unsafe.Sizeof(timer{})) + cap(e.info)*8
 	b.ReportMetric(float64(bytes)/million, "B/device")
 	e.Points()

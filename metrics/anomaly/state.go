@@ -61,12 +61,9 @@ func (e *Engine) Save(w io.Writer) error {
 	for _, d := range e.info {
 		b.device(d)
 	}
-	b.arena(&e.devices)
-	b.arena(&e.meters)
-	b.arena(&e.lamps)
-	b.arena(&e.bins)
-	b.arena(&e.gates)
-	b.arena(&e.series)
+	for _, a := range e.arenas() {
+		b.arena(a)
+	}
 	for _, h := range []timers{e.heardT, e.timers} {
 		// In order, not as the heap happens to lie.
 		h = slices.Clone(h)
@@ -159,12 +156,9 @@ func (e *Engine) Load(r io.Reader) error {
 		}
 		e.info = append(e.info, d)
 	}
-	b.arena(&e.devices)
-	b.arena(&e.meters)
-	b.arena(&e.lamps)
-	b.arena(&e.bins)
-	b.arena(&e.gates)
-	b.arena(&e.series)
+	for _, a := range e.arenas() {
+		b.arena(a)
+	}
 	for _, h := range []*timers{&e.heardT, &e.timers} {
 		*h = nil
 		for range b.each() {
@@ -187,6 +181,17 @@ func (e *Engine) Load(r io.Reader) error {
 		e.regroup() // by an inventory that has changed while we were away
 	}
 	return nil
+}
+
+// records are an arena, of whatever type.
+type records interface {
+	Save(w io.Writer) error
+	Load(r arena.Reader) error
+	Bytes() int
+}
+
+func (e *Engine) arenas() []records {
+	return []records{&e.devices, &e.meters, &e.lamps, &e.bins, &e.gates, &e.series}
 }
 
 func (e *Engine) loadAlarms(b *loader, version int64) error {
@@ -291,7 +296,7 @@ func (s *saver) device(d *ingest.Device) {
 	}
 }
 
-func (s *saver) arena(a interface{ Save(io.Writer) error }) {
+func (s *saver) arena(a records) {
 	if s.err == nil {
 		s.err = a.Save(s.w)
 	}
@@ -364,7 +369,7 @@ func (l *loader) key() alarmKey {
 	return k
 }
 
-func (l *loader) arena(a interface{ Load(arena.Reader) error }) {
+func (l *loader) arena(a records) {
 	if l.err == nil {
 		l.err = a.Load(l.r)
 	}
