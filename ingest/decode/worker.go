@@ -81,10 +81,6 @@ type Worker struct {
 
 	builtin *profiles
 
-	// topics remembers what the inventory says of a topic, and which device it
-	// is that messages on it are of where they name none.
-	topics map[string]*topicEntry
-
 	innerFunc func(base Sample, port int, data []byte, out *Output) error // decodeInner, bound once
 
 	in     Input
@@ -92,9 +88,14 @@ type Worker struct {
 	result Result
 	key    []byte // scratch for lookups in Source.Fields
 
-	entry *topicEntry // of the message at hand
-
 	meanings map[meaningsKey]*meanings
+
+	// What the sample before meant, since most of a message are of one device.
+	like struct {
+		source   *inventory.Source
+		origin   *ingest.Origin
+		meanings *meanings
+	}
 
 	// Of the message at hand: whether any reading's time was replaced, and the
 	// times of its readings as they were written.
@@ -132,7 +133,7 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 		}
 	}
 	w := &Worker{
-		inv: inv, resolver: resolver, topics: map[string]*topicEntry{},
+		inv: inv, resolver: resolver,
 		decoders: make([]Decoder, n),
 		inner:    map[innerKey]Decoder{},
 		codecs:   map[innerKey]*codec{},
@@ -192,11 +193,9 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	}
 	in, out := &w.in, &w.out
 	*in = Input{Message: m}
-	entry := w.topic(m.Topic)
-	if entry == nil {
+	if in.Source = w.inv.Match(m.Topic, &in.Captures); in.Source == nil {
 		return ingest.Refuse(ingest.UnknownTopic, "no source of the inventory matches topic %.200q", m.Topic)
 	}
-	in.Source, in.Captures = entry.source, entry.captures
 	r.Source = in.Source
 	if len(m.Payload) > MaxPayload {
 		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d", len(m.Payload), MaxPayload)
@@ -215,7 +214,7 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	}
 	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
 	in.Inner = w.innerFunc
-	w.entry, w.last.valid = entry, false
+	w.last.valid = false
 	if format.Application {
 		in.Profile = in.Source.Profile
 		if dev, _, refusal := w.device(in, "", "", "", "", ""); refusal == nil && dev.Profile != "" {
@@ -231,35 +230,6 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 		return err
 	}
 	return w.interpret(in, out, r)
-}
-
-// topicEntry is what is remembered of a topic.
-type topicEntry struct {
-	source   *inventory.Source
-	captures inventory.Captures
-	dev      *ingest.Device // of samples that name none; nil until resolved
-	meanings *meanings      // of its samples
-	index    uint32
-}
-
-// maxTopics bounds what is remembered; beyond, it is begun anew.
-const maxTopics = 1 << 16
-
-// topic is what the inventory says of a topic; nil if no source matches.
-func (w *Worker) topic(topic string) *topicEntry {
-	if entry, ok := w.topics[topic]; ok {
-		return entry
-	}
-	entry := &topicEntry{}
-	topic = strings.Clone(topic) // captures are parts of it
-	if entry.source = w.inv.Match(topic, &entry.captures); entry.source == nil {
-		return nil
-	}
-	if len(w.topics) >= maxTopics {
-		clear(w.topics)
-	}
-	w.topics[topic] = entry
-	return entry
 }
 
 func (w *Worker) decoder(src *inventory.Source, format Format) (Decoder, error) {
@@ -350,21 +320,12 @@ func fieldNames(fields []Unmapped) string {
 
 // device resolves whom a sample is of, remembering the one before.
 func (w *Worker) device(in *Input, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
-	// A resolved device stays what it is as long as the inventory, and with it
-	// the worker.
-	plain := device == "" && community == "" && facility == "" && compound == "" && profile == "" && in.Captures == w.entry.captures
-	if plain && w.entry.dev != nil {
-		return w.entry.dev, w.entry.index, nil
-	}
 	l := &w.last
 	if l.valid && l.device == device && l.community == community && l.facility == facility && l.compound == compound && l.profile == profile {
 		return l.dev, l.index, l.refusal
 	}
 	l.device, l.community, l.facility, l.compound, l.profile, l.valid = device, community, facility, compound, profile, true
 	l.dev, l.index, l.refusal = w.resolver.Resolve(in.Source, &in.Captures, device, community, facility, compound, profile)
-	if plain && l.refusal == nil {
-		w.entry.dev, w.entry.index = l.dev, l.index
-	}
 	return l.dev, l.index, l.refusal
 }
 
@@ -750,8 +711,8 @@ const (
 // meaning is what the inventory says about the i-th sample of a message, and
 // the quantity it is of: nil where it is of none.
 func (w *Worker) meaning(src *inventory.Source, s *Sample, i int, dev *ingest.Device) (*inventory.Field, *ingest.Quantity) {
-	known := w.entry.meanings
-	if known == nil || dev != w.entry.dev || s.Profile != "" {
+	known := w.like.meanings
+	if known == nil || src != w.like.source || dev.Origin != w.like.origin || s.Profile != "" {
 		key := meaningsKey{src.Index, dev.Facility, dev.Profile, s.Profile}
 		if known = w.meanings[key]; known == nil {
 			if len(w.meanings) >= maxLists {
@@ -761,8 +722,8 @@ func (w *Worker) meaning(src *inventory.Source, s *Sample, i int, dev *ingest.De
 			key.inSample = strings.Clone(key.inSample)
 			w.meanings[key] = known
 		}
-		if dev == w.entry.dev && s.Profile == "" {
-			w.entry.meanings = known
+		if s.Profile == "" {
+			w.like.source, w.like.origin, w.like.meanings = src, dev.Origin, known
 		}
 	}
 	if i < len(known.list) && known.list[i].name == s.Field && known.list[i].quantityName == s.Quantity {

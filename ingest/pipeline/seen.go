@@ -3,6 +3,7 @@ package pipeline
 import (
 	"iter"
 	"math"
+	"strings"
 	"time"
 
 	"greencommunity/ingest"
@@ -119,6 +120,7 @@ func (s *seen) number(name string) uint16 {
 		return math.MaxUint16
 	}
 	n := uint16(len(s.Names))
+	name = strings.Clone(name) // it may be part of a topic, and that of a batch of them
 	s.Names = append(s.Names, name)
 	s.numbers[name] = n
 	return n

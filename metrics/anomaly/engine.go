@@ -3,6 +3,7 @@ package anomaly
 import (
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -271,6 +272,7 @@ func (e *Engine) channel(name string) uint16 {
 	id, ok := e.channelID[name]
 	if !ok {
 		id = uint16(len(e.channels))
+		name = strings.Clone(name) // it may be part of a topic
 		e.channels = append(e.channels, name)
 		e.channelID[name] = id
 	}
