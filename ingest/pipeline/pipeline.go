@@ -244,6 +244,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	}
 	p.log.Info("journal walked", "messages", p.journal.Last()-from, "seconds", time.Since(start).Seconds(), "pending", p.pending.Count)
 	w.live = true
+	w.checkpoints.last = time.Now() // the first one does not stand in the way of connecting
 	p.ready.Store(true)
 	opened()
 
