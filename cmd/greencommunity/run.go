@@ -34,10 +34,10 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 	log := slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: level}))
 	if os.Getenv("GOGC") == "" {
 		// What is allocated beside the state of devices is garbage within
-		// milliseconds, half a kilobyte a message. Collecting it at 20 % instead of
-		// 100 % costs a tenth of the CPU time, and takes 18 MiB off the resident
-		// memory of 10,000 devices.
-		debug.SetGCPercent(20)
+		// milliseconds, half a kilobyte a message. Collecting it at 40 % instead of
+		// 100 % costs an eighth of the CPU time, and takes 5 MiB off the 49 that
+		// 10,000 devices would have resident.
+		debug.SetGCPercent(40)
 	}
 	service, err := serve.New(conf, log)
 	if err != nil {
