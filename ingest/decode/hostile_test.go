@@ -151,8 +151,8 @@ func TestMemoryStaysFlatLong(t *testing.T) {
 		before := heap()
 		send(count/2, count)
 		after := heap()
-		// Half as many again may still fill what is bounded: 65,536 topics, and
-		// 100,000 Sparkplug nodes.
+		// Half as many again may still fill what is bounded, such as 100,000
+		// Sparkplug nodes.
 		if limit := before + 48<<20; after > limit {
 			t.Errorf("%s: %d KiB after %d messages, %d KiB after %d", name, before>>10, count/2, after>>10, count)
 		}
