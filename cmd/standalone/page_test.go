@@ -308,6 +308,7 @@ func TestPageComesBack(t *testing.T) {
 	b := openBrowser(t, 1200, 800)
 	b.do(chromedp.Navigate(proxy.URL))
 	b.waitText("[data-tile=power] b", `^1\.20$`)
+	b.do(chromedp.Poll(`source?.readyState === EventSource.OPEN`, nil, chromedp.WithPollingTimeout(30*time.Second)))
 	s.interrupt()
 	b.waitText("#status", `连接中断`)
 	time.Sleep(4 * time.Second) // for as many answers as end the stream

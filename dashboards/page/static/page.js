@@ -357,32 +357,49 @@ async function search() {
   ], rows, q ? t('noDevices') : '');
 }
 
-// follow keeps the stream open. A browser gives up for good on an answer that
-// is none (a proxy's 502, a service that is starting), and notices a connection
-// that is dead without a word not at all: both are tried again here. An event
+// For its first 15 seconds the page asks, and then follows the stream: whoever
+// waits for the network to be quiet, to print the page or take its picture,
+// would wait for the stream for ever.
+//
+// The stream is kept open here. A browser gives up for good on an answer that is
+// none (a proxy's 502, a service that is starting), and notices a connection
+// that is dead without a word not at all: both are tried again. An overview
 // comes every two seconds; when three have not come, the connection is lost.
+const begun = Date.now();
 let source;
-let heard = Date.now();
+let heard = begun;
 let tried;
+
+function show(overview) {
+  const back = !data || !connected;
+  data = overview;
+  connected = true;
+  heard = Date.now();
+  render();
+  if (back) { trends(); search(); }
+}
+
+async function ask() {
+  tried = Date.now();
+  try {
+    const r = await fetch('api/v1/overview', { signal: AbortSignal.timeout(5000) });
+    if (r.ok && !source) show(await r.json());
+  } catch { /* it is asked again */ }
+}
 
 function follow() {
   source?.close();
   tried = Date.now();
   source = new EventSource('api/v1/stream');
-  source.onmessage = (e) => {
-    const back = !data || !connected;
-    data = JSON.parse(e.data);
-    connected = true;
-    heard = Date.now();
-    render();
-    if (back) { trends(); search(); }
-  };
+  source.onmessage = (e) => show(JSON.parse(e.data));
 }
 
 setInterval(() => {
   const now = Date.now();
   if (connected && now - heard > 6000) { connected = false; state(); }
-  if (source.readyState === EventSource.CLOSED ? now - tried > 3000 : now - Math.max(heard, tried) > 10000) follow();
+  if (!source) {
+    if (now - begun >= 15000) follow(); else if (now - tried >= 2000) ask();
+  } else if (source.readyState === EventSource.CLOSED ? now - tried > 3000 : now - Math.max(heard, tried) > 10000) follow();
 }, 1000);
 
 for (const id of ['zh', 'en']) $(id).addEventListener('click', () => { lang = id; kept.set(lang); render(); trends(); search(); });
@@ -397,4 +414,4 @@ addEventListener('resize', () => { if (innerWidth === width) return; width = inn
 matchMedia('(prefers-color-scheme: dark)').addEventListener('change', trends);
 setInterval(() => data && connected && trends(), 60000);
 render();
-follow();
+ask();
