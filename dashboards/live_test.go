@@ -328,9 +328,6 @@ func end() time.Time {
 // Every query is run on a real InfluxDB and a real Prometheus that were fed
 // through MQTT: no error, data, and tiles show what was planted.
 func TestQueries(t *testing.T) {
-	if testing.Short() {
-		t.Skip("starts a broker, InfluxDB and Prometheus")
-	}
 	s := start(t)
 	end := end()
 	prom := startPrometheus(t, s)

@@ -18,6 +18,9 @@ func casePath(t testing.TB, parts ...string) string {
 		dir = "../../../shared/cases"
 	}
 	if _, err := os.Stat(dir); err != nil {
+		if os.Getenv("GREENCOMMUNITY_CASES") != "" {
+			t.Fatal(err)
+		}
 		t.Skip("no cases here; set GREENCOMMUNITY_CASES")
 	}
 	return filepath.Join(append([]string{dir, "savings"}, parts...)...)

@@ -189,6 +189,9 @@ func casesDir(t *testing.T) string {
 		dir = "../../../shared/cases"
 	}
 	if _, err := os.Stat(dir); err != nil {
+		if os.Getenv("GREENCOMMUNITY_CASES") != "" {
+			t.Fatal(err)
+		}
 		t.Skip("no cases here; set GREENCOMMUNITY_CASES")
 	}
 	return dir
