@@ -23,8 +23,8 @@ import (
 	"greencommunity/metrics/sun"
 )
 
-// savingsCmd computes savings. With the name of a file it is table, with days
-// it is recompute; the other parts show single steps of the arithmetic.
+// savingsCmd computes savings: without a further word it is compute. The other
+// parts show single steps of the arithmetic.
 type savingsCmd struct {
 	Compute    savingsComputeCmd    `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to or --quarter, recomputed from InfluxDB, and with --report as a quarterly report."`
 	Regress    savingsRegressCmd    `cmd:"" help:"Least squares of a table y,x1,... or of a polynomial, in exact arithmetic: coefficients, standard errors, R², F."`

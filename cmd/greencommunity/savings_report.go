@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -92,7 +91,7 @@ func (c *savingsComputeCmd) report(ctx context.Context, conf *config.Config, inv
 	if extension == ".csv" {
 		write = report.New(source).WriteCSV
 	}
-	if err := write(io.Writer(f)); err != nil {
+	if err := write(f); err != nil {
 		f.Close()
 		os.Remove(c.Report)
 		return err
