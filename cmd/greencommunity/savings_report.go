@@ -83,20 +83,20 @@ func (c *savingsComputeCmd) report(ctx context.Context, conf *config.Config, inv
 	if err := count(ctx, db, inv, source, ingest.CommunityID(c.Community), after); err != nil {
 		return err
 	}
-	f, err := os.Create(c.Report)
-	if err != nil {
-		return err
-	}
 	write := report.New(source).WriteHTML
 	if extension == ".csv" {
 		write = report.New(source).WriteCSV
 	}
-	if err := write(f); err != nil {
-		f.Close()
-		os.Remove(c.Report)
+	// What was filed before stays whole until there is another.
+	f, err := os.Create(c.Report + ".new")
+	if err != nil {
 		return err
 	}
-	return f.Close()
+	if err := errors.Join(write(f), f.Close()); err != nil {
+		os.Remove(f.Name())
+		return err
+	}
+	return os.Rename(f.Name(), c.Report)
 }
 
 // count adds up what bins, gates and alarms did.

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"time"
 
 	"greencommunity/ingest"
@@ -32,7 +31,7 @@ type saved struct {
 
 // checkpoint makes the account and the walker's state durable, and shows it,
 // when it is time, or at once: then it is durable when checkpoint returns.
-func (w *walker) checkpoint(ctx context.Context, atOnce bool) {
+func (w *walker) checkpoint(atOnce bool) {
 	c := &w.checkpoints
 	w.collect(&c.account, atOnce, w.show)
 	w.collect(&c.finished, atOnce, w.finished)

@@ -97,7 +97,7 @@ func (w *walker) run(ctx context.Context) error {
 			behind = !end && !w.caughtUp()
 			select {
 			case <-ctx.Done():
-				w.checkpoint(ctx, true)
+				w.checkpoint(true)
 				return nil
 			case next := <-w.p.reloads:
 				w.reload(next)
@@ -106,7 +106,7 @@ func (w *walker) run(ctx context.Context) error {
 		} else {
 			select {
 			case <-ctx.Done():
-				w.checkpoint(ctx, true)
+				w.checkpoint(true)
 				return nil
 			case next := <-w.p.reloads:
 				w.reload(next)
@@ -123,7 +123,7 @@ func (w *walker) run(ctx context.Context) error {
 				}
 			}
 		}
-		w.checkpoint(ctx, false)
+		w.checkpoint(false)
 	}
 }
 
