@@ -216,13 +216,15 @@ func (e *Engine) adopt(a *account) {
 				e.stain(a, "nra")
 			}
 			a.savedHash, a.savedVersion = a.hash, a.Baseline.Version
-		case a.Baseline.Version < a.savedVersion || a.hash != a.savedHash:
+		case a.Baseline.Version == a.savedVersion && a.Baseline.frozenAs(a.savedHash):
+			a.savedHash = a.hash
+		default:
 			a.conflict = true
 			e.o.Logger.Error("a frozen baseline changed; raise its version, with who approved it", "boundary", a.key, "version", a.Baseline.Version, "frozen", a.savedVersion)
 		}
 	}
 	if a.savedNRA != a.nraHash {
-		if a.savedNRA != "" {
+		if a.savedNRA != "" && a.savedNRA != a.nraBefore {
 			e.stain(a, "nra")
 		}
 		a.savedNRA = a.nraHash

@@ -1,8 +1,6 @@
 package savings
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"math"
 	"slices"
@@ -162,7 +160,8 @@ type boundary struct {
 	community *inventory.Community
 	id        string
 	hash      string // of the baseline
-	nraHash   string
+	nraHash   string // of the adjustments
+	nraBefore string // the same as programs before the form b1 wrote it
 	parent    *boundary
 	register  Register
 	fit       *Regression // nil: stipulated
@@ -287,7 +286,7 @@ func (b *boundary) decode(path string, raw *inventory.Boundary, problems *docume
 	if b.Baseline != nil {
 		b.hash = hash(b.Baseline)
 	}
-	b.nraHash = hash(b.Adjustments)
+	b.nraHash, b.nraBefore = hash(b.Adjustments), digest(unversionedAdjustments(b.Adjustments))
 	return ok
 }
 
@@ -299,15 +298,6 @@ func withoutLine(s string) string {
 		}
 	}
 	return s
-}
-
-func hash(v any) string {
-	data, err := yaml.Marshal(v)
-	if err != nil {
-		return ""
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:8])
 }
 
 func (b *boundary) check(path string, p *document.Problems) {
