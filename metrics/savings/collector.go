@@ -21,11 +21,12 @@ type shown struct {
 	periods          []shownPeriod
 	info             []shownBaseline
 	densities        []shownDensity
-	saves            bool       // some boundary has a baseline
-	confidence       string     // of the bands
-	accounts         []*account // for their atomics only: a reload changes the rest
-	perCapita, quota float64    // of the current quarter; NaN: not known
-	night, netNight  float64    // m³/h, last closed day; NaN: not known
+	saves            bool    // some boundary has a baseline
+	confidence       string  // of the bands
+	lastRead         int64   // unix nanoseconds; 0: no register was read yet
+	skew             int64   // nanoseconds, of the boundary where it is largest
+	perCapita, quota float64 // of the current quarter; NaN: not known
+	night, netNight  float64 // m³/h, last closed day; NaN: not known
 }
 
 type shownPeriod struct {
@@ -56,7 +57,10 @@ func (e *Engine) publish() {
 			s = &shown{group: g, anomalies: map[Reason]int64{}, perCapita: math.NaN(), quota: math.NaN(), night: math.NaN(), netNight: math.NaN()}
 			groups[g], order = s, append(order, g)
 		}
-		s.accounts = append(s.accounts, a)
+		s.lastRead = max(s.lastRead, a.lastRead)
+		if math.Abs(float64(a.skew)) > math.Abs(float64(s.skew)) {
+			s.skew = a.skew
+		}
 		for i, n := range a.anomalies {
 			if n > 0 {
 				s.anomalies[reasons[i]] += n
@@ -257,16 +261,9 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 		for _, reason := range []Reason{Backward, Rollover, Swap, Gap, Provisional, Duplicate, Late, TrueUp, Reset, Implausible} {
 			counter("meter_anomalies_total", "Reads of registers that were not simply subtracted.", float64(s.anomalies[reason]), []string{"resource", "reason"}, s.group.resource, string(reason))
 		}
-		last, skew := int64(0), int64(0)
-		for _, a := range s.accounts {
-			last = max(last, a.lastRead.Load())
-			if v := a.skew.Load(); math.Abs(float64(v)) > math.Abs(float64(skew)) {
-				skew = v
-			}
-		}
-		if last > 0 {
-			gauge("last_reading_timestamp_seconds", "Time of the newest register read.", float64(last)/1e9, []string{"resource"}, s.group.resource)
-			gauge("clock_skew_seconds", "Time received less the meters' own time, of the boundary where it is largest.", float64(skew)/1e9, []string{"resource"}, s.group.resource)
+		if s.lastRead > 0 {
+			gauge("last_reading_timestamp_seconds", "Time of the newest register read.", float64(s.lastRead)/1e9, []string{"resource"}, s.group.resource)
+			gauge("clock_skew_seconds", "Time received less the meters' own time, of the boundary where it is largest.", float64(s.skew)/1e9, []string{"resource"}, s.group.resource)
 		}
 		gauge("water_per_capita_liters_per_day", "Use a person and day in the quarter so far.", s.perCapita, nil)
 		gauge("water_quota_ratio", "Per-head use over the quota: compliance, not a saving.", s.quota, nil)

@@ -7,7 +7,6 @@ import (
 	"math"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"greencommunity/ingest"
@@ -63,7 +62,10 @@ type Engine struct {
 	republish int64
 	points    []pipeline.Point
 
-	mu    sync.Mutex // guards what follows, which scrapes read
+	// mu guards shown, which the walker replaces and any goroutine reads. What it
+	// points to is never written again: publish copies, and nothing that the
+	// walker goes on with leaves the engine.
+	mu    sync.Mutex
 	shown []shown
 }
 
@@ -102,9 +104,9 @@ type account struct {
 	actual, baseline float64
 	up, down         [2]map[Reason]float64 // of actual, of baseline
 	anomalies        [len(reasons)]int64
-	lastRead         atomic.Int64 // unix nanoseconds
-	skew             atomic.Int64 // of the last read's clock, nanoseconds
-	savedHash        string       // baseline as frozen under savedVersion
+	lastRead         int64  // unix nanoseconds
+	skew             int64  // of the last read's clock, nanoseconds
+	savedHash        string // baseline as frozen under savedVersion
 	savedVersion     int
 	savedNRA         string
 	conflict         bool // the baseline changed and its version did not
@@ -286,11 +288,9 @@ func (e *Engine) read(m *meter, r *ingest.Reading, received int64) {
 		kind = Estimated
 	}
 	e.book(a, m.Read(&a.register, Read{Time: r.Time, Value: r.Value, Kind: kind}))
-	if r.Time > a.lastRead.Load() {
-		a.lastRead.Store(r.Time)
-	}
+	a.lastRead = max(a.lastRead, r.Time)
 	if r.TimeSource == ingest.TimeDevice {
-		a.skew.Store(received - r.Time)
+		a.skew = received - r.Time
 	}
 }
 

@@ -29,12 +29,8 @@ func (e *Engine) Standings() []Standing {
 	var figures []Standing
 	for i := range list {
 		s := &list[i]
-		saves := false
-		for _, a := range s.accounts {
-			saves = saves || a.saves()
-		}
-		f := Standing{Community: s.group.community, Facility: s.group.facility, Resource: s.group.resource, Baselined: saves}
-		if !saves {
+		f := Standing{Community: s.group.community, Facility: s.group.facility, Resource: s.group.resource, Baselined: s.saves}
+		if !s.saves {
 			f.Period = "since_start"
 			figures = append(figures, f)
 			continue

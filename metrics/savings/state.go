@@ -80,7 +80,7 @@ func (e *Engine) Save(w io.Writer) error {
 	for _, k := range keys {
 		a := e.byKey[k]
 		s := savedAccount{Key: k, Ledger: a.ledger, Quarters: a.quarters, Actual: a.actual, Baseline: a.baseline,
-			LastRead: a.lastRead.Load(), Skew: a.skew.Load(), Hash: a.savedHash, FrozenVersion: a.savedVersion, Adjustments: a.savedNRA}
+			LastRead: a.lastRead, Skew: a.skew, Hash: a.savedHash, FrozenVersion: a.savedVersion, Adjustments: a.savedNRA}
 		for side := range 2 {
 			s.Up[side], s.Down[side] = corrections(a.up[side]), corrections(a.down[side])
 		}
@@ -156,8 +156,7 @@ func (e *Engine) Load(r io.Reader) error {
 				a.anomalies[i] = n.Count
 			}
 		}
-		a.lastRead.Store(s.LastRead)
-		a.skew.Store(s.Skew)
+		a.lastRead, a.skew = s.LastRead, s.Skew
 		a.savedHash, a.savedVersion, a.savedNRA = s.Hash, s.FrozenVersion, s.Adjustments
 		if a.boundary != nil {
 			e.adopt(a)
