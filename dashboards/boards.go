@@ -619,7 +619,7 @@ func ingester(l Language) *Dashboard {
 		Panels: []*Panel{
 			yesNo(stat(l, l.t("服务在运行", "Running"), l.t("Prometheus 能否抓取到采集服务。", "Whether Prometheus can scrape the ingester."), "none", 3).now("min(up{"+service+"})", ""), "0"),
 			yesNo(stat(l, l.t("已连接代理", "Broker connected"), l.t("是否已连接 MQTT 代理并完成订阅。", "Whether the broker is connected and all filters are subscribed."), "none", 3).now("min("+m("mqtt_connected")+")", ""), "0"),
-			yesNo(stat(l, l.t("InfluxDB 待人工处理", "InfluxDB held"), l.t("InfluxDB 以 401、403 或 404 拒绝写入，须人工处理令牌或存储桶。", "InfluxDB answers 401, 403 or 404: token or bucket need a hand."), "none", 3).now("max("+m("influxdb_held")+")", ""), "1"),
+			yesNo(stat(l, l.t("InfluxDB 待人工处理", "InfluxDB held"), l.t("写入在等待人工处理：令牌、存储桶、地址或证书，见 why 标签。", "Writing waits for a hand: token, bucket, address or certificate; the label why says which."), "none", 3).now("max("+m("influxdb_held")+")", ""), "1"),
 			stat(l, l.t("待处理报文", "Pending"), l.t("已落盘、等待入库确认的报文数。", "Messages on disk that wait for InfluxDB's word."), "none", 3).now("sum("+m("messages_pending")+")", "").decimals(0).levels(green, 100000.0, orange, 1000000.0, red),
 			stat(l, l.t("最早待入库", "Oldest to store"), l.t("尚未入库的最早报文的时长。", "Age of the oldest message not stored yet."), "s", 3).now(`max(`+m("journal_oldest_pending_seconds")+`{reader="store"})`, "").decimals(0).levels(green, 60.0, orange, 600.0, red),
 			stat(l, l.t("日志大小", "Journal"), l.t("日志占用的磁盘空间。", "Size of the journal on disk."), "bytes", 3).now("sum("+m("journal_bytes")+")", "").decimals(1),

@@ -72,7 +72,7 @@ var Metrics = []Metric{
 	{"influxdb_points_total", "counter", []string{"result"}, ingest.Text{ZH: "InfluxDB 接收或拒绝的数据点。", EN: "Points InfluxDB took or refused."}, always},
 	{"influxdb_write_seconds", "histogram", nil, ingest.Text{ZH: "写入 InfluxDB 的请求耗时。", EN: "Time of a request that writes to InfluxDB."}, always},
 	{"influxdb_retries_total", "counter", []string{"answer"}, ingest.Text{ZH: "需要重试的写入请求，按应答。", EN: "Requests to InfluxDB that have to be made again, by what it answered."}, always},
-	{"influxdb_held", "gauge", nil, ingest.Text{ZH: "写入是否在等待人工处理（401、403、404）。", EN: "Whether writing waits for an operator: InfluxDB answers 401, 403 or 404."}, always},
+	{"influxdb_held", "gauge", []string{"why"}, ingest.Text{ZH: "写入是否在等待人工处理：unauthorized 令牌，not_found 存储桶，redirected 重定向，not_influxdb 应答的不是 InfluxDB，tls 证书，request_refused 其他。", EN: "Whether writing waits for an operator, by what is to be mended: unauthorized, not_found (bucket), redirected, not_influxdb (something else answers), tls, request_refused (anything else)."}, always},
 
 	{"community_info", "gauge", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, ingest.Text{ZH: "台账中的社区，恒为 1；坐标为 WGS-84 度。", EN: "A community of the inventory, always 1; coordinates in degrees, WGS-84."}, onInventory},
 	{"community_households", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的户数。", EN: "Households by the inventory."}, onInventory},

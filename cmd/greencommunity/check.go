@@ -132,12 +132,16 @@ func checkBroker(ctx context.Context, out io.Writer, conf *config.Config, inv *i
 }
 
 func checkInfluxDB(ctx context.Context, out io.Writer, conf *config.Config) error {
-	w := influx.New(influx.Options{URL: conf.InfluxDB.URL, Org: conf.InfluxDB.Org, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal(), Timeout: time.Duration(conf.InfluxDB.Timeout)})
+	w := influx.New(serve.InfluxOptions(conf))
 	defer w.Close()
 	start := time.Now()
-	if err := w.Check(ctx); err != nil {
+	unnamed, err := w.Check(ctx)
+	if err != nil {
 		return fmt.Errorf("influxdb: %w", err)
 	}
 	fmt.Fprintf(out, "influxdb: %s takes points for %s/%s; %s to answer\n", conf.InfluxDB.URL, conf.InfluxDB.Org, conf.InfluxDB.Bucket, time.Since(start).Round(time.Microsecond))
+	if unnamed {
+		fmt.Fprintln(out, "warning: influxdb: the answer does not say that it is InfluxDB's (no X-Influxdb-Version): a database that speaks its protocol, or a proxy that takes everything; look whether points arrive")
+	}
 	return nil
 }

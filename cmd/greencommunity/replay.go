@@ -63,10 +63,9 @@ func (c *replayCmd) Run(ctx context.Context, s streams) error {
 		worker:   decode.NewWorker(inv, inventory.NewRegistry(inv)),
 		rejected: map[ingest.Reason]int{}, vendor: ingest.VendorID(c.Vendor), dryRun: c.DryRun,
 	}
-	r.writer = influx.New(influx.Options{
-		URL: conf.InfluxDB.URL, Org: conf.InfluxDB.Org, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal(),
-		Gzip: conf.InfluxDB.Gzip, Timeout: time.Duration(conf.InfluxDB.Timeout), Logger: log,
-	})
+	o := serve.InfluxOptions(conf)
+	o.Logger = log
+	r.writer = influx.New(o)
 	defer r.writer.Close()
 	if err := r.run(ctx, j, from.UnixNano(), to.UnixNano()); err != nil {
 		return err

@@ -89,6 +89,7 @@ type InfluxDB struct {
 	Bucket    string   `yaml:"bucket"` // required
 	TokenFile string   `yaml:"token_file"`
 	TokenEnv  string   `yaml:"token_env"` // name of an environment variable
+	CAFile    string   `yaml:"ca_file"`   // authority of an https address; default: the system's
 	Gzip      string   `yaml:"gzip"`      // on, off, or auto (default): on unless InfluxDB is on this machine
 	Timeout   Duration `yaml:"timeout"`   // of a request; default 30s
 	Token     Secret   `yaml:"-"`
@@ -206,7 +207,7 @@ func (c *Config) complete(dir string, p *document.Problems) {
 	}
 	for _, path := range []*string{
 		&c.DataDir, &c.Inventory, &c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
-		&c.InfluxDB.TokenFile, &c.HTTP.WebConfigFile,
+		&c.InfluxDB.TokenFile, &c.InfluxDB.CAFile, &c.HTTP.WebConfigFile,
 	} {
 		resolve(path)
 	}
@@ -338,7 +339,16 @@ func (c *Config) completeInfluxDB(p *document.Problems) {
 		i.Timeout = Duration(30 * time.Second)
 	}
 	i.Token = secret(p, "influxdb.token", i.TokenFile, i.TokenEnv)
+	if _, err := (TLS{CAFile: i.CAFile}).Config(); err != nil {
+		p.Add("influxdb.ca_file", "%s", strings.TrimPrefix(err.Error(), "ca_file: "))
+	}
 }
+
+// ReadToken is the token as it is now, "" where none is set.
+func (i InfluxDB) ReadToken() (string, error) { return readSecret(i.TokenFile, i.TokenEnv) }
+
+// ReadPassword is the password as it is now, "" where none is set.
+func (m MQTT) ReadPassword() (string, error) { return readSecret(m.PasswordFile, m.PasswordEnv) }
 
 func (c *Config) completeHTTP(p *document.Problems) {
 	if c.HTTP.Listen == "" {
@@ -377,30 +387,45 @@ func (c *Config) completeStore(p *document.Problems) {
 	}
 }
 
-// secret reads a secret from the file or the environment variable given.
+// secret reads a secret from the file or the environment variable given, and
+// adds what is wrong with it to the problems.
 func secret(p *document.Problems, path, file, env string) Secret {
+	name := lastName(path)
+	if file != "" && env != "" {
+		p.Add(path, "%s_file and %s_env exclude each other", name, name)
+		return ""
+	}
+	s, err := readSecret(file, env)
 	switch {
-	case file != "" && env != "":
-		p.Add(path, "%s_file and %s_env exclude each other", lastName(path), lastName(path))
+	case err != nil && file != "":
+		p.Add(path+"_file", "%v", err)
+	case err != nil:
+		p.Add(path+"_env", "%v", err)
+	}
+	return Secret(s)
+}
+
+// readSecret reads a secret that must be there, where a file or a variable is given.
+func readSecret(file, env string) (string, error) {
+	switch {
 	case file != "":
 		data, err := os.ReadFile(file)
 		if err != nil {
-			p.Add(path+"_file", "%v", err)
-			return ""
+			return "", err
 		}
 		s := strings.TrimRight(string(data), "\r\n")
 		if s == "" {
-			p.Add(path+"_file", "%s is empty", file)
+			return "", fmt.Errorf("%s is empty", file)
 		}
-		return Secret(s)
+		return s, nil
 	case env != "":
-		s, ok := os.LookupEnv(env)
-		if !ok || s == "" {
-			p.Add(path+"_env", "environment variable %s is not set", env)
+		s := os.Getenv(env)
+		if s == "" {
+			return "", fmt.Errorf("environment variable %s is not set", env)
 		}
-		return Secret(s)
+		return s, nil
 	}
-	return ""
+	return "", nil
 }
 
 func lastName(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }

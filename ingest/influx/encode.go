@@ -1,6 +1,7 @@
 package influx
 
 import (
+	"strings"
 	"time"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
@@ -68,13 +69,16 @@ func (e *Encoder) Events(events []ingest.Event) int {
 			active = 1
 		}
 		e.enc.AddField("active", lineprotocol.IntValue(active))
-		if code, ok := lineprotocol.StringValue(v.Code); ok && v.Code != "" {
+		// A line ends at a line break, in strings too as far as we count them.
+		if code, ok := lineprotocol.StringValue(lineBreaks.Replace(v.Code)); ok && v.Code != "" {
 			e.enc.AddField("code", code)
 		}
 		e.end(v.Time)
 	}
 	return len(events)
 }
+
+var lineBreaks = strings.NewReplacer("\n", " ", "\r", " ")
 
 // series begins a line: measurement and tags, which line protocol wants in
 // alphabetical order.

@@ -17,7 +17,7 @@ func (p *Pipeline) Walker() (walk func(group []*ingest.Message), end func(), err
 		w.settle()
 		select {
 		case c := <-p.toStore:
-			p.confirm(c, nil)
+			p.confirm(c)
 			p.recycle(c)
 		default:
 		}

@@ -3,6 +3,7 @@
 //	appender   deliveries → journal, fsynced in groups → acknowledged
 //	walker     journal → decoded, checked, entered as seen → account, rejects
 //	storer     lines → InfluxDB, in batches by size and age → account
+//	sorter     lines InfluxDB refuses, or would as too old → InfluxDB → account
 //	catch-up   what is pending and no longer in memory: journal → InfluxDB
 //
 // The walker and the store each have a position in the journal. The walker's
@@ -90,6 +91,7 @@ type Pipeline struct {
 	spare   chan *chunk // used, to be used again
 	reloads chan *inventory.Inventory
 	backlog backlog
+	apart   apart
 
 	journalDown atomic.Bool
 	sessionLost atomic.Uint32 // last epoch in which the broker had no session
@@ -153,6 +155,7 @@ func New(o Options) (*Pipeline, error) {
 		live:    make(chan group, liveGroups),
 		toStore: make(chan *chunk, storeChunks), spare: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory),
 		backlog: backlog{wake: make(chan struct{}, 1)}, derived: derived{wake: make(chan struct{}, 1)},
+		apart: apart{wake: make(chan struct{}, 1), room: make(chan struct{}, 1)},
 	}
 	if err := p.open(); err != nil {
 		return nil, err
@@ -207,8 +210,10 @@ func (p *Pipeline) open() (err error) {
 	return nil
 }
 
-// Ready reports whether readings are taken in: the journal is walked, the
-// broker connected, and the journal takes messages.
+// Ready reports whether readings are taken in and stored: the journal is walked
+// and takes messages, the broker is connected, and writing to InfluxDB does not
+// wait for somebody to mend something. InfluxDB being away is not in this: it
+// comes back by itself.
 func (p *Pipeline) Ready() error {
 	switch {
 	case !p.ready.Load():
@@ -217,6 +222,9 @@ func (p *Pipeline) Ready() error {
 		return errors.New("the journal takes no messages")
 	case !p.subscriber.Connected():
 		return errors.New("not connected to the broker")
+	}
+	if h := p.influx.Held(); h != nil {
+		return fmt.Errorf("InfluxDB cannot be written to; messages wait in the journal: %s", h)
 	}
 	return nil
 }
@@ -254,6 +262,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	g.Go(func() error { return w.run(ctx) })
 	g.Go(func() error { p.storer(ctx); return nil })
 	g.Go(func() error { p.catchUpStore(ctx); return nil })
+	g.Go(func() error { p.sorter(ctx); return nil })
 	g.Go(func() error { p.storeDerived(ctx); return nil })
 	g.Go(func() error { p.housekeeping(ctx); return nil })
 	return g.Wait()

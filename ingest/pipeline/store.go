@@ -33,12 +33,12 @@ func (p *Pipeline) storer(ctx context.Context) {
 			}
 			batch.merge(c)
 			p.recycle(c)
-			full = batch.count >= p.o.BatchSize
+			full = batch.count >= p.influx.BatchLines(p.o.BatchSize)
 		case <-due:
 			full = true
 		}
 		if full {
-			if !p.store(ctx, batch) {
+			if !p.store(ctx, batch, true) {
 				return
 			}
 			batch.reset()
@@ -86,57 +86,69 @@ func (c *chunk) merge(more *chunk) {
 }
 
 // store writes a chunk and settles the fates of its messages; false if ctx
-// ended before.
-func (p *Pipeline) store(ctx context.Context, c *chunk) bool {
-	refused, err := p.influx.Write(ctx, c.lines)
+// ended before. What InfluxDB refuses is sorted out beside this, and what is
+// older than its retention is written apart, so that neither delays what is
+// live. Where too much waits for that, a live chunk goes back to the backlog,
+// and the catch-up, which is not live, waits for room.
+func (p *Pipeline) store(ctx context.Context, c *chunk, live bool) bool {
+	if limit := p.influx.TooOld(time.Now()); c.oldest < limit && c.oldest > 0 {
+		if late := c.cutLate(limit); late.count > 0 && !p.setApart(ctx, late, nil, live) {
+			return false
+		}
+		if c.count == 0 {
+			return true
+		}
+	}
+	refused, err := p.influx.Put(ctx, c.lines)
 	if err != nil {
 		return false // they stay pending
 	}
-	p.confirm(c, refused)
+	if len(refused) == 0 {
+		p.confirm(c)
+	} else if !p.setApart(ctx, c, refused, live) {
+		return false
+	}
 	if c.oldest > 0 {
 		p.metrics.delay.Observe(max(0, time.Since(time.Unix(0, c.oldest)).Seconds()))
 	}
 	return true
 }
 
-// confirm books what InfluxDB said about a chunk.
-func (p *Pipeline) confirm(c *chunk, refused []influx.Refused) {
-	var bad []rejectedMessage
-	p.mu.Lock()
-	line := 0
+// cutLate takes the messages out of a chunk that have a reading older than limit.
+func (c *chunk) cutLate(limit int64) *chunk {
+	late := &chunk{}
+	rest, lines := chunk{}, c.lines
 	for _, m := range c.messages {
-		failed, why := 0, ""
-		for len(refused) > 0 && refused[0].Line < line+m.lines {
-			failed, why = failed+1, refused[0].Why
-			refused = refused[1:]
+		end := 0
+		for range m.lines {
+			end += bytes.IndexByte(lines[end:], '\n') + 1
 		}
-		line += m.lines
-		if !p.pending.remove(m.seq) {
-			continue
+		to := &rest
+		if m.oldest < limit {
+			to = late
 		}
-		p.tally.Points += uint64(m.lines - failed)
-		p.tally.BadPoints += uint64(failed)
-		if failed < m.lines {
-			p.tally.Stored++
-			continue
+		to.lines = append(to.lines, lines[:end]...)
+		to.messages = append(to.messages, m)
+		to.count += m.lines
+		if to.oldest == 0 || m.oldest < to.oldest {
+			to.oldest = m.oldest
 		}
-		p.tally.Rejected[rejectKey{m.vendor, ingest.RefusedByInfluxDB}]++
-		bad = append(bad, rejectedMessage{m.seq, m.vendor, why})
+		lines = lines[end:]
 	}
-	p.mu.Unlock()
-	for _, b := range bad {
-		r := p.journal.Read(b.seq)
-		if r.Next() && r.Message().Seq == b.seq {
-			p.rejected(r.Message(), b.vendor, ingest.Refuse(ingest.RefusedByInfluxDB, "%s", b.why), false)
-		}
-		r.Close()
-	}
+	*c = rest
+	return late
 }
 
-type rejectedMessage struct {
-	seq    uint64
-	vendor ingest.VendorID
-	why    string
+// confirm books that InfluxDB has stored a chunk.
+func (p *Pipeline) confirm(c *chunk) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range c.messages {
+		if p.pending.remove(m.seq) {
+			p.tally.Points += uint64(m.lines)
+			p.tally.Stored++
+		}
+	}
 }
 
 // backlog is the ranges of messages the store has still to read from the
@@ -202,7 +214,10 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 	r := p.journal.Read(from)
 	defer r.Close()
 	c := &chunk{}
-	for r.Next() && r.Message().Seq <= to {
+	for n := 0; r.Next() && r.Message().Seq <= to; n++ {
+		if n%256 == 0 && ctx.Err() != nil {
+			return false // a range can be millions that are decided already
+		}
 		m := r.Message()
 		if !p.isPending(m.Seq) {
 			continue
@@ -212,18 +227,18 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 		if result.Source != nil {
 			vendor = result.Source.Vendor.ID
 		}
-		lines := 0
+		lines, oldest := 0, int64(0)
 		if result.Err == nil {
-			lines = c.encode(&encoder, result)
+			lines, oldest = c.encode(&encoder, result)
 		}
 		if lines == 0 {
 			// The inventory has changed since it was accepted.
 			p.refuse(m, vendor, result.Err)
 			continue
 		}
-		c.messages = append(c.messages, written{m.Seq, lines, vendor})
-		if c.count >= p.o.BatchSize {
-			if !p.store(ctx, c) {
+		c.messages = append(c.messages, written{m.Seq, lines, vendor, oldest})
+		if c.count >= p.influx.BatchLines(p.o.BatchSize) {
+			if !p.store(ctx, c, false) {
 				return false
 			}
 			c = &chunk{}
@@ -232,7 +247,7 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 	if r.Err() != nil {
 		p.log.Error("journal not readable; its messages stay pending until the next start", "from", from, "to", to, "error", r.Err())
 	}
-	return c.count == 0 || p.store(ctx, c)
+	return c.count == 0 || p.store(ctx, c, false)
 }
 
 func (p *Pipeline) isPending(seq uint64) bool {

@@ -26,6 +26,7 @@ type written struct {
 	seq    uint64
 	lines  int
 	vendor ingest.VendorID
+	oldest int64 // earliest device time, unix nanoseconds
 }
 
 // walker goes through the journal in order, once: it decides every message's
@@ -220,14 +221,14 @@ func (w *walker) message(m *ingest.Message) {
 	if m.Seq <= w.p.accounted {
 		return // the account says whether it is pending, and the backlog has it then
 	}
-	lines := w.encode(r)
+	lines, oldest := w.encode(r)
 	if lines == 0 {
 		r.Err = ingest.Refuse(ingest.Internal, "line protocol: %v", w.encoder.Err())
 		w.reject(m, r, vendor)
 		return
 	}
 	w.pending = append(w.pending, m.Seq)
-	w.chunk.messages = append(w.chunk.messages, written{m.Seq, lines, vendor})
+	w.chunk.messages = append(w.chunk.messages, written{m.Seq, lines, vendor, oldest})
 }
 
 func (w *walker) reject(m *ingest.Message, r *decode.Result, vendor ingest.VendorID) {
@@ -274,28 +275,37 @@ func (w *walker) enter(r *decode.Result, received int64) (duplicates, lates int)
 	return duplicates, lates
 }
 
-// encode appends a message's lines to the chunk; 0 if they cannot be written.
-func (w *walker) encode(r *decode.Result) int {
+// encode appends a message's lines to the chunk and returns their number and
+// earliest time; 0 if they cannot be written.
+func (w *walker) encode(r *decode.Result) (lines int, oldest int64) {
 	if w.chunk == nil {
 		w.chunk = w.p.newChunk()
 	}
 	return w.chunk.encode(&w.encoder, r)
 }
 
-func (c *chunk) encode(e *influx.Encoder, r *decode.Result) int {
+func (c *chunk) encode(e *influx.Encoder, r *decode.Result) (lines int, oldest int64) {
 	e.Reset()
-	lines := e.Readings(r.Readings) + e.Events(r.Events)
+	lines = e.Readings(r.Readings) + e.Events(r.Events)
 	if e.Err() != nil {
-		return 0
+		return 0, 0
 	}
 	c.lines = append(c.lines, e.Bytes()...)
 	c.count += lines
 	for i := range r.Readings {
-		if t := r.Readings[i].Time; c.oldest == 0 || t < c.oldest {
-			c.oldest = t
+		if t := r.Readings[i].Time; oldest == 0 || t < oldest {
+			oldest = t
 		}
 	}
-	return lines
+	for i := range r.Events {
+		if t := r.Events[i].Time; oldest == 0 || t < oldest {
+			oldest = t
+		}
+	}
+	if c.oldest == 0 || oldest < c.oldest {
+		c.oldest = oldest
+	}
+	return lines, oldest
 }
 
 // settle books what was walked, and hands the chunk on. Where the store is

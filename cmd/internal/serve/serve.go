@@ -84,14 +84,21 @@ func pipelineOptions(c *config.Config) (pipeline.Options, error) {
 	broker, err := BrokerOptions(c)
 	return pipeline.Options{
 		DataDir: c.DataDir, MQTT: broker,
-		InfluxDB: influx.Options{
-			URL: c.InfluxDB.URL, Org: c.InfluxDB.Org, Bucket: c.InfluxDB.Bucket, Token: c.InfluxDB.Token.Reveal(),
-			Gzip: c.InfluxDB.Gzip, Timeout: time.Duration(c.InfluxDB.Timeout),
-		},
+		InfluxDB:  InfluxOptions(c),
 		Journal:   journal.Options{MaxBytes: int64(c.Journal.MaxBytes), Retention: time.Duration(c.Journal.Retention)},
 		BatchSize: c.Store.BatchLines, BatchAge: time.Duration(c.Store.BatchAge),
 		FeedbackPerMinute: *c.Feedback.PerMinute, RejectsBytes: int64(c.Rejects.MaxBytes),
 	}, err
+}
+
+// InfluxOptions is how the configuration reaches InfluxDB. Token and authorities
+// are read when they are used.
+func InfluxOptions(c *config.Config) influx.Options {
+	return influx.Options{
+		URL: c.InfluxDB.URL, Org: c.InfluxDB.Org, Bucket: c.InfluxDB.Bucket,
+		Token: c.InfluxDB.ReadToken, TLS: config.TLS{CAFile: c.InfluxDB.CAFile}.Config,
+		Gzip: c.InfluxDB.Gzip, Timeout: time.Duration(c.InfluxDB.Timeout),
+	}
 }
 
 // BrokerOptions is how the configuration reaches the broker.

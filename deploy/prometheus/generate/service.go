@@ -297,22 +297,23 @@ func storeAlerts() []alert {
 		Expr: `greencommunity_influxdb_held == 1`, For: "1m",
 		Summary: Text{ZH: "InfluxDB拒绝写入", EN: "InfluxDB does not let us write"},
 		Description: Text{
-			ZH: "{{ $labels.instance }}写InfluxDB被拒（401、403或404），等待人工处理，数据积存在日志中。",
-			EN: "InfluxDB answers {{ $labels.instance }} with 401, 403 or 404. It waits for an operator; data is kept in the journal.",
+			ZH: "{{ $labels.instance }}写不进InfluxDB（{{ $labels.why }}），等待人工处理，数据积存在日志中。",
+			EN: "{{ $labels.instance }} cannot write to InfluxDB ({{ $labels.why }}). It waits for an operator; data is kept in the journal.",
 		},
 		Means: Text{
-			ZH: "令牌失效、无权限，或组织、存储桶不存在。重试无用，所以暂停写入；日志满之前不会丢数据。",
-			EN: "The token is void or lacks permission, or organisation or bucket do not exist. Trying again is no use, so writing is held; nothing is lost until the journal is full.",
+			ZH: "应答表明重试无用：unauthorized是令牌失效或无权限；not_found是组织或存储桶不存在；redirected是地址被重定向；not_influxdb是登录页、代理或其他服务在应答；tls是证书或一方没有TLS；request_refused是其他拒绝。除204以外的应答都不算写入，所以暂停；日志满之前不会丢数据。/-/ready同时报未就绪。",
+			EN: "Trying again is no use: unauthorized is a token that is void or lacks permission; not_found an organisation or bucket that does not exist; redirected an address that sends elsewhere; not_influxdb a login page, a proxy or another server that answers; tls a certificate, or TLS on one side only; request_refused any other refusal. Nothing but 204 counts as written, so writing is held; nothing is lost until the journal is full. /-/ready says so too.",
 		},
 		Check: []Text{
-			{ZH: "greencommunity check --config config.yaml --connect显示InfluxDB的原话。", EN: "greencommunity check --config config.yaml --connect shows what InfluxDB says."},
-			{ZH: "令牌文件是否换过、是否有该存储桶的写权限：influx auth list。", EN: "Was the token changed, may it write to the bucket: influx auth list."},
-			{ZH: "存储桶是否被删除或改名：influx bucket list。", EN: "Was the bucket deleted or renamed: influx bucket list."},
+			{ZH: "服务日志和greencommunity check --config config.yaml --connect显示应答原文、应答者和补救办法。", EN: "The log, and greencommunity check --config config.yaml --connect, show who answered, in what words, and the cure."},
+			{ZH: "unauthorized、not_found：influx auth list、influx bucket list。令牌文件每次写入时重读，换好即可，不用重启。", EN: "unauthorized, not_found: influx auth list, influx bucket list. The token's file is read for every write: replace it, and nothing needs a restart."},
+			{ZH: "not_influxdb、redirected：influxdb.url的地址、端口、路径是否指向InfluxDB本身；中间的代理改过什么。", EN: "not_influxdb, redirected: do address, port and path of influxdb.url lead to InfluxDB itself; what was changed on proxies between?"},
+			{ZH: "tls：http还是https；证书是否过期；私有CA写在influxdb.ca_file，每次连接时重读。", EN: "tls: http or https; has the certificate expired? A private authority goes into influxdb.ca_file, which is read at each connection."},
 		},
 		Clears: Text{ZH: "InfluxDB接受写入后自动解除，积存的数据自动补写。", EN: "Clears when InfluxDB takes points; what was kept is written by itself."},
 	}, {
 		Name: "GreencommunityInfluxDBAway", Page: "influxdb_away", Severity: "warning", Component: "influxdb",
-		Expr: `sum by (instance) (increase(greencommunity_influxdb_retries_total{answer=~"429|5xx|network"}[5m])) > 0
+		Expr: `sum by (instance) (increase(greencommunity_influxdb_retries_total{answer=~"429|5xx|network|slow"}[5m])) > 0
 and on (instance)
 greencommunity_journal_oldest_pending_seconds{reader="store"} > 120`,
 		For: "5m", KeepFiring: "5m",
@@ -327,7 +328,7 @@ greencommunity_journal_oldest_pending_seconds{reader="store"} > 120`,
 		},
 		Check: []Text{
 			{ZH: "systemctl status influxdb，磁盘是否已满。", EN: "systemctl status influxdb; is its disk full?"},
-			{ZH: "greencommunity_influxdb_retries_total的answer标签：network是网络，5xx和429是过载。", EN: "The label answer of greencommunity_influxdb_retries_total: network, or 5xx and 429 for overload."},
+			{ZH: "greencommunity_influxdb_retries_total的answer标签：network是网络，5xx、429和slow是过载。", EN: "The label answer of greencommunity_influxdb_retries_total: network, or 5xx, 429 and slow for overload."},
 			{ZH: "greencommunity_journal_bytes离journal.max_bytes还有多远。", EN: "How far greencommunity_journal_bytes is from journal.max_bytes."},
 		},
 		Clears: Text{ZH: "恢复写入并补完积存后自动解除。", EN: "Clears when writing works and what was kept is written."},
