@@ -51,27 +51,37 @@ type service struct {
 	t        *testing.T
 	heavy    *heavy
 	registry *prometheus.Registry
+	pipeline *pipeline.Pipeline
 	stop     func()
+	again    func() *service // a start on the same directory, after stop
 }
 
 func run(t *testing.T, dir string, inv *inventory.Inventory, broker, database string) *service {
 	t.Helper()
+	return runWith(t, dir, inv, broker, influx.Options{URL: database, Org: "o", Bucket: "facilities"})
+}
+
+func runWith(t *testing.T, dir string, inv *inventory.Inventory, broker string, database influx.Options) *service {
+	t.Helper()
 	s := &service{t: t, heavy: &heavy{}, registry: prometheus.NewRegistry()}
+	s.again = func() *service { return runWith(t, dir, inv, broker, database) }
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: dir, Inventory: inv, MQTT: mqtt.Options{Brokers: []string{broker}, ClientID: "heavy"},
-		InfluxDB: influx.Options{URL: database, Org: "o", Bucket: "facilities"}, Observers: []pipeline.Observer{s.heavy}, Registerer: s.registry,
+		InfluxDB: database, Observers: []pipeline.Observer{s.heavy}, Registerer: s.registry,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.pipeline = p
 	ctx, cancel := context.WithCancel(context.Background())
 	opened, ended := make(chan struct{}), make(chan error, 1)
 	go func() { ended <- p.Run(ctx, func() { close(opened) }) }()
 	s.stop = func() {
-		cancel()
-		if err := <-ended; err != nil && ctx.Err() == nil {
-			t.Error(err)
+		if ctx.Err() != nil {
+			return
 		}
+		cancel()
+		<-ended
 	}
 	select {
 	case <-opened:
