@@ -27,20 +27,21 @@ type Metric struct {
 const Prefix = "greencommunity_"
 
 var (
-	always       = ingest.Text{}
-	onReject     = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
-	onDevice     = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
-	onAlarm      = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
-	onBoundary   = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
-	onVendor     = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
-	onFacility   = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
-	onKind       = ingest.Text{ZH: "该类设施首次上报后", EN: "once a facility of the kind has reported"}
-	onDeposit    = ingest.Text{ZH: "首次上报投放或称重后", EN: "once a deposit or its weight was reported"}
-	onSite       = ingest.Text{ZH: "台账中有社区坐标且有灯上报后", EN: "once a lamp has reported, where the community has coordinates"}
-	onInspection = ingest.Text{ZH: "台账定义了抽查量并有上报后", EN: "once an inspection was reported, where the inventory has quantities for it"}
-	onFactor     = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
-	onDensity    = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
-	onInventory  = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
+	always        = ingest.Text{}
+	onReject      = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
+	onCertificate = ingest.Text{ZH: "有 TLS 地址时", EN: "where an address has TLS"}
+	onDevice      = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
+	onAlarm       = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
+	onBoundary    = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
+	onVendor      = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
+	onFacility    = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
+	onKind        = ingest.Text{ZH: "该类设施首次上报后", EN: "once a facility of the kind has reported"}
+	onDeposit     = ingest.Text{ZH: "首次上报投放或称重后", EN: "once a deposit or its weight was reported"}
+	onSite        = ingest.Text{ZH: "台账中有社区坐标且有灯上报后", EN: "once a lamp has reported, where the community has coordinates"}
+	onInspection  = ingest.Text{ZH: "台账定义了抽查量并有上报后", EN: "once an inspection was reported, where the inventory has quantities for it"}
+	onFactor      = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
+	onDensity     = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
+	onInventory   = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
 )
 
 // Metrics is every metric of the service, in the order of docs/metrics.md.
@@ -73,6 +74,7 @@ var Metrics = []Metric{
 	{"influxdb_write_seconds", "histogram", nil, ingest.Text{ZH: "写入 InfluxDB 的请求耗时。", EN: "Time of a request that writes to InfluxDB."}, always},
 	{"influxdb_retries_total", "counter", []string{"answer"}, ingest.Text{ZH: "需要重试的写入请求，按应答。", EN: "Requests to InfluxDB that have to be made again, by what it answered."}, always},
 	{"influxdb_held", "gauge", []string{"why"}, ingest.Text{ZH: "写入是否在等待人工处理：unauthorized 令牌，not_found 存储桶，redirected 重定向，not_influxdb 应答的不是 InfluxDB，tls 证书，request_refused 其他。", EN: "Whether writing waits for an operator, by what is to be mended: unauthorized, not_found (bucket), redirected, not_influxdb (something else answers), tls, request_refused (anything else)."}, always},
+	{"tls_certificate_expiry_timestamp_seconds", "gauge", []string{"peer"}, ingest.Text{ZH: "各地址证书链中最早到期的时间（Unix 秒）：tls:// 代理、https:// InfluxDB 和 watch_tls 列出的地址。", EN: "When the first certificate of the chain expires that an address shows, in unix seconds: of tls:// brokers, an https:// InfluxDB, and what watch_tls lists."}, onCertificate},
 
 	{"community_info", "gauge", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, ingest.Text{ZH: "台账中的社区，恒为 1；坐标为 WGS-84 度。", EN: "A community of the inventory, always 1; coordinates in degrees, WGS-84."}, onInventory},
 	{"community_households", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的户数。", EN: "Households by the inventory."}, onInventory},

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest/certificate"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
@@ -53,7 +54,7 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 		return nil
 	}
 	disk, err := checkDisk(s.out, conf.DataDir)
-	problems := []error{err, checkBroker(ctx, s.out, conf, inv, disk), checkInfluxDB(ctx, s.out, conf)}
+	problems := []error{err, checkBroker(ctx, s.out, conf, inv, disk), checkInfluxDB(ctx, s.out, conf), checkCertificates(ctx, s.out, conf)}
 	return errors.Join(problems...)
 }
 
@@ -112,10 +113,7 @@ func checkDisk(out io.Writer, dir string) (time.Duration, error) {
 }
 
 func checkBroker(ctx context.Context, out io.Writer, conf *config.Config, inv *inventory.Inventory, fsync time.Duration) error {
-	o, err := serve.BrokerOptions(conf)
-	if err != nil {
-		return fmt.Errorf("broker: %w", err)
-	}
+	o := serve.BrokerOptions(conf)
 	o.Filters = inv.Filters()
 	probe, err := mqtt.ProbeBroker(ctx, o, pipeline.FeedbackTopic+"check-")
 	if err != nil {
@@ -144,4 +142,26 @@ func checkInfluxDB(ctx context.Context, out io.Writer, conf *config.Config) erro
 		fmt.Fprintln(out, "warning: influxdb: the answer does not say that it is InfluxDB's (no X-Influxdb-Version): a database that speaks its protocol, or a proxy that takes everything; look whether points arrive")
 	}
 	return nil
+}
+
+// expirySoon is when an alert tells of a certificate's end.
+const expirySoon = 30 * 24 * time.Hour
+
+func checkCertificates(ctx context.Context, out io.Writer, conf *config.Config) error {
+	var problems []error
+	for _, address := range serve.Certificates(conf) {
+		expiry, err := certificate.Look(ctx, address)
+		left := time.Until(expiry)
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("certificate of %s: %w", address, err))
+		case left < 0:
+			problems = append(problems, fmt.Errorf("certificate of %s: expired at %s", address, expiry.In(conf.Zone).Format(time.DateTime)))
+		case left < expirySoon:
+			fmt.Fprintf(out, "warning: certificate of %s expires in %.0f days, at %s: renew it now\n", address, left.Hours()/24, expiry.In(conf.Zone).Format(time.DateTime))
+		default:
+			fmt.Fprintf(out, "certificate of %s: good until %s\n", address, expiry.In(conf.Zone).Format(time.DateTime))
+		}
+	}
+	return errors.Join(problems...)
 }

@@ -178,10 +178,10 @@ func TestLongRestart(t *testing.T) {
 func TestBrokerTLS(t *testing.T) {
 	dir, port := t.TempDir(), freePort(t)
 	ca, caKey := authority(t)
-	certificate(t, dir, "server", ca, caKey)
-	certificate(t, dir, "client", ca, caKey)
+	issueCertificate(t, dir, "server", ca, caKey)
+	issueCertificate(t, dir, "client", ca, caKey)
 	stranger, strangerKey := authority(t)
-	certificate(t, dir, "stranger", stranger, strangerKey)
+	issueCertificate(t, dir, "stranger", stranger, strangerKey)
 	write(t, filepath.Join(dir, "ca.pem"), pemOf("CERTIFICATE", ca.Raw))
 	write(t, filepath.Join(dir, "password"), "secret\n")
 	passwords := filepath.Join(dir, "passwords")
@@ -287,8 +287,8 @@ func authority(t testing.TB) (*x509.Certificate, *ecdsa.PrivateKey) {
 	return cert, key
 }
 
-// certificate writes name.pem and name.key, signed by an authority.
-func certificate(t testing.TB, dir, name string, ca *x509.Certificate, caKey *ecdsa.PrivateKey) {
+// issueCertificate writes name.pem and name.key, signed by an authority.
+func issueCertificate(t testing.TB, dir, name string, ca *x509.Certificate, caKey *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -94,7 +94,12 @@ func (c *watchCmd) Run(ctx context.Context, s streams) error {
 
 // connect subscribes to what the vendor's sources name.
 func (c *watchCmd) connect(conf *config.Config, v *inventory.Vendor, f func(*ingest.Message)) (paho.Client, error) {
-	o, err := serve.BrokerOptions(conf)
+	o := serve.BrokerOptions(conf)
+	password, err := o.Password()
+	if err != nil {
+		return nil, err
+	}
+	config, err := o.TLS()
 	if err != nil {
 		return nil, err
 	}
@@ -102,8 +107,8 @@ func (c *watchCmd) connect(conf *config.Config, v *inventory.Vendor, f func(*ing
 	for _, f := range (&inventory.Inventory{Vendors: []*inventory.Vendor{v}}).Filters() {
 		filters[f] = 1
 	}
-	options := paho.NewClientOptions().SetClientID(fmt.Sprintf("%s-watch-%d", o.ClientID, os.Getpid())).SetUsername(o.Username).SetPassword(o.Password).
-		SetTLSConfig(o.TLS).SetCleanSession(true).SetConnectTimeout(10 * time.Second).SetAutoReconnect(true).SetOrderMatters(true).
+	options := paho.NewClientOptions().SetClientID(fmt.Sprintf("%s-watch-%d", o.ClientID, os.Getpid())).SetUsername(o.Username).SetPassword(password).
+		SetTLSConfig(config).SetCleanSession(true).SetConnectTimeout(10 * time.Second).SetAutoReconnect(true).SetOrderMatters(true).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
 			f(&ingest.Message{Topic: m.Topic(), Payload: m.Payload(), Received: time.Now().UnixNano(), Retained: m.Retained(), QoS: m.Qos()})
 		})

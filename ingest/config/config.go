@@ -30,10 +30,14 @@ type Config struct {
 	MQTT      MQTT     `yaml:"mqtt"`
 	Journal   Journal  `yaml:"journal"`
 	InfluxDB  InfluxDB `yaml:"influxdb"`
-	HTTP      HTTP     `yaml:"http"`
-	Store     Store    `yaml:"store"`
-	Rejects   Rejects  `yaml:"rejects"`
-	Feedback  Feedback `yaml:"feedback"`
+	// WatchTLS is further addresses, host:port, whose certificates' expiry is
+	// watched, such as the broker's listener for vendors. Those of tls:// and
+	// https:// addresses above are watched in any case.
+	WatchTLS []string `yaml:"watch_tls"`
+	HTTP     HTTP     `yaml:"http"`
+	Store    Store    `yaml:"store"`
+	Rejects  Rejects  `yaml:"rejects"`
+	Feedback Feedback `yaml:"feedback"`
 	// Anomaly is the levels of alarms, where they differ from the defaults: for
 	// all, for communities and for devices. Package metrics/anomaly checks it.
 	Anomaly map[string]any `yaml:"anomaly"`
@@ -245,6 +249,11 @@ func (c *Config) complete(dir string, p *document.Problems) {
 		c.Journal.Retention = Duration(7 * 24 * time.Hour)
 	}
 	c.completeInfluxDB(p)
+	for i, address := range c.WatchTLS {
+		if _, port, err := net.SplitHostPort(address); err != nil || port == "" {
+			p.Add(fmt.Sprintf("watch_tls[%d]", i), "%q is no address; give host:port, such as mqtt.county.example:8883", address)
+		}
+	}
 	c.completeHTTP(p)
 	c.completeStore(p)
 }

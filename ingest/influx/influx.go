@@ -46,8 +46,6 @@ type Options struct {
 	Token func() (string, error)
 	// TLS is called for each connection. nil: the system's authorities.
 	TLS func() (*tls.Config, error)
-	// Seen is told of the connection an answer came by, where it has TLS.
-	Seen func(tls.ConnectionState)
 	// Gzip is on, off or auto: not to this machine, where it costs more than it saves.
 	Gzip       string
 	Timeout    time.Duration // of one request; default 30 s

@@ -28,7 +28,6 @@ type client struct {
 	timeout   time.Duration
 	proxy     func(*url.URL) (*url.URL, error)
 	redirects func(from, to *url.URL)
-	seen      func(tls.ConnectionState)
 	lastToken atomic.Pointer[string]
 	http      atomic.Pointer[http.Client]
 	zip       sync.Pool // of *gzip.Writer
@@ -39,7 +38,7 @@ const maxAnswer = 8 << 20
 
 func newClient(o Options, gzipped bool) *client {
 	c := &client{
-		token: o.Token, tls: o.TLS, gzip: gzipped, timeout: o.Timeout, seen: o.Seen,
+		token: o.Token, tls: o.TLS, gzip: gzipped, timeout: o.Timeout,
 		proxy: httpproxy.FromEnvironment().ProxyFunc(),
 	}
 	c.zip.New = func() any {
@@ -148,9 +147,6 @@ func (c *client) post(ctx context.Context, lines []byte) (status int, header htt
 		return 0, nil, nil, err
 	}
 	defer a.Body.Close()
-	if a.TLS != nil && c.seen != nil {
-		c.seen(*a.TLS)
-	}
 	if a.StatusCode == http.StatusNoContent {
 		return a.StatusCode, a.Header, nil, nil
 	}

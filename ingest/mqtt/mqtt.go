@@ -102,8 +102,11 @@ type Options struct {
 	Brokers  []string // tcp://, mqtt://, tls://, ssl://, mqtts://; tried in turn
 	ClientID string
 	Username string
-	Password string
-	TLS      *tls.Config
+	// Password and TLS are called for each connection, so that those renewed
+	// while we run hold from the next one on. nil: none, and the system's
+	// authorities.
+	Password func() (string, error)
+	TLS      func() (*tls.Config, error)
 	Filters  []string
 	// SessionFile is where the filters the broker's session may hold are kept,
 	// since a session goes on after a restart: what is in it and not in Filters
@@ -251,11 +254,16 @@ func (s *Subscriber) Run(ctx context.Context) error {
 // session is one connection, from connecting to its end.
 func (s *Subscriber) session(ctx context.Context, broker string) error {
 	epoch := s.epoch.Add(1)
+	password, err := s.o.password()
+	if err != nil {
+		s.metrics.failures.Inc()
+		return err
+	}
 	lost := make(chan error, 1)
 	present := false // written before the token of the connect is done
 	var conn atomic.Pointer[bufferedConn]
 	options := paho.NewClientOptions().
-		SetClientID(s.o.ClientID).SetUsername(s.o.Username).SetPassword(s.o.Password).
+		SetClientID(s.o.ClientID).SetUsername(s.o.Username).SetPassword(password).
 		SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true).
 		SetAutoReconnect(false).SetConnectRetry(false).SetResumeSubs(false).
 		SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).SetConnectTimeout(connectTimeout).SetWriteTimeout(connectTimeout).
@@ -340,10 +348,28 @@ func (s *Subscriber) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 	dialer := &net.Dialer{KeepAlive: keepAlive}
 	switch u.Scheme {
 	case "tls", "ssl", "mqtts":
-		d := tls.Dialer{NetDialer: dialer, Config: s.o.TLS}
+		var config *tls.Config
+		if s.o.TLS != nil {
+			var err error
+			if config, err = s.o.TLS(); err != nil {
+				return nil, err
+			}
+		}
+		d := tls.Dialer{NetDialer: dialer, Config: config}
 		return d.DialContext(ctx, "tcp", hostPort(u, "8883"))
 	}
 	return dialer.DialContext(ctx, "tcp", hostPort(u, "1883"))
+}
+
+func (o *Options) password() (string, error) {
+	if o.Password == nil {
+		return "", nil
+	}
+	password, err := o.Password()
+	if err != nil {
+		return "", fmt.Errorf("password: %w", err)
+	}
+	return password, nil
 }
 
 func hostPort(u *url.URL, port string) string {

@@ -69,10 +69,13 @@ type prober struct {
 
 func (p *prober) connect(ctx context.Context, clean bool, handle paho.MessageHandler) (paho.Client, error) {
 	s := &Subscriber{o: p.o}
-	var last error
+	password, last := p.o.password()
+	if last != nil {
+		return nil, last
+	}
 	for _, broker := range p.o.Brokers {
 		options := paho.NewClientOptions().AddBroker(broker).SetClientID(p.id).
-			SetUsername(p.o.Username).SetPassword(p.o.Password).
+			SetUsername(p.o.Username).SetPassword(password).
 			SetCleanSession(clean).SetAutoReconnect(false).SetAutoAckDisabled(true).SetProtocolVersion(4).
 			SetConnectTimeout(connectTimeout).SetDefaultPublishHandler(handle).
 			SetCustomOpenConnectionFn(func(u *url.URL, _ paho.ClientOptions) (net.Conn, error) { return s.dial(ctx, u) })

@@ -4,10 +4,13 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
+	"net/url"
 	"slices"
 	"time"
 
@@ -17,6 +20,7 @@ import (
 
 	"greencommunity/dashboards/page"
 	"greencommunity/ingest"
+	"greencommunity/ingest/certificate"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
@@ -35,6 +39,8 @@ type Service struct {
 	log      *slog.Logger
 	pipeline *pipeline.Pipeline
 	server   *metrics.Server
+	// certificates of others, whose expiry is told beforehand.
+	certificates *certificate.Watch
 }
 
 // New opens the data directory and the HTTP port; nothing runs yet.
@@ -51,7 +57,8 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 		return nil, err
 	}
 	registry.MustRegister(observers.facility, observers.savings, observers.anomaly, observers.vendors)
-	s := &Service{config: c, log: log}
+	s := &Service{config: c, log: log, certificates: certificate.New(Certificates(c), log)}
+	registry.MustRegister(s.certificates)
 	registry.MustRegister(community.Collector{Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() }})
 	view := page.New(page.Sources{
 		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
@@ -68,10 +75,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	}); err != nil {
 		return nil, err
 	}
-	o, err := pipelineOptions(c)
-	if err != nil {
-		return nil, err
-	}
+	o := pipelineOptions(c)
 	o.Inventory, o.Logger, o.Registerer = inv, log, registry
 	o.Observers = observers.list()
 	if s.pipeline, err = pipeline.New(o); err != nil {
@@ -80,15 +84,14 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	return s, nil
 }
 
-func pipelineOptions(c *config.Config) (pipeline.Options, error) {
-	broker, err := BrokerOptions(c)
+func pipelineOptions(c *config.Config) pipeline.Options {
 	return pipeline.Options{
-		DataDir: c.DataDir, MQTT: broker,
+		DataDir: c.DataDir, MQTT: BrokerOptions(c),
 		InfluxDB:  InfluxOptions(c),
 		Journal:   journal.Options{MaxBytes: int64(c.Journal.MaxBytes), Retention: time.Duration(c.Journal.Retention)},
 		BatchSize: c.Store.BatchLines, BatchAge: time.Duration(c.Store.BatchAge),
 		FeedbackPerMinute: *c.Feedback.PerMinute, RejectsBytes: int64(c.Rejects.MaxBytes),
-	}, err
+	}
 }
 
 // InfluxOptions is how the configuration reaches InfluxDB. Token and authorities
@@ -101,13 +104,31 @@ func InfluxOptions(c *config.Config) influx.Options {
 	}
 }
 
-// BrokerOptions is how the configuration reaches the broker.
-func BrokerOptions(c *config.Config) (mqtt.Options, error) {
-	tls, err := c.MQTT.TLS.Config()
+// BrokerOptions is how the configuration reaches the broker. Password and
+// certificates are read when they are used.
+func BrokerOptions(c *config.Config) mqtt.Options {
 	return mqtt.Options{
-		Brokers: c.MQTT.Brokers, ClientID: c.MQTT.ClientID, Username: c.MQTT.Username, Password: c.MQTT.Password.Reveal(),
-		TLS: tls, Silence: time.Duration(*c.MQTT.Silence),
-	}, err
+		Brokers: c.MQTT.Brokers, ClientID: c.MQTT.ClientID, Username: c.MQTT.Username, Password: c.MQTT.ReadPassword,
+		TLS: c.MQTT.TLS.Config, Silence: time.Duration(*c.MQTT.Silence),
+	}
+}
+
+// Certificates are the addresses whose certificates are watched: those we reach
+// with TLS, and those the configuration adds.
+func Certificates(c *config.Config) []string {
+	var addresses []string
+	for _, b := range append(slices.Clone(c.MQTT.Brokers), c.InfluxDB.URL) {
+		u, err := url.Parse(b)
+		if err != nil {
+			continue
+		}
+		if port := map[string]string{"tls": "8883", "ssl": "8883", "mqtts": "8883", "https": "443"}[u.Scheme]; port != "" {
+			addresses = append(addresses, net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), port)))
+		}
+	}
+	addresses = append(addresses, c.WatchTLS...)
+	slices.Sort(addresses)
+	return slices.Compact(addresses)
 }
 
 // LoadInventory reads the inventory a configuration names, the whole of it.
@@ -145,6 +166,7 @@ func (s *Service) Redact(topic string, payload []byte) []byte {
 func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.server.Run(ctx) })
+	g.Go(func() error { s.certificates.Run(ctx); return nil })
 	g.Go(func() error {
 		if err := s.pipeline.Run(ctx, s.server.Open); err != nil && ctx.Err() == nil {
 			return err

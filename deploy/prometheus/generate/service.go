@@ -52,7 +52,7 @@ func service() group {
 			Why:  "what the rhythm of a vendor is read from.",
 			Expr: `sum by (vendor) (increase(greencommunity_messages_received_total{vendor!=""}[1h]))`,
 		}},
-		Alerts: slicesOf(vendorAlerts(), ingesterAlerts(), storeAlerts(), deliveryAlerts()),
+		Alerts: slicesOf(vendorAlerts(), ingesterAlerts(), storeAlerts(), certificateAlerts(), deliveryAlerts()),
 	}
 }
 
@@ -394,6 +394,43 @@ greencommunity_journal_oldest_pending_seconds{reader="store"} > 1800`,
 			{ZH: "存储桶的保留时间是否短于厂商补发的数据。", EN: "Is the bucket's retention shorter than what vendors send late?"},
 		},
 		Clears: Text{ZH: "15分钟内不再拒收后自动解除。", EN: "Clears after 15 minutes without."},
+	}}
+}
+
+func certificateAlerts() []alert {
+	check := []Text{
+		{ZH: "greencommunity check --config config.yaml --connect列出每个地址的证书到期时间。", EN: "greencommunity check --config config.yaml --connect lists when the certificate of each address expires."},
+		{ZH: "换证书：自有CA用deploy/compose/prepare重新签发，公共CA看其自动续期（certbot renew）为何没有成功。", EN: "Renew it: of an authority of your own with deploy/compose/prepare; of a public one, see why its automatic renewal (certbot renew) failed."},
+		{ZH: "代理：新文件放到原处、属主mosquitto，然后systemctl reload mosquitto；已有连接不受影响。", EN: "Broker: put the new files in place, owner mosquitto, then systemctl reload mosquitto; connections there are go on."},
+		{ZH: "若换的是CA：先把新CA发给厂商（两个CA可以放在同一个文件里），再换代理的证书；采集服务的ca_file每次连接时重读。", EN: "If the authority changes: first give the new one to the vendors (a file can hold both), then change the broker's certificate; the ingester reads ca_file at each connection."},
+	}
+	clears := Text{ZH: "新证书出现后十分钟内自动解除。", EN: "Clears within ten minutes of the new certificate."}
+	return []alert{{
+		Name: "GreencommunityCertificateExpires", Page: "certificate_expires", Severity: "warning", Component: "certificate",
+		Expr: `greencommunity_tls_certificate_expiry_timestamp_seconds - time() < 30 * 86400`, For: "15m",
+		Summary: Text{ZH: "证书即将到期", EN: "A certificate expires soon"},
+		Description: Text{
+			ZH: "{{ $labels.peer }}的证书还有{{ $value | humanizeDuration }}到期。",
+			EN: "The certificate of {{ $labels.peer }} expires in {{ $value | humanizeDuration }}.",
+		},
+		Means: Text{
+			ZH: "到期后所有校验证书的一方同时连不上：代理的证书到期时，全部厂商一起中断，而采集服务若走本机1883则毫无察觉。",
+			EN: "Once it has expired everybody who checks it is out at once: with the broker's, all vendors, while the ingester, where it connects to 1883 on the machine itself, notices nothing.",
+		},
+		Check: check, Clears: clears,
+	}, {
+		Name: "GreencommunityCertificateExpired", Page: "certificate_expired", Severity: "critical", Component: "certificate",
+		Expr: `greencommunity_tls_certificate_expiry_timestamp_seconds - time() < 2 * 86400`, For: "5m",
+		Summary: Text{ZH: "证书到期或两天内到期", EN: "A certificate has expired, or does within two days"},
+		Description: Text{
+			ZH: "{{ $labels.peer }}的证书将在两天内到期，或已经到期。",
+			EN: "The certificate of {{ $labels.peer }} expires within two days, or has expired.",
+		},
+		Means: Text{
+			ZH: "校验证书的一方现在或两天内全部断开。",
+			EN: "Everybody who checks it is out, now or within two days.",
+		},
+		Check: append([]Text{{ZH: "先换代理的证书：全部厂商都靠它。换好后看各厂商报文是否恢复（messages_received_total）。", EN: "Renew the broker's first: all vendors need it. Then see their messages come back (messages_received_total)."}}, check...), Clears: clears,
 	}}
 }
 
