@@ -74,7 +74,9 @@ func TestPasswordIsReadWhenUsed(t *testing.T) {
 	eventually("away", func() bool { return !s.Connected() })
 	broker = start("two")
 	defer func() { broker.Close() }()
-	eventually("refused", func() bool { return strings.Contains(strings.ToLower(logged.String()), "bad user name or password") || strings.Contains(strings.ToLower(logged.String()), "not authorized") })
+	eventually("refused", func() bool {
+		return strings.Contains(strings.ToLower(logged.String()), "bad user name or password") || strings.Contains(strings.ToLower(logged.String()), "not authorized")
+	})
 	write("two")
 	eventually("connected by the new password", s.Connected)
 }
