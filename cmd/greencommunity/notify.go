@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -44,7 +47,7 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 		Listen: conf.Listen, WebConfigFile: conf.WebConfigFile, Gatherer: registry, Logger: log,
 		Ready:  func() error { return nil },
 		Reload: func(context.Context) error { return errors.New("the configuration is read at the start; restart") },
-		Routes: map[string]http.Handler{"POST /alerts/{robot}": notify.New(conf, names, log, registry)},
+		Routes: map[string]http.Handler{"POST /alerts/{robot}": notify.New(conf, newNames(conf, names, log).get, log, registry)},
 	})
 	if err != nil {
 		return err
@@ -52,6 +55,45 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 	server.Open() // nothing is counted that was counted before
 	fmt.Fprintf(s.out, "greencommunity notify listens on http://%s\n", server.Addr())
 	return server.Run(ctx)
+}
+
+// currentNames is the names as the inventory's file has them now.
+type currentNames struct {
+	conf *notify.Config
+	log  *slog.Logger
+
+	mu    sync.Mutex // messages of several robots ask at once
+	names notify.Names
+	read  fs.FileInfo // the file that names is of, or that was found wrong
+}
+
+func newNames(conf *notify.Config, names notify.Names, log *slog.Logger) *currentNames {
+	c := &currentNames{conf: conf, log: log, names: names}
+	c.read, _ = os.Stat(conf.Inventory)
+	return c
+}
+
+// get reads the names again where the file has changed. One that is wrong
+// changes nothing: a message is said by the names of before.
+func (c *currentNames) get() notify.Names {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conf.Inventory == "" {
+		return c.names
+	}
+	now, err := os.Stat(c.conf.Inventory)
+	if err != nil || c.read != nil && os.SameFile(now, c.read) && now.ModTime().Equal(c.read.ModTime()) && now.Size() == c.read.Size() {
+		return c.names
+	}
+	c.read = now
+	names, err := namesOf(c.conf)
+	if err != nil {
+		c.log.Error("names not read again; those of before are used", "error", err)
+		return c.names
+	}
+	c.names = names
+	c.log.Info("names read again", "communities", len(names.Communities))
+	return names
 }
 
 // namesOf is what people call communities and kinds of facility.

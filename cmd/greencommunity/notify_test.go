@@ -48,16 +48,32 @@ vendors: [{id: v, sources: [{topic: "greencommunity/v1/{community}/{facility}/{d
 		ended <- run(ctx, []string{"notify", "--config", path}, streams{strings.NewReader(""), io.Discard, io.Discard})
 	}()
 	waitPort(t, "127.0.0.1:"+port)
-	answer, err := http.Post("http://127.0.0.1:"+port+"/alerts/duty", "application/json", strings.NewReader(`{"version":"4","status":"firing",
+	const notification = `{"version":"4","status":"firing",
 		"groupLabels":{"alertname":"GreencommunityBurst","community":"nancheng"},"alerts":[{"status":"firing","startsAt":"2026-03-01T04:00:00Z",
-		"labels":{"severity":"critical","community":"nancheng","facility":"water"},"annotations":{"summary":"爆管","description":"nancheng（water）有1处未恢复。"}}]}`))
-	if err != nil {
-		t.Fatal(err)
+		"labels":{"severity":"critical","community":"nancheng","facility":"water"},"annotations":{"summary":"爆管","description":"nancheng（water）有1处未恢复。"}}]}`
+	post := func(body string) *http.Response {
+		answer, err := http.Post("http://127.0.0.1:"+port+"/alerts/duty", "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer
 	}
-	answer.Body.Close()
+	answer := post(notification)
 	if want := "### 【紧急】爆管 · 南城社区\n\n南城社区（供水）有1处未恢复。\n\n自 3月1日 12:00 起。"; answer.StatusCode != 200 || message.Markdown.Content != want {
 		t.Errorf("status %d, message %q", answer.StatusCode, message.Markdown.Content)
 	}
+	// A community that is new in the inventory goes by its name at once; an
+	// inventory that is wrong changes nothing.
+	inventory := filepath.Join(dir, "inventory.yaml")
+	write(t, inventory, `communities: [{id: nancheng, name: 南城社区}, {id: beicheng, name: 北城社区}]
+vendors: [{id: v, sources: [{topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}]}]
+`)
+	post(strings.ReplaceAll(notification, "nancheng", "beicheng"))
+	wantOutput(t, message.Markdown.Content, "爆管 · 北城社区")
+	write(t, inventory, "communities: [")
+	post(strings.ReplaceAll(notification, "nancheng", "beicheng"))
+	wantOutput(t, message.Markdown.Content, "爆管 · 北城社区")
 	answer, err = http.Get("http://127.0.0.1:" + port + "/metrics")
 	if err != nil {
 		t.Fatal(err)
@@ -67,7 +83,7 @@ vendors: [{id: v, sources: [{topic: "greencommunity/v1/{community}/{facility}/{d
 	if err != nil {
 		t.Fatal(err)
 	}
-	wantOutput(t, string(text), `greencommunity_notify_messages_total{result="delivered",robot="duty"} 1`)
+	wantOutput(t, string(text), `greencommunity_notify_messages_total{result="delivered",robot="duty"} 3`)
 	cancel()
 	select {
 	case err := <-ended:

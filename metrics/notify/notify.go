@@ -6,9 +6,10 @@
 // answered with an error: 503 where trying again makes sense, which
 // Alertmanager does, and 422 where the robot refuses (a wrong key, a missing
 // keyword), which Alertmanager counts as failed and tries again with the
-// group's next change or repetition. Nothing is queued here: the queue is
-// Alertmanager's, which also keeps it over a restart. A message may come twice,
-// when a robot's answer was lost.
+// group's next change or repetition. A robot that says "slower" is waited for,
+// and those behind it wait in their order; Alertmanager gives up after
+// group_interval, and the message does not. The queue that outlives a restart is
+// Alertmanager's. A message may come twice, when a robot's answer was lost.
 //
 // One address delivers to one robot (/alerts/NAME): a robot that is away does
 // not make the others repeat themselves.
@@ -34,7 +35,8 @@ const (
 
 // Notifier is the handler of /alerts/{robot}. It is safe for concurrent use.
 type Notifier struct {
-	renderer renderer
+	renderer renderer // but for the names
+	names    func() Names
 	alarms   string // address, "" for none
 	client   *http.Client
 	robots   map[string]*robot
@@ -44,10 +46,11 @@ type Notifier struct {
 	retries  *prometheus.CounterVec
 }
 
-// New returns a notifier to the robots of a configuration.
-func New(c *Config, names Names, log *slog.Logger, reg prometheus.Registerer) *Notifier {
+// New returns a notifier to the robots of a configuration. It asks for the names
+// with each message, so that new communities go by theirs.
+func New(c *Config, names func() Names, log *slog.Logger, reg prometheus.Registerer) *Notifier {
 	n := &Notifier{
-		renderer: renderer{zone: c.Zone, names: names, page: c.Page, runbooks: c.Runbooks},
+		renderer: renderer{zone: c.Zone, page: c.Page, runbooks: c.Runbooks}, names: names,
 		alarms:   c.Alarms, client: &http.Client{Timeout: 3 * time.Second}, robots: map[string]*robot{}, log: log,
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greencommunity_notify_messages_total", Help: "Messages by robot and what became of them: delivered, refused by the robot, or failed for now."}, []string{"robot", "result"}),
 		retries:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greencommunity_notify_retries_total", Help: "Requests to a robot that were made again."}, []string{"robot"}),
@@ -79,8 +82,10 @@ func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "not a notification of Alertmanager in version 4", http.StatusBadRequest)
 		return
 	}
-	m := n.renderer.render(&hook, n.open(req.Context(), &hook), r.fits)
-	err := r.send(req.Context(), m, n.retries.WithLabelValues(r.Name).Inc)
+	renderer := n.renderer
+	renderer.names = n.names()
+	m := renderer.render(&hook, n.open(req.Context(), &hook), r.fits)
+	err := r.deliver(req.Context(), m, n.retries.WithLabelValues(r.Name).Inc)
 	switch {
 	case err == nil:
 		n.messages.WithLabelValues(r.Name, "delivered").Inc()

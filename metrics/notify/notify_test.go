@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -75,7 +76,9 @@ func notifier(t *testing.T, r Robot, alarms string) (*Notifier, *bytes.Buffer) {
 	r.Name = "duty"
 	var log bytes.Buffer
 	n := New(&Config{Zone: zone, Robots: []Robot{r}, Alarms: alarms, Page: "http://10.1.2.3:9108/", Runbooks: "https://wiki.example"},
-		Names{Communities: map[string]string{"nancheng": "南城社区"}, Facilities: map[string]string{"water": "供水"}},
+		func() Names {
+			return Names{Communities: map[string]string{"nancheng": "南城社区"}, Facilities: map[string]string{"water": "供水"}}
+		},
 		slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
 	n.robots["duty"].now = func() time.Time { return time.Date(2026, 3, 1, 4, 0, 0, 123e6, time.UTC) }
 	n.robots["duty"].backoff = time.Millisecond
@@ -186,7 +189,6 @@ func TestAnswers(t *testing.T) {
 		{"down once", []string{"502 no", ok}, 200, 2, "delivered"},
 		{"busy twice", []string{`200 {"errcode":-1,"errmsg":"system busy"}`, `200 {"errcode":45009,"errmsg":"api freq out of limit"}`, ok}, 200, 3, "delivered"},
 		{"down", []string{"500 no"}, 503, 3, "failed"},
-		{"too many", []string{`429 {"code":11232}`}, 503, 3, "failed"},
 		{"a proxy's page", []string{"200 <html>sign in</html>"}, 503, 3, "failed"},
 		{"wrong key", []string{`200 {"errcode":93000,"errmsg":"invalid webhook url"}`}, 422, 1, "refused"},
 		{"wrong signature", []string{`200 {"errcode":310000,"errmsg":"sign not match"}`}, 422, 1, "refused"},
@@ -207,6 +209,130 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("%v retries counted", got)
 			}
 		})
+	}
+}
+
+// Case 13: every "slower" of every robot is waited for and the message
+// delivered, though the robot says it oftener than an outage is waited for.
+// Sources: nightingale#1437, PrometheusAlert#395 and #470, Feishu's page on rate
+// limits (429 and 400 with 99991400), DingTalk's answers as users quote them.
+func TestSlower(t *testing.T) {
+	const okFeishu = `200 {"StatusCode":0,"StatusMessage":"success","code":0,"data":{},"msg":"success"}`
+	for name, c := range map[string]struct{ kind, answer, ok string }{
+		"Feishu 9499 in HTTP 400":     {feishu, `400 {"code":9499,"msg":"too many request","data":{}}`, okFeishu},
+		"Feishu 11232":                {feishu, `200 {"code":11232,"msg":"frequency limited psm[lark.oapi.app_platform_runtime]appID[1500]","data":{}}`, okFeishu},
+		"Feishu 11232 in HTTP 429":    {feishu, `429 {"code":11232}`, okFeishu},
+		"Feishu's platform, 429":      {feishu, `429 {"code":99991400,"msg":"request trigger frequency limit"}`, okFeishu},
+		"Feishu's platform, 400":      {feishu, `400 {"code":99991400,"msg":"request trigger frequency limit"}`, okFeishu},
+		"DingTalk 410100":             {dingtalk, `200 {"errcode":410100,"errmsg":"发送速度太快而限流"}`, ok},
+		"DingTalk 130101":             {dingtalk, `200 {"status":1111,"wait":0,"source":"x5","punish":"deny","errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}`, ok},
+		"DingTalk 90030":              {dingtalk, `200 {"errcode":90030,"errmsg":"webhook over limit"}`, ok},
+		"DingTalk 90018":              {dingtalk, `200 {"errcode":90018,"errmsg":"您的服务器调用钉钉开放平台当前接口的所有请求都被暂时禁用了"}`, ok},
+		"WeCom 45009":                 {wecom, `200 {"errcode":45009,"errmsg":"api freq out of limit, hint: [1635043469_160]"}`, ok},
+		"WeCom 45033":                 {wecom, `200 {"errcode":45033,"errmsg":"api concurrent out of limit"}`, ok},
+		"a code nobody has described": {wecom, `200 {"errcode":45999,"errmsg":"request too frequent"}`, ok},
+		"HTTP 429 of a gateway":       {dingtalk, `429 <html>slow down</html>`, ok},
+	} {
+		t.Run(name, func(t *testing.T) {
+			robot := newChat(t, c.answer, c.answer, c.answer, c.answer, c.answer, c.ok)
+			n, _ := notifier(t, Robot{Kind: c.kind, URL: config.Secret(robot.URL)}, "")
+			if w := deliver(t, n, burst); w.Code != 200 || len(robot.bodies) != 6 {
+				t.Errorf("status %d after %d requests: %s", w.Code, len(robot.bodies), w.Body)
+			}
+			if got := testutil.ToFloat64(n.messages.WithLabelValues("duty", "delivered")); got != 1 {
+				t.Errorf("delivered counted %v times", got)
+			}
+		})
+	}
+}
+
+// How long a robot says to wait is waited.
+func TestSlowerSaysHowLong(t *testing.T) {
+	for _, test := range []struct {
+		header, body string
+		want         time.Duration
+	}{
+		{"Retry-After: 7", `{}`, 7 * time.Second},
+		{"X-Ogw-Ratelimit-Reset: 52", `{"code":99991400,"msg":"request trigger frequency limit"}`, 52 * time.Second},
+		{"Retry-After: 86400", `{}`, 5 * time.Minute},
+		{"Retry-After: soon", `{}`, 0},
+	} {
+		h := http.Header{}
+		name, value, _ := strings.Cut(test.header, ": ")
+		h.Set(name, value)
+		if got := waitOf(h); got != test.want {
+			t.Errorf("%s: %s, want %s", test.header, got, test.want)
+		}
+	}
+	var s *slower
+	if err := verdict(200, []byte(`{"status":1111,"wait":5,"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}`)); !errors.As(err, &s) || s.wait != 5*time.Second {
+		t.Errorf("%v", err)
+	}
+}
+
+// Messages behind one that waits do not overtake it; Alertmanager giving up on
+// it meanwhile, and saying it again, makes it neither lost nor double.
+func TestSlowerKeepsTheOrder(t *testing.T) {
+	const busy = `200 {"errcode":130101,"errmsg":"send too fast, exceed 20 times per minute"}`
+	robot := newChat(t, busy)
+	r := newRobot(Robot{Kind: dingtalk, URL: config.Secret(robot.URL), PerMinute: 600})
+	r.backoff = 10 * time.Millisecond
+	wait := func(what string, ok func() bool) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: not within a minute", what)
+			}
+		}
+	}
+	requests := func() int { robot.mu.Lock(); defer robot.mu.Unlock(); return len(robot.bodies) }
+	gone, giveUp := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	results := make([]error, 5)
+	say := func(i int, ctx context.Context, text string) {
+		done.Go(func() { results[i] = r.deliver(ctx, message{title: "x", text: text}, func() {}) })
+	}
+	say(0, gone, "first")
+	wait("two attempts", func() bool { return requests() >= 2 })
+	giveUp()
+	say(1, t.Context(), "second")
+	wait("second waits", func() bool { return r.waiting.Load() == 2 })
+	say(2, t.Context(), "third")
+	wait("third waits", func() bool { return r.waiting.Load() == 3 })
+	say(3, t.Context(), "first") // Alertmanager says it again
+	robot.mu.Lock()
+	robot.bodies, robot.answers = nil, []string{ok}
+	robot.mu.Unlock()
+	done.Wait()
+	if !errors.Is(results[0], errBusy) || results[1] != nil || results[2] != nil || results[3] != nil {
+		t.Errorf("%v", results)
+	}
+	var order []string
+	for _, b := range robot.bodies {
+		for _, text := range []string{"first", "second", "third"} {
+			if strings.Contains(b, text) {
+				order = append(order, text)
+			}
+		}
+	}
+	if got := strings.Join(order, " "); got != "first second third" && got != "first second third first" {
+		t.Errorf("delivered: %s", got)
+	}
+}
+
+// What a robot refuses for good is said once: not again by us, and 422 keeps
+// Alertmanager from it until the group's next interval of five minutes.
+func TestRefusalIsNotRepeated(t *testing.T) {
+	for _, answer := range []string{
+		`200 {"errcode":93000,"errmsg":"invalid webhook url"}`, `200 {"errcode":300001,"errmsg":"token is not exist"}`,
+		`200 {"errcode":310000,"errmsg":"keywords not in content"}`, `200 {"errcode":40008,"errmsg":"invalid message type"}`,
+		`400 {"code":19022,"msg":"Ip Not Allowed"}`, `400 {"code":19024,"msg":"Key Words Not Found"}`, `400 {"code":9499,"msg":"Bad Request"}`,
+	} {
+		robot := newChat(t, answer)
+		n, _ := notifier(t, Robot{Kind: wecom, URL: config.Secret(robot.URL)}, "")
+		if w := deliver(t, n, burst); w.Code != 422 || len(robot.bodies) != 1 {
+			t.Errorf("%s: status %d after %d requests", answer, w.Code, len(robot.bodies))
+		}
 	}
 }
 

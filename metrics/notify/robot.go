@@ -2,6 +2,7 @@ package notify
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -13,9 +14,12 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
+	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/singleflight"
 	"golang.org/x/time/rate"
 )
 
@@ -36,12 +40,27 @@ const (
 const (
 	attempts   = 3
 	minBackoff = 500 * time.Millisecond
-	// patience bounds an attempt to deliver; then Alertmanager repeats it.
-	patience = 20 * time.Second
+	maxBackoff = time.Minute
+	// patience bounds how long a robot is waited for that says "slower":
+	// DingTalk's stops for ten minutes. Then Alertmanager repeats the message.
+	patience = 15 * time.Minute
+	// maxWaiting bounds the messages that wait for one robot.
+	maxWaiting = 500
 )
 
 // errBusy marks an answer after which trying again makes sense.
 var errBusy = errors.New("busy")
+
+// slower is an answer that asks for fewer messages. The message is well, and
+// is delivered after the wait.
+type slower struct {
+	wait time.Duration // what the robot says; 0: nothing
+	text string
+}
+
+func (e *slower) Error() string { return e.text }
+
+func (e *slower) Unwrap() error { return errBusy }
 
 // message is what a robot is to say.
 type message struct {
@@ -67,13 +86,20 @@ type robot struct {
 	limiter *rate.Limiter
 	now     func() time.Time
 	backoff time.Duration
+	// turn is held by the message that is being delivered: one after the other,
+	// so that those behind one that waits do not overtake it.
+	turn chan struct{}
+	// flights joins a message with the same one that waits already: Alertmanager
+	// has given up on that and says it again.
+	flights singleflight.Group
+	waiting atomic.Int32
 }
 
 func newRobot(r Robot) *robot {
 	// Burst and rate together never exceed PerMinute within a minute.
 	burst := max(1, r.PerMinute/4)
 	return &robot{
-		Robot: r, now: time.Now, backoff: minBackoff,
+		Robot: r, now: time.Now, backoff: minBackoff, turn: make(chan struct{}, 1),
 		limiter: rate.NewLimiter(rate.Limit(float64(r.PerMinute-burst)/60), burst),
 		client: &http.Client{
 			Timeout: 10 * time.Second,
@@ -145,31 +171,66 @@ func signature(key, text string) string {
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
+// deliver delivers a message, after those that came before it. Where ctx ends
+// before, because Alertmanager has given up, the message goes on waiting: what
+// came and went meanwhile would never be told otherwise.
+func (r *robot) deliver(ctx context.Context, m message, retried func()) error {
+	result := r.flights.DoChan(m.title+"\n"+m.text, func() (any, error) {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		return nil, r.send(ctx, m, retried)
+	})
+	select {
+	case done := <-result:
+		return done.Err
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the robot asks to wait; the message does", errBusy)
+	}
+}
+
 // send delivers a message. An error that is errBusy may be gone later, any
-// other will not go by itself. A message whose answer was lost is sent again:
-// it may arrive twice, and never not at all.
+// other will not go by itself. A robot that says "slower" is waited for until
+// ctx ends. A message whose answer was lost is sent again: it may arrive twice,
+// and never not at all.
 func (r *robot) send(ctx context.Context, m message, retried func()) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var err error
-	for i := range attempts {
-		if i > 0 {
-			retried()
-			wait := r.backoff << (i - 1)
-			select {
-			case <-ctx.Done():
-				return err
-			case <-time.After(wait/2 + rand.N(wait)):
-			}
-		}
+	if r.waiting.Add(1) > maxWaiting {
+		r.waiting.Add(-1)
+		return fmt.Errorf("%w: %d messages wait already", errBusy, maxWaiting)
+	}
+	defer r.waiting.Add(-1)
+	select {
+	case r.turn <- struct{}{}: // in the order of asking
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("%w: those before it were not delivered either", errBusy)
+	}
+	failures, slow := 0, r.backoff
+	for {
 		if limit := r.limiter.Wait(ctx); limit != nil {
 			return fmt.Errorf("%w: more than %d messages a minute", errBusy, r.PerMinute)
 		}
-		if err = r.post(ctx, m); !errors.Is(err, errBusy) {
+		err := r.post(ctx, m)
+		var wait time.Duration
+		var s *slower
+		switch {
+		case errors.As(err, &s):
+			wait = cmp.Or(s.wait, slow)
+			slow = min(2*slow, maxBackoff)
+		case errors.Is(err, errBusy):
+			if failures++; failures == attempts {
+				return err
+			}
+			wait = r.backoff << (failures - 1)
+		default:
 			return err
 		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait/2 + rand.N(wait/2+1) + wait/2):
+		}
+		retried()
 	}
-	return err
 }
 
 func (r *robot) post(ctx context.Context, m message) error {
@@ -192,12 +253,30 @@ func (r *robot) post(ctx context.Context, m message) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %v", errBusy, err)
-	case answer.StatusCode == http.StatusTooManyRequests || answer.StatusCode >= 500:
+	case answer.StatusCode >= 500:
 		return fmt.Errorf("%w: HTTP %d", errBusy, answer.StatusCode)
+	case answer.StatusCode == http.StatusTooManyRequests:
+		return &slower{wait: waitOf(answer.Header), text: fmt.Sprintf("HTTP 429: %.200s", data)}
 	case answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusBadRequest: // Feishu's 400 has a code
 		return fmt.Errorf("HTTP %d", answer.StatusCode)
 	}
-	return verdict(answer.StatusCode, data)
+	err = verdict(answer.StatusCode, data)
+	var s *slower
+	if errors.As(err, &s) && s.wait == 0 {
+		s.wait = waitOf(answer.Header)
+	}
+	return err
+}
+
+// waitOf is how long a robot says to wait: in Retry-After, or as Feishu does.
+// At most a few minutes: it is asked again then.
+func waitOf(h http.Header) time.Duration {
+	for _, name := range []string{"Retry-After", "X-Ogw-Ratelimit-Reset"} {
+		if seconds, err := strconv.Atoi(h.Get(name)); err == nil && seconds > 0 {
+			return min(time.Duration(seconds)*time.Second, 5*time.Minute)
+		}
+	}
+	return 0
 }
 
 // verdict reads what a robot answered: 0 is well in errcode (WeCom, DingTalk)
@@ -208,6 +287,7 @@ func verdict(status int, data []byte) error {
 		Errmsg  string `json:"errmsg"`
 		Code    *int   `json:"code"`
 		Msg     string `json:"msg"`
+		Wait    int    `json:"wait"` // DingTalk, s
 	}
 	code, text := 0, ""
 	switch err := json.Unmarshal(data, &a); {
@@ -218,11 +298,26 @@ func verdict(status int, data []byte) error {
 	default: // something between the robot and us answered
 		return fmt.Errorf("%w: HTTP %d without a code", errBusy, status)
 	}
-	switch code {
-	case 0:
+	said := fmt.Sprintf("code %d: %.200s", code, text)
+	switch {
+	case code == 0:
 		return nil
-	case -1, 45009, 130101, 11232: // busy (WeCom, DingTalk), too many messages (WeCom, DingTalk, Feishu)
-		return fmt.Errorf("%w: code %d: %.200s", errBusy, code, text)
+	case slow[code], slowWords.MatchString(text):
+		return &slower{wait: time.Duration(min(max(a.Wait, 0), 300)) * time.Second, text: said}
+	case code == -1: // WeCom and DingTalk: busy
+		return fmt.Errorf("%w: %s", errBusy, said)
 	}
-	return fmt.Errorf("code %d: %.200s", code, text)
+	return errors.New(said)
 }
+
+// slow is the codes by which robots ask for fewer messages.
+//
+//   - WeCom: 45009 too many in a minute, 45033 too many at a time.
+//   - DingTalk: 130101 more than 20 a minute, which stops it for ten; 410100
+//     too fast; 90030 the webhook's limit; 90018, 90002 the interface's.
+//   - Feishu: 11232 too many, 99991400 the platform's limit. 9499 is "too many
+//     request" and "Bad Request", so its words decide.
+var slow = map[int]bool{45009: true, 45033: true, 130101: true, 410100: true, 90030: true, 90018: true, 90002: true, 11232: true, 99991400: true}
+
+// slowWords recognises the same in codes that are not documented.
+var slowWords = regexp.MustCompile(`(?i)too (many requests?|fast|frequent)|freq(uency)? (out of )?limit|rate limit|限流|过于频繁|频率限制`)
