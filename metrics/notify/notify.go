@@ -51,7 +51,7 @@ type Notifier struct {
 func New(c *Config, names func() Names, log *slog.Logger, reg prometheus.Registerer) *Notifier {
 	n := &Notifier{
 		renderer: renderer{zone: c.Zone, page: c.Page, runbooks: c.Runbooks}, names: names,
-		alarms:   c.Alarms, client: &http.Client{Timeout: 3 * time.Second}, robots: map[string]*robot{}, log: log,
+		alarms: c.Alarms, client: &http.Client{Timeout: 3 * time.Second}, robots: map[string]*robot{}, log: log,
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greencommunity_notify_messages_total", Help: "Messages by robot and what became of them: delivered, refused by the robot, or failed for now."}, []string{"robot", "result"}),
 		retries:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greencommunity_notify_retries_total", Help: "Requests to a robot that were made again."}, []string{"robot"}),
 	}
