@@ -628,6 +628,10 @@ func ingester(l Language) *Dashboard {
 			stat(l, l.t("账目差额", "Account"), l.t("接收－入库－重复－拒收－忽略－待处理，恒为 0。", "Received less stored, duplicate, refused, ignored and pending: always 0."), "none", 3).
 				now(fmt.Sprintf("sum(%s) - sum(%s) - sum(%s) - (sum(%s) or vector(0)) - sum(%s) - sum(%s)", m("messages_received_total"), m("messages_stored_total"), m("messages_duplicate_total"), m("messages_rejected_total"), m("messages_ignored_total"), m("messages_pending")), "").
 				decimals(0).levels(red, 0.0, green, 1.0, red),
+			stat(l, l.t("证书到期", "Certificates expire"), l.t("代理、InfluxDB 和 watch_tls 各地址的证书还有多久到期；三十天前告警。", "How long the certificates of broker, InfluxDB and the addresses of watch_tls are good; 30 days before their end there is an alert."), "s", 12).
+				now("min by (peer) ("+m("tls_certificate_expiry_timestamp_seconds")+") - time()", "{{peer}}").decimals(0).levels(red, 2*86400.0, orange, 30*86400.0, green),
+			stat(l, l.t("程序版本", "Version"), l.t("在运行的程序版本和实例数。", "Versions of the program that run, and on how many instances."), "none", 12).
+				now("count by (version, revision) ("+m("build_info")+")", "{{version}} {{revision}}").decimals(0).levels(green),
 			series(l, l.t("报文", "Messages"), l.t("每秒接收、入库、重复、拒收、忽略的报文，以及识别出的重发和属于其他分片的报文。", "Messages a second: received, stored, duplicate, refused, ignored; repeats recognised, and those of other shards."), "cps", 12, 8).
 				over("sum("+rate("messages_received_total")+")", l.t("接收", "received")).over(rate("messages_stored_total"), l.t("入库", "stored")).over(rate("messages_duplicate_total"), l.t("重复", "duplicate")).
 				over("sum("+rate("messages_rejected_total")+")", l.t("拒收", "refused")).over(rate("messages_ignored_total"), l.t("忽略", "ignored")).over(rate("redeliveries_recognised_total"), l.t("识别的重发", "repeats recognised")).

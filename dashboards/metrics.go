@@ -29,6 +29,7 @@ const Prefix = "greencommunity_"
 var (
 	always        = ingest.Text{}
 	onReject      = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
+	ofProgram     = ingest.Text{ZH: "由程序提供", EN: "of the program"}
 	onCertificate = ingest.Text{ZH: "有 TLS 地址时", EN: "where an address has TLS"}
 	onDevice      = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
 	onAlarm       = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
@@ -46,6 +47,7 @@ var (
 
 // Metrics is every metric of the service, in the order of docs/metrics.md.
 var Metrics = []Metric{
+	{"build_info", "gauge", []string{"version", "revision", "goversion"}, ingest.Text{ZH: "程序的版本，恒为 1。", EN: "Which build this is, always 1."}, ofProgram},
 	{"messages_received_total", "counter", []string{"vendor"}, ingest.Text{ZH: "已写入日志的报文数，按匹配到的厂商。", EN: "Messages in the journal, by the vendor whose source matched."}, onDevice},
 	{"messages_stored_total", "counter", nil, ingest.Text{ZH: "InfluxDB 至少确认了一个新数据点的报文数。", EN: "Messages of which InfluxDB has confirmed at least one point."}, always},
 	{"messages_duplicate_total", "counter", nil, ingest.Text{ZH: "所有读数都与已接收的重复的报文数。", EN: "Messages in which every reading repeats one accepted before."}, always},

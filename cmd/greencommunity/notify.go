@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"greencommunity/cmd/internal/version"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics"
@@ -43,6 +44,8 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 	log := slog.New(slog.NewTextHandler(s.err, nil))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	build := version.Read()
+	registry.MustRegister(build.Collector())
 	server, err := metrics.Listen(metrics.Options{
 		Listen: conf.Listen, WebConfigFile: conf.WebConfigFile, Gatherer: registry, Logger: log,
 		Ready:  func() error { return nil },

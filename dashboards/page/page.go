@@ -39,6 +39,7 @@ var static embed.FS
 
 // Sources are where the figures are from.
 type Sources struct {
+	Version     string // of the program
 	Ready       func() error
 	Status      func() pipeline.Status
 	Inventory   func() *inventory.Inventory
@@ -222,6 +223,7 @@ type Overview struct {
 
 // System is the ingester's own state and the account of messages.
 type System struct {
+	Version   string `json:"version"`
 	Ready     bool   `json:"ready"`
 	Why       string `json:"why,omitempty"` // it is not
 	Received  uint64 `json:"received"`
@@ -347,7 +349,8 @@ func (p *Page) make(now time.Time) *Overview {
 		AsOf: now.UTC().Truncate(time.Millisecond), TimeZone: inv.Zone.String(), Communities: []Community{}, Vendors: []Vendor{}, Rejects: status.Rejects,
 		Savings: []Saving{},
 		System: System{
-			Ready: true, Received: status.Received, Stored: status.Stored, Duplicate: status.Duplicate,
+			Version: p.s.Version,
+			Ready:   true, Received: status.Received, Stored: status.Stored, Duplicate: status.Duplicate,
 			Rejected: status.Rejected, Ignored: status.Ignored, Pending: status.Pending,
 		},
 	}

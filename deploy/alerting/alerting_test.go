@@ -93,7 +93,7 @@ func renderer(t *testing.T, robot string) string {
 		t.Fatal(err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("POST /alerts/{robot}", notify.New(c, notify.Names{Communities: map[string]string{"nancheng": "南城社区"}}, slog.New(slog.DiscardHandler), prometheus.NewRegistry()))
+	mux.Handle("POST /alerts/{robot}", notify.New(c, func() notify.Names { return notify.Names{Communities: map[string]string{"nancheng": "南城社区"}} }, slog.New(slog.DiscardHandler), prometheus.NewRegistry()))
 	mux.HandleFunc("GET /metrics", func(http.ResponseWriter, *http.Request) {})
 	s := httptest.NewServer(mux)
 	t.Cleanup(s.Close)

@@ -224,7 +224,7 @@ func (p *Pipeline) Ready() error {
 		return errors.New("not connected to the broker")
 	}
 	if h := p.influx.Held(); h != nil {
-		return fmt.Errorf("InfluxDB cannot be written to; messages wait in the journal: %s", h)
+		return fmt.Errorf("InfluxDB cannot be written to: %s", h)
 	}
 	return nil
 }

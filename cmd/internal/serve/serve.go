@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"greencommunity/cmd/internal/version"
 	"greencommunity/dashboards/page"
 	"greencommunity/ingest"
 	"greencommunity/ingest/certificate"
@@ -52,6 +53,8 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	inv = inv.Shard(c.Shard.Index, c.Shard.Count)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	build := version.Read()
+	registry.MustRegister(build.Collector())
 	observers, err := newObservers(c, log)
 	if err != nil {
 		return nil, err
@@ -61,7 +64,8 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	registry.MustRegister(s.certificates)
 	registry.MustRegister(community.Collector{Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() }})
 	view := page.New(page.Sources{
-		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
+		Version: build.String(),
+		Ready:   s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() },
 		FindDevices: func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32) {
 			return s.pipeline.FindDevices(query, community, limit)

@@ -20,7 +20,7 @@ const texts = {
     none: '无数据', noAlarms: '没有未恢复的告警', noRejects: '没有被拒绝的消息', noDevices: '没有找到设备', noCommunities: '没有符合条件的社区', noSavings: '尚未配置基准：只显示用量，不计节约', noVendors: '尚无厂商',
     live: '实时', asOf: '数据截至 {0}（{1}）', lost: '连接中断，显示的是此前的数据', notReady: '接入未就绪：{0}', loading: '正在载入…', more: '共 {0} 条，此处为最严重的 {1} 条',
     account: '收到 {0} = 已存 {1} + 重复 {2} + 拒绝 {3} + 忽略 {4} + 待定 {5}（条消息）', critical: '紧急', warning: '一般', since: '已 {0}', before: '{0}前', day: '天', hour: '小时', minute: '分钟', of: ' / {0}',
-    'why_the journal is being walked': '正在读回日志', 'why_the journal takes no messages': '日志无法写入（磁盘已满或出错）', 'why_not connected to the broker': '未连接消息服务器',
+    'why_the journal is being walked': '正在读回日志', 'why_the journal takes no messages': '日志无法写入（磁盘已满或出错）', 'why_not connected to the broker': '未连接消息服务器', 'why_InfluxDB cannot be written to': 'InfluxDB写不进，报文在日志中等待',
     reason_unknown_topic: '主题未登记', reason_malformed: '格式错误', reason_checksum: '校验和错误', reason_too_large: '超出大小限制', reason_no_reading: '没有可识别的读数', reason_unknown_device: '设备未登记',
     reason_unknown_community: '社区未登记', reason_unknown_facility: '设施种类未声明', reason_not_owner: '属于其他厂商', reason_bad_identifier: '名称不合规', reason_bad_value: '不是数值', reason_bad_unit: '单位无法换算',
     reason_out_of_range: '超出可能范围', reason_codec_failed: '解码脚本出错', reason_missing_state: '缺少前置消息', reason_too_many_devices: '未登记设备过多', reason_refused_by_influxdb: '数据库拒绝', reason_internal: '系统缺陷',
@@ -271,6 +271,13 @@ function render() {
   choices(); tiles(); communities(); alarms(); savings(); vendors();
   const s = data.system;
   say($('account'), t('account', ...[s.received, s.stored, s.duplicate, s.rejected, s.ignored, s.pending].map((v) => number(v))));
+  say($('version'), 'greencommunity ' + s.version);
+}
+
+// notReady translates what is before a colon; behind it are a server's words.
+function notReady(why) {
+  const [what, ...words] = why.split(': ');
+  return [named('why', what), ...words].join(': ');
 }
 
 // state is read aloud when it changes; the clock beside it is not.
@@ -278,7 +285,7 @@ function state() {
   const bad = data && (!connected || !data.system.ready);
   $('status').classList.toggle('bad', Boolean(bad));
   $('main').classList.toggle('old', Boolean(data && !connected));
-  say($('status'), !data ? t('loading') : !connected ? t('lost') : !data.system.ready ? t('notReady', named('why', data.system.why)) : t('live'));
+  say($('status'), !data ? t('loading') : !connected ? t('lost') : !data.system.ready ? t('notReady', notReady(data.system.why)) : t('live'));
   say($('as-of'), data ? t('asOf', clock(data.as_of), data.time_zone) : '');
 }
 
