@@ -224,6 +224,11 @@ func TestBrokerTLS(t *testing.T) {
 		}
 	}
 	in, path := configure("client", filepath.Join(dir, "ca.pem"))
+	if out, err := command(t, "check", "--config", path, "--connect"); err != nil {
+		t.Errorf("%v %s", err, out)
+	} else {
+		wantOutput(t, out, "certificate of localhost:"+port+" expires in ") // those of tests last an hour
+	}
 	bin, err := binary()
 	if err != nil {
 		t.Fatal(err)
