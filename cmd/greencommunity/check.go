@@ -26,6 +26,9 @@ import (
 type checkCmd struct {
 	Config  string `required:"" help:"Path of config.yaml." placeholder:"FILE"`
 	Connect bool   `help:"Connect to broker and InfluxDB, and measure what bounds throughput."`
+	// VendorLogin is tried with --connect: whether it could take our session.
+	VendorLogin        string `help:"With --connect: a vendor's user name at the broker, to try whether it could take the ingester's session." placeholder:"NAME"`
+	VendorPasswordFile string `help:"File with that vendor's password." placeholder:"FILE"`
 }
 
 func (c *checkCmd) Run(ctx context.Context, s streams) error {
@@ -54,7 +57,7 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 		return nil
 	}
 	disk, err := checkDisk(s.out, conf.DataDir)
-	problems := []error{err, checkBroker(ctx, s.out, conf, inv, disk), checkInfluxDB(ctx, s.out, conf), checkCertificates(ctx, s.out, conf)}
+	problems := []error{err, checkBroker(ctx, s.out, conf, inv, disk), c.checkSession(ctx, s.out, conf), checkInfluxDB(ctx, s.out, conf), checkCertificates(ctx, s.out, conf)}
 	return errors.Join(problems...)
 }
 
@@ -75,7 +78,7 @@ func checkShard(out io.Writer, conf *config.Config, inv *inventory.Inventory) {
 		devices++
 	}
 	fmt.Fprintf(out, "instance %d of %d: %d communities and %d listed devices are its own\n", conf.Shard.Index, conf.Shard.Count, len(inv.Communities), devices)
-	if !strings.Contains(conf.MQTT.ClientID, strconv.Itoa(conf.Shard.Index)) {
+	if conf.MQTT.ClientID != "" && !strings.Contains(conf.MQTT.ClientID, strconv.Itoa(conf.Shard.Index)) {
 		fmt.Fprintf(out, "warning: mqtt.client_id %q has no %d in it: each instance needs one of its own, or they throw each other out of the broker\n", conf.MQTT.ClientID, conf.Shard.Index)
 	}
 	for _, s := range inv.Undivided() {
@@ -126,6 +129,46 @@ func checkBroker(ctx context.Context, out io.Writer, conf *config.Config, inv *i
 		fmt.Fprintf(out, "warning: the broker kept %d of %d messages for an absent session: what comes while we are down is lost beyond that; raise max_queued_messages (Mosquitto: 0) or its like\n", probe.Queued, mqtt.QueueProbe)
 	}
 	fmt.Fprintln(out, "note: whether the broker keeps its queue over a restart cannot be seen from here; Mosquitto needs `persistence true`")
+	return nil
+}
+
+// checkSession tries whether others could take our session at the broker, with
+// the messages that wait in it: a client without a name, and the vendor given.
+func (c *checkCmd) checkSession(ctx context.Context, out io.Writer, conf *config.Config) error {
+	o := serve.BrokerOptions(conf)
+	const cure = "leave mqtt.client_id out, so that the ingester makes itself one that nobody can guess, or have the broker bind ids to users"
+	guessable := conf.MQTT.ClientID != "" && mqtt.Guessable(conf.MQTT.ClientID)
+	if o.Username != "" {
+		open, err := mqtt.TakesOver(ctx, o, "", "")
+		if err != nil {
+			return fmt.Errorf("broker: session: %w", err)
+		}
+		if open {
+			return errors.New("broker: a client without a user name is let in, and is given the session of the id it names; forbid it (Mosquitto: allow_anonymous false)")
+		}
+	}
+	if c.VendorLogin == "" {
+		if guessable {
+			fmt.Fprintf(out, "warning: mqtt.client_id %q can be guessed: whoever has a login at the broker and names it may take our session and all that waits in it; %s. "+
+				"--vendor-login and --vendor-password-file try it\n", conf.MQTT.ClientID, cure)
+		}
+		return nil
+	}
+	password, err := config.MQTT{PasswordFile: c.VendorPasswordFile}.ReadPassword()
+	if err != nil {
+		return fmt.Errorf("--vendor-password-file: %w", err)
+	}
+	taken, err := mqtt.TakesOver(ctx, o, c.VendorLogin, password)
+	switch {
+	case err != nil:
+		return fmt.Errorf("broker: session: %w", err)
+	case taken && guessable:
+		return fmt.Errorf("broker: it gave a session of ours to the user %q, who named its client id, and mqtt.client_id %q can be guessed; %s", c.VendorLogin, conf.MQTT.ClientID, cure)
+	case taken:
+		fmt.Fprintln(out, "broker: it gives a session to any user who names its client id; ours cannot be guessed: keep it, and the broker's log, from others")
+	default:
+		fmt.Fprintf(out, "broker: the user %q could not take a session of ours (refused; whether the password is right cannot be seen from that)\n", c.VendorLogin)
+	}
 	return nil
 }
 

@@ -107,7 +107,7 @@ func (c *watchCmd) connect(conf *config.Config, v *inventory.Vendor, f func(*ing
 	for _, f := range (&inventory.Inventory{Vendors: []*inventory.Vendor{v}}).Filters() {
 		filters[f] = 1
 	}
-	options := paho.NewClientOptions().SetClientID(fmt.Sprintf("%s-watch-%d", o.ClientID, os.Getpid())).SetUsername(o.Username).SetPassword(password).
+	options := paho.NewClientOptions().SetClientID(fmt.Sprintf("greencommunity-watch-%d", os.Getpid())).SetUsername(o.Username).SetPassword(password).
 		SetTLSConfig(config).SetCleanSession(true).SetConnectTimeout(10 * time.Second).SetAutoReconnect(true).SetOrderMatters(true).
 		SetDefaultPublishHandler(func(_ paho.Client, m paho.Message) {
 			f(&ingest.Message{Topic: m.Topic(), Payload: m.Payload(), Received: time.Now().UnixNano(), Retained: m.Retained(), QoS: m.Qos()})

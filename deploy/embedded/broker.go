@@ -111,7 +111,7 @@ func StartBroker(c BrokerConfig) (*Broker, error) {
 	}
 	// The order counts: sessions give messages their order before the server
 	// resends them.
-	hooks := []mqtt.Hook{&doorkeeper{access: rules, log: c.Logger}, b.gate}
+	hooks := []mqtt.Hook{&doorkeeper{access: rules, server: server, log: c.Logger}, b.gate}
 	if c.Dir != "" {
 		store, err := openSessions(c.Dir, c.Logger)
 		if err != nil {
@@ -155,6 +155,7 @@ func (b *Broker) Close() error {
 type doorkeeper struct {
 	mqtt.HookBase
 	access *access
+	server *mqtt.Server
 	log    *slog.Logger
 }
 
@@ -168,8 +169,17 @@ func (d *doorkeeper) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) b
 	ok := d.access.login(string(pk.Connect.Username), string(pk.Connect.Password))
 	if !ok {
 		d.log.Warn("login refused", "user", string(pk.Connect.Username), "client", cl.ID, "remote", cl.Net.Remote)
+		return false
 	}
-	return ok
+	// A session belongs to the user who made it, also while its client is away:
+	// mochi would hand it, and all that waits in it, to whoever names its id
+	// (MQTT 5, 5.4.2 asks the server to look).
+	if session, taken := d.server.Clients.Get(cl.ID); taken && !bytes.Equal(session.Properties.Username, pk.Connect.Username) {
+		d.log.Warn("login refused: the client id names a session of another user",
+			"user", string(pk.Connect.Username), "owner", string(session.Properties.Username), "client", cl.ID, "remote", cl.Net.Remote)
+		return false
+	}
+	return true
 }
 
 func (d *doorkeeper) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {

@@ -50,12 +50,16 @@ type Config struct {
 
 // MQTT is the broker and our session with it.
 type MQTT struct {
-	Brokers      []string `yaml:"brokers"`   // required; tcp://, mqtt://, tls://, ssl://, mqtts://, tried in turn
-	ClientID     string   `yaml:"client_id"` // required; names the session at the broker, so keep it
-	Username     string   `yaml:"username"`
-	PasswordFile string   `yaml:"password_file"`
-	PasswordEnv  string   `yaml:"password_env"` // name of an environment variable
-	TLS          TLS      `yaml:"tls"`
+	Brokers []string `yaml:"brokers"` // required; tcp://, mqtt://, tls://, ssl://, mqtts://, tried in turn
+	// ClientID names the session at the broker, where messages wait for us, so
+	// it is to be kept, and to be kept from others: whoever names it takes the
+	// session, unless the broker binds ids to users. Default: one made at random
+	// at the first start and kept in data_dir.
+	ClientID     string `yaml:"client_id"`
+	Username     string `yaml:"username"`
+	PasswordFile string `yaml:"password_file"`
+	PasswordEnv  string `yaml:"password_env"` // name of an environment variable
+	TLS          TLS    `yaml:"tls"`
 	// Silence is after how long without a message the connection is made anew,
 	// since a subscription may have been lost; 0 is never. Default 15m.
 	Silence  *Duration `yaml:"silence"`
@@ -280,10 +284,7 @@ func (c *Config) completeMQTT(p *document.Problems) {
 			p.Add(path, "holds a password; use mqtt.username and mqtt.password_file")
 		}
 	}
-	switch {
-	case m.ClientID == "":
-		p.Add("mqtt.client_id", "missing; give a fixed name, it names the session at the broker")
-	case len(m.ClientID) > 128:
+	if len(m.ClientID) > 128 {
 		p.Add("mqtt.client_id", "has %d bytes; at most 128", len(m.ClientID))
 	}
 	m.Password = secret(p, "mqtt.password", m.PasswordFile, m.PasswordEnv)

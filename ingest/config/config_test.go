@@ -62,7 +62,6 @@ func TestInvalid(t *testing.T) {
 		{"nothing", "", `data_dir: missing; give a directory such as /var/lib/greencommunity
 inventory: missing; give the path of inventory.yaml
 mqtt.brokers: missing; give at least one, such as tcp://localhost:1883
-mqtt.client_id: missing; give a fixed name, it names the session at the broker
 influxdb.url: missing; give it as http://127.0.0.1:8086
 influxdb.bucket: missing; give the bucket points go to
 influxdb.org: missing; give the organisation the bucket belongs to`},

@@ -27,7 +27,6 @@ import (
 	"net/url"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -140,6 +139,10 @@ type Subscriber struct {
 
 	aligning sync.Mutex // held while subscriptions change; guards held
 	held     []string   // what the broker's session may be subscribed to
+	// alive is when the session was last known to be there, unix nanoseconds; 0: never.
+	alive atomic.Int64
+
+	silence time.Duration // Run's: how long without a message the connection is kept
 
 	metrics metrics
 }
@@ -147,6 +150,7 @@ type Subscriber struct {
 type metrics struct {
 	connects prometheus.Counter
 	failures prometheus.Counter
+	lost     prometheus.Counter
 	refused  prometheus.Counter
 	silent   prometheus.Counter
 }
@@ -164,10 +168,10 @@ func New(o Options) (*Subscriber, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Subscriber{o: o, queue: newQueue(), outgoing: make(chan outgoing, 256), filters: o.Filters}
+	s := &Subscriber{o: o, queue: newQueue(), outgoing: make(chan outgoing, 256), filters: o.Filters, silence: o.Silence}
 	if o.SessionFile != "" {
 		if text, err := os.ReadFile(o.SessionFile); err == nil {
-			s.held = strings.FieldsFunc(string(text), func(r rune) bool { return r == '\n' })
+			s.remember(string(text))
 		} else if !errors.Is(err, fs.ErrNotExist) {
 			return nil, fmt.Errorf("subscriptions of the session: %w", err)
 		}
@@ -179,10 +183,11 @@ func New(o Options) (*Subscriber, error) {
 		connects: counter("connects_total", "Connections to the broker."),
 		failures: counter("connect_failures_total", "Attempts to connect that failed."),
 		refused:  counter("subscriptions_refused_total", "Filters the broker refused or granted without acknowledgement."),
+		lost:     counter("sessions_lost_total", "Connections at which the broker had forgotten our session, and what waited in it."),
 		silent:   counter("silent_reconnects_total", "Connections made anew because nothing arrived."),
 	}
 	if o.Registerer != nil {
-		o.Registerer.MustRegister(s.metrics.connects, s.metrics.failures, s.metrics.refused, s.metrics.silent,
+		o.Registerer.MustRegister(s.metrics.connects, s.metrics.failures, s.metrics.lost, s.metrics.refused, s.metrics.silent,
 			prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "greencommunity_mqtt_connected", Help: "Whether the broker is connected and all filters are subscribed."}, func() float64 {
 				if s.connected.Load() {
 					return 1
@@ -229,6 +234,7 @@ func (s *Subscriber) Connected() bool { return s.connected.Load() }
 // connection is closed.
 func (s *Subscriber) Run(ctx context.Context) error {
 	backoff := minBackoff
+	endings := &endings{clientID: s.o.ClientID}
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		broker := s.o.Brokers[attempt%len(s.o.Brokers)]
 		start := time.Now()
@@ -237,6 +243,11 @@ func (s *Subscriber) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil
 		}
+		if silent := (*silentError)(nil); errors.As(err, &silent) {
+			s.o.Logger.Info("broker connection made anew, in case a subscription was lost", "broker", broker, "silent_for", silent.since)
+			continue
+		}
+		err = endings.explain(ctx, s, broker, err, time.Now())
 		if time.Since(start) > maxBackoff {
 			backoff = minBackoff
 		}
@@ -307,6 +318,8 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		return errors.New("the broker did not answer the connect in time")
 	}
 	s.metrics.connects.Inc()
+	s.checkSession(present)
+	defer s.touch()
 	s.mu.Lock()
 	s.client = client
 	s.mu.Unlock()
@@ -319,9 +332,11 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 	if err := s.align(client); err != nil {
 		return err
 	}
+	s.touch()
 	s.o.Logger.Info("broker connected", "broker", broker, "session_present", present)
 	s.connected.Store(true)
-	s.last.Store(time.Now().UnixNano())
+	connected := time.Now().UnixNano()
+	s.last.Store(connected)
 	tick := time.NewTicker(pingEvery)
 	defer tick.Stop()
 	for {
@@ -329,14 +344,23 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		case <-ctx.Done():
 			return nil
 		case err := <-lost:
-			return err
+			return &endedError{err}
 		case m := <-s.outgoing:
 			client.Publish(m.topic, 0, false, m.payload)
 		case <-tick.C:
 			conn.Load().ping()
-			if since := time.Since(time.Unix(0, s.last.Load())); s.o.Silence > 0 && since > s.o.Silence {
+			if s.last.Load() > connected {
+				s.silence = s.o.Silence // something came
+			}
+			if time.Since(time.Unix(0, s.alive.Load())) > touchEvery {
+				s.touch()
+			}
+			if since := time.Since(time.Unix(0, s.last.Load())); s.silence > 0 && since > s.silence {
 				s.metrics.silent.Inc()
-				return fmt.Errorf("connected but silent for %s", since.Round(time.Second))
+				// Vendors that send once a day are silent in between: whoever
+				// was asked in vain is asked half as often, down to once a day.
+				s.silence = min(2*s.silence, max(maxSilence, s.o.Silence))
+				return &silentError{since.Round(time.Second)}
 			}
 		}
 	}
@@ -467,7 +491,7 @@ func (s *Subscriber) hold(filters []string) {
 	if s.o.SessionFile == "" {
 		return
 	}
-	if err := os.WriteFile(s.o.SessionFile, []byte(strings.Join(filters, "\n")), 0o640); err != nil {
+	if err := os.WriteFile(s.o.SessionFile, []byte(s.memory(filters)), 0o640); err != nil {
 		s.o.Logger.Warn("subscriptions are not remembered over a restart", "error", err)
 	}
 }

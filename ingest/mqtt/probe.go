@@ -36,7 +36,7 @@ const (
 // session alone, and tries out the broker on a topic below FeedbackTopic,
 // where the ingester may publish. It is an error if a filter is refused.
 func ProbeBroker(ctx context.Context, o Options, topic string) (*Probe, error) {
-	p := &prober{o: o, id: fmt.Sprintf("%s-check-%08x", o.ClientID, rand.Uint32())}
+	p := &prober{o: o, id: fmt.Sprintf("greencommunity-check-%08x", rand.Uint32())}
 	p.topic = topic + p.id[len(p.id)-8:]
 	defer p.forget()
 	c, err := p.connect(ctx, false, nil)
@@ -186,4 +186,26 @@ func (p *prober) queue(ctx context.Context) (int, error) {
 			return n, nil
 		}
 	}
+}
+
+// TakesOver reports whether the broker hands a session of o's user to another
+// user who names its client id: name with password, or a client without a name
+// if name is "". It tries that on a session of its own. The error is of o's user.
+func TakesOver(ctx context.Context, o Options, name, password string) (bool, error) {
+	p := &prober{o: o, id: fmt.Sprintf("greencommunity-check-%08x", rand.Uint32())}
+	defer p.forget()
+	c, err := p.connect(ctx, false, nil)
+	if err != nil {
+		return false, err
+	}
+	c.Disconnect(100)
+	other := *p
+	other.o.Username = name
+	other.o.Password = func() (string, error) { return password, nil }
+	c, err = other.connect(ctx, false, nil)
+	if err != nil {
+		return false, nil // refused, as it should be
+	}
+	c.Disconnect(100)
+	return true, nil
 }

@@ -58,7 +58,7 @@ const (
 type Options struct {
 	DataDir   string
 	Inventory *inventory.Inventory
-	MQTT      mqtt.Options // Filters, OnConnect, Logger and Registerer are set here
+	MQTT      mqtt.Options // Filters, OnConnect, Logger and Registerer are set here, and a ClientID kept in DataDir if there is none
 	InfluxDB  influx.Options
 	Journal   journal.Options // likewise Dir, Logger and Registerer
 	// BatchSize in lines and BatchAge bound a write to InfluxDB. Default 5,000 and 200 ms.
@@ -195,6 +195,11 @@ func (p *Pipeline) open() (err error) {
 	o.MQTT.OnConnect = func(sessionPresent bool, epoch uint32) {
 		if !sessionPresent {
 			p.sessionLost.Store(epoch)
+		}
+	}
+	if o.MQTT.ClientID == "" {
+		if o.MQTT.ClientID, err = mqtt.ClientID(o.DataDir); err != nil {
+			return err
 		}
 	}
 	if p.subscriber, err = mqtt.New(o.MQTT); err != nil {
