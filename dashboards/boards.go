@@ -644,9 +644,10 @@ func ingester(l Language) *Dashboard {
 			series(l, l.t("数据点与重试", "Points and retries"), l.t("每秒接收与拒绝的数据点，以及重试的请求。", "Points taken and refused a second, and requests tried again."), "cps", 12, 8).
 				over("sum by (result) ("+rate("influxdb_points_total")+")", l.t("数据点", "points")+" {{result}}").over("sum by (answer) ("+rate("influxdb_retries_total")+")", l.t("重试", "retries")+" {{answer}}"),
 			series(l, l.t("积压", "Backlog"), l.t("各读取方尚未处理的最早报文的时长。", "Age of the oldest message each reader has still to deal with."), "s", 12, 8).over("max by (reader) ("+m("journal_oldest_pending_seconds")+")", "{{reader}}"),
-			series(l, l.t("代理连接", "Broker connection"), l.t("每小时连接、失败、拒绝的订阅和静默重连次数。", "Connections, failures, refused subscriptions and silent reconnections an hour."), "none", 12, 8).
+			series(l, l.t("代理连接", "Broker connection"), l.t("每小时连接、失败、拒绝的订阅、静默重连和丢失会话的次数。", "Connections, failures, refused subscriptions, silent reconnections and lost sessions an hour."), "none", 12, 8).
 				over("increase("+m("mqtt_connects_total")+"[1h])", l.t("连接", "connections")).over("increase("+m("mqtt_connect_failures_total")+"[1h])", l.t("失败", "failures")).
-				over("increase("+m("mqtt_subscriptions_refused_total")+"[1h])", l.t("拒绝的订阅", "refused subscriptions")).over("increase("+m("mqtt_silent_reconnects_total")+"[1h])", l.t("静默重连", "silent reconnections")),
+				over("increase("+m("mqtt_subscriptions_refused_total")+"[1h])", l.t("拒绝的订阅", "refused subscriptions")).over("increase("+m("mqtt_silent_reconnects_total")+"[1h])", l.t("静默重连", "silent reconnections")).
+				over("increase("+m("mqtt_sessions_lost_total")+"[1h])", l.t("丢失的会话", "lost sessions")),
 			series(l, l.t("告警产生", "Alarms raised"), l.t("每小时产生的告警，按级别。", "Alarms raised an hour, by severity."), "none", 12, 8).over("sum by (severity) (increase("+m("anomalies_total")+"[1h]))", "{{severity}}"),
 			series(l, l.t("处理器", "Processor"), l.t("采集服务占用的处理器核数。", "Processor cores the ingester uses."), "none", 8, 7).over("sum(rate(process_cpu_seconds_total{"+service+"}[$__rate_interval]))", l.t("核", "cores")),
 			series(l, l.t("内存", "Memory"), l.t("采集服务的常驻内存。", "Resident memory of the ingester."), "bytes", 8, 7).over("sum(process_resident_memory_bytes{"+service+"})", l.t("常驻", "resident")),

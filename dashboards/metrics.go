@@ -64,6 +64,7 @@ var Metrics = []Metric{
 	{"mqtt_connected", "gauge", nil, ingest.Text{ZH: "是否已连接代理并完成订阅。", EN: "Whether the broker is connected and all filters are subscribed."}, always},
 	{"mqtt_connects_total", "counter", nil, ingest.Text{ZH: "连接代理的次数。", EN: "Connections to the broker."}, always},
 	{"mqtt_connect_failures_total", "counter", nil, ingest.Text{ZH: "连接失败次数。", EN: "Attempts to connect that failed."}, always},
+	{"mqtt_sessions_lost_total", "counter", nil, ingest.Text{ZH: "连接时代理已丢失我方会话（及其中排队报文）的次数。", EN: "Connections at which the broker had forgotten our session, and what waited in it."}, always},
 	{"mqtt_subscriptions_refused_total", "counter", nil, ingest.Text{ZH: "代理拒绝或未按 QoS 1 授予的订阅。", EN: "Filters the broker refused or granted without acknowledgement."}, always},
 	{"mqtt_silent_reconnects_total", "counter", nil, ingest.Text{ZH: "因长时间无报文而重连的次数。", EN: "Connections made anew because nothing arrived."}, always},
 	{"journal_bytes", "gauge", nil, ingest.Text{ZH: "日志占用的磁盘空间。", EN: "Size of the journal on disk."}, always},

@@ -192,6 +192,50 @@ greencommunity_messages_pending`,
 		},
 		Clears: Text{ZH: "重新连接并获准全部订阅后自动解除。", EN: "Clears when it is connected and every subscription granted."},
 	}, {
+		Name: "GreencommunityBrokerSessionLost", Page: "broker_session_lost", Severity: "warning", Component: "ingester",
+		// Most are found at the first connection of a process, before the first
+		// scrape: increase sees nothing of those.
+		Expr: `increase(greencommunity_mqtt_sessions_lost_total[1h]) > 0
+or
+(greencommunity_mqtt_sessions_lost_total > 0 and on (instance) time() - process_start_time_seconds{` + scrape + `} < 3600)`,
+		Summary: Text{ZH: "消息服务器丢失了采集会话", EN: "The broker had forgotten our session"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}重新连接时，消息服务器上已没有它的会话：断开期间发布的报文可能已丢失。",
+			EN: "When {{ $labels.instance }} connected, the broker had no session of it any more: what was published while it was away may be lost.",
+		},
+		Means: Text{
+			ZH: "采集服务离线时，报文在消息服务器的会话中排队。会话不在了，队列也就不在了。这是唯一不由采集服务防住的丢失。",
+			EN: "While the ingester is away, messages wait in its session at the broker. With the session gone, they are gone: the one loss that the ingester cannot prevent.",
+		},
+		Check: []Text{
+			{ZH: "采集服务日志中的“no session of ours”一行：since是丢失区间的起点，据此请厂商补传。", EN: "The line “no session of ours” in the ingester's log: since is where the gap begins; ask vendors to send that time again."},
+			{ZH: "消息服务器：persistence true，persistence_location在磁盘上且可写，数据库文件是否被删或从旧备份恢复。", EN: "The broker: persistence true, persistence_location writable and on a disk; was its file removed, or restored from an old copy?"},
+			{ZH: "离线是否超过persistent_client_expiration（随附配置为一个月）。", EN: "Was the ingester away longer than persistent_client_expiration (a month in the configuration shipped)?"},
+			{ZH: "是否有别的程序使用过同一client_id：greencommunity check --connect --vendor-login可测试。", EN: "Did another program use the same client_id? greencommunity check --connect --vendor-login tries whether one could."},
+		},
+		Clears: Text{ZH: "一小时后自动解除；丢失的报文不会自动恢复。", EN: "Clears after an hour; what is lost does not come back by itself."},
+	}, {
+		Name: "GreencommunityBrokerFlapping", Page: "broker_flapping", Severity: "warning", Component: "ingester",
+		Expr: `increase(greencommunity_mqtt_connects_total[10m])
+-
+increase(greencommunity_mqtt_silent_reconnects_total[10m]) > 5`,
+		KeepFiring: "10m",
+		Summary:    Text{ZH: "与消息服务器反复断连", EN: "The connection to the broker ends again and again"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}十分钟内连接消息服务器超过五次。",
+			EN: "{{ $labels.instance }} has connected to the broker more than five times in ten minutes.",
+		},
+		Means: Text{
+			ZH: "最常见的原因是两个程序使用同一client_id，互相挤下线，报文被两边分走；也可能是网络或消息服务器不稳。",
+			EN: "Most often two programs have one client_id: each throws the other out, and the messages are divided between them. Else the network or the broker is not well.",
+		},
+		Check: []Text{
+			{ZH: "采集服务日志：“does another program use client_id”即指此事。", EN: "The ingester's log: “does another program use client_id” says so."},
+			{ZH: "消息服务器日志：“already connected, closing old connection”及两边的地址。", EN: "The broker's log: “already connected, closing old connection”, and both addresses."},
+			{ZH: "是否在另一台机器上复制了data_dir或config.yaml（测试机、旧机器、备机）。", EN: "Was data_dir or config.yaml copied to another machine (a test, the old one, a standby)?"},
+		},
+		Clears: Text{ZH: "连接稳定十分钟后自动解除。", EN: "Clears when the connection has been steady for ten minutes."},
+	}, {
 		Name: "GreencommunityNothingReceived", Page: "nothing_received", Severity: "critical", Component: "ingester",
 		Expr: `sum by (instance) (increase(greencommunity_messages_received_total[10m])) == 0
 and on (instance)
