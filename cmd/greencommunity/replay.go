@@ -141,8 +141,14 @@ func (r *replay) write(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		r.points += r.count - len(refused)
-		r.refused += len(refused)
+		bad := 0
+		for _, each := range refused {
+			if each.Field == "" { // of the others the rest of the line is written
+				bad++
+			}
+		}
+		r.points += r.count - bad
+		r.refused += bad
 	}
 	r.lines, r.count = r.lines[:0], 0
 	return nil
