@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -36,7 +37,11 @@ func TestLeakBecomesAMessage(t *testing.T) {
 	defer robot.Close()
 
 	_, broker := startMosquitto(t)
-	in := startIngester(t, broker, "http://"+startDatabase(t).addr, "")
+	secure := httptest.NewUnstartedServer(nil) // a certificate to watch, as the broker's
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	secure.StartTLS()
+	t.Cleanup(secure.Close)
+	in := startIngester(t, broker, "http://"+startDatabase(t).addr, fmt.Sprintf("watch_tls: [%q]\n", secure.Listener.Addr().String()))
 	in.waitReady()
 
 	bin, err := binary()

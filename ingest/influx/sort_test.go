@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -323,5 +324,28 @@ func TestRefusalsWithoutWords(t *testing.T) {
 	}
 	if got := count(t, db); got != "45" {
 		t.Errorf("%s points, want 45", got)
+	}
+}
+
+// A batch that is taken, with a server in this process that reads it.
+func BenchmarkWrite(b *testing.B) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	defer server.Close()
+	batch := lines(5000)
+	for _, gzip := range []string{"off", "on"} {
+		b.Run("gzip "+gzip, func(b *testing.B) {
+			w := New(Options{URL: server.URL, Org: "o", Bucket: "b", Gzip: gzip})
+			defer w.Close()
+			b.ReportAllocs()
+			b.SetBytes(int64(len(batch)))
+			for b.Loop() {
+				if refused, err := w.Write(context.Background(), batch); err != nil || len(refused) > 0 {
+					b.Fatal(refused, err)
+				}
+			}
+		})
 	}
 }
