@@ -294,8 +294,11 @@ func judgeError(err error) answer {
 		record    tls.RecordHeaderError
 		op        *net.OpError
 		alert     tls.AlertError
+		secret    *secretError
 	)
 	switch {
+	case errors.As(err, &secret):
+		return a.hold(secret.why, "")
 	case errors.As(err, &redirect):
 		return a.hold(Redirected, "")
 	case errors.As(err, &authority):

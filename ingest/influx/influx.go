@@ -71,6 +71,8 @@ type Writer struct {
 	// old, in ns; 0 is unknown.
 	retention atomic.Int64
 	target    atomic.Pointer[string] // of the last redirect followed
+	// slowLogged is when it was last said that InfluxDB is slow, unix s.
+	slowLogged atomic.Int64
 }
 
 // Hold is why nothing is written until somebody has mended it.
@@ -310,7 +312,10 @@ func (w *Writer) attempt(ctx context.Context, lines []byte, count int) (answer, 
 		case slow:
 			w.size.tooSlow(count)
 			w.retries.WithLabelValues("slow").Inc()
-			w.o.Logger.Warn("InfluxDB is too slow for so many points at a time; writing half as many", "points", count, "error", a.text)
+			// Said once, and again after a minute without.
+			if now := time.Now().Unix(); now-w.slowLogged.Swap(now) > 60 {
+				w.o.Logger.Warn("InfluxDB is too slow for so many points at a time; writing half as many", "points", count, "error", a.text)
+			}
 			if count > 1 {
 				return a, nil
 			}

@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -65,7 +64,7 @@ func (c *client) renew() {
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			config, err := c.tlsConfig()
 			if err != nil {
-				return nil, err
+				return nil, &secretError{TLS, err}
 			}
 			d := tls.Dialer{NetDialer: dialer, Config: config}
 			return d.DialContext(ctx, network, addr)
@@ -87,6 +86,16 @@ func (c *client) tlsConfig() (*tls.Config, error) {
 	}
 	return c.tls()
 }
+
+// secretError is a token or certificate that cannot be read.
+type secretError struct {
+	why Why
+	err error
+}
+
+func (e *secretError) Error() string { return e.err.Error() }
+
+func (e *secretError) Unwrap() error { return e.err }
 
 // redirectError is a redirect that must not be followed.
 type redirectError struct{ why string }
@@ -168,7 +177,7 @@ func (c *client) readToken() (string, error) {
 		if last := c.lastToken.Load(); last != nil {
 			return *last, nil
 		}
-		return "", errors.Join(errors.New("token"), err)
+		return "", &secretError{Unauthorized, fmt.Errorf("token: %w", err)}
 	}
 	c.lastToken.Store(&token)
 	return token, nil

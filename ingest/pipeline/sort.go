@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"greencommunity/ingest"
@@ -28,8 +29,9 @@ type apart struct {
 	late  *chunk // what is older than InfluxDB's retention, not tried yet; nil for nothing
 	since time.Time
 
-	wake chan struct{} // something was added
-	room chan struct{} // something was taken
+	logged atomic.Int64  // when refusals were last seen, unix s; they are logged once, and again after a minute without
+	wake   chan struct{} // something was added
+	room   chan struct{} // something was taken
 }
 
 // sorting is a part of a batch whose lines are to be sorted out.
@@ -230,11 +232,15 @@ func (p *Pipeline) settleBatch(b *batch, done []int) {
 	}
 	slices.Sort(done)
 	var bad []int
+	points, why := 0, ""
 	p.mu.Lock()
 	for _, i := range done {
 		m := b.messages[i]
 		if !p.pending.remove(m.seq) {
 			continue
+		}
+		if n := b.fields[i] + b.refused[i]; n > 0 {
+			points, why = points+n, b.why[i]
 		}
 		key := rejectKey{m.vendor, ingest.RefusedByInfluxDB}
 		p.tally.BadPoints += uint64(b.refused[i])
@@ -250,6 +256,9 @@ func (p *Pipeline) settleBatch(b *batch, done []int) {
 		}
 	}
 	p.mu.Unlock()
+	if now := time.Now().Unix(); points > 0 && now-p.apart.logged.Swap(now) > 60 {
+		p.log.Warn("InfluxDB refuses points; all others are written, and rejects.ndjson and the metrics go on telling", "points", points, "why", why)
+	}
 	if len(bad) == 0 {
 		return
 	}

@@ -422,11 +422,14 @@ greencommunity_journal_oldest_pending_seconds{reader="store"} > 1800`,
 		Clears: Text{ZH: "InfluxDB恢复、增长停止后自动解除。", EN: "Clears when InfluxDB is back and the growth has ended."},
 	}, {
 		Name: "GreencommunityPointsRefused", Page: "points_refused", Severity: "warning", Component: "influxdb",
-		Expr: `increase(greencommunity_influxdb_points_total{result="refused"}[15m]) > 0`, KeepFiring: "15m",
+		// A line that lost one field counts as stored, and the field as a reading refused.
+		Expr: `sum by (job, instance) (increase(greencommunity_influxdb_points_total{result="refused"}[15m])) > 0
+or
+sum by (job, instance) (increase(greencommunity_readings_refused_total{reason="refused_by_influxdb"}[15m])) > 0`, KeepFiring: "15m",
 		Summary: Text{ZH: "InfluxDB拒收部分数据点", EN: "InfluxDB refuses points"},
 		Description: Text{
-			ZH: "近15分钟有数据点被InfluxDB拒收（400或422），其余照常写入。",
-			EN: "InfluxDB refused points of the last 15 minutes (400 or 422); all others were written.",
+			ZH: "近15分钟有数据点或其中的字段被InfluxDB拒收，其余照常写入。",
+			EN: "InfluxDB refused points of the last 15 minutes, or single fields of them; all others were written.",
 		},
 		Means: Text{
 			ZH: "字段类型与已有数据冲突，或时间早于保留策略。坏点被单独挑出，其报文可以重放。",
