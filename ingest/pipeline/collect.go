@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"greencommunity/ingest"
 )
 
 // collector exposes the account as of the last durable checkpoint, and what is
@@ -65,6 +67,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge(pendingDesc, float64(received-t.decided()))
 	for k, n := range t.Readings {
 		counter(readingsDesc, n, string(k.Community), string(k.Facility))
+	}
+	// From the start at 0, or the first refusal would raise no alert.
+	for _, v := range p.inventory.Load().Vendors {
+		if _, there := t.Refused[rejectKey{v.ID, ingest.RefusedByInfluxDB}]; !there {
+			counter(refusedDesc, 0, string(v.ID), string(ingest.RefusedByInfluxDB))
+		}
 	}
 	for k, n := range t.Refused {
 		counter(refusedDesc, n, string(k.Vendor), string(k.Reason))
