@@ -1,0 +1,120 @@
+package usage
+
+import (
+	"bufio"
+	"encoding/gob"
+	"fmt"
+	"io"
+
+	"greencommunity/ingest"
+)
+
+// state comes before the registers, which lie as they are in memory.
+type state struct {
+	Version  int
+	Channels []string
+	Places   []savedPlace
+	Points   []point
+	Seeds    []savedSeed
+	Lost     uint64
+	Hour     int32
+	Flush    int64
+	Day      int32
+	Due      bool
+}
+
+type savedPlace struct {
+	Key   Place
+	First int32
+	Days  []Day
+}
+
+type savedSeed struct {
+	Key      MeterKey
+	Resource Resource
+	Mark     mark
+}
+
+const version = 1
+
+// Save writes the state.
+func (b *Book) Save(w io.Writer) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := state{Version: version, Channels: b.channels, Points: b.points, Lost: b.lost, Hour: b.hour, Flush: b.flush, Day: b.day, Due: b.due}
+	for i := range b.places {
+		s.Places = append(s.Places, savedPlace(b.places[i]))
+	}
+	for k, m := range b.seeds {
+		s.Seeds = append(s.Seeds, savedSeed{k.MeterKey, k.Resource, m})
+	}
+	if err := gob.NewEncoder(w).Encode(s); err != nil {
+		return err
+	}
+	return b.entries.Save(w)
+}
+
+// Load reads what Save wrote, after Bind.
+func (b *Book) Load(r io.Reader) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	var s state
+	if err := gob.NewDecoder(buffered).Decode(&s); err != nil { // reads no further than its own
+		return fmt.Errorf("book of use: %w", err)
+	}
+	if s.Version != version {
+		return fmt.Errorf("book of use has version %d; this program reads %d", s.Version, version)
+	}
+	if err := b.entries.Load(buffered); err != nil {
+		return fmt.Errorf("book of use: %w", err)
+	}
+	b.channels, b.channel = s.Channels, map[string]uint16{}
+	for i, c := range b.channels {
+		b.channel[c] = uint16(i)
+	}
+	b.points, b.lost, b.hour, b.flush, b.day, b.due = s.Points, s.Lost, s.Hour, s.Flush, s.Day, s.Due
+	if b.day != 0 {
+		_, b.next = b.bounds(b.day)
+	}
+	b.places, b.place, b.days = nil, map[Place]uint16{}, nil
+	for i, p := range s.Places {
+		b.places = append(b.places, place(p))
+		b.place[p.Key] = uint16(i)
+		for j := range p.Days {
+			if p.Days[j].Queued {
+				b.days = append(b.days, dayOf{uint16(i), p.First + int32(j)})
+			}
+		}
+	}
+	b.seeds = map[seed]mark{}
+	for _, k := range s.Seeds {
+		b.seeds[seed{k.Key, k.Resource}] = k.Mark
+	}
+	b.heads, b.devices, b.running = nil, nil, nil
+	for i := range uint32(b.entries.Len()) {
+		e := b.entries.At(i + 1)
+		if int(e.Device) >= len(b.heads) {
+			b.heads = append(b.heads, make([]uint32, int(e.Device)+1-len(b.heads))...)
+		}
+		b.heads[e.Device] = i + 1 // the latest is the first of its device
+		if e.Running {
+			b.running = append(b.running, i+1)
+		}
+	}
+	b.devices = make([]*ingest.Device, len(b.heads))
+	return nil
+}
+
+// Devices takes over the devices that everybody has.
+func (b *Book) Devices(at func(index uint32) *ingest.Device) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i := range uint32(b.entries.Len()) {
+		e := b.entries.At(i + 1)
+		if b.devices[e.Device] == nil {
+			b.devices[e.Device] = at(e.Device)
+		}
+		b.bound(e, b.devices[e.Device])
+	}
+}
