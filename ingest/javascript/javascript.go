@@ -246,13 +246,12 @@ func (r *Runtime) Decode(port int, data []byte, received time.Time) (map[string]
 	err := r.limited(func(vm *goja.Runtime) error {
 		v, err := decode(goja.Undefined(), bytes, vm.ToValue(port))
 		if err == nil && v != nil {
-			result = v.Export()
+			result, err = new(taking).value(v, 0)
 		}
 		return err
 	})
 	if err != nil {
-		var thrown *goja.Exception
-		if !errors.As(err, &thrown) {
+		if !errors.As(err, new(*thrown)) {
 			r.vm = nil // interrupted halfway: its state is not to be trusted
 		}
 		return nil, reason(err)
@@ -332,7 +331,7 @@ func interruptible(vm *goja.Runtime, f func(*goja.Runtime) error) (err error) {
 			err = errTime // an expression that was given up matches nothing
 		}
 	}()
-	return f(vm)
+	return told(vm, f(vm))
 }
 
 func heapBytes() uint64 {
