@@ -26,7 +26,10 @@ import (
 type Options struct {
 	Listen        string
 	WebConfigFile string // TLS and passwords, as Prometheus' exporters take them
-	Gatherer      prometheus.Gatherer
+	// Hosts are names of ours beside addresses and local names: requests under
+	// others are refused.
+	Hosts    []string
+	Gatherer prometheus.Gatherer
 	// Ready says why readings are not taken in, nil if they are.
 	Ready func() error
 	// Reload reads the inventory again; nil if there is nothing to reload.
@@ -52,7 +55,7 @@ func Listen(o Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("http.listen: %w", err)
 	}
-	return &Server{o: o, listener: l}, nil
+	return &Server{o: o, listener: limit(l)}, nil
 }
 
 // Addr is host:port where the server listens.
@@ -64,7 +67,7 @@ func (s *Server) Open() { s.open.Store(true) }
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	server := &http.Server{
-		Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute,
+		Handler: s.guard(s.handler()), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute,
 		// Requests end with ctx: a stream of events does not by itself.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}
@@ -98,11 +101,6 @@ func (s *Server) handler() http.Handler {
 		fmt.Fprintln(w, "ready")
 	})
 	mux.HandleFunc("POST /-/reload", func(w http.ResponseWriter, r *http.Request) {
-		// A page of another site must not be able to make a browser do this.
-		if site := r.Header.Get("Sec-Fetch-Site"); site != "" && site != "same-origin" && site != "none" {
-			http.Error(w, "not from another site", http.StatusForbidden)
-			return
-		}
 		if err := s.o.Reload(r.Context()); err != nil {
 			http.Error(w, "nothing has changed:\n"+err.Error(), http.StatusUnprocessableEntity)
 			return

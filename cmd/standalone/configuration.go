@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"greencommunity/ingest/simulator"
 )
@@ -23,33 +24,50 @@ vendors:
   - {topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}
 `
 
-// configuration writes config.yaml, which follows from the command line, and
-// inventory.yaml if there is none yet. It returns the former's path.
-func (c *cli) configuration(broker, influxdb string) (string, error) {
+// inventory writes inventory.yaml if there is none yet.
+func (c *cli) inventory() error {
 	if err := os.MkdirAll(c.DataDir, 0o750); err != nil {
-		return "", err
+		return err
 	}
-	inventory := filepath.Join(c.DataDir, "inventory.yaml")
-	if _, err := os.Stat(inventory); errors.Is(err, fs.ErrNotExist) {
-		text := simulator.Inventory()
-		if c.NoDemo {
-			text = ownInventory
-		}
-		if err := os.WriteFile(inventory, []byte(text), 0o640); err != nil {
+	path := filepath.Join(c.DataDir, "inventory.yaml")
+	_, err := os.Stat(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	text := simulator.Inventory()
+	if c.NoDemo {
+		text = ownInventory
+	}
+	return os.WriteFile(path, []byte(text), 0o640)
+}
+
+// configuration writes config.yaml, which follows from the command line, and
+// returns its path.
+func (c *cli) configuration(broker, influxdb string) (string, error) {
+	path, web := filepath.Join(c.DataDir, "config.yaml"), ""
+	if c.WebConfig != "" {
+		absolute, err := filepath.Abs(c.WebConfig)
+		if err != nil {
 			return "", err
 		}
-	} else if err != nil {
-		return "", err
+		web = fmt.Sprintf(", web_config_file: %q", absolute)
 	}
-	path := filepath.Join(c.DataDir, "config.yaml")
 	text := fmt.Sprintf(`# Written at each start of standalone, from its command line.
 data_dir: ingester
 inventory: inventory.yaml
-mqtt: {brokers: [%q], client_id: greencommunity-standalone}
-influxdb: {url: %q, org: bureau, bucket: facilities}
-http: {listen: %q}
-`, broker, influxdb, c.HTTP)
+mqtt: {brokers: [%q], username: %s, password_file: mqtt_password}
+influxdb: {url: %q, org: bureau, bucket: facilities, token_file: influxdb_token}
+http: {listen: %q%s}
+`, reachable(broker), ingestUser, reachable(influxdb), c.HTTP, web)
 	return path, os.WriteFile(path, []byte(text), 0o640)
+}
+
+// reachable is a URL with the address of this machine in place of all of them.
+func reachable(u string) string {
+	for _, all := range []string{"0.0.0.0", "[::]"} {
+		u = strings.Replace(u, "://"+all+":", "://127.0.0.1:", 1)
+	}
+	return u
 }
 
 func host(addr string) string { h, _, _ := net.SplitHostPort(addr); return h }

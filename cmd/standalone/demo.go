@@ -79,7 +79,7 @@ func (d *demo) note(step time.Duration, until time.Time) error {
 }
 
 // run publishes the history that is missing, calls started, and goes on live.
-func (d *demo) run(ctx context.Context, out io.Writer, broker string, service *serve.Service, started func()) error {
+func (d *demo) run(ctx context.Context, out io.Writer, broker, password string, service *serve.Service, started func()) error {
 	w := simulator.New(simulator.Options{Seed: d.state.Seed, Start: d.state.Start, Faults: true, Clocks: d.state.Start.Add(history)})
 	for _, p := range d.state.Phases {
 		w.SetStep(p.Step)
@@ -87,7 +87,7 @@ func (d *demo) run(ctx context.Context, out io.Writer, broker string, service *s
 			return err
 		}
 	}
-	publisher, err := simulator.Connect(broker, "greencommunity-demo", "", "")
+	publisher, err := simulator.Connect(broker, "greencommunity-demo", demoUser, password)
 	if err != nil {
 		return err
 	}

@@ -26,11 +26,13 @@ import (
 
 // cli is the command line.
 type cli struct {
-	DataDir  string `default:"greencommunity-data" help:"Where everything is kept." placeholder:"DIR"`
-	HTTP     string `name:"http" default:"127.0.0.1:8080" help:"Address of the page and of /metrics." placeholder:"ADDR"`
-	MQTT     string `name:"mqtt" default:"127.0.0.1:1883" help:"Address of the broker." placeholder:"ADDR"`
-	InfluxDB string `name:"influxdb" default:"127.0.0.1:8086" help:"Address of InfluxDB." placeholder:"ADDR"`
-	NoDemo   bool   `help:"Start without simulated communities: edit inventory.yaml in the data directory for your own."`
+	DataDir   string `default:"greencommunity-data" help:"Where everything is kept." placeholder:"DIR"`
+	HTTP      string `name:"http" default:"127.0.0.1:8080" help:"Address of the page and of /metrics." placeholder:"ADDR"`
+	MQTT      string `name:"mqtt" default:"127.0.0.1:1883" help:"Address of the broker." placeholder:"ADDR"`
+	InfluxDB  string `name:"influxdb" default:"127.0.0.1:8086" help:"Address of InfluxDB." placeholder:"ADDR"`
+	Users     string `help:"YAML file of who may log in to the broker: users: [{name, password, vendor, publish, subscribe}]. Without it anybody on this machine may, under any name." placeholder:"FILE"`
+	WebConfig string `help:"TLS and passwords of the page, as Prometheus' exporters take them." placeholder:"FILE"`
+	NoDemo    bool   `help:"Start without simulated communities: edit inventory.yaml in the data directory for your own."`
 }
 
 func main() {
@@ -54,25 +56,41 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if _, err := parser.Parse(args); err != nil || done {
 		return err
 	}
+	if err := c.checkListeners(); err != nil {
+		return err
+	}
+	if err := c.inventory(); err != nil {
+		return err
+	}
+	access, err := c.access()
+	if err != nil {
+		return err
+	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var redact redaction
 	if err := redact.readInventory(c.DataDir); err != nil {
 		return err
 	}
-	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: c.MQTT, Dir: filepath.Join(c.DataDir, "mqtt"), Logger: log, Redact: redact.cut})
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{
+		Addr: c.MQTT, Dir: filepath.Join(c.DataDir, "mqtt"), Logger: log, Redact: redact.cut,
+		Users: access.users, Anonymous: c.Users == "", Open: c.Users == "",
+	})
 	if err != nil {
 		return err
 	}
-	database, err := embedded.StartInfluxDB(embedded.InfluxConfig{Addr: c.InfluxDB, Dir: filepath.Join(c.DataDir, "influxdb"), Database: "facilities", Logger: log})
+	database, err := embedded.StartInfluxDB(embedded.InfluxConfig{
+		Addr: c.InfluxDB, Dir: filepath.Join(c.DataDir, "influxdb"), Database: "facilities", Logger: log,
+		Username: databaseUser, Password: access.databasePassword,
+	})
 	if err != nil {
 		return errors.Join(err, broker.Close())
 	}
 	// The ingester ends before what it talks to.
-	err = c.serve(ctx, stdout, log, broker, database, &redact)
+	err = c.serve(ctx, stdout, log, broker, database, access, &redact)
 	return errors.Join(err, broker.Close(), database.Close())
 }
 
-func (c *cli) serve(ctx context.Context, stdout io.Writer, log *slog.Logger, broker *embedded.Broker, database *embedded.InfluxDB, redact *redaction) error {
+func (c *cli) serve(ctx context.Context, stdout io.Writer, log *slog.Logger, broker *embedded.Broker, database *embedded.InfluxDB, access *access, redact *redaction) error {
 	path, err := c.configuration(broker.URL(), database.URL())
 	if err != nil {
 		return err
@@ -104,7 +122,7 @@ func (c *cli) serve(ctx context.Context, stdout io.Writer, log *slog.Logger, bro
 		if err != nil {
 			return err
 		}
-		return d.run(ctx, stdout, broker.URL(), service, func() { c.welcome(stdout, service, broker, database) })
+		return d.run(ctx, stdout, broker.URL(), access.demoPassword, service, func() { c.welcome(stdout, service, broker, database) })
 	})
 	if err := g.Wait(); err != nil && ctx.Err() == nil {
 		return err
@@ -135,13 +153,13 @@ greencommunity is running.
   page       http://%[1]s/
   metrics    http://%[1]s/metrics
   MQTT       %[2]s
-  InfluxDB   %[3]s   database facilities
+  InfluxDB   %[3]s   database facilities, with the token in %[4]s/influxdb_token
   data       %[4]s   (inventory.yaml, config.yaml, rejects.ndjson)
 
 Try next:
 
   curl -s http://%[1]s/metrics | grep ^greencommunity_messages
-  curl -s -G %[3]s/query --data-urlencode db=facilities \
+  curl -s -G %[3]s/query -H "Authorization: Token $(cat '%[4]s/influxdb_token')" --data-urlencode db=facilities \
     --data-urlencode 'q=SELECT mean(active_power) FROM lighting WHERE time > now() - 1d GROUP BY time(1h), community'
   mosquitto_pub -h %[5]s -p %[6]s -q 1 -t greencommunity/v1/%[7]s/water/my-meter -m '{"water_volume_total":12.345}'
 

@@ -84,7 +84,15 @@ func start(t *testing.T, binary string, args ...string) *started {
 		if http == nil || influx == nil {
 			t.Fatalf("it does not say where it is:\n%s", text)
 		}
-		s.http, s.influx = http[1], influx[1]
+		token := regexp.MustCompile(`token in (\S+)`).FindStringSubmatch(text)
+		if token == nil {
+			t.Fatalf("it does not say where the token is:\n%s", text)
+		}
+		login, err := os.ReadFile(token[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.http, s.influx = http[1], strings.Replace(influx[1], "://", "://"+strings.TrimSpace(string(login))+"@", 1)
 	case <-time.After(60 * time.Second):
 		t.Fatal("not running within 60 s")
 	}

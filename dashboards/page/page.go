@@ -53,6 +53,7 @@ type Sources struct {
 type Page struct {
 	s Sources
 
+	streams  streams
 	mu       sync.Mutex // the overview, between requests
 	made     time.Time
 	overview []byte
@@ -188,6 +189,13 @@ func (p *Page) current() []byte {
 // stream sends the overview as server-sent events, one every two seconds.
 func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	security(w.Header())
+	end, ok := p.streams.begin(r.RemoteAddr)
+	if !ok {
+		w.Header().Set("Retry-After", "10")
+		http.Error(w, "too many pages are open; this one asks again", http.StatusServiceUnavailable)
+		return
+	}
+	defer end()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	out, c := compress(w, r), http.NewResponseController(w)

@@ -47,6 +47,7 @@ func IngestUser(name, password string) User {
 type access struct {
 	users     map[string]User
 	anonymous bool
+	open      bool // to names that are not in users
 }
 
 // login reports whether a name and password are a user's.
@@ -55,7 +56,10 @@ func (a *access) login(name, password string) bool {
 		return a.anonymous
 	}
 	u, ok := a.users[name]
-	if !ok || u.Password == "" {
+	if !ok {
+		return a.open
+	}
+	if u.Password == "" {
 		return false
 	}
 	want, got := sha256.Sum256([]byte(u.Password)), sha256.Sum256([]byte(password))
@@ -68,7 +72,10 @@ func (a *access) allows(name, topic string, write bool) bool {
 	if name == "" {
 		return a.anonymous
 	}
-	u := a.users[name]
+	u, ok := a.users[name]
+	if !ok {
+		return a.open
+	}
 	filters := u.Subscribe
 	if write {
 		filters = u.Publish

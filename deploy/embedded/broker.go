@@ -46,6 +46,9 @@ type BrokerConfig struct {
 	// everything; it is always so where there are no users.
 	Users     []User
 	Anonymous bool
+	// Open lets clients under names that are not those of Users do everything,
+	// with any password: for trying out, on loopback.
+	Open bool
 	// TLS, where set, is spoken instead of plain TCP.
 	TLS *tls.Config
 	// Logger gets warnings and errors. Default: nobody.
@@ -105,7 +108,7 @@ func StartBroker(c BrokerConfig) (*Broker, error) {
 		SysTopicResendInterval:   10,
 	})
 	b := &Broker{server: server, addr: addr, gate: newGate(server)}
-	rules := &access{users: map[string]User{}, anonymous: c.Anonymous || len(c.Users) == 0}
+	rules := &access{users: map[string]User{}, anonymous: c.Anonymous || len(c.Users) == 0, open: c.Open}
 	for _, u := range c.Users {
 		rules.users[u.Name] = u
 	}

@@ -7,16 +7,21 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/influxdata/influxdb/cmd/influxd/run"
+	"github.com/influxdata/influxdb/flux/control"
 	"github.com/influxdata/influxdb/models"
 	"github.com/influxdata/influxdb/services/httpd"
 	"github.com/influxdata/influxdb/services/meta"
+	"github.com/influxdata/influxdb/services/storage"
+	"github.com/influxdata/influxdb/storage/reads"
 	"github.com/influxdata/influxdb/toml"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -33,14 +38,25 @@ type InfluxConfig struct {
 	Database string
 	// Retention is how long points are kept; 0 is for ever.
 	Retention time.Duration
+	// Username and Password, where set, are the only ones who may read, write or
+	// do anything else; a client of the 2.x interface gives Username:Password as
+	// its token. Without them everybody may who reaches Addr.
+	Username, Password string
 	// Logger gets warnings and errors. Default: nobody.
 	Logger *slog.Logger
 }
 
 // InfluxDB is a running InfluxDB 1.8.
+//
+// Its HTTP interface refuses what a browser sends for another page (a request
+// with an Origin), where InfluxDB's own answers every origin as if it were
+// trusted: a page that is open on this machine must not read or drop a database.
 type InfluxDB struct {
-	server *run.Server
-	addr   string
+	server  *run.Server
+	handler *httpd.Handler
+	http    *http.Server
+	addr    string
+	ended   chan struct{} // closed when http has ended
 }
 
 // StartInfluxDB starts InfluxDB and returns once it answers. A write that it
@@ -52,20 +68,23 @@ func StartInfluxDB(c InfluxConfig) (*InfluxDB, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	// The server reports a port in use as text among other text; asked before
-	// it, the operating system says it in a form that can be told apart.
-	probe, err := listen("InfluxDB", "--influxdb", c.Addr)
+	listener, err := listen("InfluxDB", "--influxdb", c.Addr)
 	if err != nil {
 		return nil, err
 	}
-	address := probe.Addr().String()
-	if err := probe.Close(); err != nil {
-		return nil, err
+	db, err := c.open(listener)
+	if err != nil {
+		return nil, errors.Join(err, listener.Close())
 	}
+	return db, nil
+}
+
+func (c InfluxConfig) open(listener net.Listener) (*InfluxDB, error) {
 	if err := os.MkdirAll(c.Dir, 0o750); err != nil {
 		return nil, err
 	}
-	server, err := run.NewServer(influxConfig(c.Dir, address), &run.BuildInfo{Version: "1.8.10", Branch: "embedded"})
+	config := influxConfig(c.Dir)
+	server, err := run.NewServer(config, &run.BuildInfo{Version: version, Branch: "embedded"})
 	if err != nil {
 		return nil, fmt.Errorf("embedded InfluxDB: %w", err)
 	}
@@ -74,22 +93,79 @@ func StartInfluxDB(c InfluxConfig) (*InfluxDB, error) {
 		err = fmt.Errorf("embedded InfluxDB: %w", err)
 		return nil, errors.Join(err, server.Close())
 	}
-	db := &InfluxDB{server: server, addr: address}
-	for _, service := range server.Services {
-		if s, ok := service.(*httpd.Service); ok {
-			db.addr = s.Addr().String()
-		}
+	db := &InfluxDB{server: server, addr: listener.Addr().String(), ended: make(chan struct{})}
+	if err := db.prepare(c); err != nil {
+		return nil, errors.Join(err, server.Close())
 	}
-	if c.Database != "" {
-		if err := db.ensure(c.Database, c.Retention); err != nil {
-			return nil, errors.Join(fmt.Errorf("embedded InfluxDB: database %s: %w", c.Database, err), server.Close())
+	config.HTTPD.AuthEnabled = c.Username != ""
+	db.handler = newHandler(server, config.HTTPD)
+	db.handler.Open()
+	db.http = &http.Server{Handler: sameOrigin(db.handler), ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(c.Logger.Handler(), slog.LevelWarn)}
+	go func() { // ends with Close
+		defer close(db.ended)
+		if err := db.http.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			c.Logger.Error("InfluxDB's HTTP interface has ended", "error", err)
 		}
-	}
+	}()
 	return db, nil
 }
 
+// prepare makes the database and the user who may use it.
+func (db *InfluxDB) prepare(c InfluxConfig) error {
+	if c.Database != "" {
+		if err := db.ensure(c.Database, c.Retention); err != nil {
+			return fmt.Errorf("embedded InfluxDB: database %s: %w", c.Database, err)
+		}
+	}
+	if c.Username == "" {
+		return nil
+	}
+	users := db.server.MetaClient
+	if user, err := users.User(c.Username); err == nil && user != nil {
+		if err := users.UpdateUser(c.Username, c.Password); err != nil {
+			return fmt.Errorf("embedded InfluxDB: user %s: %w", c.Username, err)
+		}
+		return nil
+	}
+	if _, err := users.CreateUser(c.Username, c.Password, true); err != nil {
+		return fmt.Errorf("embedded InfluxDB: user %s: %w", c.Username, err)
+	}
+	return nil
+}
+
+// newHandler is InfluxDB's HTTP interface, put together as its server does it,
+// but served by us: its own listener lets every origin in.
+func newHandler(server *run.Server, c httpd.Config) *httpd.Handler {
+	h := httpd.NewHandler(c)
+	authorizer := meta.NewQueryAuthorizer(server.MetaClient)
+	store := storage.NewStore(server.TSDBStore, server.MetaClient)
+	h.MetaClient, h.QueryAuthorizer, h.WriteAuthorizer = server.MetaClient, authorizer, meta.NewWriteAuthorizer(server.MetaClient)
+	h.QueryExecutor, h.Monitor, h.PointsWriter, h.Store = server.QueryExecutor, server.Monitor, server.PointsWriter, store
+	h.Version, h.BuildType, h.Logger = version, "OSS", server.Logger
+	h.Controller = control.NewController(server.MetaClient, reads.NewReader(store), authorizer, c.AuthEnabled, server.Logger)
+	return h
+}
+
+// sameOrigin refuses what a page of another site has a browser send, and
+// InfluxDB's pages on its own insides, which ask for no password.
+func sameOrigin(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		site := r.Header.Get("Sec-Fetch-Site")
+		switch {
+		case r.Header.Get("Origin") != "" || site != "" && site != "same-origin" && site != "none":
+			http.Error(w, "not for pages of a browser", http.StatusForbidden)
+		case strings.HasPrefix(r.URL.Path, "/debug/"):
+			http.NotFound(w, r)
+		default:
+			h.ServeHTTP(w, r)
+		}
+	})
+}
+
+const version = "1.8.10"
+
 // influxConfig is InfluxDB's configuration where it differs from its defaults.
-func influxConfig(dir, address string) *run.Config {
+func influxConfig(dir string) *run.Config {
 	c := run.NewConfig()
 	c.ReportingDisabled = true
 	c.Monitor.StoreEnabled = false
@@ -98,7 +174,7 @@ func influxConfig(dir, address string) *run.Config {
 	c.Subscriber.Enabled = false
 	c.GraphiteInputs, c.CollectdInputs, c.OpenTSDBInputs, c.UDPInputs = nil, nil, nil, nil
 
-	c.HTTPD.BindAddress = address
+	c.HTTPD.Enabled = false // newHandler
 	c.HTTPD.FluxEnabled = true
 	c.HTTPD.LogEnabled = false
 	c.HTTPD.PprofEnabled = false
@@ -152,8 +228,16 @@ func (db *InfluxDB) Addr() string { return db.addr }
 // as a failure, and writes that to the standard error whatever logger it has;
 // somebody who has ended everything in order must not read of one.
 func (db *InfluxDB) Close() error {
+	grace, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err := db.http.Shutdown(grace)
+	if err != nil {
+		err = db.http.Close() // somebody reads slowly
+	}
+	<-db.ended
+	db.handler.Close()
 	db.server.Listener = nil
-	return db.server.Close()
+	return errors.Join(err, db.server.Close())
 }
 
 // Query runs InfluxQL statements through the HTTP interface, as any client
@@ -164,7 +248,7 @@ func (db *InfluxDB) Query(ctx context.Context, database, influxql string) ([]mod
 }
 
 // Query runs InfluxQL statements against any InfluxDB 1.x at base, or against
-// the 1.x interface of a later one.
+// the 1.x interface of a later one. A user and password stand in base.
 func Query(ctx context.Context, base, database, influxql string) ([]models.Row, error) {
 	form := url.Values{"db": {database}, "q": {influxql}, "epoch": {"ns"}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, base+"/query?"+form.Encode(), nil)

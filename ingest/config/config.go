@@ -107,6 +107,10 @@ type InfluxDB struct {
 type HTTP struct {
 	Listen        string `yaml:"listen"`          // default 127.0.0.1:9108
 	WebConfigFile string `yaml:"web_config_file"` // TLS and passwords, as Prometheus' exporters take them
+	// Hosts are the names under which it is reached, beside addresses, names of
+	// one word, and those in .local and .internal. Others are refused, so that no
+	// page of another site can pose as this one; with web_config_file, none are.
+	Hosts []string `yaml:"hosts"`
 }
 
 // Store bounds a write to InfluxDB.

@@ -73,7 +73,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 		Facility: observers.facility, Alarms: observers.alarms, Savings: observers.figures,
 	})
 	if s.server, err = metrics.Listen(metrics.Options{
-		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Gatherer: registry, Logger: log,
+		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Hosts: c.HTTP.Hosts, Gatherer: registry, Logger: log,
 		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
 		Routes: view.Routes(),
 	}); err != nil {
