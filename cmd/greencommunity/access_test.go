@@ -35,11 +35,11 @@ vendors:
   communities: [nancheng]
   sources: [{topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}]
 - id: meters
-  sources: [{topic: "$oc/devices/{device}/sys/#", format: huawei-iotda}, {topic: "meters/{device}", format: native}]
+  sources: [{topic: "$oc/devices/{device}/sys/#", format: huawei-iotda, community: nancheng}, {topic: "meters/{device}", format: native, community: nancheng}]
 - id: nodes
-  sources: [{topic: "spBv1.0/plant/#", format: sparkplug}]
+  sources: [{topic: "spBv1.0/plant/#", format: sparkplug, community: nancheng}]
 - id: wide
-  sources: [{topic: "greencommunity/#", format: native}]
+  sources: [{topic: "greencommunity/#", format: native, community: xicheng}]
 `
 
 // attempts is who publishes what, and whether it may.

@@ -180,6 +180,16 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Pro
 		if v.DevicesFile != "" {
 			inv.readDevices(v, dir, path+".devices_file", p)
 		}
+		for k, s := range v.Sources {
+			// Without any, a message's community is that of its topic, of its
+			// payload, or of its source.
+			payload := s.JSON != nil && s.JSON.Community != "" || s.Format == "influx" || s.Payload == "influx"
+			// What Home Assistant is told of devices has no readings.
+			named := payload || s.Format == "homeassistant" || s.Community != "" || slices.Contains(strings.Split(s.Topic, "/"), "{community}")
+			if !named && len(v.Devices) == 0 && v.DevicesFile == "" && s.Topic != "" && s.Vendor != nil {
+				p.Add(fmt.Sprintf("%s.sources[%d]", path, k), "names no community, so that every message would be refused; put {community} into the topic where it stands, give community: ID, or list the vendor's devices")
+			}
+		}
 	}
 }
 
@@ -488,6 +498,16 @@ func checkTemplate(p *document.Problems, path, template string) {
 		return
 	}
 	levels := strings.Split(template, "/")
+	if levels[0] == "$share" || levels[0] == "$queue" {
+		// The broker would take the prefix off, so that no message matches, and
+		// would give each to one of the group: a device's readings to several.
+		own := strings.Join(levels[min(len(levels), 1):], "/")
+		if levels[0] == "$share" {
+			own = strings.Join(levels[min(len(levels), 2):], "/")
+		}
+		p.Add(path, "%q: a shared subscription divides the messages of one device between instances; give the topic itself, %q, and divide communities between instances with shard in config.yaml", template, own)
+		return
+	}
 	seen := map[string]bool{}
 	for i, level := range levels {
 		_, known := captureNames[level]
