@@ -23,8 +23,11 @@ func NewRedactor(inv *inventory.Inventory) *Redactor {
 // Redact returns what may be kept of a message that arrived on topic: the
 // payload itself where its format carries no personal data.
 func (r *Redactor) Redact(topic string, payload []byte) []byte {
-	if !r.some || len(topic) > MaxTopic {
+	if !r.some {
 		return payload
+	}
+	if len(topic) > MaxTopic {
+		return nil // refused, whatever it says, and it may be a terminal's
 	}
 	var c inventory.Captures
 	source := r.inv.Match(topic, &c)

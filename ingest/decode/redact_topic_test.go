@@ -1,0 +1,46 @@
+package decode
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"greencommunity/ingest/inventory"
+)
+
+// However long its topic, nothing of a terminal's message stays but what may.
+func TestRedactedWhateverTheTopic(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "inventory.yaml")
+	if err := os.WriteFile(path, []byte(`
+communities: [{id: nancheng, name: 南城社区}]
+vendors:
+- id: gates
+  unknown_devices: accept
+  sources: [{topic: "mqtt/face/{device}/+", format: face-gate, community: nancheng, facility: gate}]
+`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	inv, err := inventory.Load(path, slices.Sorted(maps.Keys(Formats)), time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewRedactor(inv)
+	payload := []byte(`{"operator":"RecPush","info":{"facesluiceId":"77","VerifyStatus":"1","personName":"Zhuge","idCard":"610102199003077777"}}`)
+	for _, n := range []int{1, 900, MaxTopic - 14, MaxTopic, 1100, 60000} {
+		if cut := string(r.Redact("mqtt/face/"+strings.Repeat("x", n)+"/Rec", payload)); strings.Contains(cut, "Zhuge") || strings.Contains(cut, "610102") {
+			t.Errorf("a device name of %d bytes keeps %s", n, cut)
+		}
+	}
+	if cut := string(r.Redact("mqtt/face/77/Rec", payload)); !strings.Contains(cut, "VerifyStatus") {
+		t.Errorf("a topic as it should be keeps %q", cut)
+	}
+	for _, topic := range []string{"other/topic", strings.Repeat("/", 2000)} {
+		if cut := r.Redact(topic, payload); cut != nil {
+			t.Errorf("%.20s keeps %s", topic, cut)
+		}
+	}
+}
