@@ -44,6 +44,39 @@ const (
 	aWord               // a code or an address in ASCII, without spaces
 )
 
+// personal reports whether a text holds what may be a mobile number (11 digits
+// from 13 on) or an identity number (17 digits and a digit or X), written with
+// hyphens, points and spaces or without, alone or beside a name.
+func personal(text string) bool {
+	run, first, second := 0, byte(0), byte(0)
+	for i := range len(text) + 1 {
+		c := byte(0)
+		if i < len(text) {
+			c = text[i]
+		}
+		switch {
+		case '0' <= c && c <= '9':
+			run++
+			switch run {
+			case 1:
+				first = c
+			case 2:
+				second = c
+			}
+			if run >= 18 {
+				return true
+			}
+		case c == '-' || c == '.' || c == ' ':
+		default:
+			if run == 11 && first == '1' && second >= '3' || run == 13 && first == '8' && second == '6' || run == 17 && (c == 'X' || c == 'x') {
+				return true
+			}
+			run = 0
+		}
+	}
+	return false
+}
+
 // keeps reports whether a text has the form. Fifteen digits and more may be the
 // number of an identity card, eleven that of a telephone.
 func (f form) keeps(text string) bool {
@@ -64,7 +97,7 @@ func (f form) keeps(text string) bool {
 	case aTime: // 2026-11-23T08:00:00.000+08:00, or an epoch
 		return letters <= 2 && digits <= 24 && len(text) <= 40 && (digits <= 14 || letters+digits < len(text))
 	}
-	return len(text) <= 64 && (digits < 14 || digits < len(text)-1 || len(text) == 14)
+	return !personal(text) && len(text) <= 64 && (digits < 14 || digits < len(text)-1 || len(text) == 14)
 }
 
 var keepDahua = keepMembers(dahuaKept)
