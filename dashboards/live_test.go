@@ -81,7 +81,7 @@ func start(t *testing.T) *service {
 	inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), beijing)
 	must(err)
 
-	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()}), facility.New()
+	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()}), facility.New(nil)
 	s.score, s.decoder = scorecard.New(), decode.NewWorker(inv, inventory.NewRegistry(inv))
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, engine, state, s.score)

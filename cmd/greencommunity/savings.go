@@ -21,6 +21,7 @@ import (
 	"greencommunity/metrics/savings/history"
 	"greencommunity/metrics/savings/picture"
 	"greencommunity/metrics/sun"
+	"greencommunity/metrics/usage"
 )
 
 // savingsCmd computes savings: without a further word it is compute. The other
@@ -331,7 +332,7 @@ type savingsRegistersCmd struct {
 	File      string        `arg:"" help:"JSON with rows of {t, serial, reg, kind}; kind is read, estimated, final or initial. Beside rows it may have modulus, tolerance and max_per_day. - is standard input."`
 	Modulus   *float64      `help:"Value at which the register starts again from 0; 0: never. Default: the file's, or 10000."`
 	Tolerance *float64      `help:"A step back up to this is jitter. Default: the file's, or 0.1."`
-	MaxPerDay *float64      `help:"What the meter can pass in a day; 0: anything. Default: the file's, or 0."`
+	MaxPerDay *float64      `help:"What the meter passes in a day at most; 0: as its own history says. Default: the file's, or 0."`
 	MaxGap    time.Duration `help:"More between two reads is a gap." default:"36h"`
 }
 
@@ -355,13 +356,13 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 	if err := json.NewDecoder(file).Decode(&input); err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	register := savings.Register{Modulus: input.Modulus, Tolerance: input.Tolerance, MaxPerDay: input.MaxPerDay, MaxGap: c.MaxGap}
-	for flag, of := range map[*float64]*float64{c.Modulus: &register.Modulus, c.Tolerance: &register.Tolerance, c.MaxPerDay: &register.MaxPerDay} {
+	register := usage.Limits{Modulus: input.Modulus, Tolerance: input.Tolerance, PerDay: input.MaxPerDay, MaxGap: c.MaxGap}
+	for flag, of := range map[*float64]*float64{c.Modulus: &register.Modulus, c.Tolerance: &register.Tolerance, c.MaxPerDay: &register.PerDay} {
 		if flag != nil {
 			*of = *flag
 		}
 	}
-	if register.Modulus < 0 || register.Tolerance < 0 || register.MaxPerDay < 0 {
+	if register.Modulus < 0 || register.Tolerance < 0 || register.PerDay < 0 {
 		return errors.New("modulus, tolerance and max_per_day are 0 or more")
 	}
 	if len(input.Rows) == 0 {
@@ -372,13 +373,15 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		Serial string         `json:"serial"`
 		Reg    float64        `json:"reg"`
 		Delta  savings.Figure `json:"delta"`
-		Reason savings.Reason `json:"reason"`
+		Reason string         `json:"reason"`
 		From   string         `json:"from"`
 		To     string         `json:"to"`
 	}
-	kinds := map[string]savings.ReadKind{"": savings.Actual, "read": savings.Actual, "estimated": savings.Estimated, "final": savings.Closing, "initial": savings.Opening}
-	var meter savings.Meter
-	rows, total := []booked{}, 0.0
+	kinds := map[string]usage.Kind{"": usage.Actual, "read": usage.Actual, "estimated": usage.Estimated, "final": usage.Closing, "initial": usage.Opening}
+	var meter usage.Meter
+	var total usage.Amount
+	rows := []booked{}
+	stamp := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339) }
 	for i, row := range input.Rows {
 		kind, ok := kinds[row.Kind]
 		if !ok {
@@ -396,16 +399,26 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		if err != nil {
 			return fmt.Errorf("%s: rows[%d].t: %q is not a time", c.File, i, row.T)
 		}
-		b := meter.Read(&register, savings.Read{Time: at.UnixNano(), Serial: row.Serial, Value: *row.Reg, Kind: kind})
-		total += b.Amount
-		delta := savings.Figure(b.Amount)
-		if b.Reason == savings.First { // nothing to subtract from is not 0
+		bookings := meter.Read(&register, usage.Read{Time: at.UnixNano(), Serial: row.Serial, Value: *row.Reg, Kind: kind}, nil)
+		if i == len(input.Rows)-1 {
+			bookings = meter.Settle(&register, bookings)
+		}
+		last := bookings[len(bookings)-1]
+		sum, from, to := usage.Amount(0), last.From, last.To
+		for _, b := range bookings {
+			sum += b.Amount
+			if b.Covers > 0 && b.From < from {
+				from = b.From
+			}
+		}
+		total += sum
+		delta := savings.Figure(sum.Units())
+		if last.Reason == usage.First { // nothing to subtract from is not 0
 			delta = savings.Figure(math.NaN())
 		}
-		stamp := func(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339) }
-		rows = append(rows, booked{row.T, row.Serial, *row.Reg, delta, b.Reason, stamp(b.From), stamp(b.To)})
+		rows = append(rows, booked{row.T, row.Serial, *row.Reg, delta, last.Reason.String(), stamp(from), stamp(to)})
 	}
-	return printJSON(s.out, map[string]any{"rows": rows, "total": total})
+	return printJSON(s.out, map[string]any{"rows": rows, "total": total.Units()})
 }
 
 // savingsPortfolioCmd adds up sites.

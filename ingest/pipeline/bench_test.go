@@ -32,7 +32,7 @@ func BenchmarkWalk(b *testing.B) {
 	}{
 		{"unobserved", func() []pipeline.Observer { return nil }},
 		{"observed", func() []pipeline.Observer {
-			return []pipeline.Observer{anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()}), savings.New(savings.Options{}), facility.New()}
+			return []pipeline.Observer{anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()}), savings.New(savings.Options{}), facility.New(nil)}
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -137,8 +137,22 @@ func (d *derived) waiting() [][]byte {
 	return append([][]byte(nil), d.batches...)
 }
 
+// mostDerived is how many batches of observers' points wait for InfluxDB as text;
+// what is more stays with the observers, who keep it in less room.
+const mostDerived = 64
+
+// full says whether InfluxDB is that far behind.
+func (d *derived) full() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.batches) >= mostDerived
+}
+
 // derive takes the observers' points.
 func (w *walker) derive() {
+	if w.p.derived.full() {
+		return
+	}
 	for _, o := range w.observers.list {
 		if points := o.Points(); len(points) > 0 {
 			lines, err := encodePoints(points)

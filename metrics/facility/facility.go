@@ -26,6 +26,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/sun"
+	"greencommunity/metrics/usage"
 )
 
 const (
@@ -34,9 +35,6 @@ const (
 	// stale is after how long the last reading says nothing of now: three times
 	// the hourly reading that bins and lamps of the slower kind send.
 	stale = 3 * time.Hour
-	// largest is the most water one reading may add: more is an exchanged
-	// meter, not use. 100 m3 is a full day at a DN40 meter's nominal flow.
-	largest = 100.0
 	// most is the deposits or passes one reading of a register may add: more is
 	// a register that jumped.
 	most = 10000
@@ -83,7 +81,7 @@ type device struct {
 	Prev            int64 // the one before
 	Held            int64 // since when Power or Fill is what it is; of a gate, when it was first heard of
 	Power, Fill     float64
-	Register        float64 // last water_volume_total, pass_in_total or deposits_total
+	Register        float64 // last pass_in_total or deposits_total
 	Out             float64 // last pass_out_total
 	Since           int64   // when a lamp or gate last told its state, or a bin was last emptied
 	Place           uint16
@@ -99,8 +97,8 @@ type device struct {
 
 type place struct {
 	Key           Place
-	Day           int64 // number of the local day of Water and Passes
-	Water, Passes float64
+	Day           int64   // number of the local day of Passes
+	Water, Passes float64 // Water is of states before version 3: it is in the book of use
 	Counted       bool    // whether a gate has counted passes
 	In, Out       float64 // passes ever
 	Lit, Overfull int64   // nanoseconds ever, of all lamps and all bins
@@ -135,7 +133,9 @@ type bin struct{ Sum, Weight float32 }
 
 // Observer is an observer of the pipeline. Its zero value is not ready.
 type Observer struct {
-	mu      sync.Mutex // all of it, between the walker and readers
+	book    *usage.Book // of all water
+	own     bool        // it is this observer's alone
+	mu      sync.Mutex  // all that follows, between the walker and readers
 	zone    *time.Location
 	places  []place
 	index   map[Place]uint16
@@ -143,14 +143,25 @@ type Observer struct {
 	sites   map[ingest.CommunityID]*inventory.Community
 }
 
-// New returns an observer that has seen nothing.
-func New() *Observer { return &Observer{zone: time.UTC, index: map[Place]uint16{}} }
+// New returns an observer that has seen nothing. Book is where registers become
+// use, and is told of each reading before the observer is; nil: one of its own.
+func New(book *usage.Book) *Observer {
+	o := &Observer{book: book, zone: time.UTC, index: map[Place]uint16{}}
+	if book == nil {
+		o.book, o.own = usage.New(usage.Options{Unwritten: true}), true
+	}
+	o.book.Subscribe(o)
+	return o
+}
 
 // Name names the state in the checkpoint.
 func (o *Observer) Name() string { return "facility" }
 
 // Bind takes the zone of local days and the sites of communities.
 func (o *Observer) Bind(inv *inventory.Inventory) {
+	if o.own {
+		o.book.Bind(inv)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.zone = inv.Zone
@@ -217,7 +228,10 @@ func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
 }
 
 // Reading takes a reading. A late one says nothing of now.
-func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) {
+func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, received int64) {
+	if o.own {
+		o.book.Reading(index, r, late, received)
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if late || r.Channel != "" {
@@ -248,10 +262,7 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 	case "door_open":
 		d.door(p, r.Time, r.Value != 0)
 	case "water_volume_total":
-		if add := r.Value - d.Register; d.HasRegister && add > 0 && add <= largest {
-			p.add(d.Prev, r.Time, o.day(r.Time), add, &p.Water)
-		}
-		d.Register, d.HasRegister = r.Value, true
+		d.HasRegister = true
 	case "pass_in":
 		d.HasDelta, p.Counted = true, true
 		p.In += r.Value
@@ -281,6 +292,28 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, _ int64) 
 	case "waste_weight_net":
 		if r.Value > 0 {
 			p.stream(r.Device.Stream).Kilograms += r.Value
+		}
+	}
+}
+
+// Use enters water in the trend, as the book of use says.
+func (o *Observer) Use(index uint32, u *usage.Use) {
+	if u.Resource != usage.Water || !u.Counted {
+		return
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := &o.places[o.place(Place{u.Device.Community, u.Device.Facility})]
+	for _, b := range u.Bookings {
+		switch length := b.To - b.From; {
+		case length <= 0 || b.Amount == 0:
+		case length <= int64(stale):
+			p.hold(b.From, b.To, b.Amount.Units()/time.Duration(length).Hours())
+		default: // when it ran is not known
+			if n := p.bin(b.To / int64(binWidth)); n != nil {
+				n.Sum += float32(b.Amount.Units())
+				n.Weight++
+			}
 		}
 	}
 }
@@ -404,7 +437,7 @@ func (p *place) stream(name string) *Stream {
 // device's reading before. The day that runs is the latest that was seen.
 func (p *place) add(from, at, day int64, v float64, sum *float64) {
 	if day > p.Day {
-		p.Day, p.Water, p.Passes = day, 0, 0
+		p.Day, p.Passes = day, 0
 	}
 	if day == p.Day {
 		*sum += v
@@ -535,7 +568,10 @@ func (o *Observer) summarise(at int64) []Now {
 		}
 		n.Last, n.Counted = p.Last, p.Counted
 		if p.Day == today {
-			n.Water, n.Passes = p.Water, p.Passes
+			n.Passes = p.Passes
+		}
+		if p.Key.Facility == "water" {
+			n.Water = o.book.Day(usage.Filter{Community: p.Key.Community, Facility: "water", Resource: usage.Water}, int(today)).Used.Units()
 		}
 	}
 	return now
@@ -606,7 +642,8 @@ func (o *Observer) LastReading(index uint32) int64 {
 	return o.devices.At(index + 1).Last
 }
 
-// state comes before the devices, which in version 1 were in gob as well.
+// state comes before the devices, which in version 1 were in gob as well. Before
+// version 3 the registers of water were read here.
 type state struct {
 	Version int
 	Places  []place
@@ -616,10 +653,13 @@ type state struct {
 func (o *Observer) Save(w io.Writer) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if err := gob.NewEncoder(w).Encode(state{Version: 2, Places: o.places}); err != nil {
+	if err := gob.NewEncoder(w).Encode(state{Version: 3, Places: o.places}); err != nil {
 		return err
 	}
-	return o.devices.Save(w)
+	if err := o.devices.Save(w); err != nil || !o.own {
+		return err
+	}
+	return o.book.Save(w)
 }
 
 // Load reads a state.
@@ -637,7 +677,32 @@ func (o *Observer) Load(r io.Reader) error {
 		o.locate(&o.places[i])
 		o.index[o.places[i].Key] = uint16(i)
 	}
-	if s.Version >= 2 {
+	if s.Version >= 3 {
+		if err := o.devices.Load(b); err != nil || !o.own {
+			return err
+		}
+		return o.book.Load(b)
+	}
+	if err := o.loadDevices(s.Version, b, d); err != nil {
+		return err
+	}
+	for i := range o.places {
+		if p := &o.places[i]; p.Key.Facility == "water" && p.Water > 0 {
+			o.book.Carry(usage.Place{Community: p.Key.Community, Facility: "water", Resource: usage.Water}, int(p.Day), p.Water)
+			p.Water = 0
+		}
+	}
+	for i := range uint32(o.devices.Len()) {
+		if d := o.devices.At(i + 1); d.HasRegister && d.Last != 0 && int(d.Place) < len(o.places) && o.places[d.Place].Key.Facility == "water" {
+			o.book.SeedWater(i, d.Last, d.Register)
+		}
+	}
+	return nil
+}
+
+// loadDevices reads the devices of a version before 3.
+func (o *Observer) loadDevices(version int, b *bufio.Reader, d *gob.Decoder) error {
+	if version == 2 {
 		return o.devices.Load(b)
 	}
 	for {

@@ -258,7 +258,7 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 			gauge("lighting_power_density_watts_per_square_meter", "Power of the lamps there are now over the lit area, ballast included.", d.density, []string{"boundary"}, d.boundary)
 			gauge("lighting_power_density_limit_ratio", "Lighting power density over its limit: compliance, not a saving.", d.ratio, []string{"boundary"}, d.boundary)
 		}
-		for _, reason := range []Reason{Backward, Rollover, Swap, Gap, Provisional, Duplicate, Late, TrueUp, Reset, Implausible} {
+		for _, reason := range []Reason{Backward, Rollover, Swap, Gap, Provisional, Duplicate, Late, TrueUp, Reset, Implausible, Scale} {
 			counter("meter_anomalies_total", "Reads of registers that were not simply subtracted.", float64(s.anomalies[reason]), []string{"resource", "reason"}, s.group.resource, string(reason))
 		}
 		if s.lastRead > 0 {

@@ -12,6 +12,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/usage"
 )
 
 // FinalAfter is how long after a quarter's end its figures are final.
@@ -25,7 +26,10 @@ type Options struct {
 	// FinalAfter a quarter's end its figures are final. Default: the constant.
 	FinalAfter time.Duration
 	Factors    Factors // with no problems; default none
-	Logger     *slog.Logger
+	// Book is where registers become use. It is told of each reading before this
+	// engine is. Default: one of the engine's own.
+	Book   *usage.Book
+	Logger *slog.Logger
 }
 
 // Engine computes savings from readings as they come. It is an observer of
@@ -38,6 +42,7 @@ type Options struct {
 // Tick is called, nor on where the service was restarted.
 type Engine struct {
 	o        Options
+	own      *usage.Book // where Options has none
 	inv      *inventory.Inventory
 	calendar calendar
 
@@ -47,8 +52,7 @@ type Engine struct {
 	byKey    map[string]*account
 	owners   map[ingest.DeviceID][]owner
 	meters   []meter
-	unseen   map[MeterSpec]int32 // meters restored whose device has not reported yet
-	slots    []int32             // by device index: first meter, or one of the values below
+	slots    []int32 // by device index: first meter, or one of the values below
 	stations map[ingest.DeviceID]*weather
 	seen     []*weather // by -2-slot
 	quantity struct{ energy, water, temperature, evapotranspiration, rainfall int }
@@ -56,6 +60,7 @@ type Engine struct {
 	review   int64 // when closed days that changed are looked at next, unix nanoseconds
 	due      int64 // when the first open day is closed, unix nanoseconds
 	bound    bool
+	counted  int64 // from when on odd reads are counted, unix nanoseconds
 	changed  bool  // a day before closed may have changed since it was evaluated
 	open     int64 // when day closed begins, unix nanoseconds
 	// When scrapes are next shown the counts of reads, which grow at any time.
@@ -85,7 +90,6 @@ type owner struct {
 // meter is the state of one meter. Its size is what a meter costs, beside 4
 // bytes in slots.
 type meter struct {
-	Meter
 	spec    MeterSpec
 	account *account
 	next    int32 // the next meter of the same device, 0: none
@@ -123,10 +127,21 @@ func New(o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Engine{o: o, byKey: map[string]*account{}, stations: map[ingest.DeviceID]*weather{}, unseen: map[MeterSpec]int32{}}
+	e := &Engine{o: o, byKey: map[string]*account{}, stations: map[ingest.DeviceID]*weather{}}
+	if o.Book == nil {
+		own := BookOptions()
+		own.Unwritten = true
+		e.own = usage.New(own)
+		e.o.Book = e.own
+	}
+	e.o.Book.Subscribe(e)
+	return e
 }
 
-var _ pipeline.Observer = (*Engine)(nil)
+var (
+	_ pipeline.Observer = (*Engine)(nil)
+	_ usage.Subscriber  = (*Engine)(nil)
+)
 
 // Name names the state in the checkpoint.
 func (e *Engine) Name() string { return "savings" }
@@ -145,6 +160,9 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 		boundaries = nil
 	}
 	e.inv, e.bound = inv, true
+	if e.own != nil {
+		e.own.Bind(inv)
+	}
 	zone := inv.Zone
 	if zone == nil {
 		zone = time.FixedZone("CST", 8*3600)
@@ -192,11 +210,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	// Who a device's readings are for is found again when it next reports.
 	clear(e.slots)
 	e.seen = e.seen[:0]
-	clear(e.unseen)
-	for i := range e.meters {
-		e.meters[i].next = 0
-		e.unseen[e.meters[i].spec] = int32(i)
-	}
+	e.meters = e.meters[:0]
 	e.publish()
 }
 
@@ -243,16 +257,13 @@ func (e *Engine) stain(a *account, reason Reason) {
 	}
 }
 
-// Reading books what a register adds, and a weather station's values.
+// Reading takes a weather station's values, and when a register was read: what it
+// adds is told by the book of use.
 func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received int64) {
-	if int(index) >= len(e.slots) {
-		e.slots = append(e.slots, make([]int32, max(64, int(index)+1+len(e.slots)/4-len(e.slots)))...)
+	if e.own != nil {
+		e.own.Reading(index, r, late, received)
 	}
-	slot := e.slots[index]
-	if slot == unknown {
-		slot = e.resolve(r.Device)
-		e.slots[index] = slot
-	}
+	slot := e.slot(index, r.Device)
 	q := int(r.Quantity.Index)
 	if slot <= nothing {
 		if slot <= stations {
@@ -263,45 +274,55 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 	if q != e.quantity.energy && q != e.quantity.water {
 		return
 	}
-	for i := slot; i != 0; i = e.meters[i-1].next {
-		m := &e.meters[i-1]
-		if m.spec.Channel != r.Channel || (q == e.quantity.energy) != (m.account.Resource == "electricity") {
-			continue
+	if a := e.owner(slot, r.Channel, q == e.quantity.energy); a != nil {
+		a.lastRead = max(a.lastRead, r.Time)
+		if r.TimeSource == ingest.TimeDevice {
+			a.skew = received - r.Time
 		}
-		e.read(m, r, received)
+	}
+}
+
+// Use enters what a read of a register came to.
+func (e *Engine) Use(index uint32, u *usage.Use) {
+	slot := e.slot(index, u.Device)
+	if slot <= nothing {
 		return
 	}
-}
-
-func (e *Engine) read(m *meter, r *ingest.Reading, received int64) {
-	a := m.account
-	if swaps := a.swaps[m.spec.Device]; swaps != nil {
-		for _, s := range swaps {
-			if s.at > m.time && s.at <= r.Time && m.started {
-				e.book(a, m.Read(&a.register, Read{Time: s.at, Value: s.closing, Kind: Closing}))
-				e.book(a, m.Read(&a.register, Read{Time: s.at, Value: s.opening, Kind: Opening}))
-			}
+	a := e.owner(slot, u.Channel, u.Resource == usage.Electricity)
+	if a == nil {
+		return
+	}
+	if reason := reasonOf(u); reason != Plain && u.At >= e.counted {
+		a.anomalies[slices.Index(reasons[:], reason)]++
+	}
+	for i := range u.Bookings {
+		b := &u.Bookings[i]
+		e.changed = e.changed || b.From < e.open
+		if !a.ledger.book(&e.calendar, b) && u.At >= e.counted {
+			a.anomalies[slices.Index(reasons[:], Late)]++
 		}
 	}
-	kind := Actual
-	if r.Estimated {
-		kind = Estimated
-	}
-	e.book(a, m.Read(&a.register, Read{Time: r.Time, Value: r.Value, Kind: kind}))
-	a.lastRead = max(a.lastRead, r.Time)
-	if r.TimeSource == ingest.TimeDevice {
-		a.skew = received - r.Time
-	}
 }
 
-func (e *Engine) book(a *account, b Booking) {
-	if b.Reason != Plain {
-		a.anomalies[slices.Index(reasons[:], b.Reason)]++
+// slot of a device, found out when it first reports.
+func (e *Engine) slot(index uint32, d *ingest.Device) int32 {
+	if int(index) >= len(e.slots) {
+		e.slots = append(e.slots, make([]int32, max(64, int(index)+1+len(e.slots)/4-len(e.slots)))...)
 	}
-	e.changed = e.changed || b.From < e.open
-	if !a.ledger.book(&e.calendar, b) {
-		a.anomalies[slices.Index(reasons[:], Late)]++
+	if e.slots[index] == unknown {
+		e.slots[index] = e.resolve(d)
 	}
+	return e.slots[index]
+}
+
+// owner is the account a channel is a meter of, nil: none.
+func (e *Engine) owner(slot int32, channel string, electricity bool) *account {
+	for i := slot; i != 0; i = e.meters[i-1].next {
+		if m := &e.meters[i-1]; m.spec.Channel == channel && electricity == (m.account.Resource == "electricity") {
+			return m.account
+		}
+	}
+	return nil
 }
 
 // resolve finds whose meter a device is; once for each device.
@@ -319,16 +340,8 @@ func (e *Engine) resolve(d *ingest.Device) int32 {
 	head := nothing
 	for _, o := range owners {
 		spec := MeterSpec{d.ID, o.channel}
-		i, ok := e.unseen[spec]
-		if ok {
-			delete(e.unseen, spec)
-		} else {
-			i = int32(len(e.meters))
-			e.meters = append(e.meters, meter{spec: spec})
-		}
-		m := &e.meters[i]
-		m.account, m.next = o.account, max(head, 0)
-		head = i + 1
+		e.meters = append(e.meters, meter{spec: spec, account: o.account, next: max(head, 0)})
+		head = int32(len(e.meters))
 	}
 	return head
 }

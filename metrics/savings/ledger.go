@@ -4,6 +4,8 @@ import (
 	"math"
 	"sort"
 	"time"
+
+	"greencommunity/metrics/usage"
 )
 
 // calendar turns instants into local days. It remembers the day it was last
@@ -106,28 +108,18 @@ func (l *Ledger) drop(day int) {
 // keptDays bounds a ledger: the recomputation of two years and a half.
 const keptDays = 920
 
-// book spreads a booking over the days it covers, in proportion to time, and
-// reports whether all of it was kept. A correction covers the days it corrects
-// no second time: the estimate it takes back has covered them.
-func (l *Ledger) book(c *calendar, b Booking) bool {
-	if b.From == b.To {
+// book enters a booking of a register on its days, as the book of use divides it:
+// an hour is of the day in which it begins. It reports whether all of it was kept.
+func (l *Ledger) book(c *calendar, b *usage.Booking) bool {
+	if b.From >= b.To {
 		return true
 	}
-	if b.Until > b.To {
-		settled := l.book(c, Booking{From: b.To, To: b.Until, Reason: Gap})
-		b.Until = 0
-		return l.book(c, b) && settled
-	}
-	covers := b.Reason != TrueUp
-	c.at(b.To - 1)
-	if b.From >= c.start {
-		return l.add(c, b, 1, b.From, b.To, covers)
-	}
+	const hour = int64(time.Hour)
 	kept := true
 	for from := b.From; from < b.To; {
-		c.at(from)
-		to := min(b.To, c.end)
-		kept = l.add(c, b, float64(to-from)/float64(b.To-b.From), from, to, covers) && kept
+		c.at(from / hour * hour)
+		to := min(b.To, (c.end+hour-1)/hour*hour)
+		kept = l.add(c, b, b.Until(to)-b.Until(from), from, to) && kept
 		from = to
 	}
 	return kept
@@ -138,30 +130,32 @@ const (
 	nightTo   = int64(4 * time.Hour)
 )
 
-func (l *Ledger) add(c *calendar, b Booking, share float64, from, to int64, covers bool) bool {
+// add enters what a booking has of one day. Sums stay the nearest numbers to
+// whole millionths, as those of the book of use are, so that figures agree.
+func (l *Ledger) add(c *calendar, b *usage.Booking, amount usage.Amount, from, to int64) bool {
 	cell := l.cell(c.day)
 	if cell == nil {
 		return false
 	}
-	amount := b.Amount
-	if share != 1 {
-		amount *= share
-	}
-	cell.Use += amount
-	if covers {
-		cell.Covered += float64(to - from)
-	}
-	if night := min(to, c.start+nightTo) - max(from, c.start+nightFrom); night > 0 && covers && b.To-b.From <= int64(time.Hour) {
-		cell.Night += amount * float64(night) / float64(to-from)
-		cell.NightCovered += float64(night)
+	cell.Use = exactly(cell.Use, amount)
+	covers := float64(b.Covers)
+	cell.Covered += covers * float64(to-from)
+	if night := min(to, c.start+nightTo) - max(from, c.start+nightFrom); night > 0 && b.To-b.From <= int64(time.Hour) {
+		cell.Night += amount.Units() * float64(night) / float64(to-from)
+		cell.NightCovered += covers * float64(night)
 	}
 	if cell.Closed && cell.Dirty == "" {
 		cell.Dirty = Late
-		if b.Reason == TrueUp {
+		if b.Reason == usage.TrueUp {
 			cell.Dirty = TrueUp
 		}
 	}
 	return true
+}
+
+// exactly adds to a sum of whole millionths.
+func exactly(sum float64, a usage.Amount) float64 {
+	return usage.Amount(math.Round(sum*1e6) + float64(a)).Units()
 }
 
 // Conditions are what drove use on a day.

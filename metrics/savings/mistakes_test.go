@@ -13,6 +13,7 @@ import (
 
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/usage"
 )
 
 // Mistakes that an expert in measurement and verification would mock, each
@@ -312,13 +313,17 @@ func TestMistake12NoIndexForAFewConnections(t *testing.T) {
 
 // 13. A new meter is no use of −9000, and a true-up may be negative.
 func TestMistake13SwapAndTrueUp(t *testing.T) {
-	var m Meter
-	g := &Register{}
-	sum := 0.0
-	for _, read := range []Read{
-		{at(1), "A", 9000, Actual}, {at(2), "A", 9001, Closing}, {at(2), "B", 0, Opening}, {at(3), "B", 2, Estimated}, {at(4), "B", 1.5, Actual},
+	var m usage.Meter
+	var booked []usage.Booking
+	for _, r := range []usage.Read{
+		{Time: at(1), Serial: "A", Value: 9000}, {Time: at(2), Serial: "A", Value: 9001, Kind: usage.Closing},
+		{Time: at(2), Serial: "B", Kind: usage.Opening}, {Time: at(3), Serial: "B", Value: 2, Kind: usage.Estimated}, {Time: at(4), Serial: "B", Value: 1.5},
 	} {
-		sum += m.Read(g, read).Amount
+		booked = m.Read(&usage.Limits{}, r, booked)
+	}
+	sum := 0.0
+	for _, b := range booked {
+		sum += b.Amount.Units()
 	}
 	if sum != 2.5 {
 		t.Errorf("1 of the old, 2 estimated of the new and 0.5 back are %g", sum)

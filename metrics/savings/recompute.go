@@ -37,9 +37,13 @@ type Query struct {
 	Around      bool // whether the readings before and after are wanted
 }
 
-// lead is how far before the first day readings are taken, so that a register
-// is known to be where it is, and after the last one.
-const lead = 48 * time.Hour
+// lead is how far before the first day readings are taken, so that it is known
+// where a register is and what it ordinarily counts; trail how far after the
+// last one, so that reads which do not fit are confirmed or contradicted.
+const (
+	lead  = 14 * 24 * time.Hour
+	trail = 48 * time.Hour
+)
 
 // NewRecomputation is for the local days from (inclusive) to to (exclusive), of
 // one community or, "", of all. It fails where the inventory's boundaries have
@@ -62,6 +66,7 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 	if community != "" {
 		r.engine.accounts = slices.DeleteFunc(r.engine.accounts, func(a *account) bool { return a.boundary.community.ID != community })
 	}
+	r.engine.counted = r.engine.calendar.midnight(r.from).Add(-48 * time.Hour).UnixNano()
 	r.engine.regroup()
 	for _, a := range r.engine.accounts {
 		a.ledger.Floor, a.ledger.First = r.from-2, r.from-2
@@ -72,7 +77,7 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 
 // Queries are what to read, in a fixed order.
 func (r *Recomputation) Queries() []Query {
-	start, end := r.engine.calendar.midnight(r.from).Add(-lead), r.engine.calendar.midnight(r.to).Add(lead)
+	start, end := r.engine.calendar.midnight(r.from).Add(-lead), r.engine.calendar.midnight(r.to).Add(trail)
 	var queries []Query
 	asked := map[Query]bool{}
 	want := func(measurement, field string, community ingest.CommunityID, around bool) {

@@ -76,7 +76,8 @@ type MeterSpec struct {
 	Channel string          `yaml:"channel"`
 }
 
-// RegisterSpec is a Register, in the boundary's unit.
+// RegisterSpec is what is known of the registers, in the boundary's unit. All of it
+// may be left out: the book of use knows plausible limits of its own.
 type RegisterSpec struct {
 	Modulus   float64 `yaml:"modulus"`
 	Tolerance float64 `yaml:"tolerance"`
@@ -163,7 +164,6 @@ type boundary struct {
 	nraHash   string // of the adjustments
 	nraBefore string // the same as programs before the form b1 wrote it
 	parent    *boundary
-	register  Register
 	fit       *Regression // nil: stipulated
 	t         float64     // quantile of fit
 	elevation float64     // of the sun, for burn hours
@@ -512,7 +512,6 @@ func checkLamps(path string, groups []Lamps, p *document.Problems) {
 
 // resolve prepares what the arithmetic needs.
 func (b *boundary) resolve() {
-	b.register = Register{Modulus: b.Register.Modulus, Tolerance: b.Register.Tolerance, MaxPerDay: b.Register.MaxPerDay}
 	if b.Facility == "" {
 		b.Facility = map[string]ingest.FacilityKind{"electricity": "lighting", "water": "water"}[b.Resource]
 	}

@@ -2,6 +2,7 @@ package savings
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"encoding/gob"
 	"fmt"
@@ -9,11 +10,12 @@ import (
 	"slices"
 
 	"greencommunity/ingest"
+	"greencommunity/metrics/usage"
 )
 
-// stateVersion of what Save writes. Load takes this one and none before it,
-// since there is none.
-const stateVersion = 1
+// stateVersion of what Save writes. Load takes version 1 as well, in which the
+// registers were kept here: they go on in the book of use.
+const stateVersion = 2
 
 type savedHeader struct {
 	Version          int
@@ -74,7 +76,7 @@ func (e *Engine) Save(w io.Writer) error {
 		devices = append(devices, d)
 	}
 	slices.Sort(devices)
-	if err := g.Encode(savedHeader{stateVersion, e.closed, e.review, len(keys), len(e.meters), len(devices)}); err != nil {
+	if err := g.Encode(savedHeader{stateVersion, e.closed, e.review, len(keys), 0, len(devices)}); err != nil {
 		return err
 	}
 	for _, k := range keys {
@@ -93,15 +95,17 @@ func (e *Engine) Save(w io.Writer) error {
 			return err
 		}
 	}
-	for i := range e.meters {
-		m := &e.meters[i]
-		if err := g.Encode(savedMeter{m.spec.Device, m.spec.Channel, m.serial, m.time, m.actualTime, m.heldTime,
-			m.high, m.actual, m.heldValue, m.held, m.started, m.estimated, m.closed}); err != nil {
+	for _, d := range devices {
+		if err := g.Encode(savedStation{d, *e.stations[d]}); err != nil {
 			return err
 		}
 	}
-	for _, d := range devices {
-		if err := g.Encode(savedStation{d, *e.stations[d]}); err != nil {
+	if e.own != nil {
+		var book bytes.Buffer
+		if err := e.own.Save(&book); err != nil {
+			return err
+		}
+		if err := g.Encode(book.Bytes()); err != nil {
 			return err
 		}
 	}
@@ -124,8 +128,8 @@ func (e *Engine) Load(r io.Reader) error {
 	if err := g.Decode(&h); err != nil {
 		return fmt.Errorf("state of savings: %w", err)
 	}
-	if h.Version != stateVersion {
-		return fmt.Errorf("state of savings has version %d; this program reads %d", h.Version, stateVersion)
+	if h.Version < 1 || h.Version > stateVersion {
+		return fmt.Errorf("state of savings has version %d; this program reads up to %d", h.Version, stateVersion)
 	}
 	e.review, e.changed = h.Review, true // which a review finds out
 	if e.closed = h.Closed; e.closed != 0 {
@@ -162,17 +166,15 @@ func (e *Engine) Load(r io.Reader) error {
 			e.adopt(a)
 		}
 	}
-	e.meters = make([]meter, h.Meters)
-	clear(e.unseen)
-	for i := range e.meters {
+	e.meters = nil
+	for range h.Meters {
 		var s savedMeter
 		if err := g.Decode(&s); err != nil {
 			return fmt.Errorf("state of savings: %w", err)
 		}
-		e.meters[i] = meter{spec: MeterSpec{s.Device, s.Channel}, Meter: Meter{
-			serial: s.Serial, time: s.Time, high: s.High, actualTime: s.ActualTime, actual: s.ActualValue,
-			heldTime: s.HeldTime, heldValue: s.HeldValue, held: s.Held, started: s.Started, estimated: s.EstimatedRead, closed: s.ClosedBy}}
-		e.unseen[e.meters[i].spec] = int32(i)
+		if s.Started && !s.ClosedBy {
+			e.o.Book.Seed(usage.MeterKey{Device: s.Device, Channel: s.Channel}, s.Time, s.High)
+		}
 	}
 	for range h.Stations {
 		var s savedStation
@@ -185,6 +187,15 @@ func (e *Engine) Load(r io.Reader) error {
 			e.stations[s.Device] = w
 		}
 		*w = s.Weather
+	}
+	if e.own != nil && h.Version >= 2 {
+		var book []byte
+		if err := g.Decode(&book); err != nil {
+			return fmt.Errorf("state of savings: %w", err)
+		}
+		if err := e.own.Load(bytes.NewReader(book)); err != nil {
+			return err
+		}
 	}
 	clear(e.slots)
 	e.seen = e.seen[:0]

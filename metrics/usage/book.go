@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -22,18 +23,19 @@ const (
 
 func (r Resource) String() string { return [...]string{"", "electricity", "water"}[r] }
 
-// Use is a booking of a register as subscribers are told of it.
+// Use is what a read of a register came to, as subscribers are told of it.
 type Use struct {
 	Device   *ingest.Device
 	Channel  string
 	Resource Resource
-	Counted  bool  // it is part of the device's use; a phase beside a total is not
-	At       int64 // time of the read that made it, unix nanoseconds
-	Booking
+	Counted  bool      // it is part of the device's use; a phase beside a total is not
+	At       int64     // time of the read, unix nanoseconds
+	Value    float64   // of the read, as it was read
+	Bookings []Booking // at least one; the last one's reason is that of the read
 }
 
-// Subscriber is told of each booking, in order, by the walker's goroutine. What
-// it keeps of a Use it copies, the Device excepted.
+// Subscriber is told what each read of a register came to, in order, by the
+// walker's goroutine. What it keeps of a Use it copies, the Device excepted.
 type Subscriber interface {
 	Use(index uint32, u *Use)
 }
@@ -52,6 +54,8 @@ type Options struct {
 	Limits func(*inventory.Inventory) map[MeterKey]Limits
 	// Swaps are meters that an inventory says were exchanged, in order of time.
 	Swaps func(*inventory.Inventory) map[ingest.DeviceID][]Exchange
+	// Unwritten is set where nobody asks for Points.
+	Unwritten bool
 }
 
 // Exchange is a meter exchanged under the same device id.
@@ -141,7 +145,8 @@ type Book struct {
 	limit    map[Limits]uint16
 	places   []place
 	place    map[Place]uint16
-	seeds    map[seed]mark
+	seeds    map[MeterKey]mark
+	seeded   map[uint32]mark // by device index: of its water, where no channel is named
 
 	running []uint32 // entries whose latest hour InfluxDB does not have
 	points  []point  // oldest first
@@ -153,13 +158,9 @@ type Book struct {
 	day     int32    // that runs; 0: nothing seen yet
 	next    int64    // when it ends
 	out     []Booking
+	told    Use
 	beside  []point // corrections of the read that is booked
 	today   dates
-}
-
-type seed struct {
-	MeterKey
-	Resource Resource
 }
 
 type dayOf struct {
@@ -176,7 +177,7 @@ type dates struct {
 // New returns a book in which nothing is written.
 func New(o Options) *Book {
 	b := &Book{o: o, zone: time.UTC, channel: map[string]uint16{"": 0}, channels: []string{""},
-		limit: map[Limits]uint16{}, place: map[Place]uint16{}, seeds: map[seed]mark{}, energy: -1, water: -1}
+		limit: map[Limits]uint16{}, place: map[Place]uint16{}, seeds: map[MeterKey]mark{}, seeded: map[uint32]mark{}, energy: -1, water: -1}
 	return b
 }
 
@@ -211,14 +212,16 @@ func (b *Book) Bind(inv *inventory.Inventory) {
 		b.exchanges = b.o.Swaps(inv)
 	}
 	b.energy, b.water = -1, -1
-	if inv.Facilities != nil {
-		for _, kind := range inv.Facilities.Kinds() {
-			if q := inv.Facilities.Quantity(kind, "energy_total"); q != nil {
-				b.energy = int(q.Index)
-			}
-			if q := inv.Facilities.Quantity(kind, "water_volume_total"); q != nil {
-				b.water = int(q.Index)
-			}
+	facilities := inv.Facilities
+	if facilities == nil {
+		facilities = ingest.BuiltinFacilities()
+	}
+	for _, kind := range facilities.Kinds() {
+		if q := facilities.Quantity(kind, "energy_total"); q != nil {
+			b.energy = int(q.Index)
+		}
+		if q := facilities.Quantity(kind, "water_volume_total"); q != nil {
+			b.water = int(q.Index)
 		}
 	}
 	b.limits, b.limit = b.limits[:0], map[Limits]uint16{}
@@ -250,10 +253,28 @@ func (b *Book) bound(e *entry, d *ingest.Device) {
 
 // Seed gives the last read of a register that another book was kept of before,
 // so that this one goes on from there.
-func (b *Book) Seed(device ingest.DeviceID, channel string, r Resource, at int64, value float64) {
+func (b *Book) Seed(m MeterKey, at int64, value float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seeds[seed{MeterKey{device, channel}, r}] = mark{at, amount(value)}
+	b.seeds[m] = mark{at, amount(value)}
+}
+
+// SeedWater is Seed for the register of water of a device, by its index.
+func (b *Book) SeedWater(index uint32, at int64, value float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.seeded[index] = mark{at, amount(value)}
+}
+
+// Carry adds what another book says was used on a local day (counted from
+// 1970-01-01) before this one began.
+func (b *Book) Carry(p Place, day int, used float64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := b.placeFor(p)
+	if d := b.dayOf(i, int32(day)); d != nil {
+		d.Used += amount(used)
+	}
 }
 
 // Reading books what a register adds. Late ones are welcome.
@@ -291,11 +312,9 @@ func (b *Book) Reading(index uint32, r *ingest.Reading, _ bool, _ int64) {
 		b.attend(e, r.Time)
 	}
 	b.mu.Unlock()
-	for i := range b.out {
-		u := Use{Device: r.Device, Channel: r.Channel, Resource: resource, Counted: counted, At: r.Time, Booking: b.out[i]}
-		for _, s := range b.subscribers {
-			s.Use(index, &u)
-		}
+	b.told = Use{Device: r.Device, Channel: r.Channel, Resource: resource, Counted: counted, At: r.Time, Value: r.Value, Bookings: b.out}
+	for _, s := range b.subscribers {
+		s.Use(index, &b.told)
 	}
 }
 
@@ -332,12 +351,17 @@ func (b *Book) entry(index uint32, r *ingest.Reading, resource Resource) (uint32
 	e.Next, b.heads[index] = b.heads[index], i
 	e.Place = b.placeOf(r.Device, resource)
 	b.bound(e, r.Device)
-	key := seed{MeterKey{r.Device.ID, r.Channel}, resource}
-	if s, ok := b.seeds[key]; ok && s.At < r.Time {
+	key := MeterKey{r.Device.ID, r.Channel}
+	s, ok := b.seeds[key]
+	if !ok && resource == Water && r.Channel == "" {
+		s, ok = b.seeded[index]
+	}
+	if ok && s.At < r.Time {
 		e.start(s.At, s.Value)
 		e.Flags |= moved
-		delete(b.seeds, key)
 	}
+	delete(b.seeds, key)
+	delete(b.seeded, index)
 	return i, e
 }
 
@@ -380,7 +404,10 @@ func (b *Book) counts(e *entry) bool {
 }
 
 func (b *Book) placeOf(d *ingest.Device, r Resource) uint16 {
-	key := Place{d.Community, d.Compound, d.Facility, r}
+	return b.placeFor(Place{d.Community, d.Compound, d.Facility, r})
+}
+
+func (b *Book) placeFor(key Place) uint16 {
 	i, ok := b.place[key]
 	if !ok {
 		i = uint16(min(len(b.places), 65535))
@@ -401,7 +428,6 @@ func (b *Book) enter(number uint32, e *entry, k *Booking) {
 	if k.From >= k.To {
 		return
 	}
-	length := float64(k.To - k.From)
 	ms := func(at int64) int64 { return at / 1e6 }
 	var entered Amount
 	for from := k.From; from < k.To; {
@@ -414,7 +440,7 @@ func (b *Book) enter(number uint32, e *entry, k *Booking) {
 		to = min(to, k.To)
 		until := k.Amount
 		if to < k.To {
-			until = roundShare(k.Amount, float64(to-k.From)/length)
+			until = k.Until(to)
 		}
 		used, covered := until-entered, int64(k.Covers)*(ms(to)-ms(from))
 		entered = until
@@ -430,12 +456,16 @@ func (b *Book) enter(number uint32, e *entry, k *Booking) {
 	}
 }
 
-func roundShare(a Amount, share float64) Amount {
-	x := float64(a) * share
-	if x < 0 {
-		return Amount(x - 0.5)
+// Until is how much of a booking's amount is entered up to a time within it, in
+// proportion. Who divides it at the same times gets the same parts.
+func (k *Booking) Until(at int64) Amount {
+	switch {
+	case at <= k.From:
+		return 0
+	case at >= k.To:
+		return k.Amount
 	}
-	return Amount(x + 0.5)
+	return Amount(math.Round(float64(k.Amount) * (float64(at-k.From) / float64(k.To-k.From))))
 }
 
 // hours adds to an hour of a meter. The latest hour is told once it is over, or
@@ -486,6 +516,9 @@ func (b *Book) tell(number uint32, c *cell) {
 const mostPoints = 1 << 20
 
 func (b *Book) push(p point) {
+	if b.o.Unwritten {
+		return
+	}
 	if len(b.points) >= mostPoints {
 		drop := mostPoints / 8
 		b.lost += uint64(drop)

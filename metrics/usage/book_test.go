@@ -27,10 +27,19 @@ type rig struct {
 	t       testing.TB
 	stored  map[string]pipeline.Point // by series and time
 	devices []*ingest.Device
-	heard   []Use
+	heard   []heard
 }
 
-func (r *rig) Use(_ uint32, u *Use) { r.heard = append(r.heard, *u) }
+type heard struct {
+	Booking
+	counted bool
+}
+
+func (r *rig) Use(_ uint32, u *Use) {
+	for _, b := range u.Bookings {
+		r.heard = append(r.heard, heard{b, u.Counted})
+	}
+}
 
 func newRig(t testing.TB) *rig {
 	r := &rig{Book: New(Options{}), t: t, stored: map[string]pipeline.Point{}}
@@ -129,7 +138,7 @@ func (r *rig) agree() {
 		all += own.Used
 	}
 	for _, u := range r.heard {
-		if u.Counted {
+		if u.counted {
 			told += u.Amount
 		}
 	}

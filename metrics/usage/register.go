@@ -171,7 +171,7 @@ func (r *register) read(g *Limits, at int64, raw float64, kind Kind, out []Booki
 	switch {
 	case r.candidateGoesOn(g, at, raw):
 		return r.hold(g, at, raw, step, out)
-	case step < 0 && step >= -tolerance:
+	case step < 0 && step >= -tolerance && (r.Flags&estimated == 0 || kind == Estimated):
 		// Jitter: the highest value holds, and until here nothing was used.
 		out = append(out, Booking{From: r.Last.At, To: at, Covers: 1, How: r.how(g, at, kind), Reason: Backward})
 		r.Last.At = at

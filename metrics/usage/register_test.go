@@ -143,3 +143,120 @@ func TestFieldCases(t *testing.T) {
 		t.Fatalf("no case of a register under %s", root)
 	}
 }
+
+func at(day int) int64 { return time.Date(2022, 1, day, 0, 0, 0, 0, time.UTC).UnixNano() }
+
+// The hand-worked vectors, each row's amount and reason, and the total.
+func TestHandVectors(t *testing.T) {
+	root := os.Getenv("GREENCOMMUNITY_CASES")
+	if root == "" {
+		t.Skip("GREENCOMMUNITY_CASES is not set; TestReads has the same kinds")
+	}
+	text, err := os.ReadFile(filepath.Join(root, "savings/10-counter-reset-vectors/meter_register_hand.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors struct {
+		Rows []struct {
+			T, Serial, Kind, Flag string
+			Reg                   float64
+			Delta                 float64
+		}
+		Total float64
+	}
+	if err := json.Unmarshal(text, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]Kind{"read": Actual, "final": Closing, "initial": Opening, "estimated": Estimated}
+	names := map[Reason]string{First: "first", Rollover: "rollover", Backward: "backward", Swap: "swap", Gap: "gap", Provisional: "provisional", TrueUp: "true-up"}
+	var m Meter
+	var total Amount
+	for _, row := range vectors.Rows {
+		when, err := time.Parse("2006-01-02T15:04Z", row.T)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list := m.Read(&Limits{Modulus: 10000, Tolerance: 0.1}, Read{Time: when.UnixNano(), Serial: row.Serial, Value: row.Reg, Kind: kinds[row.Kind]}, nil)
+		var got Amount
+		for _, b := range list {
+			got += b.Amount
+		}
+		if got != amount(row.Delta) {
+			t.Errorf("%s: %v, want %v (%s)", row.T, got.Units(), row.Delta, row.Flag)
+		}
+		total += got
+		last := list[len(list)-1]
+		if name := names[last.Reason]; name == "" && row.Flag != "" && !strings.HasPrefix(row.Flag, "from high-water") || !strings.HasPrefix(row.Flag, name) {
+			t.Errorf("%s: reason %v, want %s", row.T, last.Reason, row.Flag)
+		}
+		if last.Reason == TrueUp && (last.From != at(10) || last.To != at(11)) {
+			t.Errorf("the correction is booked to %v-%v", last.From, last.To)
+		}
+	}
+	if total != amount(vectors.Total) {
+		t.Errorf("total %v, want %v", total.Units(), vectors.Total)
+	}
+}
+
+// What each read comes to, and why.
+func TestReads(t *testing.T) {
+	type step struct {
+		day    int
+		value  float64
+		kind   Kind
+		serial string
+		sum    float64 // of all booked so far
+		reason Reason
+	}
+	for name, c := range map[string]struct {
+		g     Limits
+		steps []step
+	}{
+		"glitch to zero and back": {Limits{}, []step{
+			{1, 100, Actual, "", 0, First}, {2, 0, Actual, "", 0, Backward}, {3, 103, Actual, "", 3, Gap},
+		}},
+		"reset without a swap: what lies between is unknown": {Limits{}, []step{
+			{1, 5000, Actual, "", 0, First}, {2, 1, Actual, "", 0, Backward}, {3, 2, Actual, "", 0, Backward},
+			{4, 3, Actual, "", 2, Reset}, {5, 4.5, Actual, "", 3.5, Plain},
+		}},
+		"a drop is no rollover where it would be too much": {Limits{Modulus: 10000}, []step{
+			{1, 5000, Actual, "", 0, First}, {2, 1, Actual, "", 0, Backward},
+		}},
+		"spike above what the meter passes in a day": {Limits{PerDay: 50}, []step{
+			{1, 100, Actual, "", 0, First}, {2, 90000, Actual, "", 0, Implausible}, {3, 104, Actual, "", 4, Gap},
+		}},
+		"swap without a closing read": {Limits{}, []step{
+			{1, 9000, Actual, "A", 0, First}, {2, 3, Actual, "B", 0, Swap}, {3, 5, Actual, "B", 2, Plain},
+		}},
+		"duplicates and late reads add nothing": {Limits{}, []step{
+			{1, 10, Actual, "", 0, First}, {3, 12, Actual, "", 2, Gap}, {3, 12, Actual, "", 2, Duplicate}, {2, 11, Actual, "", 2, Late}, {4, 13, Actual, "", 3, Plain},
+		}},
+		"estimates that were too low need no true-up": {Limits{}, []step{
+			{1, 10, Actual, "", 0, First}, {2, 11, Estimated, "", 1, Provisional}, {3, 12, Estimated, "", 2, Provisional}, {4, 14, Actual, "", 4, Plain},
+		}},
+		"true-up over two estimates": {Limits{}, []step{
+			{1, 10, Actual, "", 0, First}, {2, 12, Estimated, "", 2, Provisional}, {3, 14, Estimated, "", 4, Provisional}, {4, 11, Actual, "", 1, TrueUp},
+		}},
+		"a true-up goes no lower than the read before": {Limits{}, []step{
+			{1, 10, Actual, "", 0, First}, {2, 12, Estimated, "", 2, Provisional}, {3, 4, Actual, "", 2, Backward},
+		}},
+		"no Prometheus counter: 100, 95, 120 are 20": {Limits{Tolerance: 10}, []step{
+			{1, 100, Actual, "", 0, First}, {2, 95, Actual, "", 0, Backward}, {3, 120, Actual, "", 20, Plain},
+		}},
+		"a wrap that was none": {Limits{Modulus: 100000}, []step{
+			{1, 99997, Actual, "", 0, First}, {2, 99998, Actual, "", 1, Plain}, {3, 1, Actual, "", 4, Rollover}, {4, 99999, Actual, "", 2, TrueUp},
+		}},
+	} {
+		var m Meter
+		var sum Amount
+		for i, s := range c.steps {
+			list := m.Read(&c.g, Read{Time: at(s.day), Serial: s.serial, Value: s.value, Kind: s.kind}, nil)
+			for _, b := range list {
+				sum += b.Amount
+			}
+			if reason := list[len(list)-1].Reason; sum != amount(s.sum) || reason != s.reason {
+				t.Errorf("%s, step %d: %v %v, want %v %v", name, i+1, sum.Units(), reason, s.sum, s.reason)
+			}
+		}
+	}
+}

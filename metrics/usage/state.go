@@ -2,9 +2,11 @@ package usage
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/gob"
 	"fmt"
 	"io"
+	"slices"
 
 	"greencommunity/ingest"
 )
@@ -30,9 +32,9 @@ type savedPlace struct {
 }
 
 type savedSeed struct {
-	Key      MeterKey
-	Resource Resource
-	Mark     mark
+	Key   MeterKey
+	Index uint32 // where Key is empty
+	Mark  mark
 }
 
 const version = 1
@@ -46,8 +48,14 @@ func (b *Book) Save(w io.Writer) error {
 		s.Places = append(s.Places, savedPlace(b.places[i]))
 	}
 	for k, m := range b.seeds {
-		s.Seeds = append(s.Seeds, savedSeed{k.MeterKey, k.Resource, m})
+		s.Seeds = append(s.Seeds, savedSeed{Key: k, Mark: m})
 	}
+	for i, m := range b.seeded {
+		s.Seeds = append(s.Seeds, savedSeed{Index: i, Mark: m})
+	}
+	slices.SortFunc(s.Seeds, func(a, b savedSeed) int { // the same bytes for the same state
+		return cmp.Or(cmp.Compare(a.Key.Device, b.Key.Device), cmp.Compare(a.Key.Channel, b.Key.Channel), cmp.Compare(a.Index, b.Index))
+	})
 	if err := gob.NewEncoder(w).Encode(s); err != nil {
 		return err
 	}
@@ -87,9 +95,13 @@ func (b *Book) Load(r io.Reader) error {
 			}
 		}
 	}
-	b.seeds = map[seed]mark{}
+	b.seeds, b.seeded = map[MeterKey]mark{}, map[uint32]mark{}
 	for _, k := range s.Seeds {
-		b.seeds[seed{k.Key, k.Resource}] = k.Mark
+		if k.Key.Device == "" {
+			b.seeded[k.Index] = k.Mark
+		} else {
+			b.seeds[k.Key] = k.Mark
+		}
 	}
 	b.heads, b.devices, b.running = nil, nil, nil
 	for i := range uint32(b.entries.Len()) {

@@ -19,10 +19,12 @@ import (
 	"greencommunity/metrics/facility"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/scorecard"
+	"greencommunity/metrics/usage"
 )
 
 // observers is what the pipeline tells of readings.
 type observers struct {
+	book     *usage.Book // first: the others read it
 	facility *facility.Observer
 	savings  *savings.Engine
 	anomaly  *anomaly.Engine
@@ -66,14 +68,15 @@ func newObservers(c *config.Config, log *slog.Logger) (*observers, error) {
 	if err != nil {
 		return nil, err
 	}
+	book := usage.New(savings.BookOptions())
 	return &observers{
-		facility: facility.New(), savings: savings.New(savings.Options{Factors: factors, Logger: log}),
+		book: book, facility: facility.New(book), savings: savings.New(savings.Options{Factors: factors, Logger: log, Book: book}),
 		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone}), vendors: vendors{scorecard.New()},
 	}, nil
 }
 
 func (o *observers) list() []pipeline.Observer {
-	return []pipeline.Observer{o.facility, o.savings, o.anomaly, o.vendors}
+	return []pipeline.Observer{o.book, o.facility, o.savings, o.anomaly, o.vendors}
 }
 
 // vendors makes an observer of the scorecard, which counts messages only.

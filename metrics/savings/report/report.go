@@ -332,7 +332,7 @@ func (s *Source) alarms(names map[ingest.CommunityID]string) Section {
 
 var reasons = map[savings.Reason]string{
 	savings.Rollover: "翻转", savings.Backward: "倒退", savings.Swap: "换表", savings.Gap: "中断", savings.Provisional: "估抄", savings.TrueUp: "估抄更正",
-	savings.Duplicate: "重复", savings.Late: "迟到", savings.Reset: "复位", savings.Implausible: "不合理",
+	savings.Duplicate: "重复", savings.Late: "迟到", savings.Reset: "复位", savings.Implausible: "不合理", savings.Scale: "换单位",
 }
 
 func (s *Source) quality(names map[ingest.CommunityID]string) Section {
