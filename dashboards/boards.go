@@ -1,6 +1,10 @@
 package dashboards
 
-import "fmt"
+import (
+	"fmt"
+
+	"greencommunity/metrics/usage"
+)
 
 // overview answers a leader's questions: who is behind, what is wrong, since
 // when, and are we saving.
@@ -268,13 +272,13 @@ func lighting(l Language) *Dashboard {
 		Description: l.t("照明用电、亮灯与故障。", "Energy, burning and faults of lighting."),
 		Templating:  Templating{append(sources(l), communityVariable(l, true))},
 		Panels: []*Panel{
-			stat(l, l.t("今日用电", "Energy today"), l.t("今日电能读数增量之和（北京时间）。", "Growth of the energy registers since midnight, Beijing time."), "kwatth", 4).influx(total("lighting", "energy_total"), "").today().decimals(1),
+			stat(l, l.t("今日用电", "Energy today"), l.t("今日用电（北京时间），取自用量账；读数可疑的时段不计。", "Energy since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "kwatth", 4).influx(total("lighting", usage.Electricity), "").today().decimals(1),
 			stat(l, l.t("当前功率", "Power now"), l.t("近 2 小时各灯最后功率之和。", "Sum of the lamps' last power within two hours."), "watt", 4).influx("SELECT sum(v) FROM ("+latest("lighting", "active_power")+")", "").last("2h").decimals(0),
 			stat(l, l.t("当前亮灯率", "Lamps burning"), l.t("近 2 小时最后状态为亮的灯的比例。", "Share of the lamps whose last state within two hours is on."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("lighting", "light_on")+")", "").last("2h").decimals(0),
 			stat(l, l.t("上报灯数", "Lamps reporting"), l.t("近 24 小时上报功率的灯数。", "Lamps that reported their power in the last 24 h."), "none", 4).influx("SELECT count(v) FROM ("+latest("lighting", "active_power")+")", "").last("24h").decimals(0),
 			onlineTile(l, "lighting", 4), alarmTile(l, "lighting", 4),
-			series(l, l.t("每日用电", "Energy a day"), l.t("各社区每日照明用电。", "Lighting energy a day, by community."), "kwatth", 12, 8).influx(totalBy("lighting", "energy_total", "1d"), "$tag_community").bars(true).step("1d"),
-			ranking(l, l.t("每灯用电（所选时段）", "Energy per lamp"), l.t("所选时段内每盏灯的平均用电。", "Mean energy of a lamp over the range."), "kwatth", 12, 8).influx(perDevice("lighting", "energy_total"), "$tag_community").decimals(2),
+			series(l, l.t("每日用电", "Energy a day"), l.t("各社区每日照明用电。", "Lighting energy a day, by community."), "kwatth", 12, 8).influx(totalBy("lighting", usage.Electricity, "1d"), "$tag_community").bars(true).step("1d"),
+			ranking(l, l.t("每灯每日用电（所选时段）", "Energy per lamp and day"), l.t("所选时段内每盏灯的日均用电。", "Mean energy of a lamp a day over the range."), "kwatth", 12, 8).influx(perMeterDay("lighting", usage.Electricity)+" GROUP BY community", "$tag_community").decimals(2),
 			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("各社区每盏灯的平均功率：白天应接近零。", "Mean power of a lamp by community: near zero by day."), "watt", 12, 8).influx(meanBy("lighting", "active_power", "mean"), "$tag_community").step("30m"),
 			series(l, l.t("亮灯比例与亮度", "Burning and dimming"), l.t("亮灯的比例和平均亮度。", "Share of lamps that burn, and their mean level."), "percentunit", 12, 8).
 				influx(meanBy("lighting", "light_on", "mean"), l.t("亮灯", "burning")+" $tag_community").influx(meanBy("lighting", "light_level", "mean"), l.t("亮度", "level")+" $tag_community").limits(0, 1).step("30m"),
@@ -293,7 +297,7 @@ func lighting(l Language) *Dashboard {
 				override(override(l.t("瓦／平方米", "W/m2"), Property{"decimals", 2}), override(l.t("与限值之比", "Of the limit"), Property{"unit", "percentunit"}, Property{"decimals", 0})),
 			alarmKinds(l, "lighting", 12, 9),
 			table(l, l.t("用电最多的灯", "Lamps that use most"), l.t("所选时段内用电最多的 20 盏灯；点击查看设备。", "The 20 lamps with most energy over the range; click for the device."), 12, 9).
-				influx(most(usedByDevice("lighting", "energy_total")), "").
+				influx(most(usedByDevice("lighting", usage.Electricity)), "").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用电", "Energy"), "Time", "").
 				override(override(l.t("用电", "Energy"), Property{"unit", "kwatth"}, Property{"decimals", 2}), deviceLink(l)),
 			alarmTable(l, "lighting", "", 24, 9),
@@ -312,15 +316,15 @@ func water(l Language) *Dashboard {
 		Description: l.t("用水、夜间流量与漏损。", "Water use, flow at night and leaks."),
 		Templating:  Templating{append(sources(l), communityVariable(l, true))},
 		Panels: []*Panel{
-			stat(l, l.t("今日用水", "Water today"), l.t("今日水表读数增量之和（北京时间）。", "Growth of the meters' registers since midnight, Beijing time."), "m3", 4).influx(total("water", "water_volume_total"), "").today().decimals(1),
-			stat(l, l.t("近 7 天每表用水", "Per meter, 7 days"), l.t("近 7 天每块表的平均用水。", "Mean use of a meter over 7 days."), "m3", 4).
-				influx("SELECT mean(used) FROM (SELECT sum(used) AS used FROM ("+used("water", "water_volume_total")+") GROUP BY device)", "").last("7d").decimals(2),
+			stat(l, l.t("今日用水", "Water today"), l.t("今日用水（北京时间），取自用量账；读数可疑的时段不计。", "Water since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "m3", 4).influx(total("water", usage.Water), "").today().decimals(1),
+			stat(l, l.t("每表每日用水", "A meter a day"), l.t("近 7 天每块表的日均用水。", "Mean use of a meter a day over 7 days."), "m3", 4).
+				influx(perMeterDay("water", usage.Water), "").last("7d").decimals(2),
 			stat(l, l.t("疑似漏水", "Suspected leaks"), l.t("持续流量和爆管的未恢复告警数。", "Open alarms of continuous flow and bursts."), "none", 4).now(alarms("water", `kind=~"continuous_flow|burst"`), "").decimals(0).levels(green, 1.0, red),
 			stat(l, l.t("上报水表", "Meters reporting"), l.t("近 25 小时上报的水表数。", "Meters that reported in the last 25 h."), "none", 4).influx("SELECT count(v) FROM ("+latest("water", "water_volume_total")+")", "").last("25h").decimals(0),
 			onlineTile(l, "water", 4), alarmTile(l, "water", 4),
-			series(l, l.t("每日用水", "Water a day"), l.t("各社区每日用水。", "Water a day, by community."), "m3", 12, 8).influx(totalBy("water", "water_volume_total", "1d"), "$tag_community").bars(true).step("1d"),
-			ranking(l, l.t("每表用水（所选时段）", "Water per meter"), l.t("所选时段内每块表的平均用水。", "Mean use of a meter over the range."), "m3", 12, 8).influx(perDevice("water", "water_volume_total"), "$tag_community").decimals(2),
-			series(l, l.t("每小时用水", "Water an hour"), l.t("各社区每小时用水；凌晨 2 至 4 时的最低值反映漏损。", "Water an hour by community; its least between 02 and 04 tells of leaks."), "m3", 24, 8).influx(totalBy("water", "water_volume_total", "1h"), "$tag_community").step("1h"),
+			series(l, l.t("每日用水", "Water a day"), l.t("各社区每日用水。", "Water a day, by community."), "m3", 12, 8).influx(totalBy("water", usage.Water, "1d"), "$tag_community").bars(true).step("1d"),
+			ranking(l, l.t("每表每日用水（所选时段）", "Water per meter and day"), l.t("所选时段内每块表的日均用水。", "Mean use of a meter a day over the range."), "m3", 12, 8).influx(perMeterDay("water", usage.Water)+" GROUP BY community", "$tag_community").decimals(2),
+			series(l, l.t("每小时用水", "Water an hour"), l.t("各社区每小时用水；凌晨 2 至 4 时的最低值反映漏损。", "Water an hour by community; its least between 02 and 04 tells of leaks."), "m3", 24, 8).influx(totalBy("water", usage.Water, "1h"), "$tag_community").step("1h"),
 			series(l, l.t("夜间流量", "Night flow"), l.t("2 至 4 时平均流量及减去合理夜间用水后的净值（立方米／小时），有计量边界的社区。净值持续偏高说明漏损。",
 				"Mean flow from 02:00 to 04:00, and net of legitimate night use, in m3/h, of communities with a measurement boundary. A net flow that stays high is leakage."), "none", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (%swater_night_flow_cubic_meters_per_hour{%s})", Prefix, here)), l.t("夜间", "night")+" {{name}}").
@@ -337,7 +341,7 @@ func water(l Language) *Dashboard {
 			series(l, l.t("水温", "Water temperature"), l.t("各社区平均水温。", "Mean water temperature by community."), "celsius", 12, 8).influx(meanBy("water", "water_temperature", "mean"), "$tag_community").step("1h"),
 			alarmKinds(l, "water", 12, 8),
 			table(l, l.t("用水最多的表", "Meters that use most"), l.t("所选时段内用水最多的 20 块表；点击查看设备。", "The 20 meters with most use over the range; click for the device."), 12, 9).
-				influx(most(usedByDevice("water", "water_volume_total")), "").
+				influx(most(usedByDevice("water", usage.Water)), "").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用水", "Water"), "Time", "").
 				override(override(l.t("用水", "Water"), Property{"unit", "m3"}, Property{"decimals", 2}), deviceLink(l)),
 			alarmTable(l, "water", "", 12, 9),
@@ -407,7 +411,7 @@ func gate(l Language) *Dashboard {
 			series(l, l.t("每日进入，按社区", "Passes in a day"), l.t("各社区每日进入人次。", "Passes in a day, by community."), "none", 12, 8).
 				influx(passes("pass_in", " GROUP BY time(1d), community fill(none) tz('Asia/Shanghai')"), "$tag_community").bars(true).step("1d"),
 			series(l, l.t("事件", "Events"), l.t("门禁事件次数，按种类：授权、拒绝、强行开门等。", "Events of gates by type: granted, denied, forced and so on."), "none", 12, 8).
-				influx(fmt.Sprintf("SELECT count(active) FROM %s WHERE facility = 'gate' AND %s AND $timeFilter GROUP BY time(1h), type fill(none)", eventsMeasurement, influxIn), "$tag_type").bars(true).step("1h"),
+				influx(fmt.Sprintf("SELECT count(active) FROM %s WHERE facility = 'gate' AND %s AND $timeFilter GROUP BY time(1h), \"type\" fill(none)", eventsMeasurement, influxIn), "$tag_type").bars(true).step("1h"),
 			ranking(l, l.t("开着的门，按社区", "Gates open by community"), l.t("各社区当前开着的门数。", "Gates that are open now, by community."), "none", 12, 8).
 				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%sgates_open{%s})", Prefix, here))+")", "{{name}}").decimals(0),
 			series(l, l.t("通行速率", "Passes"), l.t("每小时通行人次，按方向（实时计数）。", "Passes an hour by direction, as they are counted live."), "none", 12, 8).
@@ -438,13 +442,13 @@ func community(l Language) *Dashboard {
 			stat(l, l.t("户数", "Households"), l.t("台账中的户数。", "Households by the inventory."), "none", 3).now(count("community_households"), "").decimals(0),
 			stat(l, l.t("设备", "Devices"), l.t("台账或报文中的设备数。", "Devices listed or heard of."), "none", 3).now(count("devices"), "").decimals(0),
 			onlineTile(l, "", 3), alarmTile(l, "", 3),
-			stat(l, l.t("今日用水", "Water today"), l.t("今日水表读数增量之和（北京时间）。", "Growth of the meters' registers since midnight, Beijing time."), "m3", 3).influx(total("water", "water_volume_total"), "").today().decimals(1),
-			stat(l, l.t("今日照明用电", "Lighting today"), l.t("今日电能读数增量之和（北京时间）。", "Growth of the energy registers since midnight, Beijing time."), "kwatth", 3).influx(total("lighting", "energy_total"), "").today().decimals(1),
+			stat(l, l.t("今日用水", "Water today"), l.t("今日用水（北京时间），取自用量账；读数可疑的时段不计。", "Water since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "m3", 3).influx(total("water", usage.Water), "").today().decimals(1),
+			stat(l, l.t("今日照明用电", "Lighting today"), l.t("今日用电（北京时间），取自用量账；读数可疑的时段不计。", "Energy since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "kwatth", 3).influx(total("lighting", usage.Electricity), "").today().decimals(1),
 			stat(l, l.t("平均满溢度", "Mean fill level"), l.t("近 6 小时各桶最后满溢度的平均。", "Mean of the bins' last fill level within 6 h."), "percentunit", 3).influx("SELECT mean(v) FROM ("+latest("waste", "fill_level")+")", "").last("6h").decimals(0),
 			stat(l, l.t("今日进入", "Passes in today"), l.t("今日门禁进入人次（北京时间）。", "Passes in through gates since midnight, Beijing time."), "none", 3).
 				influx(fmt.Sprintf("SELECT sum(%s) FROM gate WHERE %s AND $timeFilter", field("gate", "pass_in"), influxIn), "").today().decimals(0),
 			alarmTable(l, "", "", 16, 9), alarmKinds(l, "", 8, 9),
-			series(l, l.t("每小时用水", "Water an hour"), l.t("每小时用水。", "Water an hour."), "m3", 12, 8).influx(totalBy("water", "water_volume_total", "1h"), l.t("用水", "water")).step("1h"),
+			series(l, l.t("每小时用水", "Water an hour"), l.t("每小时用水。", "Water an hour."), "m3", 12, 8).influx(totalBy("water", usage.Water, "1h"), l.t("用水", "water")).step("1h"),
 			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("每盏灯的平均功率：白天应接近零。", "Mean power of a lamp: near zero by day."), "watt", 12, 8).influx(meanBy("lighting", "active_power", "mean"), l.t("功率", "power")).step("30m"),
 			series(l, l.t("平均满溢度", "Fill level"), l.t("桶的平均满溢度。", "Mean fill level of the bins."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), l.t("满溢度", "fill level")).limits(0, 1).step("1h"),
 			series(l, l.t("每小时进入", "Passes in an hour"), l.t("每小时门禁进入人次。", "Passes in through gates an hour."), "none", 12, 8).
@@ -471,7 +475,7 @@ func device(l Language) *Dashboard {
 	}
 	// The kind of facility follows from the device: what it has written to.
 	kind := influxVariable("facility", l.t("设施", "Facility"), `SHOW MEASUREMENTS WHERE device = '$device'`)
-	kind.Regex = "/^(?!" + eventsMeasurement + "$).*/"
+	kind.Regex = "/^(?!(" + eventsMeasurement + "|" + usageMeasurement + ")$).*/"
 	quantity := influxVariable("quantity", l.t("量", "Quantity"), `SHOW FIELD KEYS FROM "$facility"`)
 	quantity.Multi, quantity.IncludeAll = true, true
 	quantity.Current = map[string]any{"selected": true, "text": []string{l.t("全部", "All")}, "value": []string{"$__all"}}
@@ -490,7 +494,7 @@ func device(l Language) *Dashboard {
 				influx(`SELECT last(*) FROM "$facility" WHERE device = '$device' AND $timeFilter`, "").
 				transform("reduce", map[string]any{"reducers": []string{"last"}, "mode": "seriesToRows"}),
 			table(l, l.t("事件与告警", "Events and alarms"), l.t("该设备的事件，以及告警的发生（1）与恢复（0），最近的在前。", "Events of the device, and alarms raised (1) and cleared (0), latest first."), 12, 8).
-				influx(fmt.Sprintf(`SELECT type, active, code, value, expected FROM %s WHERE device = '$device' AND $timeFilter ORDER BY time DESC LIMIT 200`, eventsMeasurement), "").
+				influx(fmt.Sprintf(`SELECT "type", active, code, value, expected FROM %s WHERE device = '$device' AND $timeFilter ORDER BY time DESC LIMIT 200`, eventsMeasurement), "").
 				columns("Time", l.t("时间", "Time"), "type", l.t("种类", "Type"), "active", l.t("状态", "State"), "code", l.t("级别或代码", "Severity or code"), "value", l.t("数值", "Value"), "expected", l.t("参考值", "Expected")).
 				override(override(l.t("种类", "Type"), Property{"mappings", kindWords(l)}), override(l.t("级别或代码", "Severity or code"), Property{"mappings", severityWords(l)}),
 					override(l.t("状态", "State"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"1": map[string]any{"text": l.t("发生", "raised"), "color": orange}, "0": map[string]any{"text": l.t("恢复", "cleared"), "color": green}}}}})),

@@ -168,14 +168,19 @@ var foreign = []string{"process_cpu_seconds_total", "process_resident_memory_byt
 // InfluxDB's names that are in no table of the code: those of measurements that
 // are not a kind of facility.
 const (
-	eventsMeasurement  = "events"
-	savingsMeasurement = "savings"
+	eventsMeasurement     = "events"
+	savingsMeasurement    = "savings"
+	usageMeasurement      = "usage"       // hours of meters
+	usageDailyMeasurement = "usage_daily" // days of places
 )
 
 // derivedFields are the fields of those measurements.
 var derivedFields = map[string][]string{
 	eventsMeasurement:  {"active", "code", "value", "expected"},
 	savingsMeasurement: {"baseline", "actual", "saving", "uncertainty", "coverage"},
+
+	usageMeasurement:      {"used", "covered"},
+	usageDailyMeasurement: {"used", "covered", "meters"},
 }
 
 // tags are InfluxDB's tags.

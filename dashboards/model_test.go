@@ -91,11 +91,11 @@ func TestModelRulesBite(t *testing.T) {
 		"undefined variable":     {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Targets[0].Query += " LIMIT $rows" }, "$rows is not defined"},
 		"InfluxQL syntax":        {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Targets[0].Query += " GROUP" }, "InfluxQL"},
 		"renamed field": {func(d map[string]*Dashboard) {
-			q := &d["zh/water.json"].Panels[0].Targets[0].Query
+			q := &d["zh/water.json"].Panels[3].Targets[0].Query
 			*q = strings.ReplaceAll(*q, "water_volume_total", "volume_total")
 		}, "water has no field volume_total"},
 		"renamed measurement": {func(d map[string]*Dashboard) {
-			q := &d["zh/water.json"].Panels[0].Targets[0].Query
+			q := &d["zh/water.json"].Panels[3].Targets[0].Query
 			*q = strings.ReplaceAll(*q, "FROM water", "FROM meters")
 		}, "measurement meters"},
 		"PromQL syntax": {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[2].Targets[0].Expr += ")" }, "PromQL"},

@@ -6,6 +6,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/usage"
 )
 
 // title is the name of a board in both languages.
@@ -44,27 +45,31 @@ func field(facility ingest.FacilityKind, quantity string) string {
 	return quantity
 }
 
-// used is the growth of a register an hour and device: of its last values in
-// each hour. A step backwards (a reset, a new meter) is left out rather than
-// counted.
-func used(facility ingest.FacilityKind, register string) string {
-	return fmt.Sprintf("SELECT non_negative_difference(last(%s)) AS used FROM %s WHERE %s AND $timeFilter GROUP BY time(1h), community, device, channel",
-		field(facility, register), facility, influxIn)
+// What was used is asked of the book of use, in plain sums: days of places, and
+// where an hour or a device is asked for, hours of meters.
+
+// usedWhere narrows down to the use of a resource by a facility.
+func usedWhere(facility ingest.FacilityKind, resource usage.Resource) string {
+	return fmt.Sprintf("facility = '%s' AND resource = '%s' AND %s AND $timeFilter", facility, resource, influxIn)
 }
 
-// total is the growth of a register over the range and all devices.
-func total(facility ingest.FacilityKind, register string) string {
-	return "SELECT sum(used) FROM (" + used(facility, register) + ")"
+// total is what was used over the range.
+func total(facility ingest.FacilityKind, resource usage.Resource) string {
+	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s", usageDailyMeasurement, usedWhere(facility, resource))
 }
 
-// totalBy is total in steps, by community.
-func totalBy(facility ingest.FacilityKind, register, step string) string {
-	return "SELECT sum(used) FROM (" + used(facility, register) + ") WHERE $timeFilter GROUP BY time(" + step + "), community fill(none) tz('Asia/Shanghai')"
+// totalBy is total in steps of a day or an hour, by community.
+func totalBy(facility ingest.FacilityKind, resource usage.Resource, step string) string {
+	measurement := usageDailyMeasurement
+	if step != "1d" {
+		measurement = usageMeasurement
+	}
+	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s GROUP BY time(%s), community fill(none) tz('Asia/Shanghai')", measurement, usedWhere(facility, resource), step)
 }
 
-// perDevice is the mean growth of a register over the range, by community.
-func perDevice(facility ingest.FacilityKind, register string) string {
-	return "SELECT mean(used) FROM (SELECT sum(used) AS used FROM (" + used(facility, register) + ") GROUP BY community, device) GROUP BY community"
+// perMeterDay is what a meter used a day over the range.
+func perMeterDay(facility ingest.FacilityKind, resource usage.Resource) string {
+	return fmt.Sprintf("SELECT sum(used) / sum(meters) FROM %s WHERE %s", usageDailyMeasurement, usedWhere(facility, resource))
 }
 
 // latest is the last value of each device as a field v, over the range.
@@ -80,7 +85,7 @@ func meanBy(facility ingest.FacilityKind, quantity, function string) string {
 
 // openAlarms lists what is raised and not cleared; more narrows it down.
 func openAlarms(more string) string {
-	return fmt.Sprintf("SELECT active, severity, value, expected FROM (SELECT last(active) AS active, code AS severity, value, expected FROM %s WHERE type =~ /^(%s)$/ AND %s%s AND $timeFilter GROUP BY community, facility, device, channel, type) WHERE active = 1 AND severity =~ /^(info|warning|critical)$/ GROUP BY community, facility, device, channel, type",
+	return fmt.Sprintf("SELECT active, severity, value, expected FROM (SELECT last(active) AS active, code AS severity, value, expected FROM %s WHERE \"type\" =~ /^(%s)$/ AND %s%s AND $timeFilter GROUP BY community, facility, device, channel, \"type\") WHERE active = 1 AND severity =~ /^(info|warning|critical)$/ GROUP BY community, facility, device, channel, \"type\"",
 		eventsMeasurement, strings.Join(kindNames(), "|"), influxIn, more)
 }
 
@@ -197,9 +202,9 @@ func most(subquery string) string {
 	return "SELECT top(v, device, community, 20) AS v FROM (" + subquery + ")"
 }
 
-// usedByDevice is the growth of a register over the range, by device.
-func usedByDevice(facility ingest.FacilityKind, register string) string {
-	return "SELECT sum(used) AS v FROM (" + used(facility, register) + ") GROUP BY device, community"
+// usedByDevice is what was used over the range, by device, as a field v.
+func usedByDevice(facility ingest.FacilityKind, resource usage.Resource) string {
+	return fmt.Sprintf("SELECT sum(used) AS v FROM %s WHERE %s GROUP BY device, community", usageMeasurement, usedWhere(facility, resource))
 }
 
 // alarmTable is the open alarms, each with its start, and a way to the device.

@@ -148,7 +148,8 @@ type Book struct {
 	seeds    map[MeterKey]mark
 	seeded   map[uint32]mark // by device index: of its water, where no channel is named
 
-	running []uint32 // entries whose latest hour InfluxDB does not have
+	running []uint32 // entries whose latest hour InfluxDB does not have and is not over
+	behind  []uint32 // entries whose latest hour it does not have and was over when it was read
 	points  []point  // oldest first
 	lost    uint64   // points that were too many to keep
 	days    []dayOf  // that changed and are not told
@@ -479,19 +480,14 @@ func (b *Book) hours(number uint32, e *entry, h int32, used Amount, covered int6
 	switch {
 	case h == e.Hours[0].Hour:
 		add(&e.Hours[0])
-		if !e.Running {
-			e.Running = true
-			b.running = append(b.running, number)
-		}
+		b.run(number, e)
 	case h > e.Hours[0].Hour:
 		if e.Running {
 			b.tell(number, &e.Hours[0])
-		} else {
-			e.Running = true
-			b.running = append(b.running, number)
 		}
 		e.Hours[1], e.Hours[0] = e.Hours[0], cell{Hour: h}
 		add(&e.Hours[0])
+		b.run(number, e)
 	case h == e.Hours[1].Hour:
 		add(&e.Hours[1])
 		b.tell(number, &e.Hours[1])
@@ -504,6 +500,19 @@ func (b *Book) hours(number uint32, e *entry, h int32, used Amount, covered int6
 			}
 		}
 		b.beside = append(b.beside, point{Entry: number, Hour: h, Used: used, Covered: int32(covered)})
+	}
+}
+
+// run notes that InfluxDB does not have an entry's latest hour.
+func (b *Book) run(number uint32, e *entry) {
+	switch {
+	case e.Running:
+	case e.Hours[0].Hour < b.hour:
+		e.Running = true
+		b.behind = append(b.behind, number)
+	default:
+		e.Running = true
+		b.running = append(b.running, number)
 	}
 }
 
@@ -619,7 +628,7 @@ func (b *Book) bounds(day int32) (start, end int64) {
 func (b *Book) Event(uint32, *ingest.Event, int64) {}
 
 const (
-	flushEvery = int64(time.Minute)
+	flushEvery = int64(5 * time.Second)
 	// settled is how long after its end an hour is told of meters that have not
 	// been heard since.
 	settled = int64(10 * time.Minute)
@@ -661,6 +670,15 @@ func (b *Book) Tick(now int64) {
 		b.running = left
 	}
 	if now >= b.flush {
+		for _, i := range b.behind {
+			if e := b.entries.At(i); e.Hours[0].Hour < b.hour {
+				b.tell(i, &e.Hours[0])
+				e.Running = false
+			} else {
+				b.running = append(b.running, i)
+			}
+		}
+		b.behind = b.behind[:0]
 		b.flush, b.due = now-now%flushEvery+flushEvery, true
 	}
 }

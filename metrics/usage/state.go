@@ -103,14 +103,18 @@ func (b *Book) Load(r io.Reader) error {
 			b.seeds[k.Key] = k.Mark
 		}
 	}
-	b.heads, b.devices, b.running = nil, nil, nil
+	b.heads, b.devices, b.running, b.behind = nil, nil, nil, nil
 	for i := range uint32(b.entries.Len()) {
 		e := b.entries.At(i + 1)
 		if int(e.Device) >= len(b.heads) {
 			b.heads = append(b.heads, make([]uint32, int(e.Device)+1-len(b.heads))...)
 		}
 		b.heads[e.Device] = i + 1 // the latest is the first of its device
-		if e.Running {
+		switch {
+		case !e.Running:
+		case e.Hours[0].Hour < b.hour:
+			b.behind = append(b.behind, i+1)
+		default:
 			b.running = append(b.running, i+1)
 		}
 	}
