@@ -83,7 +83,7 @@ func start(t *testing.T) *service {
 	must(err)
 
 	book := usage.New(usage.Options{})
-	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()}), facility.New(book)
+	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig(), Book: book}), facility.New(book)
 	s.score, s.decoder = scorecard.New(), decode.NewWorker(inv, inventory.NewRegistry(inv))
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, engine, state, s.score)

@@ -11,6 +11,7 @@ import (
 	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/usage"
 )
 
 // Options of an engine.
@@ -23,6 +24,9 @@ type Options struct {
 	Zone *time.Location
 	// Changed, if set, is told of each alarm raised and cleared, in order.
 	Changed func(Change)
+	// Book is where registers become use. It is told of each reading before this
+	// engine is. Default: one of the engine's own.
+	Book *usage.Book
 }
 
 // Engine runs the detectors over everything that is reported. It is a
@@ -62,6 +66,13 @@ type Engine struct {
 	groupOf     map[groupKey]int32
 
 	points []pipeline.Point
+
+	own *usage.Book // where Options has none
+	use struct {    // of the reading that follows
+		index    uint32
+		at       int64
+		bookings []usage.Booking
+	}
 
 	mu     sync.Mutex // guards what others look at: alarms and totals
 	alarms map[alarmKey]*Alarm
@@ -128,11 +139,35 @@ type dirty struct {
 
 // NewEngine returns an engine that knows no device yet. Bind comes next.
 func NewEngine(o Options) *Engine {
-	return &Engine{
+	e := &Engine{
 		o: o, channels: []string{""}, channelID: map[string]uint16{"": 0},
 		paramsOf: map[*Parameters]uint16{}, placeOf: map[ingest.CommunityID]uint16{}, groupOf: map[groupKey]int32{},
 		alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{},
 	}
+	if o.Book == nil {
+		e.own = usage.New(usage.Options{Unwritten: true})
+		e.o.Book = e.own
+	}
+	e.o.Book.Subscribe(e)
+	return e
+}
+
+// Use keeps what a read of a register of water came to, until the reading itself
+// follows: it says by which clock it is judged.
+func (e *Engine) Use(index uint32, u *usage.Use) {
+	e.use.bookings = e.use.bookings[:0]
+	if u.Resource == usage.Water {
+		e.use.index, e.use.at = index, u.At
+		e.use.bookings = append(e.use.bookings, u.Bookings...)
+	}
+}
+
+// booked is what a reading was found to have used.
+func (e *Engine) booked(index uint32, r *ingest.Reading) []usage.Booking {
+	if e.use.index != index || e.use.at != r.Time {
+		return nil
+	}
+	return e.use.bookings
 }
 
 // Name names the state in the checkpoint.
@@ -140,6 +175,9 @@ func (e *Engine) Name() string { return "anomaly" }
 
 // Bind takes over what the inventory says of communities and devices.
 func (e *Engine) Bind(inv *inventory.Inventory) {
+	if e.own != nil {
+		e.own.Bind(inv)
+	}
 	e.inv = inv
 	e.zone = e.o.Zone
 	if e.zone == nil {
@@ -326,6 +364,9 @@ func (e *Engine) Tick(now int64) {
 
 // Reading looks at one reading.
 func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received int64) {
+	if e.own != nil {
+		e.own.Reading(index, r, late, received)
+	}
 	d := e.device(index, r.Device)
 	if received != d.Received {
 		e.message(index, d, received)

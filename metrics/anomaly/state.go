@@ -15,6 +15,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/arena"
+	"greencommunity/metrics/usage"
 )
 
 // Most of the state is written as it lies in memory: a million series are half
@@ -22,8 +23,9 @@ import (
 // longer than it takes to write. The byte order is that of the machine, and
 // checked.
 
-// Version 2 added when a held alarm is told, version 3 when it was over.
-const stateVersion = 3
+// Version 2 added when a held alarm is told, version 3 when it was over. Since
+// version 4 registers are in the book of use; one of the engine's own follows.
+const stateVersion = 4
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -106,6 +108,9 @@ func (e *Engine) Save(w io.Writer) error {
 		b.text(k.Kind.String())
 		b.int(int64(e.totals[k]))
 	}
+	if b.err == nil && e.own != nil {
+		b.err = e.own.Save(b.w)
+	}
 	if b.err != nil {
 		return b.err
 	}
@@ -177,10 +182,33 @@ func (e *Engine) Load(r io.Reader) error {
 	if err := e.loadAlarms(b, version); err != nil {
 		return err
 	}
+	if version < 4 {
+		e.seed()
+	} else if e.own != nil {
+		if err := e.own.Load(b.r); err != nil {
+			return err
+		}
+	}
 	if moved {
 		e.regroup() // by an inventory that has changed while we were away
 	}
 	return nil
+}
+
+// seed gives the book of use the registers of water that were kept here.
+func (e *Engine) seed() {
+	for i, info := range e.info {
+		if info == nil {
+			continue
+		}
+		for at := e.devices.At(uint32(i + 1)).Meter; at != 0; {
+			m := e.meters.At(at)
+			if m.Flags&meterRegister != 0 && m.At != 0 {
+				e.o.Book.Seed(usage.MeterKey{Device: info.ID, Channel: e.channels[m.Channel]}, m.At, m.Value/1000)
+			}
+			at = m.Next
+		}
+	}
 }
 
 // records are an arena, of whatever type.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/metrics/usage"
 )
 
 // meter is the state of one register of water. Volumes are in L, flows in L/h.
@@ -34,6 +35,7 @@ type meter struct {
 	BackFrom    float64 // register before it first ran backwards, L
 	BackN       uint8
 	Known       int64 // first reading
+	Until       int64 // until when use is known, by the book of use
 }
 
 const (
@@ -63,6 +65,7 @@ func (e *Engine) water(index uint32, d *device, channel uint16, r *ingest.Readin
 		m := e.meter(d, channel)
 		m.Flags |= meterRegister
 		e.register(index, d, m, r.Value*1000, at)
+		e.booking(index, d, m, e.booked(index, r), at-r.Time)
 	case "water_flow":
 		m := e.meter(d, channel)
 		litres := r.Value * 3.6e6
@@ -81,7 +84,33 @@ func (e *Engine) water(index uint32, d *device, channel uint16, r *ingest.Readin
 	}
 }
 
-// register takes in the register of a meter.
+// booking takes in what the book of use says that a read came to, by a clock that
+// is ahead of the meter's. Estimates neither raise nor clear.
+func (e *Engine) booking(index uint32, d *device, m *meter, list []usage.Booking, ahead int64) {
+	for _, b := range list {
+		from, to, litres := b.From+ahead, b.To+ahead, b.Amount.Units()*1000
+		switch {
+		case from >= to || to <= m.Until && b.Covers >= 0 && b.Reason != usage.TrueUp:
+		case b.Reason == usage.TrueUp:
+			m.Volume = max(0, m.Volume+litres)
+		case b.Covers <= 0:
+		case b.How == usage.Guessed || b.Reason == usage.Backward: // a step back is no rest
+			m.HourAt, m.Volume, m.Covered, m.Until = to, 0, 0, to
+		default:
+			if from > m.Until && m.Until != 0 { // what lies between is unknown
+				m.HourAt, m.Volume, m.Covered = from, 0, 0
+			}
+			if hours := float64(to-from) / float64(time.Hour); hours <= 6 {
+				e.qmax(index, d, m, litres/hours, to)
+			}
+			m.Until = to
+			e.used(index, d, m, litres, from, to)
+		}
+	}
+}
+
+// register looks for a register that runs backwards or was reset. What it adds
+// to use is told by the book of use.
 func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at int64) {
 	if m.At == 0 {
 		m.At, m.Value, m.HourAt, m.Known = at, litres, at, at
@@ -91,15 +120,13 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 		return
 	}
 	p := e.parameters(d)
-	from, used := m.At, litres-m.Value
-	before := m.Value
+	used, before := litres-m.Value, m.Value
 	m.At, m.Value = at, litres
 	key := alarmKey{index, m.Channel, reverseFlow}
 	if used < 0 {
 		// To less than a tenth is another meter or a reset, not a flow.
 		if litres < before/10 && -used > 1000 {
 			e.raiseUntil(alarmKey{index, m.Channel, registerReset}, at, litres/1000, before/1000, at+int64(24*time.Hour))
-			m.HourAt, m.Volume, m.Covered = at, 0, 0
 			return
 		}
 		if at-m.BackAt > int64(24*time.Hour) {
@@ -115,7 +142,6 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 			d.score(m.Backwards / p.Water.Reverse)
 			e.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
 		}
-		m.HourAt, m.Volume, m.Covered = at, 0, 0
 		return
 	}
 	if m.BackN == 1 && at-m.BackAt <= int64(p.Water.Gap) && m.BackFrom-litres > p.Water.Reverse {
@@ -123,10 +149,6 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 		m.BackN++
 		e.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
 	}
-	if hours := float64(at-from) / float64(time.Hour); hours > 0 && hours <= 6 {
-		e.qmax(index, d, m, used/hours, at)
-	}
-	e.used(index, d, m, used, from, at)
 }
 
 // qmax compares the flow with what the meter is built for.

@@ -257,7 +257,9 @@ func (b *Book) bound(e *entry, d *ingest.Device) {
 func (b *Book) Seed(m MeterKey, at int64, value float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.seeds[m] = mark{at, amount(value)}
+	if at > b.seeds[m].At { // several kept one: the latest knows best
+		b.seeds[m] = mark{at, amount(value)}
+	}
 }
 
 // SeedWater is Seed for the register of water of a device, by its index.

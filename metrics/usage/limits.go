@@ -17,10 +17,13 @@ const (
 	waterMost, waterOrdinary       = 1500.0, 2.5 // m3
 )
 
-// margin is how far above what is written on a device it can be: ballasts take
-// power of their own, and a meter passes 1.25 times its permanent flow for good
-// (Q4 of GB/T 778.1).
-const margin = 1.5
+// How far above what is written on a device it can be. Ballasts take power of
+// their own. A meter that is too small passes more than it should, and a rule
+// tells of that.
+const (
+	powerMargin = 1.5
+	waterMargin = 4
+)
 
 // limitsOf is what is known of a register: what its boundary says, then the
 // inventory's columns, then its kind.
@@ -48,7 +51,7 @@ func limitsOf(d *ingest.Device, r Resource, known Limits) Limits {
 	case Water:
 		l.Most, l.Ordinary, l.Repeats = waterMost, waterOrdinary, true
 		if q := column("qmax"); q > 0 {
-			l.Most, l.Ordinary = q*margin, min(q*margin, waterOrdinary)
+			l.Most, l.Ordinary = q*waterMargin, min(q*waterMargin, waterOrdinary)
 		}
 	case Electricity:
 		l.Most, l.Ordinary = powerMost, powerOrdinary
@@ -56,7 +59,7 @@ func limitsOf(d *ingest.Device, r Resource, known Limits) Limits {
 			l.Most, l.Ordinary = lightingMost, lightingOrdinary
 		}
 		if w := column("rated_power"); w > 0 {
-			l.Most, l.Ordinary = w*margin/1000, w*margin/1000
+			l.Most, l.Ordinary = w*powerMargin/1000, w*powerMargin/1000
 		}
 	}
 	return l

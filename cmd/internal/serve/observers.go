@@ -71,7 +71,7 @@ func newObservers(c *config.Config, log *slog.Logger) (*observers, error) {
 	book := usage.New(savings.BookOptions())
 	return &observers{
 		book: book, facility: facility.New(book), savings: savings.New(savings.Options{Factors: factors, Logger: log, Book: book}),
-		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone}), vendors: vendors{scorecard.New()},
+		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone, Book: book}), vendors: vendors{scorecard.New()},
 	}, nil
 }
 
