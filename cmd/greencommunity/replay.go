@@ -16,6 +16,7 @@ import (
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/journal"
+	"greencommunity/ingest/pipeline"
 )
 
 // replayCmd decodes what is in the journal again, by the inventory as it is
@@ -61,6 +62,7 @@ func (c *replayCmd) Run(ctx context.Context, s streams) error {
 	}
 	r := &replay{
 		worker:   decode.NewWorker(inv, inventory.NewRegistry(inv)),
+		times:    pipeline.NewRetimer(),
 		rejected: map[ingest.Reason]int{}, vendor: ingest.VendorID(c.Vendor), dryRun: c.DryRun,
 	}
 	o := serve.InfluxOptions(conf)
@@ -79,6 +81,7 @@ func (c *replayCmd) Run(ctx context.Context, s streams) error {
 
 type replay struct {
 	worker  *decode.Worker
+	times   *pipeline.Retimer
 	writer  *influx.Writer
 	encoder influx.Encoder
 	vendor  ingest.VendorID
@@ -91,10 +94,15 @@ type replay struct {
 }
 
 func (r *replay) run(ctx context.Context, j *journal.Journal, from, to int64) error {
-	messages := j.Read(j.At(from))
+	before := from - int64(time.Minute) // for the times of what carries none
+	messages := j.Read(j.At(before))
 	defer messages.Close()
 	for messages.Next() {
 		m := messages.Message()
+		if m.Received >= before && m.Received < from {
+			r.times.Retime(r.worker.Decode(m))
+			continue
+		}
 		if m.Received < from || m.Received >= to {
 			continue
 		}
@@ -110,6 +118,7 @@ func (r *replay) run(ctx context.Context, j *journal.Journal, from, to int64) er
 
 func (r *replay) message(ctx context.Context, m *ingest.Message) error {
 	result := r.worker.Decode(m)
+	r.times.Retime(result)
 	if r.vendor != "" && (result.Source == nil || result.Source.Vendor.ID != r.vendor) {
 		return nil
 	}

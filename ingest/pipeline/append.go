@@ -36,13 +36,8 @@ type appender struct {
 	// known to have our acknowledgement of that. Then it is another one that
 	// reads the same, since identifiers are used again, and a broker that kept a
 	// message for us may call its first delivery a DUP.
-	inFlight [1 << 16]delivered
-	// lastMillis keeps the time received of two messages of one topic apart by
-	// a millisecond, since it may have to serve as the time of their readings.
-	lastMillis [4096]struct {
-		topic  uint64
-		millis int64
-	}
+	inFlight    [1 << 16]delivered
+	spacing     spacing
 	sessionLost uint32 // epoch in which the broker had no session for us; owned by run
 }
 
@@ -65,20 +60,32 @@ func (a *appender) redelivered(d *mqtt.Delivery) bool {
 	return e.hash == hashOf(&d.Message) && int32(e.seq-uint32(a.p.subscriber.Settled())) > 0
 }
 
-// remember fills inFlight from the journal's end.
-func (a *appender) remember(j *journal.Journal) error {
-	from := a.p.subscriber.Settled() + 1
+// remember fills inFlight and spacing from the journal's end.
+func (a *appender) remember(j *journal.Journal, now time.Time) error {
+	a.spacing = newSpacing()
+	// A burst may have run ahead of the clock by a millisecond a message.
+	unsettled, from := a.p.subscriber.Settled()+1, uint64(1)
+	if last := j.Last(); last > rememberedTimes {
+		from = last - rememberedTimes
+	}
 	if last := j.Last(); last > 1<<16 {
-		from = max(from, last-1<<16)
+		unsettled = max(unsettled, last-1<<16)
 	}
 	r := j.Read(from)
 	defer r.Close()
 	for r.Next() {
 		m := r.Message()
-		a.inFlight[m.PacketID] = deliveredAs(m)
+		a.spacing.journaled(m, now.UnixNano())
+		if m.Seq >= unsettled {
+			a.inFlight[m.PacketID] = deliveredAs(m)
+		}
 	}
 	return r.Err()
 }
+
+// rememberedTimes is how many messages at the journal's end are looked at for
+// times ahead of the clock. Reading them takes a tenth of a second.
+const rememberedTimes = 1 << 20
 
 func (a *appender) run(ctx context.Context) {
 	var deliveries []*mqtt.Delivery
@@ -161,18 +168,8 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 			a.p.metrics.foreign.Inc()
 			continue
 		}
-		d.Received = a.received(d)
+		d.Received = a.spacing.stamp(d.Topic, d.Payload, d.Received)
 		messages = append(messages, &d.Message)
 	}
 	return group{messages}
-}
-
-func (a *appender) received(d *mqtt.Delivery) int64 {
-	topic, millis := xxhash.Sum64String(d.Topic), d.Received/1e6
-	last := &a.lastMillis[topic%uint64(len(a.lastMillis))]
-	if last.topic == topic && millis <= last.millis {
-		millis = last.millis + 1
-	}
-	last.topic, last.millis = topic, millis
-	return max(d.Received, millis*1e6)
 }

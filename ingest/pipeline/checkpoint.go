@@ -33,6 +33,7 @@ type checkpointHeader struct {
 	Now         int64  // the observers' clock
 	Tally       tally
 	Pending     pendingSet
+	Stamps      stamps   // times of pending messages that the walker chose
 	Names       []string // of channels and quantities, by number
 	Devices     int      // lines of the devices file
 	DeviceBytes int64

@@ -101,6 +101,7 @@ type Pipeline struct {
 	mu      sync.Mutex
 	tally   tally
 	pending pendingSet
+	stamps  stamps
 	walked  uint64
 	// accounted is the last message that was in the account at the start: what
 	// is walked up to it again is not counted again. It does not change then.
@@ -252,7 +253,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	w.account(time.Now())
 	w.collect(&w.checkpoints.account, true, w.show)
 	a := &appender{p: p}
-	if err := a.remember(p.journal); err != nil {
+	if err := a.remember(p.journal, time.Now()); err != nil {
 		return err
 	}
 	p.log.Info("journal walked", "messages", p.journal.Last()-from, "seconds", time.Since(start).Seconds(), "pending", p.pending.Count)
@@ -306,6 +307,9 @@ func (p *Pipeline) restore() (*walker, error) {
 	p.subscriber.Restore(settled)
 	p.shown = shown{tally: p.tally.clone(), walked: p.accounted}
 	p.derived.batches = h.Derived
+	if p.stamps = h.Stamps; p.stamps == nil {
+		p.stamps = stamps{}
+	}
 	if first := p.pending.first(); first > 0 {
 		p.backlog.add(first, p.accounted)
 	}

@@ -105,7 +105,10 @@ func (w *walker) begin(now time.Time) error {
 	p := w.p
 	w.seen.room(p.registry.Len())
 	t, pending, changed, s := w.snapshot(now)
-	h := &checkpointHeader{Seq: w.seq, Now: w.observers.now, Tally: t, Pending: pending, Names: w.seen.Names, Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
+	p.mu.Lock()
+	waiting := p.stamps.waiting(&pending)
+	p.mu.Unlock()
+	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: w.seen.Names, Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
 	p.decoders.Store(&h.Decoders)
 	if !changed && (len(w.observers.list) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
 		return nil // observers may have changed by the clock alone

@@ -149,12 +149,58 @@ func (s *seen) reading(device uint32, r *ingest.Reading) verdict {
 	if r.Channel != "" {
 		channel = uint32(s.number(r.Channel))
 	}
-	return s.enter(device, channel<<16|quantity, r.Time/1e6)
+	key := channel<<16 | quantity
+	if r.TimeSource == ingest.TimeReceived {
+		return s.timeless(device, key, &r.Time)
+	}
+	return s.enter(device, key, r.Time/1e6)
 }
 
 // event enters an event.
 func (s *seen) event(device uint32, e *ingest.Event) verdict {
-	return s.enter(device, uint32(s.number(e.Channel))<<16|uint32(s.number("event "+e.Type)), e.Time/1e6)
+	key := uint32(s.number(e.Channel))<<16 | uint32(s.number("event "+e.Type))
+	if e.TimeSource == ingest.TimeReceived {
+		return s.timeless(device, key, &e.Time)
+	}
+	return s.enter(device, key, e.Time/1e6)
+}
+
+// timeless enters what has the time it was received. Such a reading repeats
+// none: where its time may be taken, it gets the next one of its series.
+//
+// BUG(pipeline): where several topics feed one series without a time, and a
+// burst of them runs more than crowded ahead of the clock, one may overwrite
+// another. A longer bound would stamp readings wrongly after the clock is set
+// back.
+func (s *seen) timeless(device uint32, key uint32, at *int64) verdict {
+	if e := s.find(device, key); e != nil {
+		if ahead := e.Latest.ms() - *at/1e6; ahead >= 0 && ahead <= crowded {
+			*at += (ahead + 1) * 1e6
+		}
+	}
+	for {
+		if v := s.enter(device, key, *at/1e6); v != duplicate {
+			return v
+		}
+		*at += 1e6
+	}
+}
+
+const crowded = 5000 // ms
+
+// find returns a series, nil if there is none.
+func (s *seen) find(device uint32, key uint32) *series {
+	if int(device) >= s.devices.Len() {
+		return nil
+	}
+	for i := s.devices.At(device + 1).First; i != 0; {
+		e := s.series.At(i)
+		if e.Key == key {
+			return e
+		}
+		i = e.Next
+	}
+	return nil
 }
 
 func (s *seen) enter(device uint32, key uint32, ms int64) verdict {

@@ -229,6 +229,7 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 		}
 		lines, oldest := 0, int64(0)
 		if result.Err == nil {
+			p.timed(m.Seq, result)
 			lines, oldest = c.encode(&encoder, result)
 		}
 		if lines == 0 {
@@ -248,6 +249,22 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 		p.log.Error("journal not readable; its messages stay pending until the next start", "from", from, "to", to, "error", r.Err())
 	}
 	return c.count == 0 || p.store(ctx, c, false)
+}
+
+// timed gives the readings and events of a message the times that the walker
+// gave them.
+func (p *Pipeline) timed(seq uint64, r *decode.Result) {
+	spread(r)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stamps.apply(seq, r)
+}
+
+// retime keeps the times that the walker gave to what carries none.
+func (p *Pipeline) retime(seq uint64, moved []retimed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stamps[seq] = moved
 }
 
 func (p *Pipeline) isPending(seq uint64) bool {

@@ -212,7 +212,8 @@ func (w *walker) message(m *ingest.Message) {
 	for i := range r.Refused {
 		w.batch.Refused[rejectKey{vendor, r.Refused[i].Reason}]++
 	}
-	duplicates, late := w.enter(r, m.Received)
+	spread(r)
+	duplicates, late := w.enter(m, r)
 	w.observers.message(m, r, duplicates, late)
 	if duplicates == len(r.Readings)+len(r.Events) {
 		w.batch.Duplicate++
@@ -240,11 +241,18 @@ func (w *walker) reject(m *ingest.Message, r *decode.Result, vendor ingest.Vendo
 }
 
 // enter enters the readings and events as seen, tells the observers of those
-// that are new, and counts those that are not, or come late.
-func (w *walker) enter(r *decode.Result, received int64) (duplicates, lates int) {
+// that are new, and counts those that are not, or come late. What carries no
+// time is new always, at a time of its own.
+func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates int) {
+	received := m.Received
+	var moved []retimed
 	for i := range r.Readings {
 		reading, device := &r.Readings[i], r.Devices[i]
+		at := reading.Time
 		v := w.seen.reading(device, reading)
+		if reading.Time != at {
+			moved = append(moved, retimed{i, reading.Time})
+		}
 		w.seen.heard(device, received)
 		if v == duplicate {
 			duplicates++
@@ -261,7 +269,11 @@ func (w *walker) enter(r *decode.Result, received int64) (duplicates, lates int)
 	w.batch.Late += uint64(lates)
 	for i := range r.Events {
 		e, device := &r.Events[i], r.EventDevices[i]
+		at := e.Time
 		v := w.seen.event(device, e)
+		if e.Time != at {
+			moved = append(moved, retimed{len(r.Readings) + i, e.Time})
+		}
 		w.seen.heard(device, received)
 		if v == duplicate {
 			duplicates++
@@ -271,6 +283,9 @@ func (w *walker) enter(r *decode.Result, received int64) (duplicates, lates int)
 		for _, o := range w.observers.list {
 			o.Event(device, e, received)
 		}
+	}
+	if moved != nil {
+		w.p.retime(m.Seq, moved)
 	}
 	return duplicates, lates
 }

@@ -1,0 +1,169 @@
+package pipeline
+
+import (
+	"bytes"
+	"maps"
+
+	"github.com/cespare/xxhash/v2"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/decode"
+)
+
+// What carries no time is identified by when it was received, to the
+// millisecond that InfluxDB keeps. Two such readings of one series must
+// therefore never have the same millisecond, or the second would overwrite the
+// first. Three steps keep them apart:
+//
+//	spacing   the appender: no two messages of one topic, with room between
+//	          them for what one may hold more than once; journaled
+//	spread    within a message: an array may hold a series more than once
+//	stamps    the walker: two topics may feed one series
+//
+// The first two are functions of the journal alone. The third depends on what
+// the walker has seen, so what it decided is kept for as long as the message
+// waits for InfluxDB.
+
+// spacing keeps the times received of the messages of one topic a millisecond
+// apart. It remembers a topic for as long as its last time is not past, which
+// is a burst's length: nothing else can be given that time again.
+type spacing struct {
+	last    map[uint64]int64 // by the topic's hash: the last time given, unix ms
+	latest  int64            // the clock's last reading, unix ms
+	cleanAt int              // number of topics at which past ones are forgotten
+}
+
+// stepBack is how far the clock must fall behind itself to be taken as set
+// back. Times of before are then no reason to run ahead of the clock.
+const stepBack = 1000 // ms
+
+const fewTopics = 4096
+
+func newSpacing() spacing {
+	return spacing{last: map[uint64]int64{}, cleanAt: fewTopics}
+}
+
+// stamp returns the time received of a message, unix nanoseconds. The next one
+// of its topic leaves the message a millisecond for each of its elements.
+func (s *spacing) stamp(topic string, payload []byte, received int64) int64 {
+	now := received / 1e6
+	if now < s.latest-stepBack {
+		clear(s.last)
+	}
+	s.latest = now
+	if len(s.last) >= s.cleanAt {
+		maps.DeleteFunc(s.last, func(_ uint64, given int64) bool { return given < now })
+		s.cleanAt = max(fewTopics, 2*len(s.last))
+	}
+	key, given := xxhash.Sum64String(topic), now
+	if last, ok := s.last[key]; ok && given <= last {
+		given = last + 1
+	}
+	s.last[key] = given + elements(payload) - 1
+	return max(received, given*1e6)
+}
+
+// journaled notes the time of a message that is in the journal already. A time
+// further ahead than a burst can run is one of another clock.
+func (s *spacing) journaled(m *ingest.Message, now int64) {
+	if given := m.Received / 1e6; given >= now/1e6 && given < now/1e6+rememberedTimes {
+		s.last[xxhash.Sum64String(m.Topic)] = given + elements(m.Payload) - 1
+	}
+}
+
+// elements is how often a message may hold one series, at most: a JSON object
+// or a line of text each.
+func elements(payload []byte) int64 {
+	if len(payload) == 0 {
+		return 1
+	}
+	separator := "\n"
+	if payload[0] == '{' || payload[0] == '[' {
+		separator = "{"
+	}
+	return int64(max(1, bytes.Count(payload, []byte(separator))))
+}
+
+// spread sets readings and events of one series within one message, which carry
+// no time, a millisecond apart each, in the order they stand in. It changes r,
+// and depends on the message alone.
+func spread(r *decode.Result) {
+	type series struct {
+		device  uint32
+		channel string
+		name    string
+	}
+	var given map[series]int64
+	next := func(device uint32, channel, name string, at *int64) {
+		if given == nil {
+			given = map[series]int64{}
+		}
+		key := series{device, channel, name}
+		if last, ok := given[key]; ok && *at <= last {
+			*at = last + 1e6
+		}
+		given[key] = *at
+	}
+	if len(r.Readings) > 1 {
+		for i := range r.Readings {
+			if e := &r.Readings[i]; e.TimeSource == ingest.TimeReceived {
+				next(r.Devices[i], e.Channel, e.Quantity.Name, &e.Time)
+			}
+		}
+	}
+	if len(r.Events) > 1 {
+		for i := range r.Events {
+			if e := &r.Events[i]; e.TimeSource == ingest.TimeReceived {
+				next(r.EventDevices[i], e.Channel, "event "+e.Type, &e.Time)
+			}
+		}
+	}
+}
+
+// stamps has, for messages that wait for InfluxDB, the times that differ from
+// what the message itself says. The catch-up, which reads it again, needs them.
+// It is guarded by Pipeline.mu.
+type stamps map[uint64][]retimed
+
+// retimed is the time of one reading, or, from the number of readings on, event.
+type retimed struct {
+	Index int
+	Time  int64 // unix nanoseconds
+}
+
+// apply gives the readings and events of a message their times.
+func (s stamps) apply(seq uint64, r *decode.Result) {
+	for _, each := range s[seq] {
+		switch events := each.Index - len(r.Readings); {
+		case events < 0:
+			r.Readings[each.Index].Time = each.Time
+		case events < len(r.Events): // else the inventory has changed since
+			r.Events[events].Time = each.Time
+		}
+	}
+}
+
+// waiting returns those of messages that still wait, and forgets the others.
+func (s stamps) waiting(pending *pendingSet) stamps {
+	maps.DeleteFunc(s, func(seq uint64, _ []retimed) bool { return !pending.has(seq) })
+	return maps.Clone(s)
+}
+
+// Retimer gives readings and events without a time the times the walker gave
+// them, where messages are read again from the journal. It has to be shown the
+// messages of a minute before as well, since what it decides depends on them.
+type Retimer struct{ seen *seen }
+
+// NewRetimer returns a Retimer that has seen nothing.
+func NewRetimer() *Retimer { return &Retimer{newSeen()} }
+
+// Retime changes the times in a message's result, messages in the journal's order.
+func (t *Retimer) Retime(r *decode.Result) {
+	spread(r)
+	for i := range r.Readings {
+		t.seen.reading(r.Devices[i], &r.Readings[i])
+	}
+	for i := range r.Events {
+		t.seen.event(r.EventDevices[i], &r.Events[i])
+	}
+}
