@@ -42,7 +42,7 @@ type Query struct {
 // last one, so that reads which do not fit are confirmed or contradicted.
 const (
 	lead  = 14 * 24 * time.Hour
-	trail = 48 * time.Hour
+	trail = 5 * 24 * time.Hour
 )
 
 // NewRecomputation is for the local days from (inclusive) to to (exclusive), of

@@ -169,6 +169,9 @@ func (r *register) read(g *Limits, at int64, raw float64, kind Kind, out []Booki
 	step := v - r.Last.Value
 	tolerance := r.tolerance(g)
 	switch {
+	case kind == Closing && step < 0: // somebody wrote it down wrong: the meter's own read stands
+		r.Flags |= closed
+		return nothing(Swap)
 	case r.candidateGoesOn(g, at, raw):
 		return r.hold(g, at, raw, step, out)
 	case step < 0 && step >= -tolerance && (r.Flags&estimated == 0 || kind == Estimated):
