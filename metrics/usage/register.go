@@ -330,7 +330,7 @@ func (r *register) accept(g *Limits, at int64, v Amount, kind Kind, reason Reaso
 	switch {
 	case kind == Estimated && r.Flags&estimated != 0:
 		r.BoldTo, r.Bold = seconds(at), r.Bold+step // all estimates since the last actual read
-	case kind == Estimated || step >= r.Bold || at-int64(r.BoldTo)*1e9 > doubt || r.Flags&estimated != 0:
+	case kind == Estimated || step >= r.Bold || at-int64(r.BoldTo)*1e9 > doubt/2 || r.Flags&estimated != 0:
 		r.BoldFrom, r.BoldTo, r.Bold = seconds(from.At), seconds(at), step
 	}
 	if kind == Estimated {
@@ -369,6 +369,10 @@ func (r *register) prove(g *Limits, at int64, step Amount, out []Booking) []Book
 // where it would be without them.
 func (r *register) tookTooMuch(g *Limits, at int64, v Amount, kind Kind) (back Amount, ok bool) {
 	back = r.Last.Value - v
+	if last := r.Last.Value - r.Previous.Value; r.Flags&(whole|estimated) == whole && back <= last && last < r.Bold {
+		// The last step is enough, and more likely than a larger one before.
+		r.BoldFrom, r.BoldTo, r.Bold = seconds(r.Previous.At), seconds(r.Last.At), last
+	}
 	switch {
 	case back <= 0 || back > r.Bold+r.tolerance(g) || kind == Estimated || r.Bold == 0:
 		return 0, false
@@ -506,13 +510,25 @@ func (r *register) rests(at int64) bool {
 	return r.CandidateFrom.Value != 0 && r.Candidates >= 24 && at-r.CandidateFrom.At >= 24*hour
 }
 
+// at is how much more than the last read the candidate level begins with, in the
+// unit that is 10^k of it.
+func (r *register) at(k int) float64 {
+	return (Amount(float64(r.CandidateFrom.Value)*math.Pow10(-k)) + r.Offset - r.Last.Value).Units()
+}
+
 // scaled is the power of ten by which the candidate level is the register in
 // another unit: its first value is then where the register would be. 0: none.
 func (r *register) scaled(g *Limits) int {
 	most := r.limit(g, r.CandidateFrom.At-r.Last.At)
-	for _, k := range [...]int{3, -3, 1, -1, 2, -2, 6, -6} {
+	for _, k := range [...]int{3, -3, 1, -1, 2, -2, 6} {
 		step := float64(r.CandidateFrom.Value)*math.Pow10(-k-int(r.Scale)) + float64(r.Offset) - float64(r.Last.Value)
-		slack := float64(r.tolerance(g)) + unit/2*max(0, math.Pow10(-k-3)) // coarser digits round down
+		slack := float64(r.tolerance(g))
+		if k < 0 { // what has thousandths at most has fewer digits now
+			if r.CandidateFrom.Value < unit/5 {
+				continue // too few to tell anything
+			}
+			slack += unit / 1000 * math.Pow10(-k)
+		}
 		if step >= -slack && step <= most && r.Last.Value > r.Offset {
 			return k
 		}
@@ -539,14 +555,18 @@ func (r *register) move(g *Limits, out []Booking) []Booking {
 	if grown > 0 {
 		k = r.scaled(g)
 	}
-	if raw := rate(grown, length); k != 0 && high > 0 {
-		// Which growth is more like that before: as it is, or in the other unit?
-		usual := math.Log(high)
-		if math.Abs(math.Log(raw*math.Pow10(-k))-usual) >= math.Abs(math.Log(raw)-usual) {
+	switch usual := 3 * high * float64(max(dt, shortest)) / float64(hour); {
+	case k == 0 || high == 0:
+		k = 0
+	case usual*200 <= (r.Last.Value-r.Offset).Units() && r.at(k) <= usual:
+		// That it is where it would be, to a part in 200, is no coincidence.
+	default:
+		// As it is, it would count faster than it ever has, and in the other unit
+		// it does not: slower proves nothing.
+		raw := rate(grown, length)
+		if raw <= 3*high || raw*math.Pow10(-k) > 3*high {
 			k = 0
 		}
-	} else {
-		k = 0
 	}
 	width := r.width(g, from, dt)
 	unscaled := r.Scale
