@@ -15,8 +15,9 @@ const unit = 1e6
 // Units converts an amount to kWh or m3.
 func (a Amount) Units() float64 { return float64(a) / unit }
 
-// amount converts a register's value, to the nearest millionth.
-func amount(v float64) Amount { return Amount(math.Round(v * unit)) }
+// amount converts a register's value, to the nearest millionth. What is beyond
+// counting is at the end of it.
+func amount(v float64) Amount { return Amount(math.Round(max(-4e18, min(v*unit, 4e18)))) }
 
 // Kind says how a register was read.
 type Kind uint8
