@@ -19,7 +19,7 @@ import (
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/simulator"
-	"greencommunity/metrics/savings"
+	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/sun"
 )
 
@@ -52,7 +52,7 @@ type plantedCommunity struct {
 	lightTruth   float64
 	waterTruth   float64
 	watts, meter float64
-	baseline     *savings.BaselineSpec // of the water, fitted to the year before
+	baseline     *baseline.PerHead // of the water, fitted to the year before
 	rng          *rand.Rand
 }
 
@@ -66,7 +66,7 @@ func plantedUse(t *testing.T, seed int, planted float64, first, to time.Time) *p
 	c.watts = 168 * (1 + c.rng.NormFloat64()*0.05/plantedZ90)
 	c.meter = 1 + c.rng.NormFloat64()*0.01/plantedZ90
 	noise := 0.0
-	var before []savings.PersonDay
+	var before []baseline.PersonDay
 	for n := -365; ; n++ {
 		date := first.AddDate(0, 0, n)
 		if !date.Before(to) {
@@ -75,16 +75,16 @@ func plantedUse(t *testing.T, seed int, planted float64, first, to time.Time) *p
 		noise = 0.4*noise + math.Sqrt(1-0.4*0.4)*c.rng.NormFloat64()
 		use := plantedPersons * (0.110 + 0.02*math.Sin(2*math.Pi*float64(date.YearDay()-100)/365)) * (1 + 0.08*noise)
 		if n < 0 {
-			before = append(before, savings.PersonDay{Date: date, Use: use, Persons: plantedPersons})
+			before = append(before, baseline.PersonDay{Date: date, Use: use, Persons: plantedPersons})
 			continue
 		}
-		lit := 95 * c.watts * savings.BurnHours(date, plantedLat, plantedLon, sun.Civil) / 1000
+		lit := 95 * c.watts * baseline.BurnHours(date, plantedLat, plantedLon, sun.Civil) / 1000
 		c.light, c.water = append(c.light, lit), append(c.water, use)
 		c.lightTruth += lit * planted
 		c.waterTruth += use * planted
 	}
 	var err error
-	if c.baseline, err = savings.FitPerCapita(before); err != nil {
+	if c.baseline, err = baseline.FitPerCapita(before); err != nil {
 		t.Fatal(err)
 	}
 	return c
@@ -306,7 +306,7 @@ func plantedSavings(t *testing.T, seeds, least int) {
 		if math.Abs(item.Saving-truth) <= item.Uncertainty {
 			inside[r]++
 		}
-		if item.Verdict == savings.Indistinct {
+		if item.Verdict == baseline.Indistinct {
 			indistinct[r]++
 		}
 	}

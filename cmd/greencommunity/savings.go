@@ -18,6 +18,7 @@ import (
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings"
+	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/savings/history"
 	"greencommunity/metrics/savings/picture"
 	"greencommunity/metrics/sun"
@@ -143,7 +144,7 @@ type savingsTableCmd struct {
 }
 
 func (c *savingsTableCmd) table(s streams) error {
-	o := savings.Reading{Billing: c.Billing, TemperatureUnit: c.TemperatureUnit, ZeroIsMissing: c.Resource == "electricity"}
+	o := baseline.TableOptions{Billing: c.Billing, TemperatureUnit: c.TemperatureUnit, ZeroIsMissing: c.Resource == "electricity"}
 	for _, day := range []struct {
 		flag, text string
 		into       *time.Time
@@ -180,18 +181,18 @@ func (c *savingsTableCmd) table(s streams) error {
 		return err
 	}
 	defer file.Close()
-	table, err := savings.ReadTable(file, o)
+	table, err := baseline.ReadTable(file, o)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	var kinds []savings.ModelKind
+	var kinds []baseline.ModelKind
 	for _, k := range c.Model {
-		kinds = append(kinds, savings.ModelKind(k))
+		kinds = append(kinds, baseline.ModelKind(k))
 	}
 	if len(kinds) == 0 && c.Resource == "gas" {
-		kinds = []savings.ModelKind{savings.InterceptOnly, savings.HDDOnly}
+		kinds = []baseline.ModelKind{baseline.InterceptOnly, baseline.HDDOnly}
 	}
-	analysis, err := savings.Analyse(table, kinds)
+	analysis, err := baseline.Analyse(table, kinds)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
@@ -210,7 +211,7 @@ func (c *savingsTableCmd) table(s streams) error {
 	return printJSON(s.out, analysis)
 }
 
-func writePicture(name, format string, a *savings.Analysis, unit string) error {
+func writePicture(name, format string, a *baseline.Analysis, unit string) error {
 	f, err := os.Create(name)
 	if err != nil {
 		return err
@@ -251,13 +252,13 @@ func (c *savingsRegressCmd) Run(s streams) error {
 		return err
 	}
 	defer file.Close()
-	fit, names, err := savings.RegressTable(file, savings.Regressing{Degree: c.Degree, Origin: c.Origin})
+	fit, names, err := baseline.RegressTable(file, baseline.Regressing{Degree: c.Degree, Origin: c.Origin})
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	return printJSON(s.out, map[string]any{
 		"n": fit.N, "p_including_intercept": fit.P, "coef": fit.Coef, "coef_names": names, "se": fit.StdErr,
-		"r2": savings.Figure(fit.R2), "r2_adj": savings.Figure(fit.R2Adj), "F": savings.Figure(fit.F),
+		"r2": baseline.Figure(fit.R2), "r2_adj": baseline.Figure(fit.R2Adj), "F": baseline.Figure(fit.F),
 		"residual_sd": fit.S, "ss_residual": fit.SSE, "df_residual": fit.N - fit.P,
 	})
 }
@@ -272,7 +273,7 @@ func (c *savingsQuantileCmd) Run(s streams) error {
 	if c.Confidence <= 0 || c.Confidence >= 1 || c.DF < 1 {
 		return errors.New("--confidence is between 0 and 1, --df at least 1")
 	}
-	_, err := fmt.Fprintln(s.out, strconv.FormatFloat(savings.TQuantile(c.Confidence, c.DF), 'g', -1, 64))
+	_, err := fmt.Fprintln(s.out, strconv.FormatFloat(baseline.TQuantile(c.Confidence, c.DF), 'g', -1, 64))
 	return err
 }
 
@@ -369,13 +370,13 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 		return fmt.Errorf("%s: has no rows", c.File)
 	}
 	type booked struct {
-		T      string         `json:"t"`
-		Serial string         `json:"serial"`
-		Reg    float64        `json:"reg"`
-		Delta  savings.Figure `json:"delta"`
-		Reason string         `json:"reason"`
-		From   string         `json:"from"`
-		To     string         `json:"to"`
+		T      string          `json:"t"`
+		Serial string          `json:"serial"`
+		Reg    float64         `json:"reg"`
+		Delta  baseline.Figure `json:"delta"`
+		Reason string          `json:"reason"`
+		From   string          `json:"from"`
+		To     string          `json:"to"`
 	}
 	kinds := map[string]usage.Kind{"": usage.Actual, "read": usage.Actual, "estimated": usage.Estimated, "final": usage.Closing, "initial": usage.Opening}
 	var meter usage.Meter
@@ -412,9 +413,9 @@ func (c *savingsRegistersCmd) Run(s streams) error {
 			}
 		}
 		total += sum
-		delta := savings.Figure(sum.Units())
+		delta := baseline.Figure(sum.Units())
 		if last.Reason == usage.First { // nothing to subtract from is not 0
-			delta = savings.Figure(math.NaN())
+			delta = baseline.Figure(math.NaN())
 		}
 		rows = append(rows, booked{row.T, row.Serial, *row.Reg, delta, last.Reason.String(), stamp(from), stamp(to)})
 	}
@@ -446,13 +447,13 @@ func (c *savingsPortfolioCmd) Run(s streams) error {
 	if len(input.Sites) == 0 {
 		return fmt.Errorf("%s: has no sites", c.File)
 	}
-	var sites []savings.Site
+	var sites []baseline.Site
 	for _, site := range input.Sites {
-		sites = append(sites, savings.Site{Name: site.Name, Saving: site.Saving, Band: site.Band, Baseline: site.Baseline})
+		sites = append(sites, baseline.Site{Name: site.Name, Saving: site.Saving, Band: site.Band, Baseline: site.Baseline})
 	}
-	total := savings.Portfolio(sites)
+	total := baseline.Portfolio(sites)
 	return printJSON(s.out, map[string]any{
-		"sum_savings": total.Saving, "dE_90_quadrature": total.Band, "fsu_90": savings.Figure(total.Fractional),
-		"savings_fraction": savings.Figure(total.Fraction), "significant": total.Significant,
+		"sum_savings": total.Saving, "dE_90_quadrature": total.Band, "fsu_90": baseline.Figure(total.Fractional),
+		"savings_fraction": baseline.Figure(total.Fraction), "significant": total.Significant,
 	})
 }

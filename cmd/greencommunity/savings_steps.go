@@ -11,7 +11,7 @@ import (
 	"strings"
 
 	"greencommunity/ingest/document"
-	"greencommunity/metrics/savings"
+	"greencommunity/metrics/savings/baseline"
 )
 
 // savingsFractionalCmd prints the band by ASHRAE Guideline 14 for figures that
@@ -64,13 +64,13 @@ func (c *savingsFractionalCmd) Run(s streams) error {
 		if df < 1 || df != math.Trunc(df) || v["m"] <= 0 || v["rho"] >= 1 || v["F"] == 0 {
 			return fmt.Errorf("%s: line %d: needs n above p, m above 0, rho below 1 and F other than 0", c.File, i+2)
 		}
-		effective := savings.EffectiveN(int(n), v["rho"])
-		t90, t68 := savings.TQuantile(0.90, int(df)), savings.TQuantile(0.68, int(df))
-		factor := savings.SunBaltazar(v["months"], cells[slices.Index(given, "kind")] == "billing")
+		effective := baseline.EffectiveN(int(n), v["rho"])
+		t90, t68 := baseline.TQuantile(0.90, int(df)), baseline.TQuantile(0.68, int(df))
+		factor := baseline.SunBaltazar(v["months"], cells[slices.Index(given, "kind")] == "billing")
 		figures := []float64{effective, t90, t68, factor}
-		for _, k := range []float64{savings.GuidelineFactor, factor} {
+		for _, k := range []float64{baseline.GuidelineFactor, factor} {
 			for _, t := range []float64{t90, t68} {
-				figures = append(figures, savings.FractionalUncertainty(t, k, v["cv_rmse"], n, effective, v["m"], v["F"]))
+				figures = append(figures, baseline.FractionalUncertainty(t, k, v["cv_rmse"], n, effective, v["m"], v["F"]))
 			}
 		}
 		for _, f := range figures {
@@ -98,10 +98,10 @@ func (c *savingsLampsCmd) Run(s streams) error {
 		return err
 	}
 	var input struct {
-		Baseline  []savings.Lamps `yaml:"baseline"`
-		Reporting []savings.Lamps `yaml:"reporting"`
-		BurnHours float64         `yaml:"burn_hours"`
-		Hours     float64         `yaml:"hours"`
+		Baseline  []baseline.Lamps `yaml:"baseline"`
+		Reporting []baseline.Lamps `yaml:"reporting"`
+		BurnHours float64          `yaml:"burn_hours"`
+		Hours     float64          `yaml:"hours"`
 	}
 	var problems document.Problems
 	if document.Decode(text, &input, &problems); problems.Err() != nil {
@@ -110,17 +110,17 @@ func (c *savingsLampsCmd) Run(s streams) error {
 	if len(input.Baseline) == 0 || len(input.Reporting) == 0 || !(input.BurnHours >= 0) || !(input.Hours >= input.BurnHours) || input.Hours == 0 {
 		return fmt.Errorf("%s: needs baseline and reporting lamps, burn_hours, and hours of at least as many", c.File)
 	}
-	baseline, err := savings.LampEnergy(input.Baseline, input.BurnHours, input.Hours)
+	before, err := baseline.LampEnergy(input.Baseline, input.BurnHours, input.Hours)
 	if err != nil {
 		return fmt.Errorf("%s: baseline: %w", c.File, err)
 	}
-	reporting, err := savings.LampEnergy(input.Reporting, input.BurnHours, input.Hours)
+	after, err := baseline.LampEnergy(input.Reporting, input.BurnHours, input.Hours)
 	if err != nil {
 		return fmt.Errorf("%s: reporting: %w", c.File, err)
 	}
 	return printJSON(s.out, map[string]any{
-		"baseline_adjusted": baseline, "reporting": reporting, "savings": baseline - reporting,
-		"fraction": savings.Figure((baseline - reporting) / baseline), "unit": "kWh",
+		"baseline_adjusted": before, "reporting": after, "savings": before - after,
+		"fraction": baseline.Figure((before - after) / before), "unit": "kWh",
 	})
 }
 
@@ -136,16 +136,16 @@ func (c *savingsPerCapitaCmd) Run(s streams) error {
 		return err
 	}
 	defer file.Close()
-	days, err := savings.ReadPersonDays(file, c.Persons)
+	days, err := baseline.ReadPersonDays(file, c.Persons)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	fit, err := savings.FitPerCapita(days)
+	fit, err := baseline.FitPerCapita(days)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	return printJSON(s.out, map[string]any{
-		"method": fit.Method, "monthly": fit.Monthly, "monthly_days": fit.MonthlyDays, "relative": fit.Relative,
+		"method": "per_capita_monthly", "monthly": fit.Monthly, "monthly_days": fit.MonthlyDays, "relative": fit.Relative,
 		"n": fit.N, "n_eff": fit.Effective, "rmse_n_minus_p": fit.RMSE, "cv_rmse": fit.CV,
 	})
 }
@@ -168,14 +168,14 @@ func (c *savingsNightFlowCmd) Run(s streams) error {
 	if !(c.Flow >= 0 && c.Population >= 0 && c.ActiveShare >= 0 && c.ActiveShare <= 1 && c.Litres >= 0 && c.Exceptional >= 0 && c.Factor > 0 && c.Factor <= 24*1.5) {
 		return errors.New("flow, population, share (to 1), litres and exceptional use are 0 or more, the hour-day factor above 0 and to 36")
 	}
-	night := savings.NightFlow{ActiveShare: c.ActiveShare, LitresPerUse: c.Litres, Exceptional: c.Exceptional, HourDayFactor: c.Factor}.Balance(c.Flow, c.Population)
+	night := baseline.NightFlow{ActiveShare: c.ActiveShare, LitresPerUse: c.Litres, Exceptional: c.Exceptional, HourDayFactor: c.Factor}.Balance(c.Flow, c.Population)
 	result := map[string]any{
 		"legitimate_night_use_m3_per_h": night.Legitimate, "net_night_flow_m3_per_h": night.Net, "real_losses_m3_per_day": night.Losses,
 	}
 	if c.Pressure > 0 {
-		uarl := savings.UARL(c.Mains, c.Connections, c.Private, c.Pressure)
+		uarl := baseline.UARL(c.Mains, c.Connections, c.Private, c.Pressure)
 		result["uarl_litres_per_day"] = uarl
-		ili, err := savings.ILI(night.Losses*1000, uarl, c.Connections)
+		ili, err := baseline.ILI(night.Losses*1000, uarl, c.Connections)
 		if err != nil {
 			result["ili"], result["ili_note"] = nil, err.Error()
 		} else {

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"greencommunity/metrics/savings/baseline"
 )
 
 // shown is what a scrape sees of one group: figures as of the last closing.
@@ -68,7 +70,7 @@ func (e *Engine) publish() {
 		}
 		s.info = append(s.info, a.describe())
 		if d := a.PowerDensity; d != nil {
-			density, _ := PowerDensity(d.Groups, d.Area, d.Limit)
+			density, _ := baseline.PowerDensity(d.Groups, d.Area, d.Limit)
 			shown := shownDensity{a.id, density, math.NaN()}
 			if d.Limit > 0 {
 				shown.ratio = density / d.Limit
@@ -149,7 +151,7 @@ func (e *Engine) gauges(a *account, s *shown) {
 		use, days, personDays = use+c.Use, days+1, personDays+a.persons(day)
 	}
 	if a.parent == nil && days > 0 && personDays > 0 {
-		s.perCapita, s.quota = PerCapita(use, personDays/float64(days), float64(days), a.Quota)
+		s.perCapita, s.quota = baseline.PerCapita(use, personDays/float64(days), float64(days), a.Quota)
 	}
 	last := a.ledger.peek(e.closed - 1)
 	full := float64(a.meters) * float64(nightTo-nightFrom)
@@ -157,7 +159,7 @@ func (e *Engine) gauges(a *account, s *shown) {
 		return
 	}
 	flow := last.Night / float64(nightTo-nightFrom) * float64(time.Hour)
-	balance := NightFlow{}.Balance(flow, a.persons(e.closed-1))
+	balance := baseline.NightFlow{}.Balance(flow, a.persons(e.closed-1))
 	if math.IsNaN(s.night) {
 		s.night, s.netNight = 0, 0
 	}

@@ -12,6 +12,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/usage"
 )
 
@@ -419,7 +420,7 @@ func (e *Engine) conditions(a *account, day int) Conditions {
 	c := Conditions{HoursOfDay: float64(end-start) / float64(time.Hour)}
 	a.weather.conditions(day, &c)
 	if (a.Baseline != nil && a.Baseline.Method == "lamp_inventory" && a.Baseline.Hours != "fixed") || !a.metered() {
-		c.DarkHours = BurnHours(e.calendar.midnight(day), a.community.Lat, a.community.Lon, a.elevation)
+		c.DarkHours = baseline.BurnHours(e.calendar.midnight(day), a.community.Lat, a.community.Lon, a.elevation)
 	}
 	return c
 }

@@ -19,6 +19,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/savings/baseline"
 )
 
 var local = time.FixedZone("CST", 8*3600)
@@ -155,8 +156,8 @@ func TestQuarterByHand(t *testing.T) {
 	r.close("baseline", got.Baseline, 900)
 	r.close("saving", got.Saving, 180)
 	r.close("coverage", got.Coverage, 1)
-	r.close("band", got.Uncertainty, TQuantile(0.9, 364)*0.5*math.Sqrt(90*90/365.0+90))
-	if !got.Significant || got.Verdict() != Saved || got.GB() != -got.Saving || got.Revision != 0 {
+	r.close("band", got.Uncertainty, baseline.TQuantile(0.9, 364)*0.5*math.Sqrt(90*90/365.0+90))
+	if !got.Significant || got.Verdict() != baseline.Saved || got.GB() != -got.Saving || got.Revision != 0 {
 		t.Errorf("%+v", got)
 	}
 	r.tick(midnight("2026-05-02"))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"greencommunity/ingest/document"
+	"greencommunity/metrics/savings/baseline"
 )
 
 func specOf(t *testing.T, text string) *BaselineSpec {
@@ -113,8 +114,8 @@ func TestHashKnowsNoMemberThatIsNotUsed(t *testing.T) {
 		"who approved it":    func(l *BaselineSpec) { l.ApprovedBy = "张工" },
 		"last digit":         func(l *BaselineSpec) { l.RMSE = 1.0000000000000002 },
 		"rows":               func(l *BaselineSpec) { l.Inverse = [][]float64{{0.01, -0.0005, 0, -0.0005, 0.00004, 0, 0, 0, 0}} },
-		"a group of zeros":   func(l *BaselineSpec) { l.Groups = []Lamps{{}} },
-		"two such groups":    func(l *BaselineSpec) { l.Groups = []Lamps{{}, {}} },
+		"a group of zeros":   func(l *BaselineSpec) { l.Groups = []baseline.Lamps{{}} },
+		"two such groups":    func(l *BaselineSpec) { l.Groups = []baseline.Lamps{{}, {}} },
 		"quotes in evidence": func(l *BaselineSpec) { l.Evidence = `a",hours:"b` },
 	} {
 		changed := *base

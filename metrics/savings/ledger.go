@@ -5,6 +5,7 @@ import (
 	"sort"
 	"time"
 
+	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/usage"
 )
 
@@ -177,7 +178,7 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 		if l.Hours == "fixed" {
 			hours = l.FixedHours[month]
 		}
-		use, err := LampEnergy(l.Groups, hours, w.HoursOfDay)
+		use, err := baseline.LampEnergy(l.Groups, hours, w.HoursOfDay)
 		return use, nil, 0, err == nil
 	case "irrigation":
 		if math.IsNaN(w.ET0) || math.IsNaN(w.Rain) {
@@ -237,7 +238,7 @@ func (b *boundary) evaluate(c *Cell, day, meters int, length int64, w Conditions
 		}
 	} else {
 		var err error
-		if actual, err = LampEnergy(b.Reporting, w.DarkHours, w.HoursOfDay); err != nil {
+		if actual, err = baseline.LampEnergy(b.Reporting, w.DarkHours, w.HoursOfDay); err != nil {
 			return
 		}
 	}
@@ -322,10 +323,10 @@ func (b *boundary) band(s Sums) float64 {
 		if !b.metered() { // both sides are stated, and by the same nameplates
 			return math.Hypot(s.Baseline*b.Uncertainty.Watts, s.Actual*b.Uncertainty.Watts)
 		}
-		return stipulated(s.Baseline, b.Uncertainty.Watts, s.Actual, class)
+		return baseline.Stipulated(s.Baseline, b.Uncertainty.Watts, s.Actual, class)
 	}
 	_, se := b.fit.Band(s.Row, s.Noise, b.Baseline.Effective)
-	return math.Hypot(b.t*se, stipulated(s.Baseline, b.Uncertainty.Watts, s.Actual, class))
+	return math.Hypot(b.t*se, baseline.Stipulated(s.Baseline, b.Uncertainty.Watts, s.Actual, class))
 }
 
 // Result is a saving over a stretch of time with its uncertainty.
@@ -346,13 +347,13 @@ func (r Result) GB() float64 { return -r.Saving }
 func (r Result) Verdict() string {
 	switch {
 	case !(r.Coverage > 0):
-		return NoCoveredTime
+		return baseline.NoCoveredTime
 	case !r.Significant:
-		return Indistinct
+		return baseline.Indistinct
 	case r.Saving > 0:
-		return Saved
+		return baseline.Saved
 	}
-	return Increased
+	return baseline.Increased
 }
 
 func (b *boundary) result(s Sums) Result {

@@ -13,6 +13,7 @@ import (
 
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/usage"
 )
 
@@ -48,14 +49,14 @@ func feed(r *rig, device, quantity, first string, days int, use func(n int, date
 func TestMistake01LongerDaysAreNoSaving(t *testing.T) {
 	r := newRig(t, lampSpec)
 	feed(r, "em", "energy_total", "2021-10-01", 92+90, func(_ int, date time.Time) float64 {
-		return 100 * 168 * BurnHours(date, 34.75, 106.13, -6) / 1000
+		return 100 * 168 * baseline.BurnHours(date, 34.75, 106.13, -6) / 1000
 	})
 	q4 := r.Quarter("nancheng", "lighting", "electricity", 2021, 4)
 	q1 := r.Quarter("nancheng", "lighting", "electricity", 2022, 1)
 	if q4.Actual-q1.Actual < 0.04*q4.Actual {
 		t.Fatalf("the test needs a difference of the quarters: %g, %g", q4.Actual, q1.Actual)
 	}
-	if math.Abs(q1.Saving) > 1e-6 || q1.Significant || q1.Verdict() != Indistinct {
+	if math.Abs(q1.Saving) > 1e-6 || q1.Significant || q1.Verdict() != baseline.Indistinct {
 		t.Errorf("longer days are booked as a saving: %+v", q1)
 	}
 }
@@ -75,8 +76,8 @@ func TestMistake02OfflineMeterIsNoSaving(t *testing.T) {
 
 // 2. Lamps that were dead before the measure are not in the baseline either.
 func TestMistake02DeadLampIsNoSaving(t *testing.T) {
-	dead := Lamps{Count: 100, Watts: 168, Burning: 0.95}
-	all := Lamps{Count: 95, Watts: 168}
+	dead := baseline.Lamps{Count: 100, Watts: 168, Burning: 0.95}
+	all := baseline.Lamps{Count: 95, Watts: 168}
 	a, _ := dead.Energy(1000, 2160)
 	b, _ := all.Energy(1000, 2160)
 	if math.Abs(a-b) > 1e-9 {
@@ -102,10 +103,10 @@ func TestMistake03NegativeSavingIsKept(t *testing.T) {
 	feed(r, "em", "energy_total", "2026-01-01", 90, func(int, time.Time) float64 { return 12 })
 	got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1)
 	r.close("saving", got.Saving, -180)
-	if got.Verdict() != Increased {
+	if got.Verdict() != baseline.Increased {
 		t.Error(got.Verdict())
 	}
-	if total := Portfolio([]Site{{Saving: 100, Band: 3}, {Saving: -180, Band: 4}}); total.Saving != -80 || total.Band != 5 {
+	if total := baseline.Portfolio([]baseline.Site{{Saving: 100, Band: 3}, {Saving: -180, Band: 4}}); total.Saving != -80 || total.Band != 5 {
 		t.Errorf("%+v", total)
 	}
 	// Two boundaries of a community, one of which uses more: both are in its sum.
@@ -128,7 +129,7 @@ func TestMistake03NegativeSavingIsKept(t *testing.T) {
 		table += fmt.Sprintf("%s,%s,%g\n", midnight("2026-01-01").AddDate(0, 0, n).Format(time.DateOnly), period, use)
 	}
 	w := analyseText(t, table).Windows["year"]
-	if w.Saving >= 0 || w.Verdict != Increased || w.SavingGB != -w.Saving {
+	if w.Saving >= 0 || w.Verdict != baseline.Increased || w.SavingGB != -w.Saving {
 		t.Errorf("%+v", w)
 	}
 }
@@ -144,7 +145,7 @@ func TestMistake04QuotaIsNoBaseline(t *testing.T) {
 	// Below the quota and no baseline: a ratio, and no saving.
 	r := newRig(t, "- {id: water, spec: {resource: water, ipmvp: none, meters: [{device: wm}], quota_liters_per_person_day: 140}}")
 	feed(r, "wm", "water_volume_total", "2026-01-01", 30, func(int, time.Time) float64 { return 100 })
-	if got := r.Quarter("nancheng", "water", "water", 2026, 1); got.Saving != 0 || got.Verdict() != NoCoveredTime {
+	if got := r.Quarter("nancheng", "water", "water", 2026, 1); got.Saving != 0 || got.Verdict() != baseline.NoCoveredTime {
 		t.Errorf("%+v", got)
 	}
 	want := "# HELP greencommunity_water_quota_ratio Per-head use over the quota: compliance, not a saving.\n# TYPE greencommunity_water_quota_ratio gauge\ngreencommunity_water_quota_ratio{community=\"nancheng\",facility=\"water\"} 0.7142857142857143\n"
@@ -199,7 +200,7 @@ func TestMistake06QuarterIsNotScaledToAYear(t *testing.T) {
 
 // 7. A fraction of several sites is ΣS/ΣÊ, not the mean of their fractions.
 func TestMistake07FractionsAreNotAveraged(t *testing.T) {
-	total := Portfolio([]Site{{Saving: 50, Baseline: 100}, {Saving: 0, Baseline: 900}})
+	total := baseline.Portfolio([]baseline.Site{{Saving: 50, Baseline: 100}, {Saving: 0, Baseline: 900}})
 	if total.Fraction != 0.05 {
 		t.Errorf("50 of 1000 is %g", total.Fraction)
 	}
@@ -234,7 +235,7 @@ func TestMistake08NothingIsCountedTwice(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "its use would count twice") {
 		t.Errorf("one meter in two boundaries: %v", err)
 	}
-	if both := CombineMeasures(1000, 0.5, 0.4); both != 700 {
+	if both := baseline.CombineMeasures(1000, 0.5, 0.4); both != 700 {
 		t.Errorf("half and two fifths of 1000 save %g together", both)
 	}
 }
@@ -242,7 +243,7 @@ func TestMistake08NothingIsCountedTwice(t *testing.T) {
 // 9. The ballast counts, half the light is not half the power, and a lamp that
 // is off takes its standby.
 func TestMistake09PowerIsNotNameplateTimesLevel(t *testing.T) {
-	l := Lamps{Count: 1, Watts: 60, StandbyWatts: 1.5, Curve: []Level{{1, 60}, {0.5, 33}}, Schedule: []Share{{0.5, 1}}}
+	l := baseline.Lamps{Count: 1, Watts: 60, StandbyWatts: 1.5, Curve: []baseline.Level{{Level: 1, Watts: 60}, {Level: 0.5, Watts: 33}}, Schedule: []baseline.Share{{Level: 0.5, Hours: 1}}}
 	got, err := l.Energy(10, 24)
 	if want := (33*10 + 1.5*14) / 1000; err != nil || math.Abs(got-want) > 1e-12 {
 		t.Errorf("%g, want %g; %v", got, want, err)
@@ -251,7 +252,7 @@ func TestMistake09PowerIsNotNameplateTimesLevel(t *testing.T) {
 	if _, err := l.Energy(10, 24); err == nil {
 		t.Error("dimming without a curve was taken")
 	}
-	if p, err := (&Lamps{Curve: []Level{{1, 60}, {0.5, 33}}}).PowerAt(0.75); err != nil || p != 46.5 {
+	if p, err := (&baseline.Lamps{Curve: []baseline.Level{{Level: 1, Watts: 60}, {Level: 0.5, Watts: 33}}}).PowerAt(0.75); err != nil || p != 46.5 {
 		t.Error(p, err)
 	}
 }
@@ -285,10 +286,10 @@ func TestMistake10VacancyIsNoSaving(t *testing.T) {
 
 // 11. Night flow is leakage only beyond legitimate use, a filling tank included.
 func TestMistake11NightFlowIsNotLeakage(t *testing.T) {
-	if b := (NightFlow{}).Balance(0.6, 1000); b.Net > 1e-12 || b.Losses > 1e-12 {
+	if b := (baseline.NightFlow{}).Balance(0.6, 1000); b.Net > 1e-12 || b.Losses > 1e-12 {
 		t.Errorf("what 1000 persons use at night leaks: %+v", b)
 	}
-	if b := (NightFlow{Exceptional: 5}).Balance(5.6, 1000); b.Losses > 1e-9 {
+	if b := (baseline.NightFlow{Exceptional: 5}).Balance(5.6, 1000); b.Losses > 1e-9 {
 		t.Errorf("the tank leaks: %+v", b)
 	}
 	r := newRig(t, "- {id: water, spec: {resource: water, ipmvp: none, meters: [{device: wm}]}}")
@@ -306,7 +307,7 @@ func TestMistake11NightFlowIsNotLeakage(t *testing.T) {
 
 // 12. No leakage index for a compound.
 func TestMistake12NoIndexForAFewConnections(t *testing.T) {
-	if _, err := ILI(40320, UARL(1, 24, 0, 40), 24); !errors.Is(err, ErrTooSmall) {
+	if _, err := baseline.ILI(40320, baseline.UARL(1, 24, 0, 40), 24); !errors.Is(err, baseline.ErrTooSmall) {
 		t.Error(err)
 	}
 }
@@ -376,8 +377,8 @@ func TestMistake15DaysAreLocal(t *testing.T) {
 // 16. n' and not n; a negative ρ does not make it larger; a flat load is not
 // judged by its R².
 func TestMistake16AutocorrelationWidensAndNeverNarrows(t *testing.T) {
-	if EffectiveN(365, -0.3) != 365 || math.Abs(EffectiveN(365, 0.5)-365.0/3) > 1e-9 {
-		t.Error(EffectiveN(365, -0.3), EffectiveN(365, 0.5))
+	if baseline.EffectiveN(365, -0.3) != 365 || math.Abs(baseline.EffectiveN(365, 0.5)-365.0/3) > 1e-9 {
+		t.Error(baseline.EffectiveN(365, -0.3), baseline.EffectiveN(365, 0.5))
 	}
 	rng, noise := rand.New(rand.NewPCG(3, 4)), 0.0
 	table := "date,period,usage\n"
@@ -497,7 +498,7 @@ func TestMistake20ShareIsOfAllCommunities(t *testing.T) {
 
 // 21. No word claims a cause: a figure is avoided use.
 func TestMistake21NothingIsAttributed(t *testing.T) {
-	for _, verdict := range []string{Saved, Increased, Indistinct, NoCoveredTime} {
+	for _, verdict := range []string{baseline.Saved, baseline.Increased, baseline.Indistinct, baseline.NoCoveredTime} {
 		for _, word := range []string{"cause", "due to", "because", "thanks"} {
 			if strings.Contains(verdict, word) {
 				t.Errorf("%q claims a cause", verdict)
@@ -521,15 +522,38 @@ func TestMistake21NothingIsAttributed(t *testing.T) {
 	}
 }
 
-func analyseText(t testing.TB, table string) *Analysis {
+func analyseText(t testing.TB, table string) *baseline.Analysis {
 	t.Helper()
-	read, err := ReadTable(strings.NewReader(table), Reading{})
+	read, err := baseline.ReadTable(strings.NewReader(table), baseline.TableOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := Analyse(read, nil)
+	a, err := baseline.Analyse(read, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return a
+}
+
+// The band of per-head use by hand: 31 days of January and 28 of February of
+// 1000 persons, each month's days scattering in proportion to its use.
+func TestPerCapitaBandByHand(t *testing.T) {
+	monthly := "monthly: [0.1, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], monthly_days: [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], n: 365, n_eff: 146"
+	for name, c := range map[string]struct {
+		fit      string
+		variance float64
+	}{
+		"in proportion": {"relative: true, rmse_n_minus_p: 0.08", 0.08 * 0.08 * (31*100*100 + 28*200*200 + 3100*3100/31.0 + 5600*5600/28.0)},
+		"the same":      {"rmse_n_minus_p: 0.01", 0.01 * 0.01 * 1e6 * (31 + 28 + 31 + 28)},
+	} {
+		r := newRig(t, "- {id: h, spec: {resource: water, ipmvp: C, meters: [{device: wm}], baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: per_capita_monthly, "+monthly+", "+c.fit+"}}}")
+		feed(r, "wm", "water_volume_total", "2026-01-01", 59, func(int, time.Time) float64 { return 120 })
+		got := r.Quarter("nancheng", "water", "water", 2026, 1)
+		r.close(name+": baseline", got.Baseline, 31*100+28*200)
+		r.close(name+": band", got.Uncertainty, baseline.TQuantile(0.9, 353)*math.Sqrt(c.variance*365/146))
+	}
+	err := Check(load(t, "- {id: h, spec: {resource: water, ipmvp: C, meters: [{device: wm}], baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: per_capita_monthly, "+monthly+", relative: true, rmse_n_minus_p: 8}}}"))
+	if err == nil || !strings.Contains(err.Error(), "as a share of the month's use, below 1") {
+		t.Error(err)
+	}
 }

@@ -9,9 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"greencommunity/ingest"
-
 	"github.com/goccy/go-yaml"
+
+	"greencommunity/ingest"
+	"greencommunity/metrics/savings/baseline"
 )
 
 // A saving that was planted is found: in at least 85 of 100 seeded runs it lies
@@ -26,7 +27,7 @@ func TestPlantedSavingIsInsideItsBand(t *testing.T) {
 					if math.Abs(got.Saving-truth) <= got.Uncertainty {
 						inside++
 					}
-					if got.Verdict() == Indistinct {
+					if got.Verdict() == baseline.Indistinct {
 						indistinct++
 					}
 					if got.Coverage != 1 {
@@ -64,7 +65,7 @@ func plantLighting(t *testing.T, rng *rand.Rand, planted float64) (Result, float
 	for n := range 91 {
 		day := midnight("2026-01-01").AddDate(0, 0, n)
 		r.send(day, "em", "energy_total", register)
-		would := 95 * watts * BurnHours(day, 34.75, 106.13, -6) / 1000
+		would := 95 * watts * baseline.BurnHours(day, 34.75, 106.13, -6) / 1000
 		if n < 90 {
 			register += would * (1 - planted) * meter
 			truth += would * planted
@@ -87,12 +88,12 @@ func plantWaterFrom(t *testing.T, rng *rand.Rand, planted float64, first time.Ti
 		noise = 0.4*noise + math.Sqrt(1-0.16)*rng.NormFloat64()
 		return 1000 * (0.110 + 0.02*math.Sin(2*math.Pi*float64(date.YearDay()-100)/365)) * (1 + 0.08*noise)
 	}
-	var before []PersonDay
+	var before []baseline.PersonDay
 	for n := range 365 {
 		date := first.AddDate(0, 0, n-365)
-		before = append(before, PersonDay{Date: date, Use: use(date), Persons: 1000})
+		before = append(before, baseline.PersonDay{Date: date, Use: use(date), Persons: 1000})
 	}
-	fit, err := FitPerCapita(before)
+	fit, err := baseline.FitPerCapita(before)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/savings/baseline"
 )
 
 // Recomputation computes a saving for any days from what is stored, by the
@@ -156,15 +157,15 @@ type StatementItem struct {
 	Facility    ingest.FacilityKind `json:"facility"`
 	Resource    string              `json:"resource"`
 	Unit        string              `json:"unit"`
-	Actual      Figure              `json:"actual"`
-	Baseline    Figure              `json:"adjusted_baseline"`
-	Adjustment  Figure              `json:"nonroutine_adjustment"`
-	Saving      Figure              `json:"saving"`
-	SavingGB    Figure              `json:"saving_gb_sign"`
-	Fraction    Figure              `json:"saving_fraction"`
-	Uncertainty Figure              `json:"uncertainty"`
+	Actual      baseline.Figure     `json:"actual"`
+	Baseline    baseline.Figure     `json:"adjusted_baseline"`
+	Adjustment  baseline.Figure     `json:"nonroutine_adjustment"`
+	Saving      baseline.Figure     `json:"saving"`
+	SavingGB    baseline.Figure     `json:"saving_gb_sign"`
+	Fraction    baseline.Figure     `json:"saving_fraction"`
+	Uncertainty baseline.Figure     `json:"uncertainty"`
 	Confidence  float64             `json:"confidence"`
-	Coverage    Figure              `json:"coverage"`
+	Coverage    baseline.Figure     `json:"coverage"`
 	Significant bool                `json:"significant"`
 	Verdict     string              `json:"verdict"`
 	Boundaries  []StatementBoundary `json:"boundaries"`
@@ -178,26 +179,26 @@ type StatementBoundary struct {
 	IPMVP     string           `json:"ipmvp"`
 	Method    string           `json:"method"`
 	Meters    int              `json:"meters"`
-	Use       Figure           `json:"use"` // of all days, covered or not
+	Use       baseline.Figure  `json:"use"` // of all days, covered or not
 	Days      int              `json:"days"`
 	Covered   int              `json:"days_covered"`
-	Saving    Figure           `json:"saving"` // null without a baseline
-	Band      Figure           `json:"uncertainty"`
+	Saving    baseline.Figure  `json:"saving"` // null without a baseline
+	Band      baseline.Figure  `json:"uncertainty"`
 	Anomalies map[Reason]int64 `json:"meter_anomalies,omitempty"`
 	// Non-routine adjustments in force on some of the days.
 	Adjustments []Adjustment `json:"nra,omitempty"`
 	// Of water in the days covered, where it is not nested: compliance and state,
 	// not savings.
-	PerCapita    Figure `json:"liters_per_person_day"`
-	QuotaRatio   Figure `json:"quota_ratio"`
-	NightFlow    Figure `json:"night_flow_m3_per_h"` // mean of the nights that are known
-	NetNightFlow Figure `json:"net_night_flow_m3_per_h"`
-	Nights       int    `json:"nights"`
+	PerCapita    baseline.Figure `json:"liters_per_person_day"`
+	QuotaRatio   baseline.Figure `json:"quota_ratio"`
+	NightFlow    baseline.Figure `json:"night_flow_m3_per_h"` // mean of the nights that are known
+	NetNightFlow baseline.Figure `json:"net_night_flow_m3_per_h"`
+	Nights       int             `json:"nights"`
 }
 
 // waterState fills in per-head use and night flow.
 func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
-	nan := Figure(math.NaN())
+	nan := baseline.Figure(math.NaN())
 	b.PerCapita, b.QuotaRatio, b.NightFlow, b.NetNightFlow = nan, nan, nan, nan
 	if a.Resource != "water" || a.parent != nil || a.meters == 0 {
 		return
@@ -213,15 +214,15 @@ func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
 		use, days, personDays = use+c.Use, days+1, personDays+a.persons(d)
 		if c.NightCovered >= covered*full {
 			flow := c.Night / float64(nightTo-nightFrom) * float64(time.Hour)
-			night, net, b.Nights = night+flow, net+NightFlow{}.Balance(flow, a.persons(d)).Net, b.Nights+1
+			night, net, b.Nights = night+flow, net+baseline.NightFlow{}.Balance(flow, a.persons(d)).Net, b.Nights+1
 		}
 	}
 	if days > 0 && personDays > 0 {
-		litres, ratio := PerCapita(use, personDays/days, days, a.Quota)
-		b.PerCapita, b.QuotaRatio = Figure(litres), Figure(ratio)
+		litres, ratio := baseline.PerCapita(use, personDays/days, days, a.Quota)
+		b.PerCapita, b.QuotaRatio = baseline.Figure(litres), baseline.Figure(ratio)
 	}
 	if b.Nights > 0 {
-		b.NightFlow, b.NetNightFlow = Figure(night/float64(b.Nights)), Figure(net/float64(b.Nights))
+		b.NightFlow, b.NetNightFlow = baseline.Figure(night/float64(b.Nights)), baseline.Figure(net/float64(b.Nights))
 	}
 }
 
@@ -251,15 +252,15 @@ func (r *Recomputation) Statement() *Statement {
 		item := StatementItem{
 			Community: g.community, Name: c.Name, Facility: g.facility, Resource: g.resource,
 			Unit:   map[string]string{"electricity": "kWh", "water": "m3"}[g.resource],
-			Actual: Figure(total.Actual), Baseline: Figure(total.Baseline), Adjustment: Figure(total.Adjustment),
-			Saving: Figure(total.Saving), SavingGB: Figure(total.GB()), Fraction: Figure(total.Saving / total.Baseline),
-			Uncertainty: Figure(total.Uncertainty), Confidence: 0.90, Coverage: Figure(total.Coverage),
+			Actual: baseline.Figure(total.Actual), Baseline: baseline.Figure(total.Baseline), Adjustment: baseline.Figure(total.Adjustment),
+			Saving: baseline.Figure(total.Saving), SavingGB: baseline.Figure(total.GB()), Fraction: baseline.Figure(total.Saving / total.Baseline),
+			Uncertainty: baseline.Figure(total.Uncertainty), Confidence: 0.90, Coverage: baseline.Figure(total.Coverage),
 			Significant: total.Significant, Verdict: total.Verdict(),
 		}
 		saves := false
 		for _, a := range e.groups[g] {
 			info := a.describe()
-			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: r.to - r.from, Saving: Figure(math.NaN()), Band: Figure(math.NaN())}
+			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: r.to - r.from, Saving: baseline.Figure(math.NaN()), Band: baseline.Figure(math.NaN())}
 			e.waterState(a, &b, r.from, r.to)
 			for _, n := range a.Adjustments {
 				if n.From.number() < r.to && (n.To.IsZero() || n.To.number() > r.from) {
@@ -269,7 +270,7 @@ func (r *Recomputation) Statement() *Statement {
 			for d := r.from; d < r.to; d++ {
 				start, end := e.calendar.bounds(d)
 				if c := a.ledger.peek(d); c != nil {
-					b.Use += Figure(c.Use)
+					b.Use += baseline.Figure(c.Use)
 					if !a.metered() || c.Covered >= covered*float64(a.meters)*float64(end-start) && a.meters > 0 {
 						b.Covered++
 					}
@@ -279,7 +280,7 @@ func (r *Recomputation) Statement() *Statement {
 				saves = true
 				item.Confidence = a.Uncertainty.Confidence
 				result := a.result(sums[a])
-				b.Version, b.Saving, b.Band = a.Baseline.Version, Figure(result.Saving), Figure(result.Uncertainty)
+				b.Version, b.Saving, b.Band = a.Baseline.Version, baseline.Figure(result.Saving), baseline.Figure(result.Uncertainty)
 			}
 			for i, n := range a.anomalies {
 				if n > 0 && reasons[i] != First {
@@ -292,7 +293,7 @@ func (r *Recomputation) Statement() *Statement {
 			item.Boundaries = append(item.Boundaries, b)
 		}
 		if !saves { // use is shown, and no saving printed
-			nan := Figure(math.NaN())
+			nan := baseline.Figure(math.NaN())
 			item.Actual, item.Baseline, item.Adjustment, item.Saving, item.SavingGB, item.Uncertainty = nan, nan, nan, nan, nan, nan
 			item.Verdict = "no_baseline"
 		}

@@ -12,6 +12,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/sun"
 )
 
@@ -53,10 +54,10 @@ type Spec struct {
 	Weather    string        `yaml:"weather"` // device whose temperature (and rainfall) drives the baseline
 	Baseline   *BaselineSpec `yaml:"baseline"`
 	// Reporting are the lamps after the measure: option A's actual use.
-	Reporting    []Lamps         `yaml:"reporting"`
-	Intervention []Date          `yaml:"intervention"` // [first day, first day after]: counted on neither side
-	Uncertainty  UncertaintySpec `yaml:"uncertainty"`
-	Adjustments  []Adjustment    `yaml:"nra"`
+	Reporting    []baseline.Lamps `yaml:"reporting"`
+	Intervention []Date           `yaml:"intervention"` // [first day, first day after]: counted on neither side
+	Uncertainty  UncertaintySpec  `yaml:"uncertainty"`
+	Adjustments  []Adjustment     `yaml:"nra"`
 	// Quota in litres a person and day: a compliance figure, never a baseline.
 	Quota float64 `yaml:"quota_liters_per_person_day"`
 	// PowerDensity of the lamps that are there now: a compliance figure as well.
@@ -65,9 +66,9 @@ type Spec struct {
 
 // PowerDensitySpec is an area that is lit, and the limit of CJJ 45 for it.
 type PowerDensitySpec struct {
-	Area   float64 `yaml:"area_m2"`
-	Limit  float64 `yaml:"limit_watts_per_m2"` // none: nothing to comply with
-	Groups []Lamps `yaml:"groups"`             // the lamps now; default those of reporting
+	Area   float64          `yaml:"area_m2"`
+	Limit  float64          `yaml:"limit_watts_per_m2"` // none: nothing to comply with
+	Groups []baseline.Lamps `yaml:"groups"`             // the lamps now; default those of reporting
 }
 
 // MeterSpec names a meter.
@@ -108,7 +109,7 @@ type BaselineSpec struct {
 	ApprovedBy string `yaml:"approved_by"`
 	Evidence   string `yaml:"evidence"`
 
-	Groups []Lamps `yaml:"groups"` // lamp_inventory
+	Groups []baseline.Lamps `yaml:"groups"` // lamp_inventory
 	// Hours the lamps burn: astro_civil, astro_horizon, or fixed. A lamp swap
 	// burns as long as before, so that the reporting days' own nights count; a
 	// measure that controls the hours is compared with the fixed hours it had.
@@ -132,8 +133,8 @@ type BaselineSpec struct {
 	MonthlyDays []float64 `yaml:"monthly_days"`
 	// Relative says that days scatter in proportion to their month's use, as
 	// households' do: rmse_n_minus_p is then a share of it, 0-1.
-	Relative   bool       `yaml:"relative"`
-	Irrigation Irrigation `yaml:"irrigation"`
+	Relative   bool                `yaml:"relative"`
+	Irrigation baseline.Irrigation `yaml:"irrigation"`
 }
 
 // UncertaintySpec holds what is stated and not fitted, in relative terms at the
@@ -164,10 +165,10 @@ type boundary struct {
 	nraHash   string // of the adjustments
 	nraBefore string // the same as programs before the form b1 wrote it
 	parent    *boundary
-	fit       *Regression // nil: stipulated
-	t         float64     // quantile of fit
-	elevation float64     // of the sun, for burn hours
-	from      int         // first day that is reported, by number
+	fit       *baseline.Regression // nil: stipulated
+	t         float64              // quantile of fit
+	elevation float64              // of the sun, for burn hours
+	from      int                  // first day that is reported, by number
 	swaps     map[ingest.DeviceID][]swap
 }
 
@@ -488,7 +489,7 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 	}
 }
 
-func checkLamps(path string, groups []Lamps, p *document.Problems) {
+func checkLamps(path string, groups []baseline.Lamps, p *document.Problems) {
 	for i := range groups {
 		g, path := &groups[i], fmt.Sprintf("%s[%d]", path, i)
 		if g.Count <= 0 || g.Watts <= 0 {
@@ -534,7 +535,7 @@ func (b *boundary) resolve() {
 		b.elevation = sun.Horizon
 	}
 	if l.RMSE > 0 {
-		b.fit = &Regression{N: l.N, P: len(l.Coef), Coef: l.Coef, Inverse: l.Inverse, S: l.RMSE}
+		b.fit = &baseline.Regression{N: l.N, P: len(l.Coef), Coef: l.Coef, Inverse: l.Inverse, S: l.RMSE}
 		if l.Method == "per_capita_monthly" {
 			b.fit.P, b.fit.Coef = 12, l.Monthly
 			b.fit.Inverse = make([][]float64, 12)
@@ -543,7 +544,7 @@ func (b *boundary) resolve() {
 				b.fit.Inverse[i][i] = 1 / l.MonthlyDays[i]
 			}
 		}
-		b.t = TQuantile(b.Uncertainty.Confidence, b.fit.N-b.fit.P)
+		b.t = baseline.TQuantile(b.Uncertainty.Confidence, b.fit.N-b.fit.P)
 	}
 }
 

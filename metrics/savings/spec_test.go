@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"greencommunity/metrics/savings/baseline"
 )
 
 // What is wrong with a boundary is said with its path and what to do.
@@ -65,7 +67,7 @@ func TestRegressionOnTheStationsTemperature(t *testing.T) {
 	r.close("baseline", got.Baseline, 30*9)
 	r.close("coverage", got.Coverage, 0.9)
 	// By hand: a = (9, 90), aᵀVa = 0.81 − 0.81 + 0.324.
-	r.close("band", got.Uncertainty, TQuantile(0.9, 363)*math.Sqrt(365.0/300*(0.01*81-2*0.0005*810+0.00004*8100+9)))
+	r.close("band", got.Uncertainty, baseline.TQuantile(0.9, 363)*math.Sqrt(365.0/300*(0.01*81-2*0.0005*810+0.00004*8100+9)))
 }
 
 // Option A: both sides from lamps, for the same nights.
@@ -84,7 +86,7 @@ func TestOptionAHasNoMeter(t *testing.T) {
 	got := r.Quarter("nancheng", "lighting", "electricity", 2022, 1)
 	hours := 0.0
 	for n := range 90 {
-		hours += BurnHours(midnight("2022-01-01").AddDate(0, 0, n), 34.75, 106.13, -6)
+		hours += baseline.BurnHours(midnight("2022-01-01").AddDate(0, 0, n), 34.75, 106.13, -6)
 	}
 	r.close("baseline", got.Baseline, 100*0.95*168*hours/1000)
 	r.close("actual", got.Actual, 100*(46.5*hours+1.5*(2160-hours))/1000)

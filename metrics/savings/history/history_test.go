@@ -14,6 +14,7 @@ import (
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings"
+	"greencommunity/metrics/savings/baseline"
 )
 
 var local = time.FixedZone("CST", 8*3600)
@@ -123,7 +124,7 @@ func TestRecomputedFromInfluxDB(t *testing.T) {
 	if day := recompute(t, db, inv, "2026-01-21", "2026-01-22").Items[0]; math.Abs(float64(day.Actual)-8) > 1e-9 || day.Coverage != 1 {
 		t.Errorf("%+v", day)
 	}
-	if none := recompute(t, db, inv, "2026-06-01", "2026-06-11").Items[0]; none.Verdict != savings.NoCoveredTime || none.Coverage != 0 {
+	if none := recompute(t, db, inv, "2026-06-01", "2026-06-11").Items[0]; none.Verdict != baseline.NoCoveredTime || none.Coverage != 0 {
 		t.Errorf("%+v", none)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"strings"
 	"time"
 
-	"greencommunity/metrics/savings"
+	"greencommunity/metrics/savings/baseline"
 )
 
 var (
@@ -60,7 +60,7 @@ type canvas interface {
 // Write draws an analysis: adjusted baseline and actual use per day above, the
 // cumulative saving with its 90 % band below. Intervals that are not covered
 // are gaps above and add nothing below. The unit labels the axes.
-func Write(w io.Writer, format string, a *savings.Analysis, unit string) error {
+func Write(w io.Writer, format string, a *baseline.Analysis, unit string) error {
 	if len(a.Days) == 0 {
 		return fmt.Errorf("nothing to draw: no interval of the reporting period is covered")
 	}

@@ -17,6 +17,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/savings"
+	"greencommunity/metrics/savings/baseline"
 )
 
 // Source is what a report is made of.
@@ -181,7 +182,7 @@ var (
 	facilities = map[ingest.FacilityKind]string{"lighting": "照明", "water": "用水", "waste": "垃圾分类", "gate": "门禁"}
 	resources  = map[string]string{"electricity": "电", "water": "水"}
 	units      = map[string]string{"kWh": "千瓦时", "m3": "立方米"}
-	verdicts   = map[string]string{savings.Saved: "节约", savings.Increased: "增加", savings.Indistinct: "与零无法区分", savings.NoCoveredTime: "无有效覆盖时段", "no_baseline": "无基准，不计节约量"}
+	verdicts   = map[string]string{baseline.Saved: "节约", baseline.Increased: "增加", baseline.Indistinct: "与零无法区分", baseline.NoCoveredTime: "无有效覆盖时段", "no_baseline": "无基准，不计节约量"}
 )
 
 func named[K comparable](m map[K]string, k K) string {
@@ -239,7 +240,7 @@ func used(item savings.StatementItem) (sum float64, ok bool) {
 	return sum, ok
 }
 
-func coverage(v savings.Figure) string {
+func coverage(v baseline.Figure) string {
 	if math.IsNaN(float64(v)) {
 		return "—"
 	}
@@ -286,14 +287,14 @@ func (s *Source) water(names map[ingest.CommunityID]string) Section {
 	return section
 }
 
-func ratio(v savings.Figure) string {
+func ratio(v baseline.Figure) string {
 	if math.IsNaN(float64(v)) {
 		return unknown
 	}
 	return percent(float64(v))
 }
 
-func figure(v savings.Figure, decimals int) string {
+func figure(v baseline.Figure, decimals int) string {
 	if math.IsNaN(float64(v)) {
 		return unknown
 	}

@@ -1,4 +1,4 @@
-package savings
+package baseline
 
 import (
 	"encoding/csv"
@@ -15,13 +15,10 @@ func casePath(t testing.TB, parts ...string) string {
 	t.Helper()
 	dir := os.Getenv("GREENCOMMUNITY_CASES")
 	if dir == "" {
-		dir = "../../../shared/cases"
+		t.Skip("no cases here; set GREENCOMMUNITY_CASES")
 	}
 	if _, err := os.Stat(dir); err != nil {
-		if os.Getenv("GREENCOMMUNITY_CASES") != "" {
-			t.Fatal(err)
-		}
-		t.Skip("no cases here; set GREENCOMMUNITY_CASES")
+		t.Fatal(err)
 	}
 	return filepath.Join(append([]string{dir, "savings"}, parts...)...)
 }

@@ -1,13 +1,10 @@
-package savings
+package baseline
 
 import (
 	"errors"
-	"math"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"testing"
-	"time"
 )
 
 func TestFractionalUncertaintyGrid(t *testing.T) {
@@ -122,30 +119,6 @@ func TestNightFlowByHand(t *testing.T) {
 	near(t, "UARL", UARL(2, 24, 0, 40), (36+19.2)*40, 1e-12)
 }
 
-func TestFactorsByYearAndArea(t *testing.T) {
-	_, rows := readCSV(t, casePath(t, "14-grid-factors/grid_factors.csv"))
-	f := Factors{Area: "Gansu"}
-	for _, r := range rows {
-		year, err := strconv.Atoi(r[0])
-		if err != nil {
-			continue // a factor for reporting by enterprises is not a year's statistic
-		}
-		f.Emission = append(f.Emission, Factor{Year: year, Area: r[1], KgCO2: number(t, r[2]), Source: r[3]})
-	}
-	if problems := f.Check(); problems != nil {
-		t.Error(problems)
-	}
-	for year, want := range map[int]float64{2021: 495.5, 2022: 477.2, 2023: 447.1} {
-		kg, used, err := f.CO2(1000, year)
-		if err != nil || math.Abs(kg-want) > 1e-9 || used.Year != year {
-			t.Errorf("%d: %g kg by %+v, %v", year, kg, used, err)
-		}
-	}
-	if _, _, err := f.CO2(1000, 2030); err == nil {
-		t.Error("2030 has no factor, and got one")
-	}
-}
-
 func TestIndexOfSmallNetworkIsRefused(t *testing.T) {
 	if _, err := ILI(40320, UARL(2, 24, 0, 40), 24); !errors.Is(err, ErrTooSmall) {
 		t.Error(err)
@@ -160,28 +133,5 @@ func TestIrrigation(t *testing.T) {
 	near(t, "dry day", i.Use(5, 0), 21, 1e-12)
 	if wet := i.Use(2, 30); wet != 0 {
 		t.Errorf("a wet day would have used %g", wet)
-	}
-}
-
-// The band of per-head use by hand: 31 days of January and 28 of February of
-// 1000 persons, each month's days scattering in proportion to its use.
-func TestPerCapitaBandByHand(t *testing.T) {
-	monthly := "monthly: [0.1, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], monthly_days: [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31], n: 365, n_eff: 146"
-	for name, c := range map[string]struct {
-		fit      string
-		variance float64
-	}{
-		"in proportion": {"relative: true, rmse_n_minus_p: 0.08", 0.08 * 0.08 * (31*100*100 + 28*200*200 + 3100*3100/31.0 + 5600*5600/28.0)},
-		"the same":      {"rmse_n_minus_p: 0.01", 0.01 * 0.01 * 1e6 * (31 + 28 + 31 + 28)},
-	} {
-		r := newRig(t, "- {id: h, spec: {resource: water, ipmvp: C, meters: [{device: wm}], baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: per_capita_monthly, "+monthly+", "+c.fit+"}}}")
-		feed(r, "wm", "water_volume_total", "2026-01-01", 59, func(int, time.Time) float64 { return 120 })
-		got := r.Quarter("nancheng", "water", "water", 2026, 1)
-		r.close(name+": baseline", got.Baseline, 31*100+28*200)
-		r.close(name+": band", got.Uncertainty, TQuantile(0.9, 353)*math.Sqrt(c.variance*365/146))
-	}
-	err := Check(load(t, "- {id: h, spec: {resource: water, ipmvp: C, meters: [{device: wm}], baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: per_capita_monthly, "+monthly+", relative: true, rmse_n_minus_p: 8}}}"))
-	if err == nil || !strings.Contains(err.Error(), "as a share of the month's use, below 1") {
-		t.Error(err)
 	}
 }

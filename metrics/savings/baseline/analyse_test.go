@@ -1,4 +1,4 @@
-package savings
+package baseline
 
 import (
 	"encoding/json"
@@ -16,7 +16,7 @@ func TestStrictFiguresOfDailyCases(t *testing.T) {
 	}
 	for _, path := range dirs {
 		t.Run(filepath.Base(filepath.Dir(path)), func(t *testing.T) {
-			a := analyseFile(t, path, Reading{})
+			a := analyseFile(t, path, TableOptions{})
 			var want struct {
 				Points map[string]*float64 `json:"balance_points_F"`
 				Model  string              `json:"model_used_for_strict"`
@@ -93,7 +93,7 @@ func compare(t testing.TB, path string, got, want any) int {
 	return count
 }
 
-func analyseFile(t testing.TB, path string, o Reading) *Analysis {
+func analyseFile(t testing.TB, path string, o TableOptions) *Analysis {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -112,7 +112,7 @@ func analyseFile(t testing.TB, path string, o Reading) *Analysis {
 }
 
 func TestBillingCase(t *testing.T) {
-	a := analyseFile(t, casePath(t, "05-caltrack-billing-monthly/baseline_periods.csv"), Reading{})
+	a := analyseFile(t, casePath(t, "05-caltrack-billing-monthly/baseline_periods.csv"), TableOptions{})
 	var want struct {
 		WLS struct {
 			Coef  map[string]float64

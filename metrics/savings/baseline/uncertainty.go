@@ -1,4 +1,4 @@
-package savings
+package baseline
 
 import "math"
 

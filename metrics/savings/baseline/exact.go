@@ -1,4 +1,4 @@
-package savings
+package baseline
 
 import (
 	"errors"
@@ -128,7 +128,11 @@ func fitFractions(X [][]*big.Rat, y []*big.Rat, origin bool) (*Regression, error
 			rows[j] = append(rows[j], product(columns[j], columns[k]))
 		}
 		for k := range p {
-			rows[j] = append(rows[j], big.NewRat(int64(indicator(j == k)), 1))
+			unit := new(big.Rat)
+			if j == k {
+				unit.SetInt64(1)
+			}
+			rows[j] = append(rows[j], unit)
 		}
 	}
 	factor := new(big.Rat)

@@ -1,4 +1,4 @@
-package savings
+package baseline
 
 import (
 	"fmt"
@@ -141,6 +141,6 @@ func CombineMeasures(baseline float64, fractions ...float64) float64 {
 // stipulated is the half band of a saving whose parts are stated and not
 // fitted: the baseline's relative uncertainty and the meter's class, both at
 // the band's confidence and independent of each other.
-func stipulated(baseline, baselineRelative, actual, meterRelative float64) float64 {
+func Stipulated(baseline, baselineRelative, actual, meterRelative float64) float64 {
 	return math.Hypot(baseline*baselineRelative, actual*meterRelative)
 }

@@ -1,4 +1,4 @@
-package savings
+package baseline
 
 import (
 	"bytes"
@@ -47,8 +47,8 @@ type Table struct {
 	Ignored []string // columns that mean nothing here
 }
 
-// Reading says how to read a table where its header leaves it open.
-type Reading struct {
+// TableOptions says how to read a table where its header leaves it open.
+type TableOptions struct {
 	// TemperatureUnit is F or C; empty: as the column's name ends (tmean_F).
 	TemperatureUnit string
 	// BaselineEnd and ReportingStart give each row its period where there is no
@@ -83,7 +83,7 @@ var columnNames = map[string][]string{
 // temperature is missing. A table of usage_per_day with cdd and hdd columns and
 // n_days_kept is a design matrix of billing periods. All problems are reported
 // together, each with its line.
-func ReadTable(r io.Reader, o Reading) (*Table, error) {
+func ReadTable(r io.Reader, o TableOptions) (*Table, error) {
 	header, records, lines, err := readRecords(r)
 	if err != nil {
 		return nil, err
@@ -298,7 +298,7 @@ func (t *Table) checkPeriods() []error {
 // bill turns rows into billing periods: their length from the next row where
 // nothing says it, their temperatures from the other table or from daily rows;
 // estimated reads merged into the next, off-cycle reads dropped (CalTRACK 2.2).
-func (t *Table) bill(o Reading, lengths, temperatures bool) error {
+func (t *Table) bill(o TableOptions, lengths, temperatures bool) error {
 	daily := map[time.Time]float64{}
 	if o.Temperature != nil {
 		other, celsius, err := readTemperatures(o.Temperature, o.TemperatureUnit)

@@ -1,4 +1,4 @@
-package savings
+package baseline
 
 import (
 	"errors"
@@ -102,11 +102,23 @@ type PersonDay struct {
 	Persons float64
 }
 
+// PerHead is a fitted household baseline: what a boundary's spec says of the
+// method per_capita_monthly.
+type PerHead struct {
+	Monthly     []float64 // m³ a person and day, January first
+	MonthlyDays []float64 // of the days fitted, those of each month
+	Relative    bool      // days scatter in proportion to their month's use
+	N           int       // days fitted
+	Effective   float64   // what they are worth, autocorrelation allowed for
+	RMSE        float64   // a share of the month's use where Relative, 0-1
+	CV          float64   // CV(RMSE) of all days about their month's mean
+}
+
 // FitPerCapita fits use a person and day by calendar month. All twelve months
 // must have days. Days scatter in proportion to their month's use: one figure
 // for all would make the band of a summer too narrow and that of a winter too
 // wide. Autocorrelation is that of successive days, less its bias.
-func FitPerCapita(days []PersonDay) (*BaselineSpec, error) {
+func FitPerCapita(days []PersonDay) (*PerHead, error) {
 	X, y := make([][]float64, len(days)), make([]float64, len(days))
 	counts := make([]float64, 12)
 	for i, d := range days {
@@ -138,8 +150,8 @@ func FitPerCapita(days []PersonDay) (*BaselineSpec, error) {
 	if k := float64(fit.N) / 12; k > 6 {
 		rho = min(0.99, (rho+1/k)/(1-3/k))
 	}
-	return &BaselineSpec{
-		Method: "per_capita_monthly", Monthly: fit.Coef, MonthlyDays: counts, N: fit.N, Relative: true,
+	return &PerHead{
+		Monthly: fit.Coef, MonthlyDays: counts, N: fit.N, Relative: true,
 		Effective: EffectiveN(fit.N, rho), RMSE: math.Sqrt(squares / float64(fit.N-fit.P)), CV: fit.S / fit.Mean,
 	}, nil
 }
