@@ -90,7 +90,7 @@ func start(t *testing.T) *service {
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: t.TempDir(), Inventory: inv, MQTT: mqtt.Options{Brokers: []string{s.broker.URL()}, ClientID: "boards"},
 		InfluxDB:  influx.Options{URL: s.database.URL(), Org: "bureau", Bucket: "facilities"},
-		Observers: []pipeline.Observer{book, engine, state}, Logger: slog.New(slog.DiscardHandler), Registerer: s.registry,
+		Observers: []any{book, engine, state}, Logger: slog.New(slog.DiscardHandler), Registerer: s.registry,
 	})
 	must(err)
 	server, err := metrics.Listen(metrics.Options{Listen: "127.0.0.1:0", Gatherer: s.registry, Ready: p.Ready})

@@ -222,3 +222,9 @@ type Boundary struct {
 type Captures struct {
 	Community, Compound, Facility, Device, Channel string
 }
+
+// Binder is the part of an observer (see ingest.Readings) that needs the
+// inventory. Bind is called at start, before Load, and after each reload.
+type Binder interface {
+	Bind(inv *Inventory)
+}

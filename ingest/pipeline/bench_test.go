@@ -28,11 +28,11 @@ func BenchmarkWalk(b *testing.B) {
 	const devices = 10_000
 	for _, c := range []struct {
 		name      string
-		observers func() []pipeline.Observer
+		observers func() []any
 	}{
-		{"unobserved", func() []pipeline.Observer { return nil }},
-		{"observed", func() []pipeline.Observer {
-			return []pipeline.Observer{anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()}), savings.New(savings.Options{}), facility.New(nil)}
+		{"unobserved", func() []any { return nil }},
+		{"observed", func() []any {
+			return []any{anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()}), savings.New(savings.Options{}), facility.New(nil)}
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {

@@ -92,7 +92,7 @@ func createCheckpoint(path string) (*checkpointWriter, error) {
 }
 
 // write writes all of it. An error of the file itself shows in finish.
-func (c *checkpointWriter) write(h *checkpointHeader, s *seen, observers []Observer) error {
+func (c *checkpointWriter) write(h *checkpointHeader, s *seen, observers []ingest.Saver) error {
 	for _, o := range observers {
 		h.States = append(h.States, o.Name())
 	}
@@ -209,7 +209,7 @@ func (b *blockReader) Read(p []byte) (int, error) {
 
 // readCheckpoint reads the checkpoint into s and the observers, and returns
 // its header, an empty one where there is no checkpoint yet.
-func readCheckpoint(dir string, s *seen, observers []Observer) (*checkpointHeader, error) {
+func readCheckpoint(dir string, s *seen, observers []ingest.Saver) (*checkpointHeader, error) {
 	h := &checkpointHeader{Tally: newTally()}
 	f, err := os.Open(checkpointPath(dir))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -277,7 +277,7 @@ func checked(f *os.File, magic string) (*bufio.Reader, error) {
 	return r, nil
 }
 
-func (h *checkpointHeader) read(f *os.File, s *seen, observers []Observer) error {
+func (h *checkpointHeader) read(f *os.File, s *seen, observers []ingest.Saver) error {
 	r, err := checked(f, checkpointMagic)
 	if err != nil {
 		return err

@@ -2,7 +2,7 @@ package pipeline
 
 import (
 	"context"
-	"io"
+	"fmt"
 	"sync"
 	"time"
 
@@ -13,88 +13,66 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// Observer computes on readings: savings, anomalies. The walker calls it, and
-// nobody else, in the order of the journal, and every reading and event exactly
-// once that repeats none already seen. What it comes to must be a function of
-// these calls alone, so that a restart, which loads the last state saved and
-// repeats the calls since, comes to the same.
-//
-// What it shows to others (metrics, JSON) it guards itself.
-type Observer interface {
-	// Bind says which inventory holds from now on: at start, before Load, and
-	// after each reload.
-	Bind(inv *inventory.Inventory)
-	// Reading and Event say what is new of the device with this index; indexes
-	// are dense, in the order of first appearance, and stay. A reading is late
-	// where a newer one of the same series has been seen. Received is when the
-	// message was, unix nanoseconds.
-	Reading(index uint32, r *ingest.Reading, late bool, received int64)
-	Event(index uint32, e *ingest.Event, received int64)
-	// Tick says that it is now (unix nanoseconds): what was due by then is done
-	// as of when it was due, so that it does not matter how often Tick is
-	// called. It is called with the time received before each message, about
-	// every second when idle, and never with an earlier time than before.
-	Tick(now int64)
-	// Points are to be written to InfluxDB: those since the call before. They
-	// are written at least once, so equal ones must be one point.
-	Points() []Point
-	// Save and Load write and read the whole state. Load is given what Save
-	// wrote, of any earlier version that had Name's state.
-	Save(w io.Writer) error
-	Load(r io.Reader) error
-	// Name names the state in the checkpoint.
-	Name() string
-}
-
-// MessageObserver is an Observer that is told of each message as well, after
-// what is in it: what it came to, how many of its readings and events repeat
-// one accepted before, and how many are older than one of the same series.
-type MessageObserver interface {
+// Messages is the part of an observer that takes each message, after what is in
+// it: what it came to, how many of its readings and events repeat one accepted
+// before, and how many are older than one of the same series.
+type Messages interface {
 	Message(m *ingest.Message, r *decode.Result, duplicates, late int)
-}
-
-// DeviceObserver is an Observer that keeps devices. After Load it is given those
-// that everybody has, by index, so that a million are not there twice.
-type DeviceObserver interface {
-	Devices(at func(index uint32) *ingest.Device)
-}
-
-// Point is a derived point for InfluxDB.
-type Point struct {
-	Measurement string
-	Tags        []Tag // sorted by key, no empty values
-	Fields      []Field
-	Time        int64 // unix nanoseconds
-}
-
-// Tag is one tag of a point.
-type Tag struct{ Key, Value string }
-
-// Field is one field of a point; Value is a float64, an int64, a bool or a string.
-type Field struct {
-	Key   string
-	Value any
 }
 
 // tickLag is how far the clock of the observers is behind ours when nothing
 // arrives: a message that is on its way has an earlier time than now.
 const tickLag = 5 * time.Second
 
-// observers calls each observer, with a clock that does not go back.
+// observers calls the parts of each observer, with a clock that does not go back.
 type observers struct {
-	list     []Observer
-	messages []MessageObserver // of list
+	binders  []inventory.Binder
+	readings []ingest.Readings
+	events   []ingest.Events
+	messages []Messages
+	tickers  []ingest.Ticker
+	points   []ingest.Points
+	savers   []ingest.Saver
+	devices  []ingest.Devices
 	now      int64
 }
 
-func newObservers(list []Observer, now int64) observers {
-	o := observers{list: list, now: now}
+// newObservers sorts the parts of the observers. One that has none is a mistake
+// of the caller.
+func newObservers(list []any) (observers, error) {
+	var o observers
 	for _, each := range list {
-		if m, ok := each.(MessageObserver); ok {
-			o.messages = append(o.messages, m)
+		parts := o.parts()
+		keep(&o.binders, each)
+		keep(&o.readings, each)
+		keep(&o.events, each)
+		keep(&o.messages, each)
+		keep(&o.tickers, each)
+		keep(&o.points, each)
+		keep(&o.savers, each)
+		keep(&o.devices, each)
+		if o.parts() == parts {
+			return o, fmt.Errorf("%T is no observer: it has no part of one, such as ingest.Readings", each)
 		}
 	}
-	return o
+	return o, nil
+}
+
+func (o *observers) parts() int {
+	return len(o.binders) + len(o.readings) + len(o.events) + len(o.messages) + len(o.tickers) + len(o.points) + len(o.savers) + len(o.devices)
+}
+
+// keep appends an observer to the list if it implements that part.
+func keep[Part any](list *[]Part, observer any) {
+	if part, ok := observer.(Part); ok {
+		*list = append(*list, part)
+	}
+}
+
+func (o *observers) bind(inv *inventory.Inventory) {
+	for _, each := range o.binders {
+		each.Bind(inv)
+	}
 }
 
 func (o *observers) message(m *ingest.Message, r *decode.Result, duplicates, late int) {
@@ -108,7 +86,7 @@ func (o *observers) tick(now int64) {
 		return
 	}
 	o.now = now
-	for _, each := range o.list {
+	for _, each := range o.tickers {
 		each.Tick(now)
 	}
 }
@@ -153,11 +131,11 @@ func (w *walker) derive() {
 	if w.p.derived.full() {
 		return
 	}
-	for _, o := range w.observers.list {
+	for _, o := range w.observers.points {
 		if points := o.Points(); len(points) > 0 {
 			lines, err := encodePoints(points)
 			if err != nil {
-				w.p.log.Error("points of an observer are no line protocol", "observer", o.Name(), "error", err)
+				w.p.log.Error("points of an observer are no line protocol", "observer", fmt.Sprintf("%T", o), "error", err)
 			}
 			w.p.derived.add(lines)
 		}
@@ -165,7 +143,7 @@ func (w *walker) derive() {
 }
 
 // encodePoints writes each point as a line; one that is none is left out.
-func encodePoints(points []Point) (lines []byte, err error) {
+func encodePoints(points []ingest.Point) (lines []byte, err error) {
 	var e lineprotocol.Encoder
 	e.SetPrecision(lineprotocol.Millisecond)
 	for _, p := range points {

@@ -67,9 +67,11 @@ type Options struct {
 	// FeedbackPerMinute bounds the reject notices to each vendor; 0 is none.
 	FeedbackPerMinute int
 	RejectsBytes      int64 // cap of the rejects files; default 256 MiB
-	Observers         []Observer
-	Logger            *slog.Logger
-	Registerer        prometheus.Registerer
+	// Observers take what is accepted: each implements any part of an observer
+	// (ingest.Readings, Events, Ticker, Points, Saver, Devices; inventory.Binder; Messages).
+	Observers  []any
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
 }
 
 // Pipeline is the ingester.
@@ -278,21 +280,22 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 func (p *Pipeline) restore() (*walker, error) {
 	s := newSeen()
 	inv := p.inventory.Load()
-	for _, o := range p.o.Observers {
-		o.Bind(inv)
+	observers, err := newObservers(p.o.Observers)
+	if err != nil {
+		return nil, err
 	}
-	h, err := readCheckpoint(p.o.DataDir, s, p.o.Observers)
+	observers.bind(inv)
+	h, err := readCheckpoint(p.o.DataDir, s, observers.savers)
 	if err != nil {
 		return nil, err
 	}
 	if err := p.devices.restore(h, func(d ingest.Device) { p.registry.Restore(d) }); err != nil {
 		return nil, err
 	}
-	for _, o := range p.o.Observers {
-		if o, ok := o.(DeviceObserver); ok {
-			o.Devices(p.registry.At)
-		}
+	for _, o := range observers.devices {
+		o.Devices(p.registry.At)
 	}
+	observers.now = h.Now
 	p.tally, p.pending, p.walked, p.accounted = h.Tally, h.Pending, h.Seq, h.Seq
 	account, err := readAccount(p.o.DataDir)
 	if err != nil {
@@ -319,7 +322,7 @@ func (p *Pipeline) restore() (*walker, error) {
 		p.log.Error("decoders begin anew", "error", err)
 	}
 	return &walker{
-		p: p, worker: worker, seen: s, seq: h.Seq, batch: newTally(), observers: newObservers(p.o.Observers, h.Now),
+		p: p, worker: worker, seen: s, seq: h.Seq, batch: newTally(), observers: observers,
 	}, nil
 }
 

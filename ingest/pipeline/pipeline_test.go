@@ -30,11 +30,7 @@ import (
 // devices does. It counts what it is told.
 type heavy struct{ readings uint64 }
 
-func (h *heavy) Bind(*inventory.Inventory)                    {}
 func (h *heavy) Reading(uint32, *ingest.Reading, bool, int64) { h.readings++ }
-func (h *heavy) Event(uint32, *ingest.Event, int64)           {}
-func (h *heavy) Tick(int64)                                   {}
-func (h *heavy) Points() []pipeline.Point                     { return nil }
 func (h *heavy) Name() string                                 { return "heavy" }
 func (h *heavy) Save(w io.Writer) error {
 	time.Sleep(300 * time.Millisecond)
@@ -67,7 +63,7 @@ func runWith(t *testing.T, dir string, inv *inventory.Inventory, broker string, 
 	s.again = func() *service { return runWith(t, dir, inv, broker, database) }
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: dir, Inventory: inv, MQTT: mqtt.Options{Brokers: []string{broker}, ClientID: "heavy"},
-		InfluxDB: database, Observers: []pipeline.Observer{s.heavy}, Registerer: s.registry,
+		InfluxDB: database, Observers: []any{s.heavy}, Registerer: s.registry,
 	})
 	if err != nil {
 		t.Fatal(err)

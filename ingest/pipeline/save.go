@@ -110,7 +110,7 @@ func (w *walker) begin(now time.Time) error {
 	p.mu.Unlock()
 	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: w.seen.Names, Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
 	p.decoders.Store(&h.Decoders)
-	if !changed && (len(w.observers.list) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
+	if !changed && (len(w.observers.savers) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
 		return nil // observers may have changed by the clock alone
 	}
 	w.checkpoints.written = now
@@ -123,7 +123,7 @@ func (w *walker) begin(now time.Time) error {
 		return err
 	}
 	begun := time.Now()
-	if err := f.write(h, w.seen, w.observers.list); err != nil {
+	if err := f.write(h, w.seen, w.observers.savers); err != nil {
 		f.file.Close()
 		return err
 	}

@@ -135,9 +135,7 @@ func (w *walker) reload(inv *inventory.Inventory) {
 	if err := w.worker.LoadState(bytes.NewReader(state)); err != nil {
 		w.p.log.Error("decoders begin anew", "error", err)
 	}
-	for _, o := range w.observers.list {
-		o.Bind(inv)
-	}
+	w.observers.bind(inv)
 }
 
 // decoders is what the decoders remember, such as the births of Sparkplug nodes.
@@ -262,7 +260,7 @@ func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates i
 			lates++
 		}
 		w.batch.Readings[placeKey{reading.Device.Community, reading.Device.Facility}]++
-		for _, o := range w.observers.list {
+		for _, o := range w.observers.readings {
 			o.Reading(device, reading, v == late, received)
 		}
 	}
@@ -280,7 +278,7 @@ func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates i
 			continue
 		}
 		w.batch.Readings[placeKey{e.Device.Community, e.Device.Facility}]++
-		for _, o := range w.observers.list {
+		for _, o := range w.observers.events {
 			o.Event(device, e, received)
 		}
 	}

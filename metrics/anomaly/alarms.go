@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"greencommunity/ingest"
-	"greencommunity/ingest/pipeline"
 )
 
 // Alarm is something wrong at a device or a group of devices, from when it was
@@ -248,8 +247,8 @@ func (e *Engine) note(a *Alarm, at int64, active bool) {
 }
 
 func (e *Engine) point(a *Alarm, at int64, active bool) {
-	tags := []pipeline.Tag{{Key: "community", Value: string(a.Community)}}
-	for _, t := range []pipeline.Tag{
+	tags := []ingest.Tag{{Key: "community", Value: string(a.Community)}}
+	for _, t := range []ingest.Tag{
 		{Key: "channel", Value: a.Channel}, {Key: "compound", Value: string(a.Compound)}, {Key: "device", Value: string(a.Device)},
 		{Key: "facility", Value: string(a.Facility)}, {Key: "type", Value: a.Kind}, {Key: "vendor", Value: string(a.Vendor)},
 	} {
@@ -257,22 +256,22 @@ func (e *Engine) point(a *Alarm, at int64, active bool) {
 			tags = append(tags, t)
 		}
 	}
-	slices.SortFunc(tags, func(x, y pipeline.Tag) int { return cmp.Compare(x.Key, y.Key) })
-	fields := []pipeline.Field{{Key: "active", Value: int64(0)}, {Key: "code", Value: a.Severity}}
+	slices.SortFunc(tags, func(x, y ingest.Tag) int { return cmp.Compare(x.Key, y.Key) })
+	fields := []ingest.Field{{Key: "active", Value: int64(0)}, {Key: "code", Value: a.Severity}}
 	if active {
 		fields[0].Value = int64(1)
 	}
 	if !math.IsNaN(a.Value) && !math.IsInf(a.Value, 0) {
-		fields = append(fields, pipeline.Field{Key: "value", Value: a.Value})
+		fields = append(fields, ingest.Field{Key: "value", Value: a.Value})
 	}
 	if !math.IsNaN(a.Expected) && !math.IsInf(a.Expected, 0) {
-		fields = append(fields, pipeline.Field{Key: "expected", Value: a.Expected})
+		fields = append(fields, ingest.Field{Key: "expected", Value: a.Expected})
 	}
-	e.points = append(e.points, pipeline.Point{Measurement: "events", Tags: tags, Fields: fields, Time: at})
+	e.points = append(e.points, ingest.Point{Measurement: "events", Tags: tags, Fields: fields, Time: at})
 }
 
 // Points returns the raises and clears since the call before.
-func (e *Engine) Points() []pipeline.Point {
+func (e *Engine) Points() []ingest.Point {
 	p := e.points
 	e.points = nil
 	return p

@@ -6,8 +6,8 @@
 // of what a household uses, and still the one flow that never rests. The
 // Generic detector comes second, for quantities no rule knows.
 //
-// An Engine holds the state of all devices and is a pipeline.Observer. It has no
-// clock and does no I/O: what it comes to is a function of the readings, events
+// An Engine holds the state of all devices and is an observer of the pipeline
+// (ingest.Readings and the other parts). It has no clock and does no I/O: what it comes to is a function of the readings, events
 // and ticks it is given, so that a restart from a checkpoint, or a replay, comes
 // to the same alarms at the same times. Timers fire as of when they were due,
 // however late Tick is called. State a device is held in chunks without

@@ -10,7 +10,6 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/usage"
 )
 
@@ -29,8 +28,8 @@ type Options struct {
 	Book *usage.Book
 }
 
-// Engine runs the detectors over everything that is reported. It is a
-// pipeline.Observer: what it comes to is a function of the calls alone.
+// Engine runs the detectors over everything that is reported. Its
+// state depends on the calls of the pipeline alone (see ingest.Readings).
 //
 // One goroutine calls it. Alarms, Collect and Describe may be called by any.
 type Engine struct {
@@ -65,7 +64,7 @@ type Engine struct {
 	placeOf     map[ingest.CommunityID]uint16
 	groupOf     map[groupKey]int32
 
-	points []pipeline.Point
+	points []ingest.Point
 
 	own *usage.Book // where Options has none
 	use struct {    // of the reading that follows

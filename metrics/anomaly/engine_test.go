@@ -15,10 +15,17 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 )
 
-var _ pipeline.Observer = (*Engine)(nil)
+var _ interface {
+	ingest.Readings
+	ingest.Events
+	ingest.Ticker
+	ingest.Points
+	ingest.Saver
+	ingest.Devices
+	inventory.Binder
+} = (*Engine)(nil)
 
 // bench drives an engine as the walker does.
 type bench struct {

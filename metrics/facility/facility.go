@@ -24,7 +24,6 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/sun"
 	"greencommunity/metrics/usage"
 )
@@ -131,7 +130,7 @@ type Stream struct{ Deposits, Kilograms float64 }
 // water and gates Sum is the amount, and Weight only says that there is one.
 type bin struct{ Sum, Weight float32 }
 
-// Observer is an observer of the pipeline. Its zero value is not ready.
+// Observer takes readings and events for the gauges of facilities. Its zero value is not ready.
 type Observer struct {
 	book    *usage.Book // of all water
 	own     bool        // it is this observer's alone
@@ -182,9 +181,6 @@ func (o *Observer) locate(p *place) {
 		p.lat, p.lon, p.sited = c.Lat, c.Lon, true
 	}
 }
-
-// Points has none: what this knows is of now.
-func (o *Observer) Points() []pipeline.Point { return nil }
 
 // Event takes the states of a gate, and what happens to gates and bins.
 func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
@@ -516,9 +512,6 @@ func (o *Observer) place(key Place) uint16 {
 	o.locate(&o.places[i])
 	return i
 }
-
-// Tick does nothing: what this knows is by the time of the readings.
-func (o *Observer) Tick(int64) {}
 
 // summarise counts what each place does at a time.
 func (o *Observer) summarise(at int64) []Now {

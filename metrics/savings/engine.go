@@ -11,7 +11,6 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/usage"
 )
@@ -66,7 +65,7 @@ type Engine struct {
 	open     int64 // when day closed begins, unix nanoseconds
 	// When scrapes are next shown the counts of reads, which grow at any time.
 	republish int64
-	points    []pipeline.Point
+	points    []ingest.Point
 
 	// mu guards shown, which the walker replaces and any goroutine reads. What it
 	// points to is never written again: publish copies, and nothing that the
@@ -140,8 +139,12 @@ func New(o Options) *Engine {
 }
 
 var (
-	_ pipeline.Observer = (*Engine)(nil)
-	_ usage.Subscriber  = (*Engine)(nil)
+	_ ingest.Readings  = (*Engine)(nil)
+	_ ingest.Ticker    = (*Engine)(nil)
+	_ ingest.Points    = (*Engine)(nil)
+	_ ingest.Saver     = (*Engine)(nil)
+	_ inventory.Binder = (*Engine)(nil)
+	_ usage.Subscriber = (*Engine)(nil)
 )
 
 // Name names the state in the checkpoint.
@@ -368,9 +371,6 @@ func (e *Engine) observe(w *weather, r *ingest.Reading, q int) {
 	}
 }
 
-// Event is of no concern here.
-func (e *Engine) Event(uint32, *ingest.Event, int64) {}
-
 // Tick closes the days that are due.
 func (e *Engine) Tick(now int64) {
 	if e.closed == 0 {
@@ -503,10 +503,10 @@ func (e *Engine) settle(day int) {
 		if math.IsNaN(r.Coverage) {
 			continue
 		}
-		e.points = append(e.points, pipeline.Point{
+		e.points = append(e.points, ingest.Point{
 			Measurement: "savings",
-			Tags:        []pipeline.Tag{{Key: "community", Value: string(d.group.community)}, {Key: "facility", Value: string(d.group.facility)}, {Key: "resource", Value: d.group.resource}},
-			Fields: []pipeline.Field{{Key: "baseline", Value: r.Baseline}, {Key: "actual", Value: r.Actual}, {Key: "saving", Value: r.Saving},
+			Tags:        []ingest.Tag{{Key: "community", Value: string(d.group.community)}, {Key: "facility", Value: string(d.group.facility)}, {Key: "resource", Value: d.group.resource}},
+			Fields: []ingest.Field{{Key: "baseline", Value: r.Baseline}, {Key: "actual", Value: r.Actual}, {Key: "saving", Value: r.Saving},
 				{Key: "uncertainty", Value: r.Uncertainty}, {Key: "coverage", Value: r.Coverage}},
 			Time: e.calendar.midnight(d.day).UnixNano(),
 		})
@@ -602,7 +602,7 @@ func (e *Engine) combine(g group, sums func(*account) (s Sums, revision int)) Re
 }
 
 // Points are the days' results since the call before.
-func (e *Engine) Points() []pipeline.Point {
+func (e *Engine) Points() []ingest.Point {
 	p := e.points
 	e.points = nil
 	return p

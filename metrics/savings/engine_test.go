@@ -18,7 +18,6 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/savings/baseline"
 )
 
@@ -70,7 +69,7 @@ type rig struct {
 	inv     *inventory.Inventory
 	devices map[string]uint32
 	list    []*ingest.Device
-	points  map[string]pipeline.Point
+	points  map[string]ingest.Point
 }
 
 func newRig(t testing.TB, boundaries string) *rig {
@@ -79,7 +78,7 @@ func newRig(t testing.TB, boundaries string) *rig {
 	if err := Check(inv); err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{Engine: New(Options{}), t: t, inv: inv, devices: map[string]uint32{}, points: map[string]pipeline.Point{}}
+	r := &rig{Engine: New(Options{}), t: t, inv: inv, devices: map[string]uint32{}, points: map[string]ingest.Point{}}
 	r.Bind(inv)
 	return r
 }

@@ -11,8 +11,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/usage"
 )
@@ -444,7 +444,7 @@ func TestMistake18Factors(t *testing.T) {
 	// figure of several years has no factor of its own year.
 	inv := load(t, steady+perHead)
 	r := &rig{Engine: New(Options{Factors: Factors{Area: "Gansu", Emission: []Factor{{2026, "Gansu", 0.44, "doc"}, {2025, "Gansu", 0.45, "doc"}}, BaseYear: 2025, Coal: []Coal{Calorific}}}),
-		t: t, inv: inv, devices: map[string]uint32{}, points: map[string]pipeline.Point{}}
+		t: t, inv: inv, devices: map[string]uint32{}, points: map[string]ingest.Point{}}
 	r.Bind(inv)
 	for n := range 31 {
 		day := midnight("2026-01-01").AddDate(0, 0, n)

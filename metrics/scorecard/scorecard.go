@@ -83,6 +83,9 @@ type state struct {
 	Now     int64
 }
 
+// Name names the state in the checkpoint.
+func (s *Scorecard) Name() string { return "vendors" }
+
 // Save writes the whole state.
 func (s *Scorecard) Save(w io.Writer) error {
 	s.mu.Lock()

@@ -10,7 +10,6 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 )
 
 // Resource is what a register counts the use of.
@@ -183,8 +182,12 @@ func New(o Options) *Book {
 }
 
 var (
-	_ pipeline.Observer       = (*Book)(nil)
-	_ pipeline.DeviceObserver = (*Book)(nil)
+	_ ingest.Readings  = (*Book)(nil)
+	_ ingest.Ticker    = (*Book)(nil)
+	_ ingest.Points    = (*Book)(nil)
+	_ ingest.Saver     = (*Book)(nil)
+	_ ingest.Devices   = (*Book)(nil)
+	_ inventory.Binder = (*Book)(nil)
 )
 
 // Subscribe has s told of each booking from now on.
@@ -625,9 +628,6 @@ func (b *Book) bounds(day int32) (start, end int64) {
 	y, m, d := time.Unix(int64(day)*86400, 0).UTC().Date()
 	return time.Date(y, m, d, 0, 0, 0, 0, b.zone).UnixNano(), time.Date(y, m, d+1, 0, 0, 0, 0, b.zone).UnixNano()
 }
-
-// Event is of no concern here.
-func (b *Book) Event(uint32, *ingest.Event, int64) {}
 
 const (
 	flushEvery = int64(5 * time.Second)

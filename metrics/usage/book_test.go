@@ -12,7 +12,6 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 )
 
 var (
@@ -25,7 +24,7 @@ var (
 type rig struct {
 	*Book
 	t       testing.TB
-	stored  map[string]pipeline.Point // by series and time
+	stored  map[string]ingest.Point // by series and time
 	devices []*ingest.Device
 	heard   []heard
 }
@@ -42,7 +41,7 @@ func (r *rig) Use(_ uint32, u *Use) {
 }
 
 func newRig(t testing.TB) *rig {
-	r := &rig{Book: New(Options{}), t: t, stored: map[string]pipeline.Point{}}
+	r := &rig{Book: New(Options{}), t: t, stored: map[string]ingest.Point{}}
 	r.Bind(&inventory.Inventory{Zone: shanghai, Facilities: table})
 	r.Subscribe(r)
 	return r
@@ -86,7 +85,7 @@ func (r *rig) store() {
 	}
 }
 
-func number(p pipeline.Point, field string) float64 {
+func number(p ingest.Point, field string) float64 {
 	for _, f := range p.Fields {
 		if f.Key == field {
 			return f.Value.(float64)
@@ -95,7 +94,7 @@ func number(p pipeline.Point, field string) float64 {
 	return math.NaN()
 }
 
-func tag(p pipeline.Point, key string) string {
+func tag(p ingest.Point, key string) string {
 	for _, t := range p.Tags {
 		if t.Key == key {
 			return t.Value

@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"greencommunity/ingest"
-	"greencommunity/ingest/pipeline"
 )
 
 // at once is how many hours Points returns: InfluxDB takes them in batches, and
@@ -14,13 +13,13 @@ const atOnce = 2000
 
 // Points are hours of meters (usage) and days of places (usage_daily) that have
 // changed since the call before.
-func (b *Book) Points() []pipeline.Point {
+func (b *Book) Points() []ingest.Point {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if len(b.points) == 0 && !b.due {
 		return nil
 	}
-	var list []pipeline.Point
+	var list []ingest.Point
 	n := min(len(b.points), atOnce)
 	for _, p := range b.points[:n] {
 		e := b.entries.At(p.Entry)
@@ -28,17 +27,17 @@ func (b *Book) Points() []pipeline.Point {
 		if d == nil {
 			continue
 		}
-		tags := make([]pipeline.Tag, 0, 7)
+		tags := make([]ingest.Tag, 0, 7)
 		if c := b.channels[e.Channel]; c != "" {
-			tags = append(tags, pipeline.Tag{Key: "channel", Value: c})
+			tags = append(tags, ingest.Tag{Key: "channel", Value: c})
 		}
 		tags = append(tags,
-			pipeline.Tag{Key: "community", Value: string(d.Community)}, pipeline.Tag{Key: "compound", Value: string(d.Compound)},
-			pipeline.Tag{Key: "device", Value: string(d.ID)}, pipeline.Tag{Key: "facility", Value: string(d.Facility)},
-			pipeline.Tag{Key: "resource", Value: e.Resource.String()}, pipeline.Tag{Key: "vendor", Value: string(d.Vendor)})
-		list = append(list, pipeline.Point{
+			ingest.Tag{Key: "community", Value: string(d.Community)}, ingest.Tag{Key: "compound", Value: string(d.Compound)},
+			ingest.Tag{Key: "device", Value: string(d.ID)}, ingest.Tag{Key: "facility", Value: string(d.Facility)},
+			ingest.Tag{Key: "resource", Value: e.Resource.String()}, ingest.Tag{Key: "vendor", Value: string(d.Vendor)})
+		list = append(list, ingest.Point{
 			Measurement: "usage", Tags: present(tags),
-			Fields: []pipeline.Field{{Key: "used", Value: p.Used.Units()}, {Key: "covered", Value: float64(p.Covered) / 1000}},
+			Fields: []ingest.Field{{Key: "used", Value: p.Used.Units()}, {Key: "covered", Value: float64(p.Covered) / 1000}},
 			Time:   int64(p.Hour)*hour + int64(p.Beside)*1e6,
 		})
 	}
@@ -58,11 +57,11 @@ func (b *Book) Points() []pipeline.Point {
 		d := &p.Days[x.Day-p.First]
 		d.Queued = false
 		start, _ := b.bounds(x.Day)
-		list = append(list, pipeline.Point{
+		list = append(list, ingest.Point{
 			Measurement: "usage_daily",
-			Tags: present([]pipeline.Tag{{Key: "community", Value: string(p.Key.Community)}, {Key: "compound", Value: string(p.Key.Compound)},
+			Tags: present([]ingest.Tag{{Key: "community", Value: string(p.Key.Community)}, {Key: "compound", Value: string(p.Key.Compound)},
 				{Key: "facility", Value: string(p.Key.Facility)}, {Key: "resource", Value: p.Key.Resource.String()}}),
-			Fields: []pipeline.Field{{Key: "used", Value: d.Used.Units()}, {Key: "covered", Value: float64(d.Covered) / 1000}, {Key: "meters", Value: float64(d.Meters)}},
+			Fields: []ingest.Field{{Key: "used", Value: d.Used.Units()}, {Key: "covered", Value: float64(d.Covered) / 1000}, {Key: "meters", Value: float64(d.Meters)}},
 			Time:   start,
 		})
 	}
@@ -70,8 +69,8 @@ func (b *Book) Points() []pipeline.Point {
 	return list
 }
 
-func present(tags []pipeline.Tag) []pipeline.Tag {
-	return slices.DeleteFunc(tags, func(t pipeline.Tag) bool { return t.Value == "" })
+func present(tags []ingest.Tag) []ingest.Tag {
+	return slices.DeleteFunc(tags, func(t ingest.Tag) bool { return t.Value == "" })
 }
 
 // Filter chooses places; what is empty is any.

@@ -16,7 +16,6 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
-	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/facility"
 	"greencommunity/metrics/savings"
@@ -31,7 +30,7 @@ type service struct {
 	facility *facility.Observer
 	savings  *savings.Engine
 	anomaly  *anomaly.Engine
-	list     []pipeline.Observer
+	list     []any
 	inv      *inventory.Inventory
 }
 
@@ -44,9 +43,9 @@ func newService(t *testing.T, path string) *service {
 	s := &service{book: usage.New(savings.BookOptions()), inv: inv}
 	s.facility, s.savings = facility.New(s.book), savings.New(savings.Options{Book: s.book})
 	s.anomaly = anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig(), Zone: zone, Book: s.book})
-	s.list = []pipeline.Observer{s.book, s.facility, s.savings, s.anomaly}
+	s.list = []any{s.book, s.facility, s.savings, s.anomaly}
 	for _, o := range s.list {
-		o.Bind(inv)
+		o.(inventory.Binder).Bind(inv)
 	}
 	return s
 }
@@ -55,8 +54,10 @@ func (s *service) read(index uint32, d *ingest.Device, at time.Time, v float64) 
 	name := map[ingest.FacilityKind]string{"water": "water_volume_total", "lighting": "energy_total"}[d.Facility]
 	r := &ingest.Reading{Device: d, Quantity: s.inv.Facilities.Quantity(d.Facility, name), Value: v, Time: at.UnixNano()}
 	for _, o := range s.list {
-		o.Tick(at.UnixNano())
-		o.Reading(index, r, false, at.UnixNano())
+		if o, ok := o.(ingest.Ticker); ok {
+			o.Tick(at.UnixNano())
+		}
+		o.(ingest.Readings).Reading(index, r, false, at.UnixNano())
 	}
 }
 
@@ -94,6 +95,7 @@ func series(text *bytes.Buffer) map[string]string {
 func TestUpgrade(t *testing.T) {
 	s := newService(t, "testdata/before/inventory.yaml")
 	for _, o := range s.list[1:] {
+		o := o.(ingest.Saver)
 		state, err := os.ReadFile(filepath.Join("testdata/before", o.Name()+".state"))
 		if err != nil {
 			t.Fatal(err)

@@ -11,9 +11,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"greencommunity/dashboards/page"
-	"greencommunity/ingest"
 	"greencommunity/ingest/config"
-	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/facility"
@@ -28,7 +26,7 @@ type observers struct {
 	facility *facility.Observer
 	savings  *savings.Engine
 	anomaly  *anomaly.Engine
-	vendors  vendors
+	vendors  *scorecard.Scorecard
 }
 
 // section is a part of the configuration that a package of its own reads.
@@ -71,22 +69,15 @@ func newObservers(c *config.Config, log *slog.Logger) (*observers, error) {
 	book := usage.New(savings.BookOptions())
 	return &observers{
 		book: book, facility: facility.New(book), savings: savings.New(savings.Options{Factors: factors, Logger: log, Book: book}),
-		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone, Book: book}), vendors: vendors{scorecard.New()},
+		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone, Book: book}), vendors: scorecard.New(),
 	}, nil
 }
 
-func (o *observers) list() []pipeline.Observer {
-	return []pipeline.Observer{o.book, o.facility, o.savings, o.anomaly, o.vendors}
+func (o *observers) list() []any {
+	return []any{o.book, o.facility, o.savings, o.anomaly, o.vendors}
 }
 
-// vendors makes an observer of the scorecard, which counts messages only.
-type vendors struct{ *scorecard.Scorecard }
-
-func (vendors) Name() string                                 { return "vendors" }
-func (vendors) Bind(*inventory.Inventory)                    {}
-func (vendors) Reading(uint32, *ingest.Reading, bool, int64) {}
-func (vendors) Event(uint32, *ingest.Event, int64)           {}
-func (vendors) Points() []pipeline.Point                     { return nil }
+var _ pipeline.Messages = (*scorecard.Scorecard)(nil)
 
 // alarms are the open alarms for the page, the worst first: those that another
 // stands for are left out, as they are of the metric.

@@ -1,0 +1,54 @@
+package ingest
+
+import "io"
+
+// An observer computes on accepted readings: savings, anomalies. It implements
+// any of the parts below, and inventory.Binder and pipeline.Messages where it
+// needs them. The pipeline's walker calls it, and nobody else, in the order of
+// the journal. A reading or event that repeats an earlier one is not handed on.
+// What an observer computes must depend on these calls alone: a restart loads
+// the last saved state and repeats the calls since, and must end in the same
+// state. What it shows to others (metrics, JSON) it guards itself.
+//
+// Index counts devices from 0 in the order of first appearance. Received is the
+// time of receipt of the message, in unix nanoseconds.
+
+// Readings takes readings. Late is set if a newer reading of the same series
+// came before.
+type Readings interface {
+	Reading(index uint32, r *Reading, late bool, received int64)
+}
+
+// Events takes events.
+type Events interface {
+	Event(index uint32, e *Event, received int64)
+}
+
+// Ticker takes the time, in unix nanoseconds. Tick does what was due by then as
+// of when it was due, so that the number of calls does not matter. It is called
+// with the time of receipt before each message and about every second when idle,
+// never with an earlier time than before.
+type Ticker interface {
+	Tick(now int64)
+}
+
+// Points gives points to write to InfluxDB: those since the call before. The
+// pipeline writes them at least once, so equal ones must be one point.
+type Points interface {
+	Points() []Point
+}
+
+// Saver keeps its state over restarts. Name names it in the checkpoint. Save writes all
+// of it; Load is given what Save wrote, of any earlier version that had Name's
+// state.
+type Saver interface {
+	Name() string
+	Save(w io.Writer) error
+	Load(r io.Reader) error
+}
+
+// Devices keeps devices. It is called once, after Load, with the way to those
+// that the pipeline keeps, so that a million are not in memory twice.
+type Devices interface {
+	Devices(at func(index uint32) *Device)
+}
