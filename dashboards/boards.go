@@ -656,6 +656,9 @@ func ingester(l Language) *Dashboard {
 			series(l, l.t("处理器", "Processor"), l.t("采集服务占用的处理器核数。", "Processor cores the ingester uses."), "none", 8, 7).over("sum(rate(process_cpu_seconds_total{"+service+"}[$__rate_interval]))", l.t("核", "cores")),
 			series(l, l.t("内存", "Memory"), l.t("采集服务的常驻内存。", "Resident memory of the ingester."), "bytes", 8, 7).over("sum(process_resident_memory_bytes{"+service+"})", l.t("常驻", "resident")),
 			stat(l, l.t("截去的日志字节", "Torn bytes"), l.t("启动时截去的不完整日志尾部：断电后出现属正常。", "What was cut off the journal's end at the start: usual after a power cut."), "bytes", 8).now("sum("+m("journal_torn_bytes_total")+")", ""),
+			series(l, l.t("未直接相减的累计读数", "Registers not simply subtracted"), l.t("每小时暂不采信、收回或跨越的累计读数，按原因；以及 InfluxDB 停用过久而丢失的表·小时。", "Reads of registers an hour that were held, taken back or went across, by reason; and hours of meters lost because InfluxDB was away."), "none", 24, 7).
+				over("sum by (resource, reason) (increase("+m("usage_reads_total")+"{reason!=\"subtracted\"}[1h])) > 0", "{{resource}} {{reason}}").
+				over("increase("+m("usage_points_lost_total")+"[1h])", l.t("丢失的表·小时", "hours lost")),
 		},
 	}
 }

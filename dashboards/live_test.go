@@ -86,7 +86,7 @@ func start(t *testing.T) *service {
 	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig(), Book: book}), facility.New(book)
 	s.score, s.decoder = scorecard.New(), decode.NewWorker(inv, inventory.NewRegistry(inv))
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, engine, state, s.score)
+		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, book, engine, state, s.score)
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: t.TempDir(), Inventory: inv, MQTT: mqtt.Options{Brokers: []string{s.broker.URL()}, ClientID: "boards"},
 		InfluxDB:  influx.Options{URL: s.database.URL(), Org: "bureau", Bucket: "facilities"},

@@ -57,6 +57,8 @@ var Metrics = []Metric{
 	{"readings_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "接收的读数和事件数。", EN: "Readings and events accepted."}, onDevice},
 	{"readings_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被单独拒绝的读数。", EN: "Single readings refused in messages that were accepted."}, onReject},
 	{"readings_late_total", "counter", nil, ingest.Text{ZH: "迟到的读数：同一序列已有更新的读数。", EN: "Readings older than one before them of the same series."}, always},
+	{"usage_reads_total", "counter", []string{"resource", "reason"}, ingest.Text{ZH: "累计读数的去向，按原因；subtracted 为直接相减。", EN: "Reads of registers by what became of them; subtracted is the difference of two neighbours."}, always},
+	{"usage_points_lost_total", "counter", nil, ingest.Text{ZH: "InfluxDB 停用过久而未能写入的表·小时。", EN: "Hours of meters that InfluxDB will not have: it was away for too long."}, always},
 	{"redeliveries_recognised_total", "counter", nil, ingest.Text{ZH: "识别出的代理重发报文。", EN: "Deliveries the broker repeated and the journal had already."}, always},
 	{"messages_foreign_total", "counter", nil, ingest.Text{ZH: "属于其他分片实例的报文：对方也会收到，本实例确认后不处理。", EN: "Messages of another instance's share, which it has from the broker as well: acknowledged, and not taken."}, always},
 	{"message_delay_seconds", "histogram", nil, ingest.Text{ZH: "设备时间到入库确认的时延，按写入批次。", EN: "From the earliest device time in a batch to its confirmation by InfluxDB."}, always},

@@ -76,7 +76,7 @@ type Day struct {
 	Used    Amount
 	Covered int64 // milliseconds, over all meters
 	Meters  uint32
-	Queued  bool // InfluxDB is to be told
+	queued  uint32 // 1: InfluxDB is to be told
 }
 
 // kept is how many days of a place are kept: 24 months to compare with, and a
@@ -151,12 +151,13 @@ type Book struct {
 	behind  []uint32 // entries whose latest hour it does not have and was over when it was read
 	points  []point  // oldest first
 	lost    uint64   // points that were too many to keep
-	days    []dayOf  // that changed and are not told
-	hour    int32    // up to which the latest hours are told
-	flush   int64    // when changed days are told next, unix nanoseconds
-	due     bool     // they are
-	day     int32    // that runs; 0: nothing seen yet
-	next    int64    // when it ends
+	reads   [2 * reasonCount]uint64
+	days    []dayOf // that changed and are not told
+	hour    int32   // up to which the latest hours are told
+	flush   int64   // when changed days are told next, unix nanoseconds
+	due     bool    // they are
+	day     int32   // that runs; 0: nothing seen yet
+	next    int64   // when it ends
 	out     []Booking
 	told    Use
 	beside  []point // corrections of the read that is booked
@@ -309,6 +310,7 @@ func (b *Book) Reading(index uint32, r *ingest.Reading, _ bool, _ int64) {
 		kind = Estimated
 	}
 	b.out = e.read(limits, r.Time, r.Value, kind, b.out)
+	b.reads[(int(resource)-1)*reasonCount+int(b.out[len(b.out)-1].Reason)]++
 	counted := b.counts(e)
 	if counted {
 		for i := range b.out {
@@ -606,8 +608,8 @@ func (b *Book) dayOf(number uint16, day int32) *Day {
 		p.First += int32(over)
 	}
 	d := &p.Days[day-p.First]
-	if !d.Queued {
-		d.Queued = true
+	if d.queued == 0 {
+		d.queued = 1
 		b.days = append(b.days, dayOf{number, day})
 	}
 	return d

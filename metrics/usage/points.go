@@ -55,7 +55,7 @@ func (b *Book) Points() []ingest.Point {
 			continue
 		}
 		d := &p.Days[x.Day-p.First]
-		d.Queued = false
+		d.queued = 0
 		start, _ := b.bounds(x.Day)
 		list = append(list, ingest.Point{
 			Measurement: "usage_daily",

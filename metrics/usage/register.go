@@ -51,6 +51,9 @@ const (
 
 var reasonNames = [...]string{"", "first", "rollover", "backward", "swap", "gap", "estimated", "trueup", "duplicate", "late", "reset", "implausible", "scale", "split"}
 
+// reasonCount is fixed: what is saved is by number.
+const reasonCount = 16
+
 func (r Reason) String() string { return reasonNames[r] }
 
 // How says how the use of a stretch of time is known. Where it is unknown there
@@ -140,6 +143,8 @@ type register struct {
 	Scale      int8
 	Resets     uint8
 	Equal      uint8 // steps in a row as large and as long as the one before
+	Digits     uint8 // decimals it shows, of the six kept, plus 1; 0: nothing seen yet
+	Finer      uint8 // reads in a row with more decimals, by steps unlike each other
 }
 
 type mark struct {
@@ -229,7 +234,7 @@ func (r *register) tolerance(g *Limits) Amount {
 // how says how use until a read is known.
 func (r *register) how(g *Limits, at int64, kind Kind) How {
 	switch {
-	case kind == Estimated || g.Repeats && r.Equal >= 3:
+	case kind == Estimated || g.Repeats && r.Equal >= 3 && decimals(r.Last.Value)+1 > r.Digits:
 		return Guessed
 	case at-r.Last.At > r.gap(g):
 		return Spread
@@ -306,15 +311,43 @@ func (r *register) learn(step Amount, dt int64) {
 	}
 }
 
+// decimals is how many of its six decimals a value needs.
+func decimals(v Amount) uint8 {
+	n := uint8(6)
+	for ; n > 0 && v%10 == 0; n-- {
+		v /= 10
+	}
+	return n
+}
+
+// watch notes with how many decimals a register is read: somebody who fills a gap
+// in divides it evenly, and more finely than the meter shows.
+func (r *register) watch(v Amount) {
+	switch n := decimals(v) + 1; {
+	case r.Digits == 0:
+		r.Digits = n
+	case r.Equal > 0 && r.Steps >= 8:
+	case n <= r.Digits:
+		if n == r.Digits {
+			r.Finer = 0
+		}
+	default:
+		if r.Finer++; r.Finer >= 3 || r.Steps < 8 {
+			r.Digits, r.Finer = n, 0
+		}
+	}
+}
+
 // accept books a step up to v and makes it the last read.
 func (r *register) accept(g *Limits, at int64, v Amount, kind Kind, reason Reason) Booking {
 	from, step := r.Last, v-r.Last.Value
 	dt := at - from.At
-	if step == from.Value-r.Previous.Value && dt == from.At-r.Previous.At && step%1000 != 0 {
-		r.Equal = min(r.Equal+1, math.MaxUint8)
+	if step > 0 && step == from.Value-r.Previous.Value && dt == from.At-r.Previous.At {
+		r.Equal += min(1, math.MaxUint8-r.Equal)
 	} else {
 		r.Equal = 0
 	}
+	r.watch(v)
 	b := Booking{From: from.At, To: at, Amount: step, Covers: 1, How: r.how(g, at, kind), Reason: reason}
 	switch {
 	case reason != Plain:

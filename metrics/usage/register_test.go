@@ -260,3 +260,32 @@ func TestReads(t *testing.T) {
 		}
 	}
 }
+
+// A gap that somebody has filled in shows: even steps, finer than the meter
+// counts. A leak is even as well, and as fine as the meter.
+func TestFilledIn(t *testing.T) {
+	filled := []float64{10, 10.01, 10.04, 10.05, 10.09, 10.1, 10.13, 10.14, 10.17, 10.2,
+		10.2173, 10.2346, 10.2519, 10.2692, 10.2865, 10.3038, 10.32, 10.33}
+	leak := []float64{10, 10.01, 10.04, 10.05, 10.09, 10.1, 10.13, 10.14, 10.17, 10.2, 10.23, 10.26, 10.29, 10.32, 10.35, 10.38, 10.41}
+	fine := []float64{}
+	for i := range 40 {
+		fine = append(fine, 100.0075+float64(i)*0.0075)
+	}
+	for name, c := range map[string]struct {
+		values []float64
+		want   int
+	}{"filled in": {filled, 2}, "a leak": {leak, 0}, "a leak from the first read on, of a fine register": {fine, 0}} {
+		var m Meter
+		guessed := 0
+		for i, v := range c.values {
+			for _, b := range m.Read(&Limits{Repeats: true}, Read{Time: at(1) + int64(i)*int64(time.Hour), Value: v}, nil) {
+				if b.How == Guessed {
+					guessed++
+				}
+			}
+		}
+		if guessed < c.want || c.want == 0 && guessed > 0 {
+			t.Errorf("%s: %d steps are called estimates, want %d", name, guessed, c.want)
+		}
+	}
+}

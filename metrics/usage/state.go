@@ -7,18 +7,21 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unsafe"
 
 	"greencommunity/ingest"
 )
 
-// state comes before the registers, which lie as they are in memory.
+// state comes before the registers, which lie as they are in memory; so do days
+// and points, of which there may be half a million.
 type state struct {
 	Version  int
 	Channels []string
 	Places   []savedPlace
-	Points   []point
+	Points   []byte
 	Seeds    []savedSeed
 	Lost     uint64
+	Reads    [2 * reasonCount]uint64
 	Hour     int32
 	Flush    int64
 	Day      int32
@@ -28,7 +31,7 @@ type state struct {
 type savedPlace struct {
 	Key   Place
 	First int32
-	Days  []Day
+	Days  []byte
 }
 
 type savedSeed struct {
@@ -39,13 +42,30 @@ type savedSeed struct {
 
 const version = 1
 
+// raw is a slice of values without pointers as it lies in memory.
+func raw[T any](list []T) []byte {
+	if len(list) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(list))), len(list)*int(unsafe.Sizeof(list[0])))
+}
+
+// cooked is the counterpart of raw. It copies: bytes may lie anywhere.
+func cooked[T any](b []byte) []T {
+	var one T
+	list := make([]T, len(b)/int(unsafe.Sizeof(one)))
+	copy(raw(list), b)
+	return list
+}
+
 // Save writes the state.
 func (b *Book) Save(w io.Writer) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := state{Version: version, Channels: b.channels, Points: b.points, Lost: b.lost, Hour: b.hour, Flush: b.flush, Day: b.day, Due: b.due}
+	s := state{Version: version, Channels: b.channels, Points: raw(b.points), Lost: b.lost, Reads: b.reads, Hour: b.hour, Flush: b.flush, Day: b.day, Due: b.due}
 	for i := range b.places {
-		s.Places = append(s.Places, savedPlace(b.places[i]))
+		p := &b.places[i]
+		s.Places = append(s.Places, savedPlace{p.Key, p.First, raw(p.Days)})
 	}
 	for k, m := range b.seeds {
 		s.Seeds = append(s.Seeds, savedSeed{Key: k, Mark: m})
@@ -81,16 +101,18 @@ func (b *Book) Load(r io.Reader) error {
 	for i, c := range b.channels {
 		b.channel[c] = uint16(i)
 	}
-	b.points, b.lost, b.hour, b.flush, b.day, b.due = s.Points, s.Lost, s.Hour, s.Flush, s.Day, s.Due
+	b.points, b.lost, b.hour, b.flush, b.day, b.due = cooked[point](s.Points), s.Lost, s.Hour, s.Flush, s.Day, s.Due
 	if b.day != 0 {
 		_, b.next = b.bounds(b.day)
 	}
+	b.reads = s.Reads
 	b.places, b.place, b.days = nil, map[Place]uint16{}, nil
 	for i, p := range s.Places {
-		b.places = append(b.places, place(p))
+		days := cooked[Day](p.Days)
+		b.places = append(b.places, place{p.Key, p.First, days})
 		b.place[p.Key] = uint16(i)
-		for j := range p.Days {
-			if p.Days[j].Queued {
+		for j := range days {
+			if days[j].queued != 0 {
 				b.days = append(b.days, dayOf{uint16(i), p.First + int32(j)})
 			}
 		}

@@ -59,7 +59,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(observers.facility, observers.savings, observers.anomaly, observers.vendors)
+	registry.MustRegister(observers.book, observers.facility, observers.savings, observers.anomaly, observers.vendors)
 	s := &Service{config: c, log: log, certificates: certificate.New(Certificates(c), log)}
 	registry.MustRegister(s.certificates)
 	registry.MustRegister(community.Collector{Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() }})
