@@ -141,6 +141,17 @@ func (r *rig) agree() {
 			told += u.Amount
 		}
 	}
+	hourly := map[string]float64{}
+	for _, p := range r.stored {
+		if p.Measurement == "usage" {
+			hourly[fmt.Sprint(tag(p, "device"), tag(p, "channel"), p.Time/hour)] += number(p, "covered")
+		}
+	}
+	for of, covered := range hourly { // no moment is covered twice, or less than not at all
+		if covered < -1e-6 || covered > 3600+1e-6 {
+			r.t.Errorf("%s: %v s of an hour are covered", of, covered)
+		}
+	}
 	if told != all {
 		r.t.Errorf("subscribers were told of %d, the days have %d", told, all)
 	}

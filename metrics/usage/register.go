@@ -49,7 +49,8 @@ const (
 	Split              // a late read divides what was spread
 )
 
-var reasonNames = [...]string{"", "first", "rollover", "backward", "swap", "gap", "estimated", "trueup", "duplicate", "late", "reset", "implausible", "scale", "split"}
+var reasonNames = [...]string{"", "first", "rollover", "backward", "swap", "gap", "estimated", "trueup",
+	"duplicate", "late", "reset", "implausible", "scale", "split"}
 
 // reasonCount is fixed: what is saved is by number.
 const reasonCount = 16
@@ -555,9 +556,9 @@ func (r *register) at(k int) float64 {
 func (r *register) scaled(g *Limits) int {
 	most := r.limit(g, r.CandidateFrom.At-r.Last.At)
 	for _, k := range [...]int{3, -3, 1, -1, 2, -2, 6} {
-		step := float64(r.CandidateFrom.Value)*math.Pow10(-k-int(r.Scale)) + float64(r.Offset) - float64(r.Last.Value)
+		step := float64(r.CandidateFrom.Value)*math.Pow10(-k) + float64(r.Offset) - float64(r.Last.Value)
 		slack := float64(r.tolerance(g))
-		if k < 0 { // what has thousandths at most has fewer digits now
+		if k < 0 && k+int(r.Scale) != 0 { // what has thousandths at most has fewer digits now
 			if r.CandidateFrom.Value < unit/5 {
 				continue // too few to tell anything
 			}
@@ -592,6 +593,8 @@ func (r *register) move(g *Limits, out []Booking) []Booking {
 	switch usual := 3 * high * float64(max(dt, shortest)) / float64(hour); {
 	case k == 0 || high == 0:
 		k = 0
+	case k+int(r.Scale) == 0 && r.Scale != 0:
+		// Back in its first unit, where it would be.
 	case usual*200 <= (r.Last.Value-r.Offset).Units() && r.at(k) <= usual:
 		// That it is where it would be, to a part in 200, is no coincidence.
 	default:
@@ -627,7 +630,7 @@ func (r *register) move(g *Limits, out []Booking) []Booking {
 		jump(value(from.Value), Gap)
 	default:
 		flags |= moved
-		if flags&moved != 0 && r.Resets < math.MaxUint8 {
+		if r.Resets < math.MaxUint8 {
 			r.Resets++
 		}
 		r.Offset = 0
@@ -700,8 +703,8 @@ func (r *register) width(g *Limits, from mark, dt int64) Amount {
 	return 0
 }
 
-// settle decides what is held when no more reads will come: a wrap of known
-// width, and a first step that nothing speaks against.
+// settle books what is held when no more reads will come, where it is a wrap of
+// known width that nothing speaks against.
 func (r *register) settle(g *Limits, out []Booking) []Booking {
 	if r.Candidates == 0 {
 		return out
