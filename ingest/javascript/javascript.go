@@ -292,7 +292,12 @@ func (r *Runtime) limited(f func(*goja.Runtime) error) error {
 // panicked is what came out of a virtual machine that is not to be used again.
 type panicked struct{ with any }
 
-func (p *panicked) Error() string { return fmt.Sprintf("broke the runtime: %v", p.with) }
+func (p *panicked) Error() string {
+	if interrupted, ok := p.with.(*goja.InterruptedError); ok {
+		return reason(interrupted).Error() // in code that Go called: a toString, a getter
+	}
+	return fmt.Sprintf("broke the runtime: %v", p.with)
+}
 
 // interruptible runs f, and interrupts the virtual machine when it takes too
 // long or too much. What ends in time pays for one timer and nothing else.

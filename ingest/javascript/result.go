@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strconv"
 
 	"github.com/dop251/goja"
 )
@@ -75,7 +76,7 @@ func (t *taking) array(o *goja.Object, depth int) (any, error) {
 	}
 	taken := make([]any, n)
 	for i := range taken {
-		value, err := t.value(o.Get(fmt.Sprint(i)), depth+1)
+		value, err := t.value(o.Get(strconv.Itoa(i)), depth+1)
 		if err != nil {
 			return nil, err
 		}
