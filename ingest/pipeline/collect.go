@@ -28,13 +28,15 @@ var (
 	lateDesc      = desc("readings_late_total", "Readings accepted that are older than one before them of the same series.")
 	pointsDesc    = desc("influxdb_points_total", "Points InfluxDB took or refused.", "result")
 	devicesDesc   = desc("devices", "Devices: online, offline (nothing for 25 h), or never heard of, though listed or tried.", "community", "facility", "state")
+	poisonDesc    = desc("poison_messages", "Messages in the journal that ended the process twice while it dealt with them: rejected as internal, never decoded again.")
+	poisonedDesc  = desc("poison_found_timestamp_seconds", "When such a message was last found, at a start; 0: never.")
 	oldestDesc    = desc("journal_oldest_pending_seconds", "Age of the oldest message a reader has still to deal with.", "reader")
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		receivedDesc, storedDesc, duplicateDesc, rejectedDesc, ignoredDesc, pendingDesc, readingsDesc, refusedDesc,
-		lateDesc, pointsDesc, devicesDesc, oldestDesc,
+		lateDesc, pointsDesc, devicesDesc, oldestDesc, poisonDesc, poisonedDesc,
 	} {
 		ch <- d
 	}
@@ -83,6 +85,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for k, n := range devices {
 		gauge(devicesDesc, float64(n), string(k.place.Community), string(k.place.Facility), k.state)
 	}
+	gauge(poisonDesc, float64(p.poison.count))
+	gauge(poisonedDesc, float64(p.poison.found))
 	gauge(oldestDesc, p.age(first), "store")
 	if walked < p.journal.Last() {
 		gauge(oldestDesc, p.age(walked+1), "observe")

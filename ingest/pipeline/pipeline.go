@@ -112,6 +112,8 @@ type Pipeline struct {
 	// deviceCounts is replaced, never changed.
 	deviceCounts map[deviceState]int
 
+	poison *poison
+
 	rejectsMu sync.Mutex // the walker and both writers reject
 	rejects   *rejects
 
@@ -182,6 +184,16 @@ func (p *Pipeline) open() (err error) {
 	if p.journal, err = journal.Open(o.Journal); err != nil {
 		return err
 	}
+	if p.poison, err = openPoison(o.DataDir, p.journal.First(), time.Now()); err != nil {
+		return err
+	}
+	for _, seq := range p.poison.suspects {
+		if p.poison.poisonous(seq) {
+			p.log.Error("the process died twice while it dealt with a message: it is rejected as internal, and kept for replay", "seq", seq)
+		} else {
+			p.log.Warn("the process died while it dealt with a message: it is tried once more alone", "seq", seq)
+		}
+	}
 	if p.rejects, err = openRejects(o.DataDir, o.RejectsBytes, p.log); err != nil {
 		return err
 	}
@@ -247,6 +259,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	}
 	from := w.seq
 	start := time.Now()
+	p.tryAlone(w.seq)
 	if err := w.catchUp(ctx); err != nil {
 		return fmt.Errorf("walking the journal: %w", err)
 	}
@@ -403,7 +416,7 @@ func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *
 
 func (p *Pipeline) close() {
 	p.influx.Close()
-	if err := errors.Join(p.journal.Close(), p.rejects.close(), p.devices.file.Close()); err != nil {
+	if err := errors.Join(p.journal.Close(), p.poison.close(), p.rejects.close(), p.devices.file.Close()); err != nil {
 		p.log.Error("closing", "error", err)
 	}
 	p.lock.Close()

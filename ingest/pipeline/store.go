@@ -9,6 +9,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
+	"greencommunity/ingest/inventory"
 )
 
 // storer writes chunks as they come, in batches by size and age.
@@ -222,7 +223,9 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 		if !p.isPending(m.Seq) {
 			continue
 		}
-		result := worker.Decode(m)
+		p.poison.catchUp.Store(m.Seq)
+		result := p.decode(worker, m)
+		p.poison.catchUp.Store(0)
 		var vendor ingest.VendorID
 		if result.Source != nil {
 			vendor = result.Source.Vendor.ID
@@ -249,6 +252,39 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 		p.log.Error("journal not readable; its messages stay pending until the next start", "from", from, "to", to, "error", r.Err())
 	}
 	return c.count == 0 || p.store(ctx, c, false)
+}
+
+// decode is the worker's, but for poison.
+func (p *Pipeline) decode(w *decode.Worker, m *ingest.Message) *decode.Result {
+	if !p.poison.poisonous(m.Seq) {
+		return w.Decode(m)
+	}
+	return &decode.Result{
+		Source: p.inventory.Load().Match(m.Topic, &inventory.Captures{}),
+		Err:    ingest.Refuse(ingest.Internal, "the process died twice while it dealt with this message; replay it with a version that can decode it"),
+	}
+}
+
+// tryAlone decodes the messages that the process may have died over, before
+// anything else runs. Those after walked are left to the walker, which comes to
+// them before anything else runs, too.
+func (p *Pipeline) tryAlone(walked uint64) {
+	for _, seq := range p.poison.suspects {
+		if seq > walked || p.poison.poisonous(seq) || !p.isPending(seq) {
+			continue
+		}
+		worker := decode.NewWorker(p.inventory.Load(), p.registry)
+		if err := worker.LoadState(bytes.NewReader(*p.decoders.Load())); err != nil {
+			p.log.Error("decoders begin anew", "error", err)
+		}
+		r := p.journal.Read(seq)
+		if r.Next() && r.Message().Seq == seq {
+			p.poison.catchUp.Store(seq)
+			worker.Decode(r.Message())
+			p.poison.catchUp.Store(0)
+		}
+		r.Close()
+	}
 }
 
 // timed gives the readings and events of a message the times that the walker

@@ -182,11 +182,18 @@ func (w *walker) group(g group) (gap bool) {
 	return gap
 }
 
-// message decides a message's fate, or leaves it pending.
+// message deals with one message, and notes which one meanwhile.
 func (w *walker) message(m *ingest.Message) {
+	w.p.poison.walker.Store(m.Seq)
+	w.decide(m)
+	w.p.poison.walker.Store(0) // not deferred: a panic leaves the note
+}
+
+// decide decides a message's fate, or leaves it pending.
+func (w *walker) decide(m *ingest.Message) {
 	w.seq = m.Seq
 	w.observers.tick(m.Received)
-	r := w.worker.Decode(m)
+	r := w.p.decode(w.worker, m)
 	var vendor ingest.VendorID
 	if r.Source != nil {
 		vendor = r.Source.Vendor.ID
