@@ -21,10 +21,10 @@ const (
 	Delta    QuantityKind = "delta"    // amount since the reading before
 )
 
-// Text is a name for people, in both languages of the service.
+// Text is a name or a sentence for people, in both languages of the service.
 type Text struct {
-	ZH string `yaml:"zh"`
-	EN string `yaml:"en"`
+	ZH string `yaml:"zh" json:"zh"`
+	EN string `yaml:"en" json:"en"`
 }
 
 // Quantity is what a reading is of: a field of InfluxDB, in one unit.

@@ -300,17 +300,11 @@ type Reason struct {
 	Count  uint64        `json:"count"`
 }
 
-// Text is in both languages.
-type Text struct {
-	ZH string `json:"zh"`
-	EN string `json:"en"`
-}
-
 // Alarm is an open alarm.
 type Alarm struct {
 	Kind      string              `json:"kind"`
 	Severity  string              `json:"severity"`
-	Title     Text                `json:"title"`
+	Title     ingest.Text         `json:"title"`
 	Community ingest.CommunityID  `json:"community"`
 	Compound  ingest.CompoundID   `json:"compound,omitempty"`
 	Facility  ingest.FacilityKind `json:"facility"`
@@ -321,7 +315,7 @@ type Alarm struct {
 	Since     time.Time           `json:"since"`
 	Value     *float64            `json:"value"`
 	Expected  *float64            `json:"expected"`
-	Why       Text                `json:"why"`
+	Why       ingest.Text         `json:"why"`
 	// OverBudget is counted and not listed: its community has worse ones enough
 	// to look after.
 	OverBudget bool `json:"-"`
@@ -526,7 +520,7 @@ func vendorOf(v pipeline.VendorStatus, name string) Vendor {
 type trends struct {
 	made   time.Time
 	from   int64
-	places map[facility.Place][]float64
+	places map[facility.Place]facility.Trend
 }
 
 // Trend is the last 24 hours of a community, or of all of them, in steps of 10
@@ -553,31 +547,22 @@ func (p *Page) trend(r *http.Request) (any, error) {
 	t := p.trends
 	p.mu.Unlock()
 	out := Trend{Community: community, From: t.from, Step: 600, Series: map[ingest.FacilityKind][]*float64{}}
-	counts := map[ingest.FacilityKind][]int{}
-	for place, values := range t.places {
+	sums := map[ingest.FacilityKind]*facility.Trend{}
+	for place, trend := range t.places {
 		if community != "" && place.Community != community {
 			continue
 		}
-		sum, n := out.Series[place.Facility], counts[place.Facility]
-		if sum == nil {
-			sum, n = make([]*float64, len(values)), make([]int, len(values))
-			out.Series[place.Facility], counts[place.Facility] = sum, n
+		if sums[place.Facility] == nil {
+			sums[place.Facility] = &facility.Trend{}
 		}
-		for i, v := range values {
-			if math.IsNaN(v) {
-				continue
-			}
-			n[i]++
-			if sum[i] != nil {
-				v += *sum[i]
-			}
-			sum[i] = &v
-		}
+		sums[place.Facility].Add(trend)
 	}
-	for i, v := range out.Series["waste"] { // a mean of the communities' means
-		if v != nil {
-			*v /= float64(counts["waste"][i])
+	for kind, sum := range sums {
+		series := make([]*float64, len(sum.Values))
+		for i, v := range sum.Values {
+			series[i] = number(v)
 		}
+		out.Series[kind] = series
 	}
 	return out, nil
 }

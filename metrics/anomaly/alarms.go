@@ -15,7 +15,7 @@ import (
 type Alarm struct {
 	Kind      string              `json:"kind"`
 	Severity  string              `json:"severity"`
-	Title     Text                `json:"title"`
+	Title     ingest.Text         `json:"title"`
 	Community ingest.CommunityID  `json:"community"`
 	Compound  ingest.CompoundID   `json:"compound,omitempty"`
 	Facility  ingest.FacilityKind `json:"facility"`
@@ -26,7 +26,7 @@ type Alarm struct {
 	Since     time.Time           `json:"since"`
 	Value     float64             `json:"value"`
 	Expected  float64             `json:"expected"`
-	Why       Text                `json:"why"`
+	Why       ingest.Text         `json:"why"`
 	// Inhibited names the alarm of a group that stands for this one.
 	Inhibited string `json:"inhibited,omitempty"`
 	// OverBudget is set where the community has worse alarms enough to list.
@@ -511,7 +511,7 @@ var selfReported = []kind{continuousFlow, reverseFlow, overfull, heldOpen, force
 
 // why says in a sentence what was seen and what was expected, and in another
 // that it is over where it is.
-func why(k kind, a *Alarm) Text {
+func why(k kind, a *Alarm) ingest.Text {
 	text := seen(k, a)
 	if a.ended != 0 {
 		minutes := max(float64(a.ended-a.Since.UnixNano())/6e10, 1)
@@ -521,11 +521,11 @@ func why(k kind, a *Alarm) Text {
 	return text
 }
 
-func seen(k kind, a *Alarm) Text {
+func seen(k kind, a *Alarm) ingest.Text {
 	v, x := a.Value, a.Expected
 	hours := func(s float64) string { return fmt.Sprintf("%.1f", s/3600) }
-	both := func(zh, en string, args ...any) Text {
-		return Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}
+	both := func(zh, en string, args ...any) ingest.Text {
+		return ingest.Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}
 	}
 	if v == 0 && slices.Contains(selfReported, k) {
 		return both("设备自身报告。", "The device itself reports it.")

@@ -581,11 +581,42 @@ func (o *Observer) Now(at int64) map[Place]Now {
 	return m
 }
 
+// Trend is the last 24 hours of a place. Values of lamps, meters and gates add
+// up over places. Those of bins are means: Bins says of how many each is, and the
+// mean over places is weighted with it.
+type Trend struct {
+	Values []float64 // NaN: no data
+	Bins   []float64 // nil where Values add up
+}
+
+// Add adds the trend of another place of the same kind of facility.
+func (t *Trend) Add(o Trend) {
+	if t.Values == nil {
+		*t = Trend{slices.Clone(o.Values), slices.Clone(o.Bins)}
+		return
+	}
+	for i, v := range o.Values {
+		switch {
+		case math.IsNaN(v):
+		case math.IsNaN(t.Values[i]):
+			t.Values[i] = v
+			if t.Bins != nil {
+				t.Bins[i] = o.Bins[i]
+			}
+		case t.Bins == nil:
+			t.Values[i] += v
+		default:
+			n := t.Bins[i] + o.Bins[i]
+			t.Values[i], t.Bins[i] = (t.Values[i]*t.Bins[i]+v*o.Bins[i])/n, n
+		}
+	}
+}
+
 // Trends are the last 24 hours of every place before at (unix nanoseconds), in
 // bins of 10 minutes, the oldest first, and when the first begins (unix
 // seconds): W of lamps, m3/h of water, mean fill level of bins, passes in 10
 // minutes of gates. NaN is no data.
-func (o *Observer) Trends(at int64) (from int64, trends map[Place][]float64) {
+func (o *Observer) Trends(at int64) (from int64, trends map[Place]Trend) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	// What a device has last reported holds until now, which is not entered yet.
@@ -599,10 +630,14 @@ func (o *Observer) Trends(at int64) (from int64, trends map[Place][]float64) {
 		}
 	}
 	last := at / int64(binWidth) // which runs, and is left out
-	trends = make(map[Place][]float64, len(places))
+	trends = make(map[Place]Trend, len(places))
 	for i := range places {
 		p := &places[i]
 		values := make([]float64, bins-1)
+		var weights []float64
+		if p.Key.Facility == "waste" {
+			weights = make([]float64, len(values))
+		}
 		for k := range values {
 			n := last - int64(len(values)) + int64(k)
 			values[k] = math.NaN()
@@ -614,12 +649,12 @@ func (o *Observer) Trends(at int64) (from int64, trends map[Place][]float64) {
 			case "lighting", "water":
 				values[k] = float64(b.Sum) / binWidth.Hours()
 			case "waste":
-				values[k] = float64(b.Sum / b.Weight)
+				values[k], weights[k] = float64(b.Sum/b.Weight), float64(b.Weight)/binWidth.Hours()
 			default:
 				values[k] = float64(b.Sum)
 			}
 		}
-		trends[p.Key] = values
+		trends[p.Key] = Trend{values, weights}
 	}
 	return (last - bins + 1) * int64(binWidth/time.Second), trends
 }

@@ -100,7 +100,7 @@ func TestTrends(t *testing.T) {
 		t.Helper()
 		from, trends := o.Trends(noon.UnixNano())
 		at := func(facility ingest.FacilityKind, when time.Time) float64 {
-			return trends[Place{"nancheng", facility}][(when.Unix()-from)/600]
+			return trends[Place{"nancheng", facility}].Values[(when.Unix()-from)/600]
 		}
 		near(t, "first bin", at("lighting", start), 60)
 		near(t, "half and half", at("lighting", start.Add(10*time.Minute)), 45)
@@ -480,4 +480,37 @@ func TestCountersWrap(t *testing.T) {
 			t.Errorf("%d bits, %v: %g passes, want %g", c.bits, c.totals, got, c.want)
 		}
 	}
+}
+
+// The trend of all communities is over bins, as the tile is: one bin at 0.9 here
+// and nine at 0.1 there are 0.18, not 0.5. Case house/08.
+func TestTrendOfBinsIsOverBins(t *testing.T) {
+	o := observer()
+	at := noon.Add(-time.Hour)
+	for i := range 10 {
+		community, fill := ingest.CommunityID("dongcheng"), 0.1
+		if i == 0 {
+			community, fill = "nancheng", 0.9
+		}
+		d := &ingest.Device{ID: ingest.DeviceID(rune('a' + i)), Origin: &ingest.Origin{Community: community, Facility: "waste"}, Listing: ingest.Unlisted}
+		o.Reading(uint32(i), &ingest.Reading{Device: d, Quantity: &ingest.Quantity{Name: "fill_level"}, Value: fill, Time: at.UnixNano()}, false, 0)
+	}
+	from, trends := o.Trends(noon.UnixNano())
+	if len(trends) != 2 {
+		t.Fatalf("%d places", len(trends))
+	}
+	here, there := trends[Place{"nancheng", "waste"}], trends[Place{"dongcheng", "waste"}]
+	for name, order := range map[string][]Trend{"one way": {here, there}, "the other": {there, here}} {
+		var all Trend
+		for _, each := range order {
+			all.Add(each)
+		}
+		k := (at.Unix() - from) / 600
+		near(t, name, all.Values[k], 0.18)
+		near(t, name+", bins", all.Bins[k], 10)
+		if !math.IsNaN(all.Values[0]) {
+			t.Errorf("%s: before any reading: %v", name, all.Values[0])
+		}
+	}
+	near(t, "a place's own trend is left as it was", here.Values[(at.Unix()-from)/600], 0.9)
 }

@@ -22,11 +22,11 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"greencommunity/metrics/anomaly"
+	"greencommunity/ingest"
 )
 
 // Text is a text in both languages. Chinese is what goes out.
-type Text = anomaly.Text
+type Text = ingest.Text
 
 // alert is one alerting rule with the page that explains it.
 type alert struct {
