@@ -121,8 +121,8 @@ type change struct {
 	Since    string              `json:"since"`
 	Value    *float64            `json:"value,omitempty"`
 	Expected *float64            `json:"expected,omitempty"`
-	Title    ingest.Text        `json:"title"`
-	Why      ingest.Text        `json:"why"`
+	Title    ingest.Text         `json:"title"`
+	Why      ingest.Text         `json:"why"`
 }
 
 func finite(v float64) *float64 {

@@ -302,20 +302,22 @@ type Reason struct {
 
 // Alarm is an open alarm.
 type Alarm struct {
-	Kind      string              `json:"kind"`
-	Severity  string              `json:"severity"`
-	Title     ingest.Text         `json:"title"`
-	Community ingest.CommunityID  `json:"community"`
-	Compound  ingest.CompoundID   `json:"compound,omitempty"`
-	Facility  ingest.FacilityKind `json:"facility"`
-	Vendor    ingest.VendorID     `json:"vendor,omitempty"`
-	Device    ingest.DeviceID     `json:"device"`
-	Name      string              `json:"name,omitempty"`
-	Channel   string              `json:"channel,omitempty"`
-	Since     time.Time           `json:"since"`
-	Value     *float64            `json:"value"`
-	Expected  *float64            `json:"expected"`
-	Why       ingest.Text         `json:"why"`
+	Kind         string              `json:"kind"`
+	Severity     string              `json:"severity"`
+	Title        ingest.Text         `json:"title"`
+	Community    ingest.CommunityID  `json:"community"`
+	Compound     ingest.CompoundID   `json:"compound,omitempty"`
+	Facility     ingest.FacilityKind `json:"facility"`
+	Vendor       ingest.VendorID     `json:"vendor,omitempty"`
+	Device       ingest.DeviceID     `json:"device"`
+	Name         string              `json:"name,omitempty"`
+	Channel      string              `json:"channel,omitempty"`
+	Since        time.Time           `json:"since"`
+	Value        *float64            `json:"value"`
+	Expected     *float64            `json:"expected"`
+	Unit         string              `json:"unit"` // of value, and of expected where expected_unit is not given
+	ExpectedUnit string              `json:"expected_unit,omitempty"`
+	Why          ingest.Text         `json:"why"`
 	// OverBudget is counted and not listed: its community has worse ones enough
 	// to look after.
 	OverBudget bool `json:"-"`

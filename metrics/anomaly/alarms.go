@@ -26,7 +26,10 @@ type Alarm struct {
 	Since     time.Time           `json:"since"`
 	Value     float64             `json:"value"`
 	Expected  float64             `json:"expected"`
-	Why       ingest.Text         `json:"why"`
+	// Unit is that of Value and, where ExpectedUnit is empty, of Expected.
+	Unit         string      `json:"unit"`
+	ExpectedUnit string      `json:"expected_unit,omitempty"`
+	Why          ingest.Text `json:"why"`
 	// Inhibited names the alarm of a group that stands for this one.
 	Inhibited string `json:"inhibited,omitempty"`
 	// OverBudget is set where the community has worse alarms enough to list.
@@ -36,6 +39,7 @@ type Alarm struct {
 	expires int64 // unix nanoseconds; 0: a condition clears it
 	held    int64 // until when it waits to be told, unix nanoseconds; 0: it is told
 	ended   int64 // when it was over, of one that is told afterwards; else 0
+	within  int64 // for how long, or in which time, Value was seen, nanoseconds; 0: not kept
 }
 
 // Change is an alarm raised or cleared.
@@ -68,14 +72,29 @@ func (e *Engine) active(k alarmKey) bool {
 	return a != nil && (a.held == 0 || a.ended == 0)
 }
 
+// finding is what a rule has found: value against what it expected, in the units
+// of the kind.
+type finding struct {
+	value, expected float64
+	until           int64 // when the alarm clears by itself, unix nanoseconds; 0: a condition clears it
+	within          int64 // for how long, or in which time, value was seen, nanoseconds; 0: the kind says it
+}
+
 // raise raises an alarm unless it is raised, as of at.
 func (e *Engine) raise(k alarmKey, at int64, value, expected float64) {
-	e.raiseUntil(k, at, value, expected, 0)
+	e.raiseFor(k, at, finding{value: value, expected: expected})
 }
 
 // raiseUntil raises an alarm that clears at a time, unless it is raised again
 // before: then it clears later.
 func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until int64) {
+	e.raiseFor(k, at, finding{value: value, expected: expected, until: until})
+}
+
+// raiseFor raises an alarm for a finding; of one that is raised already only the
+// time it clears changes.
+func (e *Engine) raiseFor(k alarmKey, at int64, f finding) {
+	until := f.until
 	if a := e.alarms[k]; a != nil {
 		e.mu.Lock()
 		switch {
@@ -108,7 +127,7 @@ func (e *Engine) raiseUntil(k alarmKey, at int64, value, expected float64, until
 		}
 	}
 	a := e.alarm(k, at)
-	a.Value, a.Expected, a.expires = value, expected, until
+	a.Value, a.Expected, a.within, a.expires = f.value, f.expected, f.within, until
 	a.Why = why(k.Kind, a)
 	if until != 0 {
 		e.timers.push(timer{Due: until, What: timeExpire, K: k})
@@ -266,6 +285,10 @@ func (e *Engine) point(a *Alarm, at int64, active bool) {
 	}
 	if !math.IsNaN(a.Expected) && !math.IsInf(a.Expected, 0) {
 		fields = append(fields, ingest.Field{Key: "expected", Value: a.Expected})
+	}
+	fields = append(fields, ingest.Field{Key: "unit", Value: a.Unit})
+	if a.ExpectedUnit != "" {
+		fields = append(fields, ingest.Field{Key: "expected_unit", Value: a.ExpectedUnit})
 	}
 	e.points = append(e.points, ingest.Point{Measurement: "events", Tags: tags, Fields: fields, Time: at})
 }
@@ -521,6 +544,9 @@ func why(k kind, a *Alarm) ingest.Text {
 	return text
 }
 
+// inHours is a time in nanoseconds as hours, to a tenth.
+func inHours(d int64) float64 { return math.Round(float64(d)/3.6e11) / 10 }
+
 func seen(k kind, a *Alarm) ingest.Text {
 	v, x := a.Value, a.Expected
 	hours := func(s float64) string { return fmt.Sprintf("%.1f", s/3600) }
@@ -548,7 +574,10 @@ func seen(k kind, a *Alarm) ingest.Text {
 	case outage:
 		return both("天黑后功率仅%.1f瓦，额定%.0f瓦。", "Dark outside, and only %.1f W of %.0f W.", v, x)
 	case cycling:
-		return both("两小时内开关%.0f次，正常不超过%.0f次。", "Switched %.0f times within two hours; %.0f is usual at most.", v, x)
+		if a.within == 0 { // of a program that did not keep it
+			return both("反复开关%.0f次，正常不超过%.0f次。", "Switched %.0f times; %.0f is usual at most.", v, x)
+		}
+		return both("%[3]g小时内开关%.0[1]f次，正常不超过%.0[2]f次。", "Switched %.0f times within %[3]g hours; %.0[2]f is usual at most.", v, x, inHours(a.within))
 	case partialFailure, overPower, stuckDimmer:
 		return both("功率%.1f瓦，该调光下应为%.1f瓦。", "%.1f W, where this dimming level takes %.1f W.", v, x)
 	case feederOutage, feederDayBurner:
@@ -556,7 +585,10 @@ func seen(k kind, a *Alarm) ingest.Text {
 	case binFire:
 		return both("桶内%.0f ℃，周围约%.0f ℃。", "%.0f °C inside, about %.0f °C around.", v, x)
 	case overfull:
-		return both("装满度%.0f%%持续两小时，应低于%.0f%%。", "%.0f %% full for two hours; below %.0f %% is expected.", 100*v, 100*x)
+		if a.within == 0 { // the bin calls itself full
+			return both("装满度%.0f%%，应低于%.0f%%。", "%.0f %% full; below %.0f %% is expected.", 100*v, 100*x)
+		}
+		return both("装满度%.0f%%持续%[3]g小时，应低于%.0[2]f%%。", "%.0f %% full for %[3]g hours; below %.0[2]f %% is expected.", 100*v, 100*x, inHours(a.within))
 	case tipped:
 		return both("连续两次报告倾斜。", "Tilted in two readings in a row.")
 	case blocked:
@@ -572,7 +604,10 @@ func seen(k kind, a *Alarm) ingest.Text {
 	case stuckClosed:
 		return both("连续%.0f次授权后未开门。", "%.0f grants in a row and no opening.", v)
 	case deniedBurst:
-		return both("五分钟内拒绝%.0f次，平常%.2f次。", "%.0f denials in five minutes; %.2f are usual.", v, x)
+		if a.within == 0 { // of a program that did not keep it
+			return both("拒绝%.0f次，平常%.2f次。", "%.0f denials; %.2f are usual.", v, x)
+		}
+		return both("%[3]g分钟内拒绝%.0[1]f次，平常%.2[2]f次。", "%.0f denials in %[3]g minutes; %.2[2]f are usual.", v, x, float64(a.within)/6e10)
 	case offHours:
 		return both("本小时通行%.0f次，平常%.2f次。", "%.0f passes this hour; %.2f are usual.", v, x)
 	case tailgating:

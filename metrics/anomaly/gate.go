@@ -231,7 +231,7 @@ func (e *Engine) denied(g *gate, d *device, at int64) {
 	key := alarmKey{g.Device, g.Channel, deniedBurst}
 	d.score(float64(n) / float64(p.Denied) * 0.99)
 	if n >= p.Denied && poissonTail(n, rate) < p.Odds {
-		e.raiseUntil(key, at, float64(n), rate, at+int64(30*time.Minute))
+		e.raiseFor(key, at, finding{value: float64(n), expected: rate, until: at + int64(30*time.Minute), within: int64(p.DeniedSpan)})
 	}
 }
 

@@ -257,7 +257,7 @@ func (e *Engine) judgeLamp(id uint32) {
 	}
 	d.score(float64(recent) / float64(p.Cycles) * 0.99)
 	if recent >= min(p.Cycles, len(l.Edges)) {
-		e.raise(key(cycling), at, float64(recent), 2)
+		e.raiseFor(key(cycling), at, finding{value: float64(recent), expected: 2, within: int64(span)})
 	} else if recent == 0 && night {
 		e.clearAlarm(key(cycling), at)
 	}

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"greencommunity/ingest"
@@ -25,7 +26,8 @@ import (
 
 // Version 2 added when a held alarm is told, version 3 when it was over. Since
 // version 4 registers are in the book of use; one of the engine's own follows.
-const stateVersion = 4
+// Version 5 added the time in which switchings were counted.
+const stateVersion = 5
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -94,6 +96,7 @@ func (e *Engine) Save(w io.Writer) error {
 		b.int(a.expires)
 		b.int(a.held)
 		b.int(a.ended)
+		b.int(a.within)
 		b.int(int64(math.Float64bits(a.Value)))
 		b.int(int64(math.Float64bits(a.Expected)))
 		b.text(a.Inhibited)
@@ -236,6 +239,9 @@ func (e *Engine) loadAlarms(b *loader, version int64) error {
 		if version >= 3 {
 			a.ended = b.int()
 		}
+		if version >= 5 {
+			a.within = b.int()
+		}
 		a.Value, a.Expected = math.Float64frombits(uint64(b.int())), math.Float64frombits(uint64(b.int()))
 		a.Inhibited = b.text()
 		a.Why = why(k.Kind, a)
@@ -259,7 +265,8 @@ func (e *Engine) loadAlarms(b *loader, version int64) error {
 // alarm makes an alarm from its key.
 func (e *Engine) alarm(k alarmKey, at int64) *Alarm {
 	about := Kinds[k.Kind]
-	a := &Alarm{Kind: about.Name, Severity: about.Severity.String(), Title: about.Title, Since: time.Unix(0, at).UTC(), key: k}
+	a := &Alarm{Kind: about.Name, Severity: about.Severity.String(), Title: about.Title, Since: time.Unix(0, at).UTC(), key: k,
+		Unit: about.Unit, ExpectedUnit: about.ExpectedUnit}
 	if k.Device >= groupBase {
 		g := &e.groups[k.Device-groupBase]
 		a.Community, a.Facility, a.Device = g.Key.Community, g.Facility, ingest.DeviceID(g.Key.Name)
@@ -271,7 +278,28 @@ func (e *Engine) alarm(k alarmKey, at int64) *Alarm {
 	info := e.info[k.Device]
 	a.Community, a.Compound, a.Facility, a.Vendor, a.Device, a.Name = info.Community, info.Compound, info.Facility, info.Vendor, info.ID, info.Name
 	a.Channel = e.channels[k.Channel]
+	if a.Unit == ofQuantity {
+		a.Unit = e.unitOf(k.Kind, info.Facility, a.Channel)
+	}
 	return a
+}
+
+// unitOf is the unit of an alarm about one quantity of a device: a register, a
+// lamp's power, or the quantity that the channel begins with.
+func (e *Engine) unitOf(k kind, facility ingest.FacilityKind, channel string) string {
+	name, _, _ := strings.Cut(channel, "/")
+	switch {
+	case k == registerReset && facility == "water":
+		name = "water_volume_total"
+	case k == registerReset:
+		name = "energy_total"
+	case k == flatLine && facility == "lighting" && e.inv.Facilities.Quantity(facility, name) == nil:
+		name = "active_power"
+	}
+	if q := e.inv.Facilities.Quantity(facility, name); q != nil {
+		return q.Unit
+	}
+	return ""
 }
 
 // saver writes; after an error it writes nothing.

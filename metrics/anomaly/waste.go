@@ -222,7 +222,7 @@ func (e *Engine) judgeFill(b *bin, d *device) {
 		}
 		d.score(min(float64(at-b.FullFrom)/float64(p.FullAfter), 5))
 		if at-b.FullFrom >= int64(p.FullAfter) {
-			e.raise(key(overfull), at, fill, p.FullClear)
+			e.raiseFor(key(overfull), at, finding{value: fill, expected: p.FullClear, within: int64(p.FullAfter)})
 		}
 	case fill < p.FullClear:
 		b.FullFrom = 0

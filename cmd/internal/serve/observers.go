@@ -91,7 +91,7 @@ func (o *observers) alarms() []page.Alarm {
 		list = append(list, page.Alarm{
 			Kind: a.Kind, Severity: a.Severity, Title: a.Title, Community: a.Community, Compound: a.Compound, Facility: a.Facility,
 			Vendor: a.Vendor, Device: a.Device, Name: a.Name, Channel: a.Channel, Since: a.Since,
-			Value: number(a.Value), Expected: number(a.Expected), Why: a.Why, OverBudget: a.OverBudget,
+			Value: number(a.Value), Expected: number(a.Expected), Unit: a.Unit, ExpectedUnit: a.ExpectedUnit, Why: a.Why, OverBudget: a.OverBudget,
 		})
 	}
 	slices.SortStableFunc(list, func(a, b page.Alarm) int {
