@@ -7,6 +7,7 @@ package report
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -192,8 +193,12 @@ func named[K comparable](m map[K]string, k K) string {
 	return fmt.Sprint(k)
 }
 
-// Columns of the effect that a later report reads back.
-const effectNumber = "四"
+// The effect, which a later report reads back: its columns after the first, which
+// say whose figures they are.
+const (
+	effectNumber = "四"
+	effectKeys   = 5
+)
 
 func (s *Source) effect(names map[ingest.CommunityID]string) Section {
 	section := Section{effectNumber, "成效：节能节水", "区间为半宽。数字按其不确定度取舍：区间保留两位有效数字。节约率＝节约量合计／基准合计。去年同期用量未作调整，只供参考，不是节约量。",
@@ -359,7 +364,7 @@ func (s *Source) quality(names map[ingest.CommunityID]string) Section {
 }
 
 func (s *Source) restated(changes [][]string) Section {
-	section := Section{"八", "对已报数字的更正", "", []string{"社区编号", "社区", "设施", "资源", "已报节约量", "现节约量"}, changes}
+	section := Section{"八", "对已报数字的更正", "", []string{"社区编号", "社区", "设施", "资源", "项目", "已报", "现为"}, changes}
 	switch {
 	case s.Filed == nil:
 		section.Note = "未提供本期已报的报表，不作比较。"
@@ -371,15 +376,32 @@ func (s *Source) restated(changes [][]string) Section {
 	return section
 }
 
-// restatements are the figures that differ from those filed, as they are shown.
+// restatements are the figures that differ from those filed, as they are shown:
+// any of the effect, and those that are there no more. A column that the filed
+// report did not have is not compared.
 func (s *Source) restatements(names map[ingest.CommunityID]string) [][]string {
 	if s.Filed == nil {
 		return nil
 	}
 	var rows [][]string
-	for _, row := range s.effect(names).Rows {
-		if was := s.Filed.Savings[[3]string{row[0], row[2], row[3]}]; was != row[8] {
-			rows = append(rows, []string{row[0], row[1], row[2], row[3], orNone(was), orNone(row[8])})
+	effect := s.effect(names)
+	here := map[[3]string]bool{}
+	for _, row := range effect.Rows {
+		key := [3]string{row[0], row[2], row[3]}
+		here[key] = true
+		filed, ok := s.Filed.Figures[key]
+		for i := effectKeys; i < len(row); i++ {
+			column := effect.Head[i]
+			was, had := filed[column]
+			if was != row[i] && (had || !ok) {
+				rows = append(rows, []string{row[0], row[1], row[2], row[3], column, orNone(was), orNone(row[i])})
+			}
+		}
+	}
+	gone := slices.SortedFunc(maps.Keys(s.Filed.Figures), func(a, b [3]string) int { return slices.Compare(a[:], b[:]) })
+	for _, key := range gone {
+		if !here[key] {
+			rows = append(rows, []string{key[0], names[ingest.CommunityID(key[0])], key[1], key[2], "节约量", orNone(s.Filed.Figures[key]["节约量"]), orNone("")})
 		}
 	}
 	return rows

@@ -71,7 +71,7 @@ func TestStatusAndRevision(t *testing.T) {
 		t.Errorf("a day before:\n%.400s", got)
 	}
 	filed, err := ReadFiled(strings.NewReader(text(t, s)))
-	if err != nil || filed.Revision != 0 || filed.From != "2026-01-01" || filed.To != "2026-03-31" || filed.Savings[[3]string{"b", "照明", "电"}] != "-50" {
+	if err != nil || filed.Revision != 0 || filed.From != "2026-01-01" || filed.To != "2026-03-31" || filed.Figures[[3]string{"b", "照明", "电"}]["节约量"] != "-50" {
 		t.Fatalf("%+v %v", filed, err)
 	}
 	// Filed as provisional; final without a change is revision 1.
@@ -83,8 +83,33 @@ func TestStatusAndRevision(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Statement.Items[1].Saving = -40
-	if got := text(t, s); !strings.Contains(got, "修订号,2\n") || !strings.Contains(got, "八,b,乙社区,照明,电,-50,-40\n") || strings.Contains(got, "八,a,") {
+	if got := text(t, s); !strings.Contains(got, "修订号,2\n") || !strings.Contains(got, "八,b,乙社区,照明,电,节约量,-50,-40\n") || strings.Contains(got, "八,a,") {
 		t.Errorf("%s", got)
+	}
+}
+
+// Any figure that was filed and is another now is a revision: use may change, and
+// band and coverage, where the saving happens to stay.
+func TestAnyFigureIsARevision(t *testing.T) {
+	for column, change := range map[string]func(*savings.StatementItem){
+		"实际":   func(i *savings.StatementItem) { i.Actual, i.Baseline = i.Actual+1100, i.Baseline+1100 },
+		"± 区间": func(i *savings.StatementItem) { i.Uncertainty *= 2 },
+		"覆盖率":  func(i *savings.StatementItem) { i.Coverage *= 0.5 },
+		"全部用量": func(i *savings.StatementItem) { i.Boundaries[0].Use += 5000 },
+	} {
+		s := source()
+		filed, err := ReadFiled(strings.NewReader(text(t, s)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Filed = filed
+		if got := text(t, s); !strings.Contains(got, "修订号,1\n") || !strings.Contains(got, "没有变化") {
+			t.Errorf("%s: filed again:\n%s", column, got)
+		}
+		change(&s.Statement.Items[0])
+		if got := text(t, s); !strings.Contains(got, "修订号,2\n") || !strings.Contains(got, ","+column+",") || !strings.Contains(got, "\n八,a,") {
+			t.Errorf("%s: a change is no revision:\n%s", column, got)
+		}
 	}
 }
 

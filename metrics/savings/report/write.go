@@ -81,7 +81,8 @@ func (r *Report) WriteHTML(w io.Writer) error { return page.Execute(w, r) }
 type Filed struct {
 	From, To string // first and last day
 	Revision int
-	Savings  map[[3]string]string // by community, facility and resource
+	// Figures of the effect by community, facility and resource, then by column.
+	Figures map[[3]string]map[string]string
 }
 
 // ReadFiled reads a report that WriteCSV wrote.
@@ -96,8 +97,8 @@ func ReadFiled(r io.Reader) (*Filed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("is no report of this program: %w", err)
 	}
-	f := &Filed{Revision: -1, Savings: map[[3]string]string{}}
-	headed := false
+	f := &Filed{Revision: -1, Figures: map[[3]string]map[string]string{}}
+	var columns []string
 	for _, row := range rows {
 		switch {
 		case len(row) >= 3 && row[0] == "一" && row[1] == "修订号":
@@ -107,12 +108,16 @@ func ReadFiled(r io.Reader) (*Filed, error) {
 		case len(row) >= 3 && row[0] == "一" && row[1] == "起止日期":
 			f.From, f.To, _ = strings.Cut(row[2], " 至 ")
 		case len(row) > 9 && row[0] == effectNumber && row[9] == "节约量":
-			headed = true
-		case len(row) > 9 && row[0] == effectNumber && headed:
-			f.Savings[[3]string{row[1], row[3], row[4]}] = row[9]
+			columns = row
+		case len(row) > 9 && row[0] == effectNumber && columns != nil:
+			figures := map[string]string{}
+			for i := effectKeys + 1; i < min(len(row), len(columns)); i++ {
+				figures[columns[i]] = row[i]
+			}
+			f.Figures[[3]string{row[1], row[3], row[4]}] = figures
 		}
 	}
-	if f.Revision < 0 || f.From == "" || !headed {
+	if f.Revision < 0 || f.From == "" || columns == nil {
 		return nil, errors.New("is no report of this program: it has no revision, days or savings")
 	}
 	return f, nil
