@@ -43,6 +43,14 @@ type DeviceID string
 // measurement and the label.
 type FacilityKind string
 
+// The kinds that are built in; an inventory may add others.
+const (
+	Lighting FacilityKind = "lighting"
+	Water    FacilityKind = "water"
+	Waste    FacilityKind = "waste"
+	Gate     FacilityKind = "gate"
+)
+
 // Message is what the broker handed over, as the journal keeps it.
 type Message struct {
 	Seq      uint64 // position in the journal, from 1, without holes

@@ -159,7 +159,7 @@ func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
 	}
 	kinds := []ingest.FacilityKind{ingest.FacilityKind(c.Facility)}
 	if c.Facility == "" {
-		kinds = []ingest.FacilityKind{"lighting", "water", "waste", "gate"}
+		kinds = []ingest.FacilityKind{ingest.Lighting, ingest.Water, ingest.Waste, ingest.Gate}
 		for _, k := range ingest.BuiltinFacilities().Kinds() {
 			if !slices.Contains(kinds, k) {
 				kinds = append(kinds, k)

@@ -465,19 +465,19 @@ func (f *Figures) add(kind ingest.FacilityKind, n facility.Now, bins map[*Figure
 		*to = &v
 	}
 	switch kind {
-	case "lighting":
+	case ingest.Lighting:
 		sum(&f.Power, n.Power, n.Powered > 0)
 		f.Lamps += n.Devices
 		f.Lit += n.Lit
-	case "water":
+	case ingest.Water:
 		sum(&f.Water, n.Water, n.Metered > 0)
-	case "waste":
+	case ingest.Waste:
 		f.Full += n.Full
 		if n.Filled > 0 {
 			f.Bins += n.Filled
 			bins[f] += n.Fill * float64(n.Filled)
 		}
-	case "gate":
+	case ingest.Gate:
 		f.Gates += n.Doors
 		f.Open += n.Open
 		sum(&f.Passes, n.Passes, n.Counted)

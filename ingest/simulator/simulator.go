@@ -74,10 +74,10 @@ const (
 
 // faultsOf lists what can befall a kind of facility, beside what can befall all.
 var faultsOf = map[ingest.FacilityKind][]Fault{
-	"water":    {Leak, Burst, StuckSensor, RegisterReset, Offline, ClockWrong},
-	"lighting": {DayBurner, LampOut, RegisterReset, Offline, ClockWrong},
-	"waste":    {BinFire, Overfull, StuckSensor, Offline, ClockWrong},
-	"gate":     {GateHeldOpen, Offline, ClockWrong},
+	ingest.Water:    {Leak, Burst, StuckSensor, RegisterReset, Offline, ClockWrong},
+	ingest.Lighting: {DayBurner, LampOut, RegisterReset, Offline, ClockWrong},
+	ingest.Waste:    {BinFire, Overfull, StuckSensor, Offline, ClockWrong},
+	ingest.Gate:     {GateHeldOpen, Offline, ClockWrong},
 }
 
 // Community is one of the simulated communities.
@@ -144,7 +144,7 @@ func New(o Options) *World {
 		prefix   string
 		count    int
 		every    int
-	}{{"lighting", "lamp", 24, 2}, {"water", "meter", 30, 4}, {"waste", "bin", 12, 4}, {"gate", "gate", 4, 1}}
+	}{{ingest.Lighting, "lamp", 24, 2}, {ingest.Water, "meter", 30, 4}, {ingest.Waste, "bin", 12, 4}, {ingest.Gate, "gate", 4, 1}}
 	for i := range Communities {
 		c := &Communities[i]
 		for _, kind := range kinds {
@@ -279,13 +279,13 @@ func (d *device) advance(at time.Time, step time.Duration, zone *time.Location) 
 		d.energy, d.burned, d.water = 0, 0, 0
 	}
 	switch d.facility {
-	case "lighting":
+	case ingest.Lighting:
 		power := d.power(at, local)
 		d.energy += power * step.Hours() / 1000
 		if power > 5 {
 			d.burned += step.Seconds()
 		}
-	case "water":
+	case ingest.Water:
 		daily := 0.24 * d.size // m3, a household of three
 		if weekend {
 			daily *= 1.18
@@ -304,7 +304,7 @@ func (d *device) advance(at time.Time, step time.Duration, zone *time.Location) 
 			use += 2.5 * step.Hours()
 		}
 		d.water += use
-	case "waste":
+	case ingest.Waste:
 		d.fill += 0.9 * d.size * step.Hours() / 24 * (rush[hour] * 24) * (0.5 + d.random.Float64())
 		// Collected at six in the morning, and at six in the evening when fuller than half.
 		due := hour == 6 && local.Minute() == 0 || hour == 18 && local.Minute() == 0 && d.fill > 0.5
@@ -312,7 +312,7 @@ func (d *device) advance(at time.Time, step time.Duration, zone *time.Location) 
 			d.fill = 0.02 * d.random.Float64()
 		}
 		d.fill = min(d.fill, 1.05)
-	case "gate":
+	case ingest.Gate:
 		mean := 600 * d.size * rush[hour] * step.Hours()
 		in, out := 0.45, 0.45
 		if hour < 12 {
@@ -377,7 +377,7 @@ func (d *device) report(at time.Time, zone *time.Location) []byte {
 func (d *device) body(at, local time.Time) []byte {
 	noise := func(sd float64) float64 { return d.random.NormFloat64() * sd }
 	switch d.facility {
-	case "lighting":
+	case ingest.Lighting:
 		power := d.power(at, local)
 		on := power > 5
 		level := 0.0
@@ -387,10 +387,10 @@ func (d *device) body(at, local time.Time) []byte {
 		}
 		return fmt.Appendf(nil, `,"light_on":%t,"light_level":%.2f,"active_power":%.1f,"voltage":%.1f,"energy_total":%.3f,"lamp_on_time_total":%.0f}`,
 			on, level, max(power, 0), 229+noise(2), d.energy, d.burned)
-	case "water":
+	case ingest.Water:
 		return fmt.Appendf(nil, `,"water_volume_total":%.3f,"water_temperature":%.1f,"battery_level":%.0f}`,
 			d.water, 11+noise(0.3), max(20, 98-at.Sub(time.Unix(1_790_000_000, 0)).Hours()/24/30))
-	case "waste":
+	case ingest.Waste:
 		temperature := 9 + 8*math.Sin(2*math.Pi*(float64(local.Hour())-9)/24) + noise(0.4)
 		if d.has(BinFire, at) {
 			temperature = 90 + noise(5)

@@ -38,7 +38,7 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	failed := map[ingest.CommunityID]map[uint32]bool{} // devices: a lamp may be dark and say so as well
 	for k := range totals {
 		active[k] = 0
-		if k.Facility == "lighting" {
+		if k.Facility == ingest.Lighting {
 			failed[k.Community] = map[uint32]bool{}
 		}
 	}
@@ -51,7 +51,7 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 			continue
 		}
 		active[totalKey{a.Community, a.Facility, k.Kind}]++
-		if k.Kind == outage || k.Kind == deviceReported && a.Facility == "lighting" && strings.HasSuffix(a.Channel, "/lamp_fault") {
+		if k.Kind == outage || k.Kind == deviceReported && a.Facility == ingest.Lighting && strings.HasSuffix(a.Channel, "/lamp_fault") {
 			if failed[a.Community] == nil {
 				failed[a.Community] = map[uint32]bool{}
 			}

@@ -67,7 +67,7 @@ func (e *Engine) continuous(index uint32, d *device, channel uint16, r *ingest.R
 	known := slices.Contains(p.Quantities, q.Name)
 	if !known {
 		switch r.Device.Facility {
-		case "water", "lighting", "waste", "gate":
+		case ingest.Water, ingest.Lighting, ingest.Waste, ingest.Gate:
 			return
 		}
 		// Weather and radio have their own lives.

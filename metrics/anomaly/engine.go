@@ -263,10 +263,10 @@ func (e *Engine) settle(index uint32) (moved bool) {
 	e.join(&d.Town, groupKey{groupCommunity, info.Community, string(info.Community)}, "")
 	e.join(&d.Gateway, groupKey{groupGateway, info.Community, info.Gateway}, "")
 	feeder := ""
-	if info.Facility == "lighting" {
+	if info.Facility == ingest.Lighting {
 		feeder = info.Attributes["feeder"]
 	}
-	e.join(&d.Feeder, groupKey{groupFeeder, info.Community, feeder}, "lighting")
+	e.join(&d.Feeder, groupKey{groupFeeder, info.Community, feeder}, ingest.Lighting)
 	return before != [3]int32{d.Town, d.Gateway, d.Feeder}
 }
 
@@ -387,13 +387,13 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 	}
 	channel := e.channel(r.Channel)
 	switch r.Device.Facility {
-	case "water":
+	case ingest.Water:
 		e.water(index, d, channel, r, at)
-	case "lighting":
+	case ingest.Lighting:
 		e.lighting(index, d, channel, r, at)
-	case "waste":
+	case ingest.Waste:
 		e.waste(index, d, channel, r, at)
-	case "gate":
+	case ingest.Gate:
 		e.gateReading(index, d, channel, r, at)
 	}
 	e.continuous(index, d, channel, r, at)
@@ -418,9 +418,9 @@ func (e *Engine) Event(index uint32, ev *ingest.Event, received int64) {
 	}
 	channel := e.channel(ev.Channel)
 	switch ev.Device.Facility {
-	case "gate":
+	case ingest.Gate:
 		e.gateEvent(index, d, channel, ev, at)
-	case "waste":
+	case ingest.Waste:
 		if ev.Type == "collected" && ev.Active {
 			e.collected(index, d, channel, at)
 		}
@@ -620,23 +620,23 @@ func (e *Engine) reported(index uint32, d *device, channel uint16, ev *ingest.Ev
 	key, until := own, at+int64(e.parameters(d).All.Reported)
 	value, expected := 1.0, 0.0
 	switch facility := ev.Device.Facility; {
-	case facility == "gate" && ev.Type == "door_forced":
+	case facility == ingest.Gate && ev.Type == "door_forced":
 		key.Kind, until = forcedOpen, at+forcedFor
 		value = 0 // see why
-	case facility == "gate" && ev.Type == "door_held_open":
+	case facility == ingest.Gate && ev.Type == "door_held_open":
 		key.Kind, value = heldOpen, 0
-	case facility == "waste" && ev.Type == "overfull":
+	case facility == ingest.Waste && ev.Type == "overfull":
 		_, b := e.bin(index, d, channel)
 		if b.Flags&binKnown == 0 {
 			key.Kind, value = overfull, 0
 		} else if p := &e.parameters(d).Waste; float64(b.LastFill) >= p.FullClear {
 			key.Kind, value, expected = overfull, float64(b.LastFill), p.FullClear
 		}
-	case facility == "water" && ev.Type == "leak":
+	case facility == ingest.Water && ev.Type == "leak":
 		if m := e.meter(d, channel); m.RestSince == 0 {
 			key.Kind, value = continuousFlow, 0
 		}
-	case facility == "water" && ev.Type == "backflow":
+	case facility == ingest.Water && ev.Type == "backflow":
 		key.Kind, value, until = reverseFlow, 0, at+int64(24*time.Hour)
 	}
 	if key != own {

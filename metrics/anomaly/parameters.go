@@ -181,7 +181,7 @@ func DefaultParameters() Parameters {
 		},
 		All: AllParameters{
 			Offline: map[ingest.FacilityKind]time.Duration{
-				"lighting": time.Hour, "water": 48 * time.Hour, "waste": 4 * time.Hour, "gate": 4 * time.Hour, anyFacility: 4 * time.Hour,
+				ingest.Lighting: time.Hour, ingest.Water: 48 * time.Hour, ingest.Waste: 4 * time.Hour, ingest.Gate: 4 * time.Hour, anyFacility: 4 * time.Hour,
 			},
 			OfflineFactor: 1.5, Clock: 2 * time.Minute, FlatRun: 12, FlatFactor: 3, FlatAfter: 2 * time.Hour,
 			Generic: FleetLevels, Quantities: []string{"water_pressure", "voltage"}, Reported: 24 * time.Hour, Share: 0.5,

@@ -289,11 +289,11 @@ func (e *Engine) alarm(k alarmKey, at int64) *Alarm {
 func (e *Engine) unitOf(k kind, facility ingest.FacilityKind, channel string) string {
 	name, _, _ := strings.Cut(channel, "/")
 	switch {
-	case k == registerReset && facility == "water":
+	case k == registerReset && facility == ingest.Water:
 		name = "water_volume_total"
 	case k == registerReset:
 		name = "energy_total"
-	case k == flatLine && facility == "lighting" && e.inv.Facilities.Quantity(facility, name) == nil:
+	case k == flatLine && facility == ingest.Lighting && e.inv.Facilities.Quantity(facility, name) == nil:
 		name = "active_power"
 	}
 	if q := e.inv.Facilities.Quantity(facility, name); q != nil {

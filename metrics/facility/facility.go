@@ -185,7 +185,7 @@ func (o *Observer) locate(p *place) {
 // Event takes the states of a gate, and what happens to gates and bins.
 func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
 	switch {
-	case e.Device.Facility == "gate": // any event says that it is up, but one
+	case e.Device.Facility == ingest.Gate: // any event says that it is up, but one
 	case e.Type == "collected" || e.Type == "deposit":
 	default:
 		return
@@ -483,7 +483,7 @@ func (o *Observer) device(index uint32, dev *ingest.Device, at int64) (*device, 
 	o.devices.Extend(int(index) + 1)
 	d := o.devices.At(index + 1)
 	if d.Last == 0 || o.places[d.Place].Key != (Place{dev.Community, dev.Facility}) {
-		if was := d.Place; d.Last != 0 && d.Held != 0 && o.places[was].Key.Facility == "gate" {
+		if was := d.Place; d.Last != 0 && d.Held != 0 && o.places[was].Key.Facility == ingest.Gate {
 			o.places[was].Scheduled += max(0, at-d.Held) // another community's from now on
 			d.Held = 0
 		}
@@ -491,7 +491,7 @@ func (o *Observer) device(index uint32, dev *ingest.Device, at int64) (*device, 
 	}
 	p := &o.places[d.Place]
 	if at > d.Last {
-		if dev.Facility == "gate" {
+		if dev.Facility == ingest.Gate {
 			d.heard(p, at)
 		}
 		d.Prev, d.Last = d.Last, at
@@ -518,7 +518,7 @@ func (o *Observer) summarise(at int64) []Now {
 	now := make([]Now, len(o.places))
 	gates := make([]bool, len(o.places))
 	for i := range o.places {
-		gates[i], now[i].scheduled = o.places[i].Key.Facility == "gate", o.places[i].Scheduled
+		gates[i], now[i].scheduled = o.places[i].Key.Facility == ingest.Gate, o.places[i].Scheduled
 	}
 	for d := range o.devices.All() {
 		if d.Last != 0 && gates[d.Place] && d.Held != 0 {
@@ -563,8 +563,8 @@ func (o *Observer) summarise(at int64) []Now {
 		if p.Day == today {
 			n.Passes = p.Passes
 		}
-		if p.Key.Facility == "water" {
-			n.Water = o.book.Day(usage.Filter{Community: p.Key.Community, Facility: "water", Resource: usage.Water}, int(today)).Used.Units()
+		if p.Key.Facility == ingest.Water {
+			n.Water = o.book.Day(usage.Filter{Community: p.Key.Community, Facility: ingest.Water, Resource: usage.Water}, int(today)).Used.Units()
 		}
 	}
 	return now
@@ -635,7 +635,7 @@ func (o *Observer) Trends(at int64) (from int64, trends map[Place]Trend) {
 		p := &places[i]
 		values := make([]float64, bins-1)
 		var weights []float64
-		if p.Key.Facility == "waste" {
+		if p.Key.Facility == ingest.Waste {
 			weights = make([]float64, len(values))
 		}
 		for k := range values {
@@ -646,9 +646,9 @@ func (o *Observer) Trends(at int64) (from int64, trends map[Place]Trend) {
 			}
 			b := p.Trend[n%bins]
 			switch p.Key.Facility {
-			case "lighting", "water":
+			case ingest.Lighting, ingest.Water:
 				values[k] = float64(b.Sum) / binWidth.Hours()
-			case "waste":
+			case ingest.Waste:
 				values[k], weights[k] = float64(b.Sum/b.Weight), float64(b.Weight)/binWidth.Hours()
 			default:
 				values[k] = float64(b.Sum)
@@ -715,13 +715,13 @@ func (o *Observer) Load(r io.Reader) error {
 		return err
 	}
 	for i := range o.places {
-		if p := &o.places[i]; p.Key.Facility == "water" && p.Water > 0 {
-			o.book.Carry(usage.Place{Community: p.Key.Community, Facility: "water", Resource: usage.Water}, int(p.Day), p.Water)
+		if p := &o.places[i]; p.Key.Facility == ingest.Water && p.Water > 0 {
+			o.book.Carry(usage.Place{Community: p.Key.Community, Facility: ingest.Water, Resource: usage.Water}, int(p.Day), p.Water)
 			p.Water = 0
 		}
 	}
 	for i := range uint32(o.devices.Len()) {
-		if d := o.devices.At(i + 1); d.HasRegister && d.Last != 0 && int(d.Place) < len(o.places) && o.places[d.Place].Key.Facility == "water" {
+		if d := o.devices.At(i + 1); d.HasRegister && d.Last != 0 && int(d.Place) < len(o.places) && o.places[d.Place].Key.Facility == ingest.Water {
 			o.book.SeedWater(i, d.Last, d.Register)
 		}
 	}
@@ -798,12 +798,12 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 		community := string(p.Key.Community)
 		gauge(lastDesc, float64(n.Last)/1e9, community, string(p.Key.Facility))
 		switch p.Key.Facility {
-		case "lighting":
+		case ingest.Lighting:
 			counter(burnDesc, float64(p.Lit)/1e9, community)
 			if p.sited {
 				counter(dueDesc, float64(p.Due)/1e9, community)
 			}
-		case "waste":
+		case ingest.Waste:
 			counter(pickDesc, p.Collections, community)
 			counter(overDesc, float64(p.Overfull)/1e9, community)
 			if p.Right+p.Wrong > 0 { // 0 is nobody who looks, not nothing wrong
@@ -818,7 +818,7 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 					counter(massDesc, s.Kilograms*1000, community, name)
 				}
 			}
-		case "gate":
+		case ingest.Gate:
 			counter(passesDesc, p.In, community, "in")
 			counter(passesDesc, p.Out, community, "out")
 			counter(ajarDesc, float64(p.Opened)/1e9, community)
@@ -832,22 +832,22 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 			continue // nobody reports: no figure, not 0
 		}
 		switch p.Key.Facility {
-		case "lighting":
+		case ingest.Lighting:
 			if n.Powered > 0 {
 				gauge(powerDesc, n.Power, community)
 			}
 			gauge(litDesc, float64(n.Lit), community)
 			gauge(lampsDesc, float64(n.Devices), community)
-		case "water":
+		case ingest.Water:
 			if n.Metered > 0 {
 				gauge(waterDesc, n.Water, community)
 			}
-		case "waste":
+		case ingest.Waste:
 			if n.Filled > 0 {
 				gauge(fullDesc, float64(n.Full), community)
 				gauge(fillDesc, n.Fill, community)
 			}
-		case "gate":
+		case ingest.Gate:
 			if n.Doors > 0 {
 				gauge(openDesc, float64(n.Open), community)
 			}

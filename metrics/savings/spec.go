@@ -514,7 +514,7 @@ func checkLamps(path string, groups []baseline.Lamps, p *document.Problems) {
 // resolve prepares what the arithmetic needs.
 func (b *boundary) resolve() {
 	if b.Facility == "" {
-		b.Facility = map[string]ingest.FacilityKind{"electricity": "lighting", "water": "water"}[b.Resource]
+		b.Facility = map[string]ingest.FacilityKind{"electricity": ingest.Lighting, "water": ingest.Water}[b.Resource]
 	}
 	for i := range b.Adjustments {
 		if a := &b.Adjustments[i]; a.PerDay == 0 {

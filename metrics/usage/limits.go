@@ -55,7 +55,7 @@ func limitsOf(d *ingest.Device, r Resource, known Limits) Limits {
 		}
 	case Electricity:
 		l.Most, l.Ordinary = powerMost, powerOrdinary
-		if d.Facility == "lighting" {
+		if d.Facility == ingest.Lighting {
 			l.Most, l.Ordinary = lightingMost, lightingOrdinary
 		}
 		if w := column("rated_power"); w > 0 {

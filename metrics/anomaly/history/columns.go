@@ -35,7 +35,7 @@ var suffixes = map[string]string{
 
 // words are what columns of a kind of facility are called, the first that fits.
 var words = map[ingest.FacilityKind][]struct{ word, is, quantity, unit string }{
-	"water": {
+	ingest.Water: {
 		{"total", "quantity", "water_volume_total", ""}, {"register", "quantity", "water_volume_total", ""}, {"index", "quantity", "water_volume_total", ""},
 		{"volume", "quantity", "water_volume_total", ""}, {"cumulative", "quantity", "water_volume_total", ""}, {"reading", "quantity", "water_volume_total", ""},
 		{"meter", "quantity", "water_volume_total", ""}, {"累计", "quantity", "water_volume_total", ""}, {"表", "quantity", "water_volume_total", ""},
@@ -44,19 +44,19 @@ var words = map[ingest.FacilityKind][]struct{ word, is, quantity, unit string }{
 		{"usage", "increment", "water_volume_total", ""}, {"used", "increment", "water_volume_total", ""}, {"用水", "increment", "water_volume_total", ""},
 		{"temp", "quantity", "water_temperature", ""},
 	},
-	"lighting": {
+	ingest.Lighting: {
 		{"power_factor", "quantity", "power_factor", ""}, {"reactive", "quantity", "reactive_power", ""}, {"apparent", "quantity", "apparent_power", ""},
 		{"power", "quantity", "active_power", ""}, {"watt", "quantity", "active_power", ""}, {"功率", "quantity", "active_power", ""},
 		{"dim", "quantity", "light_level", ""}, {"level", "quantity", "light_level", ""}, {"bright", "quantity", "light_level", ""}, {"亮度", "quantity", "light_level", ""},
 		{"volt", "quantity", "voltage", ""}, {"current", "quantity", "current", ""}, {"energy", "quantity", "energy_total", ""},
 		{"on", "quantity", "light_on", ""}, {"state", "quantity", "light_on", ""}, {"status", "quantity", "light_on", ""}, {"开", "quantity", "light_on", ""},
 	},
-	"waste": {
+	ingest.Waste: {
 		{"distance", "quantity", "fill_distance", ""}, {"fill", "quantity", "fill_level", ""}, {"full", "quantity", "fill_level", ""}, {"level", "quantity", "fill_level", ""}, {"满", "quantity", "fill_level", ""},
 		{"temp", "quantity", "bin_temperature", ""}, {"温", "quantity", "bin_temperature", ""}, {"tilt", "quantity", "bin_tilted", ""}, {"倾", "quantity", "bin_tilted", ""},
 		{"collect", "collected", "", ""}, {"emptied", "collected", "", ""}, {"清运", "collected", "", ""}, {"weight", "quantity", "waste_weight", ""},
 	},
-	"gate": {
+	ingest.Gate: {
 		{"event", "event", "", ""}, {"事件", "event", "", ""}, {"type", "event", "", ""}, {"person", "quantity", "pass_in", ""}, {"people", "quantity", "pass_in", ""},
 		{"pass", "quantity", "pass_in", ""}, {"人", "quantity", "pass_in", ""}, {"door", "quantity", "door_open", ""}, {"open", "quantity", "door_open", ""},
 	},

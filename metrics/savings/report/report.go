@@ -180,7 +180,7 @@ func known(n int) string {
 }
 
 var (
-	facilities = map[ingest.FacilityKind]string{"lighting": "照明", "water": "用水", "waste": "垃圾分类", "gate": "门禁"}
+	facilities = map[ingest.FacilityKind]string{ingest.Lighting: "照明", ingest.Water: "用水", ingest.Waste: "垃圾分类", ingest.Gate: "门禁"}
 	resources  = map[string]string{"electricity": "电", "water": "水"}
 	units      = map[string]string{"kWh": "千瓦时", "m3": "立方米"}
 	verdicts   = map[string]string{baseline.Saved: "节约", baseline.Increased: "增加", baseline.Indistinct: "与零无法区分", baseline.NoCoveredTime: "无有效覆盖时段", "no_baseline": "无基准，不计节约量"}

@@ -178,11 +178,11 @@ var tells = map[simulator.Fault]struct {
 // least is for how long a fault must last to be one by its rule.
 func least(l *simulator.Label) time.Duration {
 	switch {
-	case l.Fault == simulator.StuckSensor && l.Facility == "water":
+	case l.Fault == simulator.StuckSensor && l.Facility == ingest.Water:
 		return 7 * 24 * time.Hour
 	case l.Fault == simulator.StuckSensor:
 		return 14 * time.Hour
-	case l.Fault == simulator.Offline && l.Facility == "water":
+	case l.Fault == simulator.Offline && l.Facility == ingest.Water:
 		return 49 * time.Hour
 	case l.Fault == simulator.Offline:
 		return 27 * time.Hour

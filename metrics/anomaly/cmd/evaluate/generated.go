@@ -110,7 +110,7 @@ func lamp(r *rand.Rand, fault string) specimen {
 	margin := between(r, -3, 0)
 	loss := between(r, 0, 0.08) // of the driver at half load
 
-	s := specimen{facility: "lighting", fault: fault}
+	s := specimen{facility: ingest.Lighting, fault: fault}
 	day := begin.AddDate(0, 0, 20+r.IntN(15))
 	switch fault {
 	case "day_burner":
@@ -226,7 +226,7 @@ func bin(r *rand.Rand, fault string) specimen {
 	season := 13 - 15*math.Cos(2*math.Pi*float64(begin.YearDay()-15)/365)
 	sunny := between(r, 2, 14)
 	hours := between(r, 1, 3)
-	s := specimen{facility: "waste", fault: fault}
+	s := specimen{facility: ingest.Waste, fault: fault}
 	day := begin.AddDate(0, 0, 20+r.IntN(15)).Add(time.Duration(r.IntN(48)) * 30 * time.Minute)
 	switch fault {
 	case "fire":
@@ -334,7 +334,7 @@ func gate(r *rand.Rand, fault string) specimen {
 	}
 	nightly := pick(r, 0, 0, 0.001, 0.004) // share of passes in an hour of the night
 	lost := pick(r, 0, 0, 0.002)
-	s := specimen{facility: "gate", fault: fault}
+	s := specimen{facility: ingest.Gate, fault: fault}
 	day := begin.AddDate(0, 0, 14+r.IntN(12))
 	switch fault {
 	case "held_open":
@@ -473,7 +473,7 @@ func meter(r *rand.Rand, fault string) specimen {
 	persons := 1 + r.IntN(5)
 	resolution := pick(r, 1.0, 1, 0.1, 10)
 	gaps := between(r, 0, 0.01) // hours lost in a row, as radio does
-	s := specimen{facility: "water", fault: fault}
+	s := specimen{facility: ingest.Water, fault: fault}
 	day := begin.AddDate(0, 0, 40+r.IntN(30)).Add(time.Duration(r.IntN(1440)) * time.Minute)
 	size := 0.0
 	switch fault {
@@ -563,7 +563,7 @@ type generatedKind struct {
 }
 
 var generatedKinds = []generatedKind{
-	{"lighting", lampFaults, lamp}, {"waste", binFaults, bin}, {"gate", gateFaults, gate}, {"water", meterFaults, meter},
+	{ingest.Lighting, lampFaults, lamp}, {ingest.Waste, binFaults, bin}, {ingest.Gate, gateFaults, gate}, {ingest.Water, meterFaults, meter},
 }
 
 // outcome is what came of the specimens of one kind of fault.

@@ -150,9 +150,9 @@ func evaluate(dir string, config anomaly.Config, inject bool) (*results, error) 
 		glob, group string
 		facility    ingest.FacilityKind
 	}{
-		{"water_daiad_injected/*.csv", "water", "water"}, {"water_daiad_raw/*.csv", "water (raw)", "water"},
-		{"water_labelled_hg/*.csv", "water (hg)", "water"},
-		{"light_synth/*.csv", "lighting", "lighting"}, {"bin_synth/*.csv", "waste", "waste"}, {"gate_synth/*.csv", "gate", "gate"},
+		{"water_daiad_injected/*.csv", "water", ingest.Water}, {"water_daiad_raw/*.csv", "water (raw)", ingest.Water},
+		{"water_labelled_hg/*.csv", "water (hg)", ingest.Water},
+		{"light_synth/*.csv", "lighting", ingest.Lighting}, {"bin_synth/*.csv", "waste", ingest.Waste}, {"gate_synth/*.csv", "gate", ingest.Gate},
 	} {
 		files, err := filepath.Glob(filepath.Join(dir, c.glob))
 		if err != nil {
@@ -307,7 +307,7 @@ func plain(table [][]string, result *history.Result, facility ingest.FacilityKin
 	column := slices.Index(table[0], "diff_l")
 	for i, row := range table[1:] {
 		switch {
-		case facility == "gate":
+		case facility == ingest.Gate:
 			n := 0
 			for j := i; j >= 0 && result.Rows[i].Time.Sub(result.Rows[j].Time) <= time.Hour; j-- {
 				n++
@@ -436,7 +436,7 @@ func injectAll(files []string, config anomaly.Config) ([]injection, error) {
 				// Spread over the year and the hours of the day, the same each time.
 				at := times[0].Add(time.Duration(60+70*place+3*fi)*24*time.Hour + time.Duration((fi*7+place*5)%24)*time.Hour)
 				text := leak(table, times, at, size)
-				reader := &history.Reader{Facility: "water", Options: anomaly.Options{Config: config}}
+				reader := &history.Reader{Facility: ingest.Water, Options: anomaly.Options{Config: config}}
 				result, err := reader.Run(bytes.NewReader(text))
 				if err != nil {
 					return nil, err
