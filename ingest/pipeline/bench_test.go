@@ -20,6 +20,7 @@ import (
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/facility"
 	"greencommunity/metrics/savings"
+	"greencommunity/metrics/usage"
 )
 
 // BenchmarkWalk is what a message of 10,000 devices costs from its bytes to its
@@ -32,7 +33,8 @@ func BenchmarkWalk(b *testing.B) {
 	}{
 		{"unobserved", func() []any { return nil }},
 		{"observed", func() []any {
-			return []any{anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()}), savings.New(savings.Options{}), facility.New(nil)}
+			book := usage.New(savings.BookOptions())
+			return []any{book, anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig(), Book: book}), savings.New(savings.Options{Book: book}), facility.New(book)}
 		}},
 	} {
 		b.Run(c.name, func(b *testing.B) {
