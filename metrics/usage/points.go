@@ -7,7 +7,7 @@ import (
 	"greencommunity/ingest"
 )
 
-// at once is how many hours Points returns: InfluxDB takes them in batches, and
+// atOnce is how many hours Points returns: InfluxDB takes them in batches, and
 // what it has not confirmed waits in memory as text.
 const atOnce = 2000
 
