@@ -24,6 +24,7 @@ const (
 	MissingState      Reason = "missing_state"       // needs an earlier message, such as a Sparkplug birth
 	TooManyDevices    Reason = "too_many_devices"    // the vendor's quota of unlisted devices is used up
 	RefusedByInfluxDB Reason = "refused_by_influxdb" // every point of it was answered with 400 or 422
+	Lost              Reason = "lost"                // acknowledged, and damaged or gone in the journal before it was stored
 	Internal          Reason = "internal"            // a defect of ours; the message is kept for replay
 )
 
@@ -32,7 +33,7 @@ var Reasons = []Reason{
 	UnknownTopic, Malformed, Checksum, TooLarge, NoReading, UnknownDevice,
 	UnknownCommunity, UnknownFacility, NotOwner, BadIdentifier, BadValue,
 	BadUnit, OutOfRange, CodecFailed, MissingState, TooManyDevices,
-	RefusedByInfluxDB, Internal,
+	RefusedByInfluxDB, Lost, Internal,
 }
 
 // titles are what a reason is called where people read it.
@@ -54,6 +55,7 @@ var titles = map[Reason]Text{
 	MissingState:      {ZH: "缺少前置消息", EN: "needs an earlier message"},
 	TooManyDevices:    {ZH: "未登记设备过多", EN: "too many unlisted devices"},
 	RefusedByInfluxDB: {ZH: "数据库拒绝", EN: "refused by the database"},
+	Lost:              {ZH: "日志损坏丢失", EN: "lost with the journal"},
 	Internal:          {ZH: "系统缺陷", EN: "a defect of ours"},
 }
 

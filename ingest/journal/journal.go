@@ -5,17 +5,24 @@
 // they be acknowledged. A message has a sequence number without holes, and
 // readers read in that order, from any number, while Append goes on.
 //
-// The file format and its writer are Prometheus' wlog: segments of pages with
-// a CRC a record. This package adds what a broker's acknowledgement needs:
+// The files are segments as Prometheus' wlog writes them: pages with a CRC a
+// record (page.go). Under load the messages of a group are compressed together,
+// which takes a quarter of the disk (record.go). What a broker's
+// acknowledgement needs:
 //
-//   - Durability is by group: one fsync for all messages of an Append. wlog
-//     syncs a finished segment in the background; here a segment is finished
-//     and synced before the next one begins.
+//   - Durability is by group: one fsync for all messages of an Append, which is
+//     all or nothing however large it is.
 //   - After any error the file is not trusted again: it is cut back to what the
 //     last successful fsync covered, and the next Append begins a new segment.
 //     An error of fsync is never retried on the same file.
+//   - A damaged record costs that record: reading goes on at the next one whose
+//     CRC is right. Numbers that are missing then are the reader's to account
+//     for. Under load a record is a block of up to 8 KiB of messages.
 //   - A torn tail, as a power cut leaves it, is cut off when the journal is
-//     opened. What was cut and was not zero is kept beside it, in torn-*.
+//     opened: what has no whole record behind it. What was cut and was not zero
+//     is kept beside it, in torn-*.
+//   - Segments may be missing, empty or of something else: they are passed over,
+//     and never in the way of those that are there.
 //   - A full disk and the byte cap are told apart from faults (ErrFull): the
 //     caller holds back its acknowledgements and tries again.
 package journal
@@ -29,12 +36,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/prometheus/tsdb/wlog"
-	"github.com/prometheus/prometheus/util/compression"
 
 	"greencommunity/ingest"
 )
@@ -63,11 +70,10 @@ type Options struct {
 }
 
 const (
-	page            = 32 << 10
 	defaultSegment  = 64 << 20
 	defaultMaxBytes = 10 << 30
 	defaultReserve  = 8 << 20
-	maxGroup        = 4 << 20 // bytes between two writes of one Append
+	maxWrite        = 4 << 20 // bytes between two writes of one Append
 )
 
 // Journal is an append-only log of messages. Append is for one goroutine;
@@ -77,10 +83,12 @@ type Journal struct {
 	metrics metrics
 
 	// Owned by Append's goroutine.
-	wl      *wlog.WL
-	used    int // bytes written to the active segment, rounded up
-	buf     []byte
-	records [][]byte
+	active *os.File // nil: the next Append begins a segment
+	size   int64    // what is written to it
+	buf    []byte   // to be written
+	plain  []byte   // a block before compression
+	packed []byte   // and after it
+	group  []*ingest.Message
 
 	// mu guards what readers and the metrics see of the writer.
 	mu        sync.Mutex
@@ -105,7 +113,17 @@ type segment struct {
 	first   uint64 // sequence number of its first message, 0 while it has none
 	started int64  // received time of that message, unix nanoseconds
 	durable int64  // bytes that a successful fsync covers
+	spots   []spot // where groups begin, of what this process has written
 }
+
+// spot is where in a segment a message begins, so that a reader need not begin
+// at the segment's.
+type spot struct {
+	seq uint64
+	off int64
+}
+
+const spotEvery = 1 << 20 // bytes
 
 type metrics struct {
 	fsync   prometheus.Histogram
@@ -151,7 +169,7 @@ func newMetrics(reg prometheus.Registerer, j *Journal) metrics {
 		}),
 		errors:  prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_journal_errors_total", Help: "Writes and fsyncs of the journal that ended in an error."}),
 		torn:    prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_journal_torn_bytes_total", Help: "Bytes cut off behind the last whole message when the journal was opened."}),
-		corrupt: prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_journal_corruptions_total", Help: "Files in which reading ended at damage before their end."}),
+		corrupt: prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_journal_corruptions_total", Help: "Places in the journal where a record was damaged and passed over."}),
 	}
 	if reg != nil {
 		reg.MustRegister(m.fsync, m.errors, m.torn, m.corrupt, prometheus.NewGaugeFunc(prometheus.GaugeOpts{
@@ -163,83 +181,163 @@ func newMetrics(reg prometheus.Registerer, j *Journal) metrics {
 
 // recover finds what is in the directory and cuts off a torn tail.
 func (j *Journal) recover() error {
-	first, last, err := wlog.Segments(j.o.Dir)
+	indexes, err := list(j.o.Dir)
 	if err != nil {
 		return err
 	}
-	for i := first; first >= 0 && i <= last; i++ {
-		s, err := j.inspect(i, i == last)
+	for i, index := range indexes {
+		s, err := j.inspect(index)
 		if err != nil {
-			return fmt.Errorf("segment %08d: %w", i, err)
+			return fmt.Errorf("segment %08d: %w", index, err)
 		}
-		j.segments = append(j.segments, s)
-	}
-	// The last message is in the last file that has one.
-	for i := len(j.segments) - 1; i >= 0 && j.last == 0; i-- {
-		if s := &j.segments[i]; s.first > 0 {
-			if _, j.last, err = j.scan(s.index); err != nil {
+		if i > 0 && index != indexes[i-1]+1 {
+			j.o.Logger.Warn("segments of the journal are missing; what was in them is not read", "from", indexes[i-1]+1, "to", index-1)
+		}
+		if s.first > 0 {
+			j.segments = append(j.segments, s)
+		} else if !j.o.ReadOnly {
+			if err := j.setAside(s); err != nil {
 				return err
 			}
 		}
 	}
+	if err := j.order(); err != nil {
+		return err
+	}
+	if n := len(j.segments); n > 0 {
+		return j.end(&j.segments[n-1])
+	}
 	return nil
 }
 
-// inspect reads where a segment begins. Of the last one, which a crash may
-// have torn, it checks all and cuts it back to its last whole message.
-func (j *Journal) inspect(index int, isLast bool) (segment, error) {
+// list returns the numbers of the segments that are there, ascending.
+func list(dir string) ([]int, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var indexes []int
+	for _, e := range entries {
+		if n, err := strconv.Atoi(e.Name()); err == nil && len(e.Name()) == 8 && n >= 0 && e.Type().IsRegular() {
+			indexes = append(indexes, n)
+		}
+	}
+	slices.Sort(indexes)
+	return indexes, nil
+}
+
+func segmentName(dir string, index int) string { return filepath.Join(dir, fmt.Sprintf("%08d", index)) }
+
+// inspect reads where a segment begins: its first message that is whole.
+func (j *Journal) inspect(index int) (segment, error) {
 	s := segment{index: index}
-	path := wlog.SegmentName(j.o.Dir, index)
-	info, err := os.Stat(path)
+	f, err := os.Open(segmentName(j.o.Dir, index))
+	if err != nil {
+		return s, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
 	if err != nil {
 		return s, err
 	}
 	s.durable = info.Size()
-	f, err := os.Open(path)
-	if err != nil {
-		return s, err
-	}
-	defer f.Close()
-	r := wlog.NewReader(io.LimitReader(f, s.durable))
+	r := records{pages: pageReader{r: f}}
 	var m ingest.Message
-	if r.Next() && parseRecord(r.Record(), &m) == nil {
+	found, err := r.next(s.durable, 0, &m)
+	if found {
 		s.first, s.started = m.Seq, m.Received
 	}
-	if !isLast {
-		return s, nil
-	}
-	whole, _, err := j.scan(index)
+	return s, err
+}
+
+// setAside takes a segment without any message out of the way: one in which
+// nothing was made durable before the process ended, or a file of something else.
+func (j *Journal) setAside(s segment) error {
+	path := segmentName(j.o.Dir, s.index)
+	data, err := os.ReadFile(path)
 	if err != nil {
-		return s, err
+		return err
+	}
+	if !slices.ContainsFunc(data, func(b byte) bool { return b != 0 }) {
+		return os.Remove(path)
+	}
+	name := fmt.Sprintf("torn-%s-0", filepath.Base(path))
+	j.metrics.torn.Add(float64(len(data)))
+	j.o.Logger.Warn("a segment of the journal has no whole message; it is kept aside", "segment", filepath.Base(path), "bytes", len(data), "kept", name)
+	return os.Rename(path, filepath.Join(j.o.Dir, name))
+}
+
+// order takes out segments whose messages do not follow those before, such as
+// files of another journal that were put there by hand. The longest run of
+// segments in order stays.
+func (j *Journal) order() error {
+	n := len(j.segments)
+	before, length := make([]int, n), make([]int, n) // of the longest run that ends here
+	last := -1
+	for i := range j.segments {
+		before[i], length[i] = -1, 1
+		for k := range i {
+			if j.segments[k].first < j.segments[i].first && length[k] >= length[i] {
+				before[i], length[i] = k, length[k]+1
+			}
+		}
+		// Of two equally long ones, that with the smaller numbers is likelier.
+		if last < 0 || length[i] > length[last] || length[i] == length[last] && j.segments[i].first < j.segments[last].first {
+			last = i
+		}
+	}
+	var kept []segment
+	for i := n - 1; i >= 0; i-- {
+		s := j.segments[i]
+		if i == last {
+			kept, last = append(kept, s), before[i]
+			continue
+		}
+		name := fmt.Sprintf("misplaced-%08d", s.index)
+		j.o.Logger.Error("a segment of the journal does not belong where it stands; it is kept aside and not read", "segment", s.index, "first", s.first, "kept", name)
+		if j.o.ReadOnly {
+			continue
+		}
+		if err := os.Rename(segmentName(j.o.Dir, s.index), filepath.Join(j.o.Dir, name)); err != nil {
+			return err
+		}
+	}
+	slices.Reverse(kept)
+	j.segments = kept
+	return nil
+}
+
+// end finds the last message of the last segment, and cuts off what is behind
+// it. What is damaged before it is left for the reader.
+func (j *Journal) end(s *segment) error {
+	path := segmentName(j.o.Dir, s.index)
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	r := records{pages: pageReader{r: f}}
+	whole := int64(0)
+	for {
+		var m ingest.Message
+		found, err := r.next(s.durable, 0, &m)
+		if err != nil {
+			return err
+		}
+		if !found {
+			break
+		}
+		whole, j.last = r.pages.whole, max(j.last, m.Seq)
 	}
 	if whole < s.durable {
 		if !j.o.ReadOnly {
 			if err := j.cut(path, whole); err != nil {
-				return s, err
+				return err
 			}
 		}
 		s.durable = whole
 	}
-	return s, nil
-}
-
-// scan reads a segment to its end or to the first damage; it returns the
-// offset behind the last whole message and that message's sequence number.
-func (j *Journal) scan(index int) (whole int64, last uint64, err error) {
-	f, err := os.Open(wlog.SegmentName(j.o.Dir, index))
-	if err != nil {
-		return 0, 0, err
-	}
-	defer f.Close()
-	r := wlog.NewReader(readerOf(f))
-	var m ingest.Message
-	for r.Next() {
-		if err := parseRecord(r.Record(), &m); err != nil {
-			break
-		}
-		whole, last = r.Offset(), m.Seq
-	}
-	return whole, last, nil
+	return nil
 }
 
 // cut truncates a file to size and keeps aside what it takes away, unless that
@@ -263,7 +361,7 @@ func (j *Journal) cut(path string, size int64) error {
 			name := fmt.Sprintf("torn-%s-%d", filepath.Base(path), size)
 			// Evidence, not data: no message in it was acknowledged, unless the
 			// disk damaged it. Failing to keep it must not keep us from starting.
-			if err := os.WriteFile(filepath.Join(j.o.Dir, name), tail, 0o640); err != nil {
+			if err := os.WriteFile(filepath.Join(j.o.Dir, name), tail, 0o600); err != nil {
 				j.o.Logger.Warn("torn tail of the journal not kept", "error", err)
 			}
 			j.o.Logger.Warn("journal cut back to its last whole message", "segment", filepath.Base(path), "offset", size, "bytes", len(tail), "kept", name)
@@ -286,15 +384,17 @@ func (j *Journal) Append(messages []*ingest.Message) error {
 	if j.o.ReadOnly {
 		return errors.New("journal is open for reading only")
 	}
-	size := 0
+	plain, size := 0, 0
 	for i, m := range messages {
 		m.Seq = j.last + uint64(i) + 1
-		size += len(m.Topic) + len(m.Payload) + headerBytes + 2*10
+		n := recordBytes(m)
+		plain, size = plain+n, size+n+pieceHeader*(2+n/page)
 	}
 	if err := j.room(int64(size)); err != nil {
 		return err
 	}
-	if err := j.write(messages); err != nil {
+	j.group = messages
+	if err := j.write(messages, size, plain >= blockLeast); err != nil {
 		j.metrics.errors.Inc()
 		j.abandon()
 		if isNoSpace(err) {
@@ -319,64 +419,81 @@ func (j *Journal) room(size int64) error {
 	return nil
 }
 
-// write writes the messages in groups of bounded size and syncs once at the
-// end, and before each change of segment.
-func (j *Journal) write(messages []*ingest.Message) error {
+// write writes the messages and syncs once at the end.
+func (j *Journal) write(messages []*ingest.Message, size int, blocks bool) error {
+	if err := j.segmentFor(size); err != nil {
+		return err
+	}
+	start := j.size
+	j.buf = j.buf[:0]
 	for len(messages) > 0 {
-		n, size := 0, 0
-		j.buf, j.records = j.buf[:0], j.records[:0]
-		for n < len(messages) && (n == 0 || len(j.buf) < maxGroup) {
-			j.buf = appendRecord(j.buf, messages[n])
-			n++
-		}
-		// The buffer has stopped moving: now it can be cut into records.
-		for rest, i := j.buf, 0; i < n; i++ {
-			m := messages[i]
-			length := headerBytes + uvarintLen(len(m.Topic)) + len(m.Topic) + len(m.Payload)
-			j.records = append(j.records, rest[:length])
-			rest = rest[length:]
-			size += length + 7*(2+length/page)
-		}
-		if err := j.segmentFor(size); err != nil {
-			return err
-		}
-		if err := j.wl.Log(j.records...); err != nil {
-			return err
-		}
-		j.used += size
-		if err := j.sync(messages[:n]); err != nil {
-			return err
+		n := 1
+		if blocks {
+			n = j.pack(messages)
+			j.buf = appendPieces(j.buf, j.size+int64(len(j.buf)), j.packed)
+		} else {
+			j.plain = appendRecord(j.plain[:0], messages[0])
+			j.buf = appendPieces(j.buf, j.size+int64(len(j.buf)), j.plain)
 		}
 		messages = messages[n:]
+		if len(j.buf) >= maxWrite || len(messages) == 0 {
+			if _, err := j.active.Write(j.buf); err != nil {
+				return err
+			}
+			j.size += int64(len(j.buf))
+			j.buf = j.buf[:0]
+		}
 	}
-	return nil
+	if cap(j.buf) > 2*maxWrite { // one huge message does not keep its room
+		j.buf, j.plain, j.packed = nil, nil, nil
+	}
+	return j.sync(start)
 }
 
-// segmentFor makes sure that the active segment takes size more bytes, so that
-// wlog never begins one by itself.
+// pack makes a block of as many messages as fit, one at least, in j.packed.
+func (j *Journal) pack(messages []*ingest.Message) (n int) {
+	j.plain = j.plain[:0]
+	after := int64(0)
+	for n < len(messages) && (n == 0 || len(j.plain)+recordBytes(messages[n]) <= blockBytes) {
+		j.plain = appendPlain(j.plain, messages[n], after)
+		after = messages[n].Received
+		n++
+	}
+	j.packed = appendBlock(j.packed[:0], messages[0].Seq, n, j.plain)
+	return n
+}
+
+// segmentFor makes sure that the active segment takes size more bytes.
 func (j *Journal) segmentFor(size int) error {
-	if j.wl == nil {
-		// wlog begins a new segment whenever it is opened.
-		wl, err := wlog.NewSize(j.o.Logger, nil, j.o.Dir, max(j.o.SegmentBytes, (size/page+4)*page), compression.None)
-		if err != nil {
-			return err
-		}
-		j.wl, j.used = wl, 0
-		_, index, err := wlog.Segments(j.o.Dir)
-		if err != nil {
-			return err
-		}
-		return j.begin(index)
+	if j.active != nil && (j.size == 0 || j.size+int64(size) <= int64(j.o.SegmentBytes)) {
+		return nil
 	}
-	if j.used > 0 && j.used+size > j.o.SegmentBytes-2*page {
-		index, err := j.wl.NextSegmentSync()
+	if j.active != nil {
+		err := j.active.Close()
+		j.active = nil
 		if err != nil {
 			return err
 		}
-		j.used = 0
-		return j.begin(index)
 	}
-	return nil
+	indexes, err := list(j.o.Dir)
+	if err != nil {
+		return err
+	}
+	index := 0
+	if n := len(indexes); n > 0 {
+		index = indexes[n-1] + 1
+	}
+	j.mu.Lock()
+	if n := len(j.segments); n > 0 { // its file may have been deleted by hand
+		index = max(index, j.segments[n-1].index+1)
+	}
+	j.mu.Unlock()
+	j.active, err = os.OpenFile(segmentName(j.o.Dir, index), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	j.size = 0
+	return j.begin(index)
 }
 
 // begin notes a new segment, and makes its name durable.
@@ -386,33 +503,35 @@ func (j *Journal) begin(index int) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if n := len(j.segments); n > 0 && j.segments[n-1].index == index {
-		return nil
-	}
 	j.segments = append(j.segments, segment{index: index})
 	return nil
 }
 
-// sync makes what was written durable and lets readers see it.
-func (j *Journal) sync(written []*ingest.Message) error {
+// sync makes what was written from an offset on durable and lets readers see it.
+func (j *Journal) sync(from int64) error {
 	start := time.Now()
-	if err := j.wl.Sync(); err != nil {
+	if err := j.active.Sync(); err != nil {
 		return err
 	}
 	j.metrics.fsync.Observe(time.Since(start).Seconds())
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	s := &j.segments[len(j.segments)-1]
-	info, err := os.Stat(wlog.SegmentName(j.o.Dir, s.index))
-	if err != nil {
+	// A file that was deleted by hand takes writes all the same, and is gone
+	// with the process.
+	if _, err := os.Stat(segmentName(j.o.Dir, s.index)); err != nil {
 		return err
 	}
-	s.durable = info.Size()
+	s.durable = j.size
+	first, last := j.group[0], j.group[len(j.group)-1]
 	if s.first == 0 {
-		s.first, s.started = written[0].Seq, written[0].Received
+		s.first, s.started = first.Seq, first.Received
 	}
-	j.last = written[len(written)-1].Seq
-	j.mark(written[0])
+	if n := len(s.spots); n == 0 || from-s.spots[n-1].off >= spotEvery {
+		s.spots = append(s.spots, spot{first.Seq, from})
+	}
+	j.last = last.Seq
+	j.mark(first)
 	return nil
 }
 
@@ -435,45 +554,34 @@ func (j *Journal) mark(m *ingest.Message) {
 }
 
 // abandon gives up the active segment after an error: it is cut back to what
-// is known to be durable, and the next Append begins another.
+// is known to be durable, and the next Append begins another. Should that not
+// succeed, readers pass over what is behind: its numbers are given again.
 func (j *Journal) abandon() {
-	if j.wl != nil {
-		_ = j.wl.Close() // the error at hand is the one that matters
-		j.wl = nil
+	if j.active == nil {
+		return
 	}
+	_ = j.active.Close() // the error at hand is the one that matters
+	path := j.active.Name()
+	j.active = nil
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	// wlog may have begun a file that was not noted, or not got to write any.
-	_, last, err := wlog.Segments(j.o.Dir)
-	if err != nil {
-		j.o.Logger.Error("journal directory not readable", "error", err)
+	n := len(j.segments)
+	if n == 0 || segmentName(j.o.Dir, j.segments[n-1].index) != path {
+		os.Remove(path) // it was not noted yet
 		return
 	}
-	known := map[int]int64{}
-	for _, s := range j.segments {
-		known[s.index] = s.durable
-	}
-	for n := len(j.segments); n > 0; n-- {
-		s := j.segments[n-1]
-		if s.durable > 0 {
-			break
-		}
+	err := error(nil)
+	if s := j.segments[n-1]; s.durable > 0 {
+		err = os.Truncate(path, s.durable)
+	} else {
 		j.segments = j.segments[:n-1]
+		err = os.Remove(path)
 	}
-	for i := last; i >= 0; i-- {
-		durable, ok := known[i]
-		path := wlog.SegmentName(j.o.Dir, i)
-		if !ok || durable == 0 {
-			if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				j.o.Logger.Error("unfinished segment not removed", "segment", i, "error", err)
-				return
-			}
-			continue
-		}
-		if err := os.Truncate(path, durable); err != nil {
-			j.o.Logger.Error("segment not cut back after an error", "segment", i, "error", err)
-		}
-		return
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // deleted by hand
+		j.segments = j.segments[:min(len(j.segments), n-1)]
+	case err != nil:
+		j.o.Logger.Error("segment not cut back after an error", "segment", filepath.Base(path), "error", err)
 	}
 }
 
@@ -560,13 +668,13 @@ func (j *Journal) Expire(now time.Time) int {
 	for len(j.segments)-deleted > 1 {
 		s, next := j.segments[deleted], j.segments[deleted+1]
 		if next.first == 0 || next.first > needed {
-			break
+			break // the active one, still empty, or one that is needed
 		}
 		old := now.UnixNano()-next.started > int64(j.o.Retention)
 		if !old && total <= limit {
 			break
 		}
-		if err := os.Remove(wlog.SegmentName(j.o.Dir, s.index)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := os.Remove(segmentName(j.o.Dir, s.index)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			j.o.Logger.Error("segment not deleted", "segment", s.index, "error", err)
 			break
 		}
@@ -579,18 +687,10 @@ func (j *Journal) Expire(now time.Time) int {
 
 // Close ends appending. What was appended is durable already.
 func (j *Journal) Close() error {
-	if j.wl == nil {
+	if j.active == nil {
 		return nil
 	}
-	err := j.wl.Close()
-	j.wl = nil
+	err := j.active.Close()
+	j.active = nil
 	return err
-}
-
-func uvarintLen(n int) int {
-	length := 1
-	for ; n >= 0x80; n >>= 7 {
-		length++
-	}
-	return length
 }

@@ -1,26 +1,57 @@
 package journal
 
 import (
-	"bufio"
-	"errors"
-	"io"
 	"os"
 	"sort"
 	"time"
 
-	"github.com/prometheus/prometheus/tsdb/wlog"
-
 	"greencommunity/ingest"
 )
+
+// records reads the messages of a segment, one record after the other.
+type records struct {
+	pages   pageReader
+	block   block
+	damaged bool // something was passed over
+}
+
+// next reads the next message into m, from what lies before limit; false at the
+// end. Blocks that end before least are passed over.
+func (r *records) next(limit int64, least uint64, m *ingest.Message) (bool, error) {
+	for {
+		more := len(r.block.rest) > 0
+		if r.block.next(m) {
+			return true, nil
+		}
+		if more {
+			r.damaged = true
+		}
+		record, err := r.pages.next(limit)
+		if r.pages.damaged {
+			r.damaged, r.pages.damaged = true, false
+		}
+		if record == nil || err != nil {
+			return false, err
+		}
+		if last := lastOf(record); last > 0 && last < least {
+			continue
+		}
+		if r.block.set(record) != nil {
+			r.damaged = true
+		}
+	}
+}
 
 // Reader reads messages in order. It is for one goroutine.
 type Reader struct {
 	j       *Journal
 	next    uint64 // the first message wanted
 	index   int    // segment being read, -1 before the first
+	limit   int64  // what of it is durable
+	before  uint64 // the first message of the segment behind it, 0 while there is none
 	file    *os.File
-	limited *durableReader
-	live    *wlog.LiveReader
+	records records
+	told    bool // damage of this segment was logged
 	message ingest.Message
 	err     error
 }
@@ -33,74 +64,112 @@ func (j *Journal) Read(seq uint64) *Reader {
 
 // Next reports whether there is a further durable message, and makes it the
 // current one. After false without an error it may be called again later, when
-// more has been appended.
+// more has been appended. Numbers that are left out between two messages are of
+// messages that are damaged, or whose segment is gone.
 func (r *Reader) Next() bool {
 	for r.err == nil {
-		if r.live == nil && !r.open() {
+		if r.file == nil && !r.open() {
 			return false
 		}
-		for r.live.Next() {
-			if parseRecord(r.live.Record(), &r.message) != nil || r.message.Seq < r.next {
-				continue
+		found, err := r.records.next(r.limit, r.next, &r.message)
+		if r.records.damaged {
+			r.records.damaged = false
+			r.j.metrics.corrupt.Inc()
+			if !r.told {
+				r.told = true
+				r.j.o.Logger.Error("the journal is damaged; reading goes on at the next whole record", "segment", r.index, "offset", r.records.pages.off, "next", r.next)
 			}
+		}
+		switch {
+		case err != nil:
+			r.err = err
+		case !found:
+			if !r.finished() {
+				return false
+			}
+		case r.message.Seq < r.next || r.before > 0 && r.message.Seq >= r.before:
+			// Not wanted; or given up after an error, and its number given again.
+		default:
 			r.next = r.message.Seq + 1
 			return true
-		}
-		if !r.finished() {
-			return false
 		}
 	}
 	return false
 }
 
-// open opens the segment that holds the message wanted next.
+// open opens the segment that holds the message wanted next. One that was
+// deleted by hand is passed over.
 func (r *Reader) open() bool {
-	r.j.mu.Lock()
-	want := -1
-	for _, s := range r.j.segments {
-		if s.first == 0 || s.index <= r.index {
+	for {
+		r.j.mu.Lock()
+		want, off := -1, int64(0)
+		for i := range r.j.segments {
+			s := &r.j.segments[i]
+			if s.first == 0 || s.index <= r.index {
+				continue
+			}
+			if want < 0 || s.first <= r.next {
+				want, off = s.index, 0
+				if i := sort.Search(len(s.spots), func(i int) bool { return s.spots[i].seq > r.next }); i > 0 {
+					off = s.spots[i-1].off
+				}
+			}
+		}
+		r.j.mu.Unlock()
+		if want < 0 {
+			return false
+		}
+		r.index = want
+		f, err := os.Open(segmentName(r.j.o.Dir, want))
+		if os.IsNotExist(err) {
+			r.j.o.Logger.Error("a segment of the journal is gone; reading goes on with the next", "segment", want)
 			continue
 		}
-		if want < 0 || s.first <= r.next {
-			want = s.index
+		if err != nil {
+			r.err = err
+			return false
+		}
+		r.records.pages = pageReader{r: f, off: off, data: r.records.pages.data[:0], partial: r.records.pages.partial}
+		r.records.block.rest = nil
+		r.file, r.told, r.limit = f, false, 0
+		r.more()
+		return true
+	}
+}
+
+// more looks how far the segment is durable now, and reports whether that is
+// further than before.
+func (r *Reader) more() bool {
+	r.j.mu.Lock()
+	defer r.j.mu.Unlock()
+	before := r.limit
+	for i := range r.j.segments {
+		if r.j.segments[i].index == r.index {
+			r.limit, r.before = r.j.segments[i].durable, 0
+			if i+1 < len(r.j.segments) {
+				r.before = r.j.segments[i+1].first
+			}
 		}
 	}
-	r.j.mu.Unlock()
-	if want < 0 {
-		return false
-	}
-	f, err := os.Open(wlog.SegmentName(r.j.o.Dir, want))
-	if err != nil {
-		r.err = err
-		return false
-	}
-	r.file, r.index = f, want
-	r.limited = &durableReader{j: r.j, index: want, r: f}
-	r.live = wlog.NewLiveReader(r.j.o.Logger, wlog.NewLiveReaderMetrics(nil), r.limited)
-	return true
+	return r.limit > before
 }
 
 // finished reports whether the current segment has nothing more to give, and
-// closes it then. Damage in it ends it early: what follows is read on.
+// closes it then.
 func (r *Reader) finished() bool {
-	damaged := r.live.Err() != nil && !errors.Is(r.live.Err(), io.EOF)
 	r.j.mu.Lock()
 	active := len(r.j.segments) > 0 && r.j.segments[len(r.j.segments)-1].index == r.index
-	// A later segment is noted before its first message is durable, and this
-	// one's last message before that: read once more after seeing it.
-	more := r.limited.remaining()
 	r.j.mu.Unlock()
-	if damaged {
-		r.j.metrics.corrupt.Inc()
-		r.j.o.Logger.Error("journal is damaged; reading goes on with the next segment", "segment", r.index, "offset", r.live.Offset(), "next", r.next, "error", r.live.Err())
-		if active {
-			return false
-		}
-	} else if active || more {
-		return more
+	// A later segment is noted before its first message is durable, and this
+	// one's last message before that: look once more after seeing it.
+	if r.more() {
+		return true
+	}
+	if active {
+		return false
 	}
 	r.file.Close()
-	r.live, r.file = nil, nil
+	r.file = nil
 	return true
 }
 
@@ -115,48 +184,10 @@ func (r *Reader) Close() error {
 	if r.file == nil {
 		return nil
 	}
-	return r.file.Close()
+	err := r.file.Close()
+	r.file = nil
+	return err
 }
-
-// durableReader reads a segment's file up to what is durable.
-type durableReader struct {
-	j     *Journal
-	index int
-	r     io.Reader
-	read  int64
-}
-
-// remaining reports whether there is more to read. j.mu is held.
-func (d *durableReader) remaining() bool {
-	for _, s := range d.j.segments {
-		if s.index == d.index {
-			return s.durable > d.read
-		}
-	}
-	return false
-}
-
-func (d *durableReader) Read(p []byte) (int, error) {
-	d.j.mu.Lock()
-	limit := int64(0)
-	for _, s := range d.j.segments {
-		if s.index == d.index {
-			limit = s.durable
-		}
-	}
-	d.j.mu.Unlock()
-	if limit <= d.read {
-		return 0, io.EOF
-	}
-	if int64(len(p)) > limit-d.read {
-		p = p[:limit-d.read]
-	}
-	n, err := d.r.Read(p)
-	d.read += int64(n)
-	return n, err
-}
-
-func readerOf(f *os.File) io.Reader { return bufio.NewReaderSize(f, 16*page) }
 
 // ReceivedAt is about when a message was received: up to a second too early, or
 // further back in proportion to how long ago that was. Of what was received

@@ -90,6 +90,9 @@ func (p *pendingSet) remove(seq uint64) bool {
 	return true
 }
 
+// end is behind the last message that may wait.
+func (p *pendingSet) end() uint64 { return p.Base + 64*uint64(len(p.Words)) }
+
 // first is the first message that waits, 0 if none does. It lets go of the
 // space before it.
 func (p *pendingSet) first() uint64 {

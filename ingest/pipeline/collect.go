@@ -21,6 +21,7 @@ var (
 	storedDesc    = desc("messages_stored_total", "Messages of which InfluxDB has confirmed at least one point.")
 	duplicateDesc = desc("messages_duplicate_total", "Messages in which every reading repeats one accepted before.")
 	rejectedDesc  = desc("messages_rejected_total", "Messages refused.", "vendor", "reason")
+	lostDesc      = desc("messages_lost_total", "Messages that were acknowledged and are damaged or gone in the journal; they are rejected as lost as well.")
 	ignoredDesc   = desc("messages_ignored_total", "Messages understood that carry no reading.")
 	pendingDesc   = desc("messages_pending", "Messages whose fate is not decided yet: received less stored, duplicate, rejected and ignored.")
 	readingsDesc  = desc("readings_total", "Readings and events accepted.", "community", "facility")
@@ -35,7 +36,7 @@ var (
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		receivedDesc, storedDesc, duplicateDesc, rejectedDesc, ignoredDesc, pendingDesc, readingsDesc, refusedDesc,
+		receivedDesc, storedDesc, duplicateDesc, rejectedDesc, lostDesc, ignoredDesc, pendingDesc, readingsDesc, refusedDesc,
 		lateDesc, pointsDesc, devicesDesc, oldestDesc, poisonDesc, poisonedDesc,
 	} {
 		ch <- d
@@ -55,7 +56,28 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	received := uint64(0)
+	// What is known exists from the start at 0, or the first refusal would be an
+	// increase from nothing, which no rate or alert sees.
+	for _, v := range p.inventory.Load().Vendors {
+		if _, there := t.Received[v.ID]; !there {
+			t.Received[v.ID] = 0
+		}
+		for _, reason := range ingest.Reasons {
+			key := rejectKey{v.ID, reason}
+			if _, there := t.Rejected[key]; !there {
+				t.Rejected[key] = 0
+			}
+			if _, there := t.Refused[key]; !there {
+				t.Refused[key] = 0
+			}
+		}
+	}
+	for _, key := range []rejectKey{{"", ingest.UnknownTopic}, {"", ingest.Lost}} { // of no vendor
+		if _, there := t.Rejected[key]; !there {
+			t.Rejected[key] = 0
+		}
+	}
+	received, lost := uint64(0), uint64(0)
 	for vendor, n := range t.Received {
 		counter(receivedDesc, n, string(vendor))
 		received += n
@@ -65,16 +87,14 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(ignoredDesc, t.Ignored)
 	for k, n := range t.Rejected {
 		counter(rejectedDesc, n, string(k.Vendor), string(k.Reason))
+		if k.Reason == ingest.Lost {
+			lost += n
+		}
 	}
+	counter(lostDesc, lost)
 	gauge(pendingDesc, float64(received-t.decided()))
 	for k, n := range t.Readings {
 		counter(readingsDesc, n, string(k.Community), string(k.Facility))
-	}
-	// From the start at 0, or the first refusal would raise no alert.
-	for _, v := range p.inventory.Load().Vendors {
-		if _, there := t.Refused[rejectKey{v.ID, ingest.RefusedByInfluxDB}]; !there {
-			counter(refusedDesc, 0, string(v.ID), string(ingest.RefusedByInfluxDB))
-		}
 	}
 	for k, n := range t.Refused {
 		counter(refusedDesc, n, string(k.Vendor), string(k.Reason))

@@ -319,6 +319,9 @@ func (p *Pipeline) restore() (*walker, error) {
 		settled = account.Settled
 		p.tally, p.pending, p.accounted = account.Tally, account.Pending, account.Seq
 	}
+	if have := p.journal.Last(); have < p.accounted {
+		p.log.Error("the journal ends before what was accounted for: its files were removed or put back; what waited in them is lost, and numbers go on", "journal", have, "accounted", p.accounted)
+	}
 	p.journal.Continue(p.accounted)
 	p.subscriber.Restore(settled)
 	p.shown = shown{tally: p.tally.clone(), walked: p.accounted}

@@ -215,11 +215,17 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 	r := p.journal.Read(from)
 	defer r.Close()
 	c := &chunk{}
-	for n := 0; r.Next() && r.Message().Seq <= to; n++ {
+	for n := 0; r.Next(); n++ {
 		if n%256 == 0 && ctx.Err() != nil {
 			return false // a range can be millions that are decided already
 		}
 		m := r.Message()
+		p.lost(from, min(m.Seq-1, to))
+		if m.Seq > to {
+			from = to + 1
+			break
+		}
+		from = m.Seq + 1
 		if !p.isPending(m.Seq) {
 			continue
 		}
@@ -248,7 +254,9 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 			c = &chunk{}
 		}
 	}
-	if r.Err() != nil {
+	if r.Err() == nil {
+		p.lost(from, to)
+	} else {
 		p.log.Error("journal not readable; its messages stay pending until the next start", "from", from, "to", to, "error", r.Err())
 	}
 	return c.count == 0 || p.store(ctx, c, false)
@@ -284,6 +292,25 @@ func (p *Pipeline) tryAlone(walked uint64) {
 			p.poison.catchUp.Store(0)
 		}
 		r.Close()
+	}
+}
+
+// lost rejects those of the messages from one to another that wait for InfluxDB
+// and are no longer in the journal.
+func (p *Pipeline) lost(from, to uint64) {
+	n := uint64(0)
+	p.mu.Lock()
+	for seq := max(from, p.pending.Base); seq <= to && seq < p.pending.end(); seq++ {
+		if p.pending.remove(seq) {
+			n++
+		}
+	}
+	if n > 0 {
+		p.tally.Rejected[rejectKey{"", ingest.Lost}] += n
+	}
+	p.mu.Unlock()
+	if n > 0 {
+		p.log.Error("acknowledged messages that waited for InfluxDB are damaged or gone in the journal; they count as lost", "messages", n, "from", from, "to", to)
 	}
 }
 

@@ -56,15 +56,20 @@ func (w *walker) read() (end bool, err error) {
 	if w.reader == nil {
 		w.reader = w.p.journal.Read(w.seq + 1)
 	}
+	last := w.p.journal.Last()
 	for range maxGroup {
 		if !w.reader.Next() {
 			err := w.reader.Err()
 			w.reader.Close()
 			w.reader = nil
+			if err == nil {
+				w.lost(last)
+			}
 			w.settle()
 			return true, err
 		}
 		m := w.reader.Message()
+		w.lost(m.Seq - 1)
 		if w.seq <= w.p.accounted && m.Seq > w.p.accounted {
 			w.settle() // what follows is counted, and what came before is not
 		}
@@ -72,6 +77,25 @@ func (w *walker) read() (end bool, err error) {
 	}
 	w.settle()
 	return false, nil
+}
+
+// lost walks on to a message and finds none there: all up to it were
+// acknowledged, and are damaged or gone in the journal. They have that fate, so
+// that the account closes and nothing waits for them.
+func (w *walker) lost(to uint64) {
+	if to <= w.seq {
+		return
+	}
+	from := max(w.seq, w.p.accounted) + 1
+	w.settle() // as of the message before: what the account has is not counted again
+	w.seq = to
+	if from > to {
+		return // the account has them already
+	}
+	n := to - from + 1
+	w.batch.Received[""] += n
+	w.batch.Rejected[rejectKey{"", ingest.Lost}] += n
+	w.p.log.Error("acknowledged messages are damaged or gone in the journal; they count as lost", "from", from, "to", to)
 }
 
 // catchUp walks to the journal's end.

@@ -282,8 +282,8 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		Expr:    `increase(greencommunity_journal_corruptions_total[1h]) > 0`,
 		Summary: Text{ZH: "日志文件损坏", EN: "Damage in the journal"},
 		Description: Text{
-			ZH: "{{ $labels.instance }}读日志时遇到损坏的文件，其后的记录被跳过。",
-			EN: "{{ $labels.instance }} met damage in a file of the journal and skipped the rest of it.",
+			ZH: "{{ $labels.instance }}读日志时遇到损坏的记录，已跳过。",
+			EN: "{{ $labels.instance }} met a damaged record in the journal and passed it over.",
 		},
 		Means: Text{
 			ZH: "某个日志文件校验不符：磁盘或内存故障。已写入InfluxDB的数据不受影响，未处理的部分可能缺失。",
@@ -293,6 +293,25 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 			{ZH: "服务日志中的文件名，先复制该文件留证。", EN: "The file's name in the service's log; copy the file first."},
 			{ZH: "smartctl -a和内存检测：换掉坏盘。", EN: "smartctl -a and a memory test: exchange the disk if it is bad."},
 			{ZH: "请厂商补发该时段的数据，重复的报文会自动识别。", EN: "Ask vendors to send that period again; what was there already is recognised."},
+		},
+		Clears: Text{ZH: "一小时内不再发生后自动解除。", EN: "Clears after an hour without another."},
+	}, {
+		Name: "GreencommunityMessagesLost", Page: "messages_lost", Severity: "critical", Component: "ingester",
+		Expr:    `increase(greencommunity_messages_lost_total[1h]) > 0`,
+		Summary: Text{ZH: "已确认的报文丢失", EN: "Acknowledged messages are lost"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}有{{ $value | humanize }}条已确认的报文在写入InfluxDB之前，于日志中损坏或被删除。",
+			EN: "{{ $value | humanize }} messages that {{ $labels.instance }} had acknowledged are damaged or gone in its journal before they were in InfluxDB.",
+		},
+		Means: Text{
+			ZH: "磁盘损坏，或有人删除、替换了数据目录中的日志文件。服务会继续运行，账目照常平衡，但这些报文不会再有。",
+			EN: "The disk is damaged, or somebody removed or replaced files of the journal in the data directory. The service goes on and its account closes, but these messages are gone.",
+		},
+		Check: []Text{
+			{ZH: "服务日志中“count as lost”一行：从第几条到第几条。", EN: "The line 'count as lost' in the service's log: from which message to which."},
+			{ZH: "数据目录的journal中是否有torn-*或misplaced-*文件：先复制留证。", EN: "Are there files torn-* or misplaced-* in the data directory's journal? Copy them first."},
+			{ZH: "smartctl -a和内存检测：换掉坏盘。", EN: "smartctl -a and a memory test: exchange the disk if it is bad."},
+			{ZH: "请厂商补发该时段的数据：带设备时间的重复读数会自动识别。", EN: "Ask vendors to send that period again; readings with a device time that were there already are recognised."},
 		},
 		Clears: Text{ZH: "一小时内不再发生后自动解除。", EN: "Clears after an hour without another."},
 	}, {
