@@ -6,12 +6,12 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/usage"
 )
 
 // shown is what a scrape sees of one group: figures as of the last closing.
@@ -138,7 +138,7 @@ func (a *account) describe() shownBaseline {
 
 // gauges that judge use and are no savings: per-head use and night flow.
 func (e *Engine) gauges(a *account, s *shown) {
-	if a.Resource != "water" || e.closed == 0 {
+	if a.resource != usage.Water || e.closed == 0 {
 		return
 	}
 	use, days, personDays := 0.0, 0, 0.0
@@ -167,21 +167,79 @@ func (e *Engine) gauges(a *account, s *shown) {
 	s.netNight += balance.Net
 }
 
-// Units of the two resources: the metric's name and its base unit.
-var units = map[string]struct {
-	name, unit string
-	scale      float64
-}{
-	"electricity": {"energy", "joules", 3.6e6},
-	"water":       {"water", "cubic_meters", 1},
+// desc describes a metric of a community's facility; its name is whole, so that a
+// search for what an alert names ends here.
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc(name, help, append([]string{"community", "facility"}, labels...), nil)
 }
 
-var emissionFactor = prometheus.NewDesc("greencommunity_emission_factor_kilograms_per_kilowatt_hour", "Emission factor of electricity in use, by the year of its data, with its source.", []string{"area", "year", "source"}, nil)
-
-var factorHelp = map[string]string{
-	"co2":  "The energy saved as CO2: by the factor of the figure's own year, and by that of a fixed one.",
-	"coal": "The energy saved as standard coal: the heat in it (calorific), or the coal burnt for it (equivalent).",
+// resourceMetrics are the metrics that each resource has under names of its own.
+type resourceMetrics struct {
+	actual, baseline, corrections    *prometheus.Desc
+	saving, uncertainty, adjustments *prometheus.Desc
 }
+
+const (
+	actualHelp      = "Use in covered time, as accrued."
+	baselineHelp    = "Adjusted baseline of the same time, as accrued."
+	correctionsHelp = "Corrections of days already accrued; what is up is in the accrual as well."
+	savingHelp      = "Adjusted baseline less actual use over the covered time; negative where more was used."
+	bandHelp        = "Half width of the saving's band."
+	adjustmentsHelp = "Non-routine adjustments in the adjusted baseline."
+	factorBandHelp  = "Half width of the band of the use; that of the factor is not in it."
+	co2Help         = "The energy saved as CO2: by the factor of the figure's own year, and by that of a fixed one."
+	coalHelp        = "The energy saved as standard coal: the heat in it (calorific), or the coal burnt for it (equivalent)."
+)
+
+var byResource = map[usage.Resource]resourceMetrics{
+	usage.Electricity: {
+		actual:      desc("greencommunity_energy_actual_joules_total", actualHelp),
+		baseline:    desc("greencommunity_energy_baseline_joules_total", baselineHelp),
+		corrections: desc("greencommunity_accrual_corrections_joules_total", correctionsHelp, "direction", "reason", "of"),
+		saving:      desc("greencommunity_energy_savings_joules", savingHelp, "period", "status"),
+		uncertainty: desc("greencommunity_energy_savings_uncertainty_joules", bandHelp, "period", "confidence"),
+		adjustments: desc("greencommunity_nonroutine_adjustment_joules", adjustmentsHelp, "period"),
+	},
+	usage.Water: {
+		actual:      desc("greencommunity_water_actual_cubic_meters_total", actualHelp),
+		baseline:    desc("greencommunity_water_baseline_cubic_meters_total", baselineHelp),
+		corrections: desc("greencommunity_accrual_corrections_cubic_meters_total", correctionsHelp, "direction", "reason", "of"),
+		saving:      desc("greencommunity_water_savings_cubic_meters", savingHelp, "period", "status"),
+		uncertainty: desc("greencommunity_water_savings_uncertainty_cubic_meters", bandHelp, "period", "confidence"),
+		adjustments: desc("greencommunity_nonroutine_adjustment_cubic_meters", adjustmentsHelp, "period"),
+	},
+}
+
+// converted are the metrics of a saving in another unit, by conversion.
+var converted = map[string]struct{ saving, uncertainty *prometheus.Desc }{
+	"co2": {
+		desc("greencommunity_energy_savings_co2_kilograms", co2Help, "period", "status", "basis"),
+		desc("greencommunity_energy_savings_co2_uncertainty_kilograms", factorBandHelp, "period", "confidence", "basis"),
+	},
+	"coal": {
+		desc("greencommunity_energy_savings_coal_kilograms", coalHelp, "period", "status", "basis"),
+		desc("greencommunity_energy_savings_coal_uncertainty_kilograms", factorBandHelp, "period", "confidence", "basis"),
+	},
+}
+
+var (
+	emissionFactorDesc = prometheus.NewDesc("greencommunity_emission_factor_kilograms_per_kilowatt_hour", "Emission factor of electricity in use, by the year of its data, with its source.", []string{"area", "year", "source"}, nil)
+	significantDesc    = desc("greencommunity_savings_significant", "1 where the saving is larger than its band, 0 where it is not distinguishable from zero.", "resource", "period")
+	coverageDesc       = desc("greencommunity_savings_coverage_ratio", "Days that count on both sides, of the days due.", "resource", "period")
+	revisionDesc       = desc("greencommunity_savings_revision", "Revision of a final figure, 0 while it is provisional.", "resource", "period")
+	baselineInfoDesc   = desc("greencommunity_baseline_info", "Baselines and whether they hold: frozen, changed, nested, no_baseline.", "boundary", "version", "ipmvp", "method", "status")
+	baselineCVDesc     = desc("greencommunity_baseline_cv_rmse_ratio", "CV(RMSE) of the baseline's fit.", "boundary")
+	baselineNMBEDesc   = desc("greencommunity_baseline_nmbe_ratio", "Net mean bias error of the baseline's fit.", "boundary")
+	densityDesc        = desc("greencommunity_lighting_power_density_watts_per_square_meter", "Power of the lamps there are now over the lit area, ballast included.", "boundary")
+	densityLimitDesc   = desc("greencommunity_lighting_power_density_limit_ratio", "Lighting power density over its limit: compliance, not a saving.", "boundary")
+	meterAnomaliesDesc = desc("greencommunity_meter_anomalies_total", "Reads of registers that were not simply subtracted.", "resource", "reason")
+	lastReadDesc       = desc("greencommunity_last_reading_timestamp_seconds", "Time of the newest register read.", "resource")
+	skewDesc           = desc("greencommunity_clock_skew_seconds", "Time received less the meters' own time, of the boundary where it is largest.", "resource")
+	perCapitaDesc      = desc("greencommunity_water_per_capita_liters_per_day", "Use a person and day in the quarter so far.")
+	quotaDesc          = desc("greencommunity_water_quota_ratio", "Per-head use over the quota: compliance, not a saving.")
+	nightDesc          = desc("greencommunity_water_night_flow_cubic_meters_per_hour", "Mean flow from 02:00 to 04:00 of the last closed day.")
+	netNightDesc       = desc("greencommunity_water_net_night_flow_cubic_meters_per_hour", "Night flow less legitimate night use.")
+)
 
 // Describe says nothing: what is exposed depends on the inventory.
 func (e *Engine) Describe(chan<- *prometheus.Desc) {}
@@ -195,83 +253,99 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	e.mu.Unlock()
 	for _, f := range e.o.Factors.Emission {
 		if f.Area == e.o.Factors.Area {
-			out <- prometheus.MustNewConstMetric(emissionFactor, prometheus.GaugeValue, f.KgCO2, f.Area, strconv.Itoa(f.Year), f.Source)
+			out <- prometheus.MustNewConstMetric(emissionFactorDesc, prometheus.GaugeValue, f.KgCO2, f.Area, strconv.Itoa(f.Year), f.Source)
 		}
-	}
-	labels := []string{"community", "facility"}
-	send := func(kind prometheus.ValueType, name, help string, v float64, names []string, values ...string) {
-		if math.IsNaN(v) {
-			return
-		}
-		out <- prometheus.MustNewConstMetric(prometheus.NewDesc("greencommunity_"+name, help, append(slices.Clone(labels), names...), nil), kind, v, values...)
 	}
 	for i := range list {
 		s := &list[i]
-		u := units[s.group.resource]
-		base := []string{string(s.group.community), string(s.group.facility)}
-		with := func(more ...string) []string { return append(slices.Clone(base), more...) }
-		counter := func(name, help string, v float64, names []string, values ...string) {
-			send(prometheus.CounterValue, name, help, v, names, with(values...)...)
-		}
-		gauge := func(name, help string, v float64, names []string, values ...string) {
-			send(prometheus.GaugeValue, name, help, v, names, with(values...)...)
-		}
+		x := exposition{out, []string{string(s.group.community), string(s.group.facility)}}
 		if s.saves {
-			counter(u.name+"_actual_"+u.unit+"_total", "Use in covered time, as accrued.", s.actual*u.scale, nil)
-			counter(u.name+"_baseline_"+u.unit+"_total", "Adjusted baseline of the same time, as accrued.", s.baseline*u.scale, nil)
-			for side, of := range []string{"actual", "baseline"} {
-				for direction, amounts := range map[string]map[Reason]float64{"up": s.up[side], "down": s.down[side]} {
-					for _, reason := range []Reason{Late, "nra", TrueUp} {
-						counter("accrual_corrections_"+u.unit+"_total", "Corrections of days already accrued; what is up is in the accrual as well.", amounts[reason]*u.scale, []string{"direction", "reason", "of"}, direction, string(reason), of)
-					}
-				}
-			}
+			x.accrual(s)
 			for _, p := range s.periods {
-				r, status := p.result, "provisional"
-				if r.Revision > 0 {
-					status = "final"
-				}
-				if !math.IsNaN(r.Coverage) {
-					gauge(u.name+"_savings_"+u.unit, "Adjusted baseline less actual use over the covered time; negative where more was used.", r.Saving*u.scale, []string{"period", "status"}, p.name, status)
-					gauge(u.name+"_savings_uncertainty_"+u.unit, "Half width of the saving's band.", r.Uncertainty*u.scale, []string{"period", "confidence"}, p.name, s.confidence)
-					gauge("savings_significant", "1 where the saving is larger than its band, 0 where it is not distinguishable from zero.", indicator(r.Significant), []string{"resource", "period"}, s.group.resource, p.name)
-					gauge("savings_coverage_ratio", "Days that count on both sides, of the days due.", r.Coverage, []string{"resource", "period"}, s.group.resource, p.name)
-					gauge("savings_revision", "Revision of a final figure, 0 while it is provisional.", float64(r.Revision), []string{"resource", "period"}, s.group.resource, p.name)
-					if u.unit == "joules" {
-						gauge("nonroutine_adjustment_joules", "Non-routine adjustments in the adjusted baseline.", r.Adjustment*u.scale, []string{"period"}, p.name)
-						for _, c := range e.o.Factors.conversions(p.year) {
-							name := map[string]string{"co2": "energy_savings_co2_kilograms", "coal": "energy_savings_coal_kilograms"}[c.name]
-							gauge(name, factorHelp[c.name], r.Saving*c.amount, []string{"period", "status", "basis"}, p.name, status, c.basis)
-							name = strings.Replace(name, "_kilograms", "_uncertainty_kilograms", 1)
-							gauge(name, "Half width of the band of the use; that of the factor is not in it.", r.Uncertainty*c.amount, []string{"period", "confidence", "basis"}, p.name, s.confidence, c.basis)
-						}
-					} else {
-						gauge("nonroutine_adjustment_cubic_meters", "Non-routine adjustments in the adjusted baseline.", r.Adjustment*u.scale, []string{"period"}, p.name)
-					}
-				}
+				x.period(s, p, &e.o.Factors)
 			}
 		}
-		for _, b := range s.info {
-			gauge("baseline_info", "Baselines and whether they hold: frozen, changed, nested, no_baseline.", 1, []string{"boundary", "version", "ipmvp", "method", "status"}, b.boundary, b.version, b.ipmvp, b.method, b.status)
-			gauge("baseline_cv_rmse_ratio", "CV(RMSE) of the baseline's fit.", b.cv, []string{"boundary"}, b.boundary)
-			gauge("baseline_nmbe_ratio", "Net mean bias error of the baseline's fit.", b.nmbe, []string{"boundary"}, b.boundary)
-		}
-		for _, d := range s.densities {
-			gauge("lighting_power_density_watts_per_square_meter", "Power of the lamps there are now over the lit area, ballast included.", d.density, []string{"boundary"}, d.boundary)
-			gauge("lighting_power_density_limit_ratio", "Lighting power density over its limit: compliance, not a saving.", d.ratio, []string{"boundary"}, d.boundary)
-		}
-		for _, reason := range []Reason{Backward, Rollover, Swap, Gap, Provisional, Duplicate, Late, TrueUp, Reset, Implausible, Scale} {
-			counter("meter_anomalies_total", "Reads of registers that were not simply subtracted.", float64(s.anomalies[reason]), []string{"resource", "reason"}, s.group.resource, string(reason))
-		}
-		if s.lastRead > 0 {
-			gauge("last_reading_timestamp_seconds", "Time of the newest register read.", float64(s.lastRead)/1e9, []string{"resource"}, s.group.resource)
-			gauge("clock_skew_seconds", "Time received less the meters' own time, of the boundary where it is largest.", float64(s.skew)/1e9, []string{"resource"}, s.group.resource)
-		}
-		gauge("water_per_capita_liters_per_day", "Use a person and day in the quarter so far.", s.perCapita, nil)
-		gauge("water_quota_ratio", "Per-head use over the quota: compliance, not a saving.", s.quota, nil)
-		gauge("water_night_flow_cubic_meters_per_hour", "Mean flow from 02:00 to 04:00 of the last closed day.", s.night, nil)
-		gauge("water_net_night_flow_cubic_meters_per_hour", "Night flow less legitimate night use.", s.netNight, nil)
+		x.state(s)
 	}
+}
+
+// exposition sends the metrics of one community's facility. A value that is not
+// known is not sent.
+type exposition struct {
+	out    chan<- prometheus.Metric
+	labels []string // community and facility
+}
+
+func (x *exposition) send(kind prometheus.ValueType, d *prometheus.Desc, v float64, labels []string) {
+	if !math.IsNaN(v) {
+		x.out <- prometheus.MustNewConstMetric(d, kind, v, append(slices.Clone(x.labels), labels...)...)
+	}
+}
+
+func (x *exposition) counter(d *prometheus.Desc, v float64, labels ...string) {
+	x.send(prometheus.CounterValue, d, v, labels)
+}
+
+func (x *exposition) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	x.send(prometheus.GaugeValue, d, v, labels)
+}
+
+func (x *exposition) accrual(s *shown) {
+	m, base := byResource[s.group.resource], s.group.resource.Base()
+	x.counter(m.actual, s.actual*base)
+	x.counter(m.baseline, s.baseline*base)
+	for side, of := range []string{"actual", "baseline"} {
+		for _, reason := range []Reason{Late, "nra", TrueUp} {
+			x.counter(m.corrections, s.up[side][reason]*base, "up", string(reason), of)
+			x.counter(m.corrections, s.down[side][reason]*base, "down", string(reason), of)
+		}
+	}
+}
+
+func (x *exposition) period(s *shown, p shownPeriod, factors *Factors) {
+	r, m, base := p.result, byResource[s.group.resource], s.group.resource.Base()
+	if math.IsNaN(r.Coverage) {
+		return
+	}
+	resource, status := s.group.resource.String(), r.Status()
+	x.gauge(m.saving, r.Saving*base, p.name, status)
+	x.gauge(m.uncertainty, r.Uncertainty*base, p.name, s.confidence)
+	x.gauge(significantDesc, indicator(r.Significant), resource, p.name)
+	x.gauge(coverageDesc, r.Coverage, resource, p.name)
+	x.gauge(revisionDesc, float64(r.Revision), resource, p.name)
+	x.gauge(m.adjustments, r.Adjustment*base, p.name)
+	if s.group.resource != usage.Electricity {
+		return
+	}
+	for _, c := range factors.conversions(p.year) {
+		x.gauge(converted[c.name].saving, r.Saving*c.amount, p.name, status, c.basis)
+		x.gauge(converted[c.name].uncertainty, r.Uncertainty*c.amount, p.name, s.confidence, c.basis)
+	}
+}
+
+// state sends what is shown of boundaries with a baseline and without.
+func (x *exposition) state(s *shown) {
+	resource := s.group.resource.String()
+	for _, b := range s.info {
+		x.gauge(baselineInfoDesc, 1, b.boundary, b.version, b.ipmvp, b.method, b.status)
+		x.gauge(baselineCVDesc, b.cv, b.boundary)
+		x.gauge(baselineNMBEDesc, b.nmbe, b.boundary)
+	}
+	for _, d := range s.densities {
+		x.gauge(densityDesc, d.density, d.boundary)
+		x.gauge(densityLimitDesc, d.ratio, d.boundary)
+	}
+	for _, reason := range []Reason{Backward, Rollover, Swap, Gap, Provisional, Duplicate, Late, TrueUp, Reset, Implausible, Scale} {
+		x.counter(meterAnomaliesDesc, float64(s.anomalies[reason]), resource, string(reason))
+	}
+	if s.lastRead > 0 {
+		x.gauge(lastReadDesc, float64(s.lastRead)/1e9, resource)
+		x.gauge(skewDesc, float64(s.skew)/1e9, resource)
+	}
+	x.gauge(perCapitaDesc, s.perCapita)
+	x.gauge(quotaDesc, s.quota)
+	x.gauge(nightDesc, s.night)
+	x.gauge(netNightDesc, s.netNight)
 }
 
 func indicator(b bool) float64 {

@@ -180,7 +180,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 		}
 		return -1
 	}
-	e.quantity.energy, e.quantity.water = index("energy_total"), index("water_volume_total")
+	e.quantity.energy, e.quantity.water = index(usage.Electricity.Quantity()), index(usage.Water.Quantity())
 	e.quantity.temperature, e.quantity.evapotranspiration, e.quantity.rainfall = index("temperature"), index("evapotranspiration"), index("rainfall")
 
 	e.accounts = e.accounts[:0]
@@ -275,10 +275,16 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 		}
 		return
 	}
-	if q != e.quantity.energy && q != e.quantity.water {
+	var resource usage.Resource
+	switch q {
+	case e.quantity.energy:
+		resource = usage.Electricity
+	case e.quantity.water:
+		resource = usage.Water
+	default:
 		return
 	}
-	if a := e.owner(slot, r.Channel, q == e.quantity.energy); a != nil {
+	if a := e.owner(slot, r.Channel, resource); a != nil {
 		a.lastRead = max(a.lastRead, r.Time)
 		if r.TimeSource == ingest.TimeDevice {
 			a.skew = received - r.Time
@@ -292,7 +298,7 @@ func (e *Engine) Use(index uint32, u *usage.Use) {
 	if slot <= nothing {
 		return
 	}
-	a := e.owner(slot, u.Channel, u.Resource == usage.Electricity)
+	a := e.owner(slot, u.Channel, u.Resource)
 	if a == nil {
 		return
 	}
@@ -320,9 +326,9 @@ func (e *Engine) slot(index uint32, d *ingest.Device) int32 {
 }
 
 // owner is the account a channel is a meter of, nil: none.
-func (e *Engine) owner(slot int32, channel string, electricity bool) *account {
+func (e *Engine) owner(slot int32, channel string, resource usage.Resource) *account {
 	for i := slot; i != 0; i = e.meters[i-1].next {
-		if m := &e.meters[i-1]; m.spec.Channel == channel && electricity == (m.account.Resource == "electricity") {
+		if m := &e.meters[i-1]; m.spec.Channel == channel && m.account.resource == resource {
 			return m.account
 		}
 	}
@@ -429,10 +435,10 @@ func (e *Engine) conditions(a *account, day int) Conditions {
 type group struct {
 	community ingest.CommunityID
 	facility  ingest.FacilityKind
-	resource  string
+	resource  usage.Resource
 }
 
-func (a *account) group() group { return group{a.boundary.community.ID, a.Facility, a.Resource} }
+func (a *account) group() group { return group{a.boundary.community.ID, a.Facility, a.resource} }
 
 // close evaluates a day, and again those that are dirty.
 func (e *Engine) close(day int) {
@@ -505,7 +511,7 @@ func (e *Engine) settle(day int) {
 		}
 		e.points = append(e.points, ingest.Point{
 			Measurement: "savings",
-			Tags:        []ingest.Tag{{Key: "community", Value: string(d.group.community)}, {Key: "facility", Value: string(d.group.facility)}, {Key: "resource", Value: d.group.resource}},
+			Tags:        []ingest.Tag{{Key: "community", Value: string(d.group.community)}, {Key: "facility", Value: string(d.group.facility)}, {Key: "resource", Value: d.group.resource.String()}},
 			Fields: []ingest.Field{{Key: "baseline", Value: r.Baseline}, {Key: "actual", Value: r.Actual}, {Key: "saving", Value: r.Saving},
 				{Key: "uncertainty", Value: r.Uncertainty}, {Key: "coverage", Value: r.Coverage}},
 			Time: e.calendar.midnight(d.day).UnixNano(),
@@ -611,7 +617,8 @@ func (e *Engine) Points() []ingest.Point {
 // Quarter is the result of a calendar quarter (1 to 4) for a community's
 // facility and resource, as of the last closing.
 func (e *Engine) Quarter(community ingest.CommunityID, facility ingest.FacilityKind, resource string, year, q int) Result {
-	return e.quarter(group{community, facility, resource}, year*4+q-1)
+	of, _ := usage.ResourceNamed(resource)
+	return e.quarter(group{community, facility, of}, year*4+q-1)
 }
 
 func (e *Engine) quarter(g group, number int) Result {

@@ -343,6 +343,14 @@ type Result struct {
 // GB is the saving with the sign of GB/T 13234 and GB/T 28750: negative is saved.
 func (r Result) GB() float64 { return -r.Saving }
 
+// Status is final once a quarter is, and provisional until then.
+func (r Result) Status() string {
+	if r.Revision > 0 {
+		return "final"
+	}
+	return "provisional"
+}
+
 // Verdict says it in words.
 func (r Result) Verdict() string {
 	switch {

@@ -180,7 +180,7 @@ func TestMistake06QuarterIsNotScaledToAYear(t *testing.T) {
 	r := newRig(t, steady)
 	feed(r, "em", "energy_total", "2026-01-01", 90, func(int, time.Time) float64 { return 8 })
 	r.tick(midnight("2027-01-02"))
-	got := r.since(group{"nancheng", "lighting", "electricity"})
+	got := r.since(group{"nancheng", "lighting", usage.Electricity})
 	r.close("saving", got.Saving, 180)
 	r.close("coverage", got.Coverage, 90.0/365)
 	table := "date,period,usage\n"

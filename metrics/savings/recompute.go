@@ -9,6 +9,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/usage"
 )
 
 // Recomputation computes a saving for any days from what is stored, by the
@@ -91,7 +92,7 @@ func (r *Recomputation) Queries() []Query {
 	for _, a := range r.engine.accounts {
 		c := a.boundary.community.ID
 		if a.metered() {
-			field := map[string]string{"electricity": "energy_total", "water": "water_volume_total"}[a.Resource]
+			field := a.resource.Quantity()
 			want(string(a.Facility), field, c, true)
 			for _, m := range a.Meters {
 				if d := r.inv.Device(m.Device); d != nil {
@@ -200,7 +201,7 @@ type StatementBoundary struct {
 func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
 	nan := baseline.Figure(math.NaN())
 	b.PerCapita, b.QuotaRatio, b.NightFlow, b.NetNightFlow = nan, nan, nan, nan
-	if a.Resource != "water" || a.parent != nil || a.meters == 0 {
+	if a.resource != usage.Water || a.parent != nil || a.meters == 0 {
 		return
 	}
 	use, days, personDays, night, net := 0.0, 0.0, 0.0, 0.0, 0.0
@@ -250,8 +251,8 @@ func (r *Recomputation) Statement() *Statement {
 		total := e.combine(g, func(a *account) (Sums, int) { return sums[a], 0 })
 		c := r.inv.Community(g.community)
 		item := StatementItem{
-			Community: g.community, Name: c.Name, Facility: g.facility, Resource: g.resource,
-			Unit:   map[string]string{"electricity": "kWh", "water": "m3"}[g.resource],
+			Community: g.community, Name: c.Name, Facility: g.facility, Resource: g.resource.String(),
+			Unit:   g.resource.Unit(),
 			Actual: baseline.Figure(total.Actual), Baseline: baseline.Figure(total.Baseline), Adjustment: baseline.Figure(total.Adjustment),
 			Saving: baseline.Figure(total.Saving), SavingGB: baseline.Figure(total.GB()), Fraction: baseline.Figure(total.Saving / total.Baseline),
 			Uncertainty: baseline.Figure(total.Uncertainty), Confidence: 0.90, Coverage: baseline.Figure(total.Coverage),

@@ -14,6 +14,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/sun"
+	"greencommunity/metrics/usage"
 )
 
 // Date is a local calendar day.
@@ -162,6 +163,7 @@ type boundary struct {
 	community *inventory.Community
 	id        string
 	hash      string // of the baseline
+	resource  usage.Resource
 	nraHash   string // of the adjustments
 	nraBefore string // the same as programs before the form b1 wrote it
 	parent    *boundary
@@ -303,7 +305,8 @@ func withoutLine(s string) string {
 
 func (b *boundary) check(path string, p *document.Problems) {
 	path += ".spec"
-	if b.Resource != "electricity" && b.Resource != "water" {
+	var known bool
+	if b.resource, known = usage.ResourceNamed(b.Resource); !known {
 		p.Add(path+".resource", "%q is neither electricity nor water", b.Resource)
 	}
 	if !slices.Contains([]string{"A", "B", "C", "none"}, b.IPMVP) {
@@ -373,7 +376,7 @@ func (b *boundary) check(path string, p *document.Problems) {
 			p.Add(path+".power_density.groups", "missing; list the lamps there are now: count, watts with ballast")
 		}
 		checkLamps(path+".power_density.groups", d.Groups, p)
-		if b.Resource != "electricity" || !(d.Area > 0) || !(d.Limit >= 0) {
+		if b.resource != usage.Electricity || !(d.Area > 0) || !(d.Limit >= 0) {
 			p.Add(path+".power_density", "needs the lit area_m2 of a boundary of electricity, and a limit above 0 or none")
 		}
 	}
@@ -448,7 +451,7 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 	case "mean":
 		fitted(1)
 	case "per_capita_monthly":
-		if b.Resource != "water" {
+		if b.resource != usage.Water {
 			p.Add(path+".method", "per_capita_monthly is for water")
 		}
 		if len(l.Monthly) != 12 {
@@ -514,7 +517,7 @@ func checkLamps(path string, groups []baseline.Lamps, p *document.Problems) {
 // resolve prepares what the arithmetic needs.
 func (b *boundary) resolve() {
 	if b.Facility == "" {
-		b.Facility = map[string]ingest.FacilityKind{"electricity": ingest.Lighting, "water": ingest.Water}[b.Resource]
+		b.Facility = b.resource.Facility()
 	}
 	for i := range b.Adjustments {
 		if a := &b.Adjustments[i]; a.PerDay == 0 {

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"greencommunity/ingest"
+	"greencommunity/metrics/usage"
 )
 
 // Standing is what the service shows of a community's boundaries of one facility
@@ -11,12 +12,20 @@ import (
 type Standing struct {
 	Community ingest.CommunityID
 	Facility  ingest.FacilityKind
-	Resource  string // electricity (kWh) or water (m³)
+	Resource  usage.Resource
 	Period    string // quarter, previous_quarter or since_start
 	// Baselined is whether any boundary has a baseline; without one there is
 	// no saving, and Result is empty.
 	Baselined bool
 	Result
+}
+
+// Status is provisional, final, or no_baseline.
+func (s *Standing) Status() string {
+	if !s.Baselined {
+		return "no_baseline"
+	}
+	return s.Result.Status()
 }
 
 // Standings are as of the last closing of a day, in the order of

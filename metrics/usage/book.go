@@ -12,16 +12,6 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// Resource is what a register counts the use of.
-type Resource uint8
-
-const (
-	Electricity Resource = iota + 1 // kWh, of energy_total
-	Water                           // m3, of water_volume_total
-)
-
-func (r Resource) String() string { return [...]string{"", "electricity", "water"}[r] }
-
 // Use is what a read of a register came to, as subscribers are told of it.
 type Use struct {
 	Device   *ingest.Device

@@ -102,14 +102,9 @@ func (o *observers) alarms() []page.Alarm {
 
 func (o *observers) figures() []page.Saving {
 	list := []page.Saving{}
-	units := map[string]string{"electricity": "kWh", "water": "m3"}
 	for _, f := range o.savings.Standings() {
-		s := page.Saving{Community: f.Community, Facility: f.Facility, Resource: f.Resource, Period: f.Period, Unit: units[f.Resource], Status: "no_baseline"}
+		s := page.Saving{Community: f.Community, Facility: f.Facility, Resource: f.Resource.String(), Period: f.Period, Unit: f.Resource.Unit(), Status: f.Status()}
 		if f.Baselined {
-			s.Status = "provisional"
-			if f.Revision > 0 {
-				s.Status = "final"
-			}
 			s.Baseline, s.Actual, s.Saving = number(f.Baseline), number(f.Actual), number(f.Saving)
 			s.Uncertainty, s.Coverage, s.Significant = number(f.Uncertainty), number(f.Coverage), &f.Significant
 		}
