@@ -1,40 +1,35 @@
 package decode
 
 import (
-	"bytes"
 	"encoding/gob"
 	"fmt"
 	"io"
-
-	"greencommunity/ingest/format"
 )
 
-// state is what a worker's decoders remember between messages so that the next
-// ones decode, such as the births of Sparkplug nodes: what each saved of itself,
-// by source topic, which is unique in an inventory and so outlives a reload.
-// State of Version 0 was written before decoders saved their own.
+// state is what a worker's decoders must remember between messages so that the
+// next ones decode: the births of Sparkplug nodes. It is by source topic, which
+// is unique in an inventory, so that it outlives a reload.
 type state struct {
-	Version  int
-	Decoders map[string][]byte
+	Sparkplug map[string]map[string]*sparkplugNode
 }
 
-// SaveState writes what the worker's decoders remember. It belongs to the
-// position in the journal the worker has read to; a worker that remembers
-// nothing writes about a hundred bytes.
+// stateful is a decoder that has state.
+type stateful interface {
+	save() map[string]*sparkplugNode
+	load(map[string]*sparkplugNode)
+}
+
+// SaveState writes what the worker's decoders remember: the births of Sparkplug
+// nodes. It belongs to the position in the journal the worker has read to; a
+// worker that remembers nothing writes a few hundred bytes.
 func (w *Worker) SaveState(to io.Writer) error {
-	remembered := state{Version: 1, Decoders: map[string][]byte{}}
+	remembered := state{Sparkplug: map[string]map[string]*sparkplugNode{}}
 	for _, v := range w.inv.Vendors {
 		for _, s := range v.Sources {
-			d, ok := w.decoders[s.Index].(format.Stateful)
-			if !ok {
-				continue
-			}
-			saved, err := d.Save()
-			if err != nil {
-				return fmt.Errorf("state of source %s: %w", s.Topic, err)
-			}
-			if saved != nil {
-				remembered.Decoders[s.Topic] = saved
+			if d, ok := w.decoders[s.Index].(stateful); ok {
+				if nodes := d.save(); len(nodes) > 0 {
+					remembered.Sparkplug[s.Topic] = nodes
+				}
 			}
 		}
 	}
@@ -44,34 +39,25 @@ func (w *Worker) SaveState(to io.Writer) error {
 	return nil
 }
 
-// LoadState brings back what SaveState of this or an earlier version wrote, for
-// the sources that are still in the inventory. An empty reader is no state.
+// LoadState brings back what SaveState wrote, for the sources that are still in
+// the inventory. An empty reader is no state.
 func (w *Worker) LoadState(from io.Reader) error {
-	all, err := io.ReadAll(from)
-	if err != nil || len(all) == 0 {
-		return err
-	}
 	var remembered state
-	// Of an earlier version no field matches, which gob calls an error.
-	known := gob.NewDecoder(bytes.NewReader(all)).Decode(&remembered)
+	if err := gob.NewDecoder(from).Decode(&remembered); err != nil && err != io.EOF {
+		return fmt.Errorf("decoders' state: %w", err)
+	}
 	for _, v := range w.inv.Vendors {
 		for _, s := range v.Sources {
-			d, err := w.decoder(s)
-			if err != nil {
-				return fmt.Errorf("source %s: %w", s.Topic, err)
-			}
-			stateful, ok := d.(format.Stateful)
-			if !ok {
+			nodes, ok := remembered.Sparkplug[s.Topic]
+			if !ok || Formats[s.Format].New == nil {
 				continue
 			}
-			switch saved := remembered.Decoders[s.Topic]; {
-			case known != nil || remembered.Version == 0:
-				err = stateful.LoadEarlier(all, s.Topic)
-			case saved != nil:
-				err = stateful.Load(saved)
-			}
+			d, err := w.decoder(s, Formats[s.Format])
 			if err != nil {
-				return fmt.Errorf("decoders' state of source %s: %w", s.Topic, err)
+				return fmt.Errorf("format %s: %w", s.Format, err)
+			}
+			if d, ok := d.(stateful); ok {
+				d.load(nodes)
 			}
 		}
 	}

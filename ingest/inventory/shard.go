@@ -8,7 +8,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"greencommunity/ingest"
-	"greencommunity/ingest/format"
 )
 
 // shard is the share of one of several instances that divide an inventory
@@ -111,7 +110,7 @@ func (inv *Inventory) Foreign(topic string) bool {
 	if s == nil {
 		return false
 	}
-	var c format.Captures
+	var c Captures
 	if source := inv.Match(topic, &c); source != nil {
 		if owner, ok := inv.owner(source, c.Community, s.count); ok {
 			return owner != s.index && s.covers(s.index, topic)
@@ -126,7 +125,7 @@ func (inv *Inventory) Foreign(topic string) bool {
 }
 
 func (s *shard) covers(index int, topic string) bool {
-	var c format.Captures
+	var c Captures
 	return s.filters[index].match(topic, true, &c) != nil
 }
 

@@ -139,6 +139,163 @@ func TestBitInBlock(t *testing.T) {
 	}
 }
 
+// Of blocks and single messages, over several pages, a bit costs the record it
+// is in: a run of numbers, of one block at most.
+func TestBitCostsOneBlockLong(t *testing.T) {
+	from := memoryDir(t)
+	var ends []uint64 // of records
+	for s := range 3 {
+		j, err := Open(Options{Dir: from, SegmentBytes: 8 * page})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, size := range []int{1, 90, 2, 200, 1} {
+			if err := j.Append(messages(int(j.Last())+1, int(j.Last())+size)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j.Close()
+		f, err := os.Open(segmentName(from, s))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r := (pageReader{r: f}); ; {
+			record, err := r.next(8 * page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if record == nil {
+				break
+			}
+			_, last := numbers(record)
+			ends = append(ends, last)
+		}
+		f.Close()
+	}
+	step := 1009
+	if os.Getenv("GREENCOMMUNITY_LONG") != "" {
+		step = 7
+	}
+	tried, lost, most := 0, 0, 0
+	for index := range 3 {
+		data, err := os.ReadFile(segmentName(from, index))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for bit := 0; bit < 8*len(data); bit += step {
+			dir := memoryDir(t)
+			copyDir(t, from, dir)
+			damaged := bytes.Clone(data)
+			damaged[bit/8] ^= 1 << (bit % 8)
+			if err := os.WriteFile(segmentName(dir, index), damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			there := map[uint64]bool{}
+			for _, seq := range useful(t, dir) {
+				there[seq] = true
+			}
+			records, before := 0, uint64(0)
+			for _, end := range ends {
+				missing := 0
+				for seq := before + 1; seq <= end; seq++ {
+					if !there[seq] {
+						missing++
+					}
+				}
+				if missing > 0 {
+					records++
+				}
+				lost, most, before = lost+missing, max(most, missing), end
+			}
+			if records > 1 {
+				t.Fatalf("segment %d, bit %d: %d records are lost", index, bit, records)
+			}
+			tried++
+			os.RemoveAll(dir)
+		}
+	}
+	t.Logf("%d bits tried, one at a time, in %d records: %d messages lost, %d at most at once", tried, len(ends), lost, most)
+}
+
+// What looks like a record inside of a payload is none, although reading looks
+// for the next record where one is damaged: a right CRC is no proof.
+func TestRecordInPayload(t *testing.T) {
+	const own = 11
+	for _, seq := range []uint64{0, 1, own, own + 1, 900, 1 << 40, 1<<64 - 1} {
+		forged := appendRecord(nil, &ingest.Message{Seq: seq, Topic: "another/vendor", Payload: []byte("x")})
+		m := &ingest.Message{Topic: "a", Payload: appendPieces(nil, 0, forged)}
+		m.Payload = append(m.Payload, appendPieces(nil, int64(len(m.Payload)), appendBlock(nil, seq, 1000, []byte("xxxx")))...)
+		from := memoryDir(t)
+		j := open(t, Options{Dir: from})
+		if err := j.Append(messages(1, own-1)); err != nil {
+			t.Fatal(err)
+		}
+		start := int(j.size)
+		if err := j.Append([]*ingest.Message{m}); err != nil {
+			t.Fatal(err)
+		}
+		end := int(j.size)
+		if err := j.Append(messages(own+1, 20)); err != nil {
+			t.Fatal(err)
+		}
+		j.Close()
+		data, err := os.ReadFile(segmentName(from, 0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		try := func(what string, damaged []byte) {
+			t.Helper()
+			dir := memoryDir(t)
+			defer os.RemoveAll(dir)
+			if err := os.WriteFile(segmentName(dir, 0), damaged, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			j := open(t, Options{Dir: dir})
+			r := j.Read(1)
+			defer r.Close()
+			n := 0
+			for r.Next() {
+				n++
+				if m := r.Message(); m.Topic == "another/vendor" || m.Seq > 20 || m.Seq < uint64(n) {
+					t.Fatalf("with %d inside, %s: message %d is of %s", seq, what, m.Seq, m.Topic)
+				}
+			}
+			if n < 19 || r.Err() != nil || j.Last() != 20 {
+				t.Fatalf("with %d inside, %s: %d messages are read, the last is %d, %v", seq, what, n, j.Last(), r.Err())
+			}
+		}
+		for bit := 8 * start; bit < 8*end; bit++ {
+			damaged := bytes.Clone(data)
+			damaged[bit/8] ^= 1 << (bit % 8)
+			try(fmt.Sprintf("bit %d", bit), damaged)
+		}
+		if seq < own || seq > 1<<20 { // else the number may be true
+			damaged := bytes.Clone(data)
+			clear(damaged[start : start+pieceHeader])
+			try("the header zeroed", damaged)
+		}
+	}
+}
+
+// A segment that holds what failed and was written again, because neither
+// cutting nor removing it succeeded, gives way to the one written then.
+func TestGroupWrittenAgain(t *testing.T) {
+	dir := memoryDir(t)
+	for i, n := range []int{10, 3, 10, 2} { // 11-13 fail, 11-20 are acknowledged
+		j := open(t, Options{Dir: dir})
+		if i == 2 {
+			j.last = 10
+		}
+		if err := j.Append(messages(int(j.Last())+1, int(j.Last())+n)); err != nil {
+			t.Fatal(err)
+		}
+		j.Close()
+	}
+	if seqs := useful(t, dir); len(seqs) != 22 {
+		t.Errorf("%v are read", seqs)
+	}
+}
+
 // Whatever a crash leaves of what was not fsynced, what was is there: every
 // length of each write, with sectors of it missing, a new segment without
 // anything in it, or without its name.

@@ -74,6 +74,7 @@ const (
 	defaultMaxBytes = 10 << 30
 	defaultReserve  = 8 << 20
 	maxWrite        = 4 << 20 // bytes between two writes of one Append
+	keptBuffer      = 1 << 20 // bytes of a buffer that is used again
 )
 
 // Journal is an append-only log of messages. Append is for one goroutine;
@@ -277,12 +278,16 @@ func (j *Journal) order() error {
 	for i := range j.segments {
 		before[i], length[i] = -1, 1
 		for k := range i {
+			// Of two that begin alike the later one: the other holds what failed
+			// and was written again.
 			if j.segments[k].first < j.segments[i].first && length[k] >= length[i] {
 				before[i], length[i] = k, length[k]+1
+			} else if b := before[i]; b >= 0 && length[k]+1 == length[i] && j.segments[k].first <= j.segments[b].first {
+				before[i] = k
 			}
 		}
 		// Of two equally long ones, that with the smaller numbers is likelier.
-		if last < 0 || length[i] > length[last] || length[i] == length[last] && j.segments[i].first < j.segments[last].first {
+		if last < 0 || length[i] > length[last] || length[i] == length[last] && j.segments[i].first <= j.segments[last].first {
 			last = i
 		}
 	}
@@ -444,8 +449,10 @@ func (j *Journal) write(messages []*ingest.Message, size int, blocks bool) error
 			j.buf = j.buf[:0]
 		}
 	}
-	if cap(j.buf) > 2*maxWrite { // one huge message does not keep its room
-		j.buf, j.plain, j.packed = nil, nil, nil
+	for _, b := range []*[]byte{&j.buf, &j.plain, &j.packed} { // one huge message does not keep its room
+		if cap(*b) > keptBuffer {
+			*b = nil
+		}
 	}
 	return j.sync(start)
 }
@@ -616,6 +623,18 @@ func (j *Journal) First() uint64 {
 		}
 	}
 	return j.last + 1
+}
+
+// Expired is the last message that may have been deleted because nobody needed
+// it any more: 0 while the journal's first segment is there.
+func (j *Journal) Expired() uint64 {
+	first := j.First()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if len(j.segments) > 0 && j.segments[0].index == 0 {
+		return 0
+	}
+	return first - 1
 }
 
 // Continue makes the next message's number at least seq+1. It is for a journal

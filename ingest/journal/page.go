@@ -16,8 +16,9 @@ import (
 // A page's rest that is too small for a piece is zeros. wlog itself ends at the
 // first damage, and refuses a folder in which a segment is missing; so reading
 // and writing are this package's own. The type and the length are outside the
-// CRC: where they do not fit, the reader looks for the next piece that does,
-// byte by byte, and a damaged bit costs the record it is in and no other.
+// CRC. A damaged bit of theirs is put right; of the data, it costs the record it
+// is in. Where more is damaged, the reader looks for the next piece that fits,
+// byte by byte.
 const (
 	page        = 32 << 10
 	pieceHeader = 7
@@ -103,10 +104,20 @@ func (p *pageReader) next(limit int64) ([]byte, error) {
 				p.off = start + page
 				continue
 			}
-			// Nothing fits here: look for what does, a byte further on each time.
-			if p.damaged, p.open = true, false; p.seek(rest, start, in) {
-				continue
+			p.damaged = true
+			if kind, data, size = mended(rest); size == 0 {
+				p.open = false
+				if behind := behindDamaged(rest); behind > 0 {
+					p.off += int64(behind)
+					continue
+				}
+				// Look for what fits, a byte further on each time.
+				if p.seek(rest, start, in) {
+					continue
+				}
 			}
+		}
+		if size == 0 {
 			if end < page && limit < start+page {
 				return nil, nil
 			}
@@ -165,6 +176,43 @@ func piece(b []byte) (kind byte, data []byte, size int) {
 		return 0, nil, 0
 	}
 	return b[0], data, pieceHeader + n
+}
+
+// mended reads the piece that b begins with if one bit of its length is wrong.
+func mended(b []byte) (kind byte, data []byte, size int) {
+	if len(b) < pieceHeader {
+		return 0, nil, 0
+	}
+	header := [pieceHeader]byte(b)
+	n, sum := binary.BigEndian.Uint16(header[1:]), binary.BigEndian.Uint32(header[3:])
+	for bit := range 16 {
+		n := int(n ^ 1<<bit)
+		if n == 0 || n > len(b)-pieceHeader {
+			continue
+		}
+		if data := b[pieceHeader : pieceHeader+n]; crc32.Checksum(data, castagnoli) == sum {
+			return header[0], data, pieceHeader + n
+		}
+	}
+	return 0, nil, 0
+}
+
+// behindDamaged is where the piece that b begins with ends, if its length is
+// right and only its data or CRC is not: another piece that is whole is there, or
+// the end of what is written. 0 if not. What a payload holds is never looked at
+// then, or who sends one could plant records in it.
+func behindDamaged(b []byte) int {
+	if len(b) < pieceHeader {
+		return 0
+	}
+	behind := pieceHeader + int(binary.BigEndian.Uint16(b[1:]))
+	if behind == pieceHeader || behind > len(b) {
+		return 0
+	}
+	if _, _, size := piece(b[behind:]); size > 0 || zeros(b[behind:]) {
+		return behind
+	}
+	return 0
 }
 
 // seek moves to the next piece of a page that is whole, beyond rest's first byte.

@@ -12,7 +12,27 @@ import (
 type records struct {
 	pages   pageReader
 	block   block
-	damaged bool // something was passed over
+	damaged bool   // something was passed over
+	last    uint64 // number of the last message of the record before, 0 if there is none
+	at      int64  // offset behind that record
+}
+
+// mostPerByte bounds how many messages a byte of a segment can hold: a block
+// holds blockBytes of at least 21 bytes each, in 35 bytes or more.
+const mostPerByte = 32
+
+// follows reports whether a record's numbers can come after those of the record
+// before it. Looking for a record behind damage may find one in a payload, with
+// a right CRC, put there by who sent it; it must not number the messages.
+func (r *records) follows(first, last uint64) bool {
+	if last < first {
+		return false
+	}
+	if r.last > 0 && (first <= r.last || first-r.last-1 > uint64(r.pages.whole-r.at)*mostPerByte) {
+		return false
+	}
+	r.last, r.at = last, r.pages.whole
+	return true
 }
 
 // next reads the next message into m, from what lies before limit; false at the
@@ -33,7 +53,12 @@ func (r *records) next(limit int64, least uint64, m *ingest.Message) (bool, erro
 		if record == nil || err != nil {
 			return false, err
 		}
-		if last := lastOf(record); last > 0 && last < least {
+		first, last := numbers(record)
+		if !r.follows(first, last) {
+			r.damaged = true
+			continue
+		}
+		if record[0] == blockVersion && last < least {
 			continue
 		}
 		if r.block.set(record) != nil {
@@ -130,7 +155,7 @@ func (r *Reader) open() bool {
 			return false
 		}
 		r.records.pages = pageReader{r: f, off: off, data: r.records.pages.data[:0], partial: r.records.pages.partial}
-		r.records.block.rest = nil
+		r.records.block.rest, r.records.last = nil, 0
 		r.file, r.told, r.limit = f, false, 0
 		r.more()
 		return true

@@ -21,9 +21,11 @@ import (
 //
 // Groups are written as blocks under load, where a fsync has many messages to
 // share; a message that comes alone is written as it is, which is quicker, and
-// of which damage costs one message and not a block. S2 costs a fifth of zstd's
-// time for twice its size (BenchmarkBlock): 0.06 us a message of 190 B, which
-// becomes 50 B.
+// of which damage costs one message and not a block. Measured (BenchmarkRatio),
+// in groups of 64: native JSON of 167 B becomes 56 B in 0.14 us, DL/T 645 of
+// 87 B becomes 31 B in 0.05 us, ChirpStack of 939 B becomes 261 B in 0.35 us.
+// zstd makes 34, 15 and 181 B of them and takes four to five times as long,
+// which the budget of CPU a message does not have.
 const (
 	recordVersion = 1
 	blockVersion  = 2
@@ -35,7 +37,7 @@ const (
 
 const (
 	// blockBytes is how much a block holds, before compression, and with it what
-	// a damaged bit costs. At 64 KiB messages would take a fifth less.
+	// a damaged bit costs. At 32 KiB messages would take a tenth to a quarter less.
 	blockBytes = 8 << 10
 	// blockLeast is from how much on a group is compressed.
 	blockLeast = 2 << 10
@@ -103,6 +105,19 @@ func lastOf(record []byte) uint64 {
 		return 0
 	}
 	return binary.BigEndian.Uint64(record[1:]) + uint64(binary.BigEndian.Uint32(record[9:])) - 1
+}
+
+// numbers are those of a record's first and last message; last is before first
+// of what is no record.
+func numbers(record []byte) (first, last uint64) {
+	if last := lastOf(record); last > 0 {
+		return binary.BigEndian.Uint64(record[1:]), last
+	}
+	if len(record) <= headerBytes || record[0] != recordVersion {
+		return 1, 0
+	}
+	seq := binary.BigEndian.Uint64(record[4:])
+	return seq, seq
 }
 
 // appendPlain appends a message to a block that is not compressed yet.
