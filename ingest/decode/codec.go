@@ -26,23 +26,46 @@ func newCodec(program *javascript.Program) *codec {
 // run decodes bytes and adds what the decoder returns: its data, flattened, or
 // each element of it where that is an array of records.
 func (c *codec) run(in *Input, base Sample, data []byte, out *Output) error {
-	object, err := c.runtime.Decode(in.Port, data, time.Unix(0, in.Received).UTC())
+	returned, err := c.runtime.Decode(in.Port, data, time.Unix(0, in.Received).UTC())
 	if err != nil {
 		return ingest.Refuse(ingest.CodecFailed, "%s: %.160s", c.name, strings.ReplaceAll(err.Error(), "\n", " "))
 	}
-	if errors, ok := object["errors"].([]any); ok && len(errors) > 0 {
-		return ingest.Refuse(ingest.CodecFailed, "%s: %.160v", c.name, errors[0])
-	}
-	var content any = object
-	for _, name := range []string{"data", "params"} {
-		if inner, ok := object[name]; ok && inner != nil {
-			content = inner
-			break
+	content := returned
+	switch returned := returned.(type) {
+	case nil: // a port or a kind of frame that is nothing to the decoder
+		out.Ignored = "the decoder returns nothing for it"
+		return nil
+	case []any: // records
+	case map[string]any:
+		for _, name := range []string{"data", "params"} {
+			if inner, ok := returned[name]; ok && inner != nil {
+				content = inner
+				break
+			}
 		}
+		if told := failure(returned["errors"]); told != "" {
+			return ingest.Refuse(ingest.CodecFailed, "%s: %.160s", c.name, told)
+		}
+		if data, ok := content.(map[string]any); ok && len(data) == 1 {
+			if told := failure(data["error"]); told != "" { // and nothing else
+				return ingest.Refuse(ingest.CodecFailed, "%s: %.160s", c.name, told)
+			}
+		}
+	default:
+		return ingest.Refuse(ingest.CodecFailed, "%s: returns %.60v, which is no object", c.name, returned)
 	}
 	w := &codecWalk{in: in, out: out}
 	w.add(base, "", content, 0)
 	return nil
+}
+
+// failure is what a decoder says went wrong: text, or a list of it; "" if nothing.
+func failure(v any) string {
+	if list, ok := v.([]any); ok && len(list) > 0 {
+		return fmt.Sprint(list[0])
+	}
+	text, _ := v.(string)
+	return text
 }
 
 type codecWalk struct {

@@ -13,35 +13,13 @@ package javascript
 import (
 	"errors"
 	"fmt"
-	"math/rand"
-	"runtime/metrics"
-	"sync/atomic"
+	"math/rand/v2"
 	"time"
 
-	"github.com/dlclark/regexp2/v2"
 	"github.com/dop251/goja"
 	"github.com/dop251/goja_nodejs/buffer"
 	"github.com/dop251/goja_nodejs/require"
 )
-
-// Limits of one call. Decoders take some 30 µs and a few KiB.
-const (
-	MaxTime   = 250 * time.Millisecond
-	MaxMemory = 64 << 20 // growth of the whole heap while the call runs
-	maxCalls  = 512      // depth of recursion
-	tick      = 5 * time.Millisecond
-	// abandon is how long a call may stay in one built-in function, which
-	// cannot be interrupted. The program is not run again after that.
-	abandon = 8 * MaxTime
-)
-
-// Expressions with a look around or back are matched by trying out, which may
-// take for ever and cannot be interrupted from outside. goja has no setting for
-// it; what it compiles takes this one.
-var _ = func() bool {
-	regexp2.DefaultMatchTimeout = MaxTime
-	return true
-}()
 
 // entries are the functions a decoder may define, in the order they are looked
 // for, and how each is called.
@@ -124,6 +102,72 @@ const bounds = `(function () {
     define(this, name, wrapped);
     if (this[name].from && name !== "Array") define(this[name], "from", function (items, f, self) { return new this(Array.from(items, f, self)); });
   }, this);
+  // Code is the file's and nothing else: text is not compiled. goja's compiler
+  // recurses as deep as the text is nested, which may end the process.
+  function noCode() { throw new EvalError("code from text is not run"); }
+  define(this, "eval", function (v) { return typeof v === "string" ? noCode() : v; });
+  [function () {}, async function () {}, function* () {}].forEach(function (f) {
+    var proto = Object.getPrototypeOf(f), stub = function () { noCode(); };
+    Object.defineProperty(stub, "name", {value: proto.constructor.name});
+    Object.defineProperty(stub, "prototype", {value: proto});
+    Object.setPrototypeOf(stub, Function.prototype);
+    Object.defineProperty(proto, "constructor", {value: stub, writable: true, configurable: true});
+  });
+  var F = Function.prototype.constructor;
+  define(this, "Function", F);
+  var depth = native.depth, gbk = native.gbk, parse = JSON.parse;
+  delete this.native;
+  define(JSON, "parse", function (text, reviver) {
+    text = String(text);
+    if (text.length > limit || depth(text) > 512) tooLarge("JSON");
+    return reviver === undefined ? parse(text) : parse(text, reviver);
+  });
+  // node's old constructor, and what browsers and node have for text.
+  var B = Buffer, made = function (v, a, b) { return typeof v === "number" ? B.alloc(v) : B.from(v, a, b); };
+  Object.setPrototypeOf(made, B);
+  Object.defineProperty(made, "prototype", {value: B.prototype});
+  define(made, "name", "Buffer");
+  define(B.prototype, "constructor", made);
+  require("buffer").Buffer = made;
+  define(this, "Buffer", made);
+  define(this, "btoa", function (s) {
+    s = String(s);
+    if (s.length > limit) tooLarge("string");
+    var b = [];
+    for (var i = 0; i < s.length; i++) {
+      if (s.charCodeAt(i) > 255) throw new RangeError("btoa: a character beyond Latin-1");
+      b.push(s.charCodeAt(i));
+    }
+    return B.from(b).toString("base64");
+  });
+  function latin1(bytes) {
+    var s = [];
+    for (var i = 0; i < bytes.length; i++) s.push(String.fromCharCode(bytes[i]));
+    return s.join("");
+  }
+  define(this, "atob", function (s) { return latin1(B.from(String(s), "base64")); });
+  function Encoder() {}
+  Encoder.prototype.encoding = "utf-8";
+  Encoder.prototype.encode = function (s) { return Uint8Array.from(B.from(s === undefined ? "" : String(s), "utf8")); };
+  define(this, "TextEncoder", Encoder);
+  function Decoder(label) {
+    var name = label === undefined ? "utf-8" : String(label).trim().toLowerCase();
+    if (name === "utf8" || name === "unicode-1-1-utf-8") name = "utf-8";
+    if (name === "gb2312" || name === "gb_2312-80" || name === "x-gbk" || name === "gb18030") name = "gbk";
+    if (name === "ascii" || name === "us-ascii" || name === "latin1" || name === "iso-8859-1") name = "windows-1252";
+    if (name !== "utf-8" && name !== "gbk" && name !== "windows-1252") throw new RangeError("TextDecoder: " + name + " is not there; utf-8, gbk and latin1 are");
+    this.encoding = name;
+  }
+  Decoder.prototype.decode = function (bytes) {
+    if (bytes === undefined) return "";
+    if (bytes instanceof ArrayBuffer) bytes = new Uint8Array(bytes);
+    else if (bytes.buffer) bytes = new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    if (bytes.length > limit) tooLarge("text");
+    if (this.encoding === "windows-1252") return latin1(bytes);
+    if (this.encoding === "gbk") return gbk(latin1(bytes));
+    return B.from(bytes).toString("utf8").replace(/^\ufeff/, "");
+  };
+  define(this, "TextDecoder", Decoder);
   var nothing = function () {};
   this.console = {log: nothing, info: nothing, warn: nothing, error: nothing, debug: nothing};
   this.exports = {};
@@ -131,26 +175,43 @@ const bounds = `(function () {
 }).call(this)`
 
 // Program is a decoder that has been compiled and has been seen to define one
-// of the functions that are called. But for a call that never ended, which ends
-// its use, it is immutable.
+// of the functions that are called. But for its rest, it is immutable.
 type Program struct {
-	Entry string      // the function that is called
-	stuck atomic.Bool // a call of it never ended: see abandon
-	code  *goja.Program
-	call  *goja.Program // (function (f) { return function (bytes, port) { return f(...) } })
+	Entry   string // the function that is called
+	broken  error  // why it cannot be run
+	rest    rest
+	keeping *keeping
+	code    *goja.Program
+	call    *goja.Program // (function (f) { return function (bytes, port) { return f(...) } })
 }
 
 var boundsProgram = goja.MustCompile("bounds", bounds, false)
 
-// Compile checks a decoder's text. The error says what is wrong with it.
+// Compile checks a decoder's text, which is UTF-8, or GBK as Chinese editors
+// write it. The error says what is wrong with it.
 func Compile(name, text string) (*Program, error) {
-	code, err := goja.Compile(name, text, false)
+	text = unicodeText(text)
+	if depth := nesting(text); depth > maxNesting {
+		return nil, fmt.Errorf("brackets nested %d deep; at most %d", depth, maxNesting)
+	}
+	tree, err := goja.Parse(name, text)
 	if err != nil {
 		return nil, fmt.Errorf("not JavaScript that can be run: %w", err)
 	}
-	p := &Program{code: code}
+	code, err := goja.CompileAST(tree, false)
+	if err != nil {
+		return nil, fmt.Errorf("not JavaScript that can be run: %w", err)
+	}
+	p := &Program{code: code, keeping: keptBy(tree)}
 	r := New(p)
-	if err := r.restart(); err != nil {
+	err = r.restart()
+	for range attempts - 1 {
+		if !errors.Is(err, errDoubtful) {
+			break
+		}
+		err = r.restart()
+	}
+	if err != nil {
 		return nil, err
 	}
 	for _, e := range entries {
@@ -166,12 +227,22 @@ func Compile(name, text string) (*Program, error) {
 type Runtime struct {
 	program *Program
 	vm      *goja.Runtime
+	kept    *kept
 	decode  goja.Callable
 	now     time.Time
+	random  *rand.PCG
+	timer   *time.Timer
 }
 
+// Broken stands for a decoder that cannot be run: each message is refused with
+// why, which names the file and the vendor.
+func Broken(why error) *Program { return &Program{broken: why} }
+
+// Err is why the program cannot be run; nil if it can.
+func (p *Program) Err() error { return p.broken }
+
 // New returns a runtime. Nothing is run before the first Decode.
-func New(p *Program) *Runtime { return &Runtime{program: p} }
+func New(p *Program) *Runtime { return &Runtime{program: p, random: rand.NewPCG(1, 1)} }
 
 // function returns a function the decoder defines or exports, or nil.
 func (r *Runtime) function(name string) goja.Value {
@@ -192,157 +263,107 @@ func (r *Runtime) restart() error {
 	r.vm = goja.New()
 	r.vm.SetMaxCallStackSize(maxCalls)
 	r.vm.SetTimeSource(func() time.Time { return r.now })
-	random := rand.New(rand.NewSource(1))
-	r.vm.SetRandSource(random.Float64)
+	r.random.Seed(1, 1)
+	r.vm.SetRandSource(rand.New(r.random).Float64)
 	// Modules that are files do not exist.
 	registry := require.NewRegistry(require.WithLoader(func(string) ([]byte, error) { return nil, require.ModuleFileDoesNotExistError }))
 	registry.Enable(r.vm)
 	buffer.Enable(r.vm)
+	if err := r.vm.Set("native", map[string]any{"depth": nesting, "gbk": fromGBK}); err != nil {
+		return err
+	}
 	err := r.limited(func(vm *goja.Runtime) error {
 		if _, err := vm.RunProgram(boundsProgram); err != nil {
 			return err
 		}
-		_, err := vm.RunProgram(r.program.code)
-		return err
+		if _, err := vm.RunProgram(r.program.code); err != nil {
+			return err
+		}
+		if r.program.call == nil {
+			return nil // being compiled
+		}
+		wrap, err := vm.RunProgram(r.program.call)
+		if err != nil {
+			return err
+		}
+		f, _ := goja.AssertFunction(wrap)
+		call, err := f(goja.Undefined(), r.function(r.program.Entry))
+		if err != nil {
+			return err
+		}
+		r.decode, _ = goja.AssertFunction(call)
+		if failed := vm.Try(func() { r.kept = r.program.keeping.remember(vm) }); failed != nil {
+			return failed
+		}
+		return nil
 	})
 	if err != nil {
+		r.vm = nil
 		return reason(err)
 	}
-	if r.program.call == nil {
-		return nil // being compiled
-	}
-	wrap, err := r.vm.RunProgram(r.program.call)
-	if err != nil {
-		return reason(err)
-	}
-	f, _ := goja.AssertFunction(wrap)
-	call, err := f(goja.Undefined(), r.function(r.program.Entry))
-	if err != nil {
-		return reason(err)
-	}
-	r.decode, _ = goja.AssertFunction(call)
 	return nil
 }
 
-// Decode calls the decoder and returns the object it returns. received stands
-// in for the clock.
-func (r *Runtime) Decode(port int, data []byte, received time.Time) (map[string]any, error) {
-	if r.program.stuck.Load() {
-		return nil, errStuck // and the clock is still being read
+// Decode calls the decoder and returns what it returns: nil for undefined and
+// null, else bool, int64, float64, string, time.Time, []any or map[string]any.
+// received stands in for the clock.
+func (r *Runtime) Decode(port int, data []byte, received time.Time) (any, error) {
+	if r.program.broken != nil {
+		return nil, r.program.broken
 	}
+	if !r.program.rest.allowed(time.Now()) {
+		return nil, errStuck
+	}
+	result, err := r.run(port, data, received)
+	for range attempts - 1 {
+		if !errors.Is(err, errDoubtful) {
+			break
+		}
+		result, err = r.run(port, data, received)
+	}
+	if errors.Is(err, errDoubtful) {
+		err = errTime
+	}
+	if !errors.Is(err, errStuck) {
+		r.program.rest.over()
+	}
+	return result, err
+}
+
+// run makes one call.
+func (r *Runtime) run(port int, data []byte, received time.Time) (any, error) {
 	r.now = received
 	if r.vm == nil {
 		if err := r.restart(); err != nil {
-			r.vm = nil
 			return nil, err
 		}
 	}
+	r.random.Seed(1, 1)
 	values := make([]any, len(data))
 	for i, b := range data {
 		values[i] = int64(b)
 	}
-	bytes, decode := r.vm.NewArray(values...), r.decode
+	bytes, decode, again := r.vm.NewArray(values...), r.decode, false
 	var result any
 	err := r.limited(func(vm *goja.Runtime) error {
 		v, err := decode(goja.Undefined(), bytes, vm.ToValue(port))
 		if err == nil && v != nil {
 			result, err = new(taking).value(v, 0)
 		}
+		if err = told(vm, err); err == nil || errors.As(err, new(*thrown)) {
+			if failed := vm.Try(func() { again = r.kept.restore(vm) }); failed != nil {
+				again = false
+			}
+		}
 		return err
 	})
+	if !again || err != nil && !errors.As(err, new(*thrown)) {
+		r.vm = nil // what the call left behind, or an interruption halfway
+	}
 	if err != nil {
-		if !errors.As(err, new(*thrown)) {
-			r.vm = nil // interrupted halfway: its state is not to be trusted
-		}
 		return nil, reason(err)
 	}
-	object, ok := result.(map[string]any)
-	if !ok {
-		return nil, errors.New("returns no object")
-	}
-	return object, nil
-}
-
-var (
-	errTime   = fmt.Errorf("ran longer than %v", MaxTime)
-	errMemory = fmt.Errorf("took more than %d MiB", MaxMemory>>20)
-	errStuck  = fmt.Errorf("did not end within %v and could not be stopped: it is not run again until the inventory is reloaded", abandon)
-)
-
-// limited runs f on the virtual machine. A call that does not end even when it
-// is interrupted is left behind with the machine, and the program is run no more.
-func (r *Runtime) limited(f func(*goja.Runtime) error) error {
-	vm, ended := r.vm, make(chan error, 1)
-	go func() { ended <- interruptible(vm, f) }()
-	patience := time.NewTimer(abandon)
-	defer patience.Stop()
-	select {
-	case err := <-ended:
-		if errors.As(err, new(*panicked)) {
-			r.vm = nil
-		}
-		return err
-	case <-patience.C:
-		r.program.stuck.Store(true)
-		r.vm = nil
-		return errStuck
-	}
-}
-
-// panicked is what came out of a virtual machine that is not to be used again.
-type panicked struct{ with any }
-
-func (p *panicked) Error() string {
-	if interrupted, ok := p.with.(*goja.InterruptedError); ok {
-		return reason(interrupted).Error() // in code that Go called: a toString, a getter
-	}
-	return fmt.Sprintf("broke the runtime: %v", p.with)
-}
-
-// interruptible runs f, and interrupts the virtual machine when it takes too
-// long or too much. What ends in time pays for one timer and nothing else.
-func interruptible(vm *goja.Runtime, f func(*goja.Runtime) error) (err error) {
-	done, watched := make(chan struct{}), make(chan struct{})
-	started := time.Now()
-	timer := time.AfterFunc(tick, func() {
-		defer close(watched)
-		heap := heapBytes()
-		for {
-			select {
-			case <-done:
-				return
-			case <-time.After(tick):
-			}
-			switch {
-			case heapBytes() > heap+MaxMemory:
-				vm.Interrupt(errMemory)
-				return
-			case time.Since(started) > MaxTime:
-				vm.Interrupt(errTime)
-				return
-			}
-		}
-	})
-	defer func() {
-		if p := recover(); p != nil {
-			err = &panicked{p}
-		}
-		close(done)
-		if !timer.Stop() {
-			<-watched
-			vm.ClearInterrupt()
-		}
-		if err == nil && time.Since(started) > MaxTime {
-			err = errTime // an expression that was given up matches nothing
-		}
-	}()
-	return told(vm, f(vm))
-}
-
-func heapBytes() uint64 {
-	sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+	return result, nil
 }
 
 // reason says in one line why a call failed.

@@ -3,6 +3,7 @@ package javascript
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"reflect"
 	"strconv"
 
@@ -20,6 +21,7 @@ const (
 var (
 	errValues = fmt.Errorf("returned more than %d values, or an array with a higher index", maxValues)
 	errText   = fmt.Errorf("returned more than %d Mi characters", maxText>>20)
+	errBigInt = errors.New("returned a BigInt of more than 1023 bits")
 	errDepth  = fmt.Errorf("returned objects nested deeper than %d", maxDepth)
 	object    = reflect.TypeFor[map[string]any]()
 )
@@ -42,7 +44,7 @@ func (t *taking) value(v goja.Value, depth int) (any, error) {
 		if v == nil {
 			return nil, nil
 		}
-		return v.Export(), nil
+		return told64(v.Export())
 	}
 	if depth >= maxDepth {
 		return nil, errDepth
@@ -67,6 +69,22 @@ func (t *taking) value(v goja.Value, depth int) (any, error) {
 		return taken, nil
 	}
 	return o.Export(), nil
+}
+
+// told64 makes a number of a BigInt: exactly up to 64 bits, which no register
+// passes, and to 15 digits beyond.
+func told64(v any) (any, error) {
+	b, ok := v.(*big.Int)
+	switch {
+	case !ok:
+		return v, nil
+	case b.IsInt64():
+		return b.Int64(), nil
+	case b.BitLen() > 1023:
+		return nil, errBigInt
+	}
+	f, _ := new(big.Float).SetInt(b).Float64()
+	return f, nil
 }
 
 func (t *taking) array(o *goja.Object, depth int) (any, error) {

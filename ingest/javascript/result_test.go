@@ -27,7 +27,7 @@ func TestResultsAreBounded(t *testing.T) {
 			if _, err := r.Decode(1, []byte{1}, time.Unix(0, 0)); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want %q", err, c.want)
 			}
-			if got, err := r.Decode(2, []byte{1}, time.Unix(0, 0)); err != nil || len(got["ok"].([]any)) != 2 {
+			if got, err := r.Decode(2, []byte{1}, time.Unix(0, 0)); err != nil || len(got.(map[string]any)["ok"].([]any)) != 2 {
 				t.Errorf("next message: %v, %v", got, err)
 			}
 		})

@@ -296,6 +296,24 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		},
 		Clears: Text{ZH: "一小时内不再发生后自动解除。", EN: "Clears after an hour without another."},
 	}, {
+		Name: "GreencommunityPoisonMessage", Page: "poison_message", Severity: "warning", Component: "ingester",
+		Expr:    `time() - greencommunity_poison_found_timestamp_seconds < 86400`,
+		Summary: Text{ZH: "有报文使进程终止", EN: "A message ended the process"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}两次在处理同一报文时终止；该报文已按internal拒收，不再解码，服务继续。",
+			EN: "{{ $labels.instance }} died twice while it dealt with the same message. It is rejected as internal and not decoded again; the service goes on.",
+		},
+		Means: Text{
+			ZH: "进程在处理某报文时终止（内存不足被系统终止、栈溢出或程序缺陷），重启后单独重试又终止。此后该报文按internal拒收，原文保留在日志中。",
+			EN: "The process died while it dealt with a message (the kernel ended it for memory, its stack was full, or a defect), and died again when it tried that message alone. The message is rejected as internal since; the journal keeps it.",
+		},
+		Check: []Text{
+			{ZH: "服务日志中的“died twice”一行给出报文序号seq；rejects.ndjson中同序号的一行给出主题和厂商。", EN: "The line “died twice” of the service's log names the message's seq; the line of rejects.ndjson with that seq names topic and vendor."},
+			{ZH: "上一次终止的原因：journalctl -u greencommunity和dmesg（Out of memory、stack overflow）。", EN: "What ended it: journalctl -u greencommunity and dmesg (Out of memory, stack overflow)."},
+			{ZH: "内存上限是否过低；该厂商的解码脚本是否有误。修正或升级后，用greencommunity replay补录该时段。", EN: "Is the limit of memory too low, or the vendor's decoder at fault? Once that is mended or the program is newer, take the time in again with greencommunity replay."},
+		},
+		Clears: Text{ZH: "认定后一天自动解除；期间再次认定则重新计时。", EN: "Clears a day after the message was found, if no other is."},
+	}, {
 		Name: "GreencommunityMessagesLost", Page: "messages_lost", Severity: "critical", Component: "ingester",
 		Expr:    `increase(greencommunity_messages_lost_total[1h]) > 0`,
 		Summary: Text{ZH: "已确认的报文丢失", EN: "Acknowledged messages are lost"},
