@@ -79,7 +79,7 @@ func start(t *testing.T) *service {
 	path := filepath.Join(t.TempDir(), "inventory.yaml")
 	more := "- {id: " + planted + ", name: 种植社区, town: 城关镇, stage: met, households: 77, population: 200, lat: 34.7, lon: 106.2}\nvendors:\n"
 	must(os.WriteFile(path, []byte(strings.Replace(simulator.Inventory(), "vendors:\n", more, 1)), 0o600))
-	inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), beijing)
+	inv, err := inventory.Load(path, beijing)
 	must(err)
 
 	book := usage.New(usage.Options{})

@@ -52,7 +52,7 @@ func TestSavingsNames(t *testing.T) {
 	if err := os.WriteFile(path, []byte(boundaries), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(path, []string{"native"}, beijing)
+	inv, err := inventory.Load(path, beijing)
 	if err != nil {
 		t.Fatal(err)
 	}

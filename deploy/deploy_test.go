@@ -32,7 +32,7 @@ import (
 
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest/config"
-	"greencommunity/ingest/decode"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 )
@@ -267,10 +267,10 @@ func TestComposeConfiguration(t *testing.T) {
 		t.Fatal(err)
 	}
 	var formats []string
-	for name := range decode.Formats {
+	for name := range format.Formats {
 		formats = append(formats, name)
 	}
-	if _, err := inventory.Load(c.Inventory, formats, c.Zone); err != nil {
+	if _, err := inventory.Load(c.Inventory, c.Zone); err != nil {
 		t.Fatal(err)
 	}
 	if c.MQTT.Password.Reveal() == "" || c.InfluxDB.Token.Reveal() != "token" {

@@ -1,6 +1,9 @@
 package ingest
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // Reason is why something was refused. The set is closed: reasons are labels
 // of metrics and headings of the vendor guide.
@@ -76,4 +79,14 @@ func (r *Refusal) Error() string { return string(r.Reason) + ": " + r.Detail }
 // Refuse builds a Refusal.
 func Refuse(reason Reason, format string, args ...any) *Refusal {
 	return &Refusal{Reason: reason, Detail: fmt.Sprintf(format, args...)}
+}
+
+// AsRefusal returns the refusal that an error is or wraps; any other error is a
+// Malformed refusal with its text.
+func AsRefusal(err error) *Refusal {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		return refusal
+	}
+	return Refuse(Malformed, "%v", err)
 }

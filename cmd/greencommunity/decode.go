@@ -17,6 +17,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
 )
 
@@ -42,8 +43,8 @@ type decodeCmd struct {
 func (c *decodeCmd) Run(s streams) error {
 	if c.Formats {
 		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		for _, name := range slices.Sorted(maps.Keys(decode.Formats)) {
-			fmt.Fprintf(w, "%s\t%s\n", name, decode.Formats[name].About)
+		for _, name := range slices.Sorted(maps.Keys(format.Formats)) {
+			fmt.Fprintf(w, "%s\t%s\n", name, format.Formats[name].About)
 		}
 		return w.Flush()
 	}
@@ -149,7 +150,7 @@ func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
 		if err != nil {
 			return nil, err
 		}
-		inv, err := inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), zone)
+		inv, err := inventory.Load(c.Inventory, zone)
 		if err != nil {
 			return nil, err
 		}
@@ -165,7 +166,7 @@ func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
 				kinds = append(kinds, k)
 			}
 		}
-		if k := decode.Formats[c.Format].Facility; k != "" {
+		if k := format.Formats[c.Format].Facility; k != "" {
 			kinds = append([]ingest.FacilityKind{k}, kinds...)
 		}
 	}
@@ -186,7 +187,7 @@ type adHocRegistry struct {
 	device string
 }
 
-func (r adHocRegistry) Resolve(src *inventory.Source, c *inventory.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+func (r adHocRegistry) Resolve(src *inventory.Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
 	if device == "" && c.Device == "" {
 		device = r.device
 	}
@@ -195,11 +196,11 @@ func (r adHocRegistry) Resolve(src *inventory.Source, c *inventory.Captures, dev
 
 // adHoc is an inventory of one community and one source, for trying out.
 func (c *decodeCmd) adHoc(topic string, kind ingest.FacilityKind) (*inventory.Inventory, error) {
-	format, ok := decode.Formats[c.Format]
+	format, ok := format.Formats[c.Format]
 	if !ok {
 		return nil, fmt.Errorf("--format %q is unknown; --formats lists them", c.Format)
 	}
-	source := map[string]any{"format": c.Format, "topic": decode.TemplateFor(format, topic), "community": c.Community, "facility": string(kind)}
+	source := map[string]any{"format": c.Format, "topic": inventory.TemplateFor(format, topic), "community": c.Community, "facility": string(kind)}
 	if c.Inner != "" {
 		source["payload"] = c.Inner
 	}
@@ -237,7 +238,7 @@ func (c *decodeCmd) adHoc(topic string, kind ingest.FacilityKind) (*inventory.In
 	if err != nil {
 		return nil, err
 	}
-	return inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), zone)
+	return inventory.Load(path, zone)
 }
 
 // line is a line of output; which members it has says what it is.

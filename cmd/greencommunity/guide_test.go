@@ -15,6 +15,7 @@ import (
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
 )
 
@@ -53,7 +54,7 @@ func readGuide(t *testing.T, name string) (map[string]guideSection, string) {
 func TestVendorGuide(t *testing.T) {
 	english, text := readGuide(t, "README.md")
 	chinese, chineseText := readGuide(t, "README.zh-CN.md")
-	for _, name := range slices.Sorted(maps.Keys(decode.Formats)) {
+	for _, name := range slices.Sorted(maps.Keys(format.Formats)) {
 		if english[name].sh == "" || english[name].yaml == "" || english[name].text == "" {
 			t.Errorf("format %s has no whole section", name)
 		}
@@ -62,7 +63,7 @@ func TestVendorGuide(t *testing.T) {
 		}
 	}
 	for name := range english {
-		if _, ok := decode.Formats[name]; !ok {
+		if _, ok := format.Formats[name]; !ok {
 			t.Errorf("the guide has a section on %q, which is no format", name)
 		}
 	}
@@ -116,7 +117,7 @@ func TestVendorGuide(t *testing.T) {
 		if err := os.WriteFile(path, []byte("communities: [{id: nancheng, name: 南城社区}]\nvendors:\n- id: acme\n"+section.yaml+"\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), time.FixedZone("", 8*3600))
+		inv, err := inventory.Load(path, time.FixedZone("", 8*3600))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue

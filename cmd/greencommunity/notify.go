@@ -6,17 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"maps"
 	"net/http"
 	"os"
-	"slices"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"greencommunity/cmd/internal/version"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics"
 	"greencommunity/metrics/notify"
@@ -105,7 +102,7 @@ func namesOf(conf *notify.Config) (notify.Names, error) {
 	if conf.Inventory == "" {
 		return names, nil
 	}
-	inv, err := inventory.Load(conf.Inventory, slices.Sorted(maps.Keys(decode.Formats)), conf.Zone)
+	inv, err := inventory.Load(conf.Inventory, conf.Zone)
 	if err != nil {
 		return names, err
 	}

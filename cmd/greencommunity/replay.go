@@ -13,6 +13,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/journal"
@@ -174,7 +175,7 @@ func parseWhen(text string, now time.Time, zone *time.Location) (time.Time, erro
 			return t, nil
 		}
 	}
-	if ns, ok := decode.ParseTime(text, zone); ok {
+	if ns, ok := format.ParseTime(text, zone); ok {
 		return time.Unix(0, ns), nil
 	}
 	return time.Time{}, fmt.Errorf("%q is neither a time nor a duration; write 2026-11-23T08:00, or 36h for 36 hours ago", text)

@@ -6,17 +6,16 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
 )
 
@@ -103,7 +102,7 @@ func readSamples(t *testing.T) []*sample {
 		if strings.ContainsAny(topic, " ;:()") || topic == "" {
 			topic = "device"
 		}
-		s.topic, s.template = "cases/"+s.id+"/"+topic, "cases/"+s.id+"/"+decode.TemplateFor(decode.Formats[s.format], topic)
+		s.topic, s.template = "cases/"+s.id+"/"+topic, "cases/"+s.id+"/"+inventory.TemplateFor(format.Formats[s.format], topic)
 		switch {
 		case topic == "device":
 			s.template = "cases/" + s.id + "/{device}"
@@ -170,7 +169,7 @@ func TestSamplesThroughTheBroker(t *testing.T) {
 			if err := os.WriteFile(path, []byte(sampleInventory([]*sample{s}, func(*sample) string { return kind })), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), time.FixedZone("", 8*3600))
+			inv, err := inventory.Load(path, time.FixedZone("", 8*3600))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -248,7 +247,7 @@ func TestSamplesThroughTheBroker(t *testing.T) {
 			for _, line := range lines {
 				have, ok := line["value"].(float64)
 				if text, isText := line["value"].(string); isText {
-					have, ok = decode.ParseNumber(text)
+					have, ok = format.ParseNumber(text)
 				}
 				found = found || ok && (math.Abs(have-v) <= 1e-9*math.Abs(v) || math.Abs(100*have-v) <= 1e-9*math.Abs(v))
 			}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
 )
@@ -60,7 +59,7 @@ func readUsers(path, inventoryPath string) ([]embedded.User, error) {
 	if len(p) > 0 {
 		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
 	}
-	inv, err := inventory.Load(inventoryPath, slices.Sorted(maps.Keys(decode.Formats)), time.Local)
+	inv, err := inventory.Load(inventoryPath, time.Local)
 	if err != nil {
 		return nil, err
 	}

@@ -3,10 +3,8 @@ package main
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -34,7 +32,7 @@ func (r *redaction) readInventory(dir string) error {
 	} else if err != nil {
 		return err
 	}
-	if inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), time.Local); err == nil {
+	if inv, err := inventory.Load(path, time.Local); err == nil {
 		r.early = decode.NewRedactor(inv)
 	}
 	return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 )
 
 // docs/asyncapi.yaml has the structure AsyncAPI 3.0 asks for, its references
@@ -74,7 +75,7 @@ func TestAsyncAPI(t *testing.T) {
 		}
 	}
 	walk("", doc)
-	if references < 2*len(Formats) {
+	if references < 2*len(format.Formats) {
 		t.Errorf("%d references", references)
 	}
 
@@ -118,7 +119,7 @@ func TestAsyncAPI(t *testing.T) {
 		}
 	}
 	wildcards := strings.NewReplacer("{rest}", "#")
-	for _, name := range slices.Sorted(maps.Keys(Formats)) {
+	for _, name := range slices.Sorted(maps.Keys(format.Formats)) {
 		documented, ok := topics[name]
 		if !ok {
 			t.Errorf("format %s has no channel", name)
@@ -127,13 +128,13 @@ func TestAsyncAPI(t *testing.T) {
 		for _, a := range documented {
 			have = append(have, regexp.MustCompile(`\{any\d\}`).ReplaceAllString(wildcards.Replace(a), "+"))
 		}
-		want := slices.Sorted(slices.Values(Formats[name].Topics))
+		want := slices.Sorted(slices.Values(format.Formats[name].Topics))
 		if slices.Sort(have); !slices.Equal(have, want) {
 			t.Errorf("format %s: channels are %q, its topics %q", name, have, want)
 		}
 	}
 	for name := range topics {
-		if _, ok := Formats[name]; !ok {
+		if _, ok := format.Formats[name]; !ok {
 			t.Errorf("channel of %q, which is no format", name)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
 )
 
@@ -27,13 +28,13 @@ func casesDir(t *testing.T) string {
 }
 
 // source is an inventory of one source, for a kind of facility.
-func source(t testing.TB, kind ingest.FacilityKind, format, topic, more string) *Worker {
+func source(t testing.TB, kind ingest.FacilityKind, name, topic, more string) *Worker {
 	t.Helper()
 	if topic == "" {
 		topic = "#"
 	}
 	path := filepath.Join(t.TempDir(), "inventory.yaml")
-	text := fmt.Sprintf("communities: [{id: c, name: c}]\nvendors:\n- id: v\n  unknown_devices: accept\n  sources:\n  - {topic: %q, format: %s, community: c, facility: %s%s}\n", topic, format, kind, more)
+	text := fmt.Sprintf("communities: [{id: c, name: c}]\nvendors:\n- id: v\n  unknown_devices: accept\n  sources:\n  - {topic: %q, format: %s, community: c, facility: %s%s}\n", topic, name, kind, more)
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -46,11 +47,7 @@ func source(t testing.TB, kind ingest.FacilityKind, format, topic, more string) 
 			t.Fatal(err)
 		}
 	}
-	var names []string
-	for name := range Formats {
-		names = append(names, name)
-	}
-	inv, err := inventory.Load(path, names, time.FixedZone("Asia/Shanghai", 8*3600))
+	inv, err := inventory.Load(path, time.FixedZone("Asia/Shanghai", 8*3600))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +57,7 @@ func source(t testing.TB, kind ingest.FacilityKind, format, topic, more string) 
 // anyDevice gives a name to a device that has none.
 type anyDevice struct{ *inventory.Registry }
 
-func (r anyDevice) Resolve(src *inventory.Source, c *inventory.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+func (r anyDevice) Resolve(src *inventory.Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
 	if device == "" && c.Device == "" {
 		device = "device"
 	}
@@ -221,7 +218,7 @@ func runCase(t *testing.T, how caseSource, name, file string) {
 		received = time.Now()
 	}
 	received = received.Truncate(time.Millisecond)
-	format := Formats[how.format]
+	reads := format.Formats[how.format]
 	best := 1 << 30
 	var problems []string
 	for _, kind := range []ingest.FacilityKind{"lighting", "water", "waste", "gate"} {
@@ -229,7 +226,7 @@ func runCase(t *testing.T, how caseSource, name, file string) {
 		if kind == "waste" {
 			more = strings.Replace(more, "{quantity: temperature}", "{quantity: bin_temperature}", 1)
 		}
-		w := source(t, kind, how.format, TemplateFor(format, topic), more)
+		w := source(t, kind, how.format, inventory.TemplateFor(reads, topic), more)
 		if name == "sparkplug_b" && strings.Contains(topic, "DATA") {
 			birth := casePayload(t, filepath.Join(filepath.Dir(file), "1.expected.json"))
 			w.Decode(&ingest.Message{Topic: strings.Replace(topic, "NDATA", "NBIRTH", 1), Payload: birth, Received: received.UnixNano()})
@@ -309,7 +306,7 @@ func differences(r *Result, want *expectation, directory string, received int64)
 	}
 	for _, u := range r.Unmapped {
 		d := decoded{device: u.Device, field: u.Field, channel: u.Channel, value: u.Value, text: u.Text, isText: u.IsText, at: u.Time, replaced: u.TimeReplaced}
-		if v, ok := ParseNumber(u.Text); ok && u.IsText {
+		if v, ok := format.ParseNumber(u.Text); ok && u.IsText {
 			d.value = v
 		}
 		unmapped = append(unmapped, d)
@@ -387,7 +384,7 @@ func differences(r *Result, want *expectation, directory string, received int64)
 		found := false
 		at, timed := wantTime(w.Time)
 		for i, e := range r.Events {
-			if !used[i] && e.Type == snake(w.Type) && (!timed || e.Time == at.Truncate(time.Millisecond).UnixNano()) && (w.Tag == "" || w.Tag == e.Channel) {
+			if !used[i] && sameName(e.Type, w.Type) && (!timed || e.Time == at.Truncate(time.Millisecond).UnixNano()) && (w.Tag == "" || w.Tag == e.Channel) {
 				used[i], found = true, true
 				break
 			}
@@ -481,4 +478,19 @@ func hexBytes(t testing.TB, s string) []byte {
 		t.Fatal(err)
 	}
 	return b
+}
+
+// sameName compares an event's type with a vendor's word for it, whose capitals
+// and separators do not count.
+func sameName(name, word string) bool {
+	plain := func(s string) string { return strings.NewReplacer("_", "", "-", "", " ", "").Replace(s) }
+	return strings.EqualFold(plain(name), plain(word))
+}
+
+// sum is the checksum of meter frames: all bytes, modulo 256.
+func sum(data []byte) (s byte) {
+	for _, b := range data {
+		s += b
+	}
+	return s
 }

@@ -2,11 +2,14 @@ package decode
 
 import (
 	"fmt"
+	"maps"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/javascript"
 )
 
@@ -25,7 +28,7 @@ func newCodec(program *javascript.Program) *codec {
 
 // run decodes bytes and adds what the decoder returns: its data, flattened, or
 // each element of it where that is an array of records.
-func (c *codec) run(in *Input, base Sample, data []byte, out *Output) error {
+func (c *codec) run(in *format.Input, base format.Sample, data []byte, out *format.Output) error {
 	returned, err := c.runtime.Decode(in.Port, data, time.Unix(0, in.Received).UTC())
 	if err != nil {
 		return ingest.Refuse(ingest.CodecFailed, "%s: %.160s", c.name, strings.ReplaceAll(err.Error(), "\n", " "))
@@ -69,14 +72,14 @@ func failure(v any) string {
 }
 
 type codecWalk struct {
-	in    *Input
-	out   *Output
+	in    *format.Input
+	out   *format.Output
 	count int
 }
 
 // add adds what a decoder returned below path. A record in an array with a
 // timestamp of its own is history.
-func (w *codecWalk) add(base Sample, path string, v any, depth int) {
+func (w *codecWalk) add(base format.Sample, path string, v any, depth int) {
 	if w.count > codecFields || depth > 16 {
 		return
 	}
@@ -84,7 +87,7 @@ func (w *codecWalk) add(base Sample, path string, v any, depth int) {
 	case map[string]any:
 		for _, name := range []string{"timestamp", "time", "ts"} {
 			if at, ok := number(v[name]); ok && len(v) > 1 {
-				if t, ok := TimeOfNumber(at); ok {
+				if t, ok := format.TimeOfNumber(at); ok {
 					base.Time, base.TimeSource = t, ingest.TimeDevice
 					rest := map[string]any{}
 					for k, value := range v {
@@ -97,7 +100,7 @@ func (w *codecWalk) add(base Sample, path string, v any, depth int) {
 				}
 			}
 		}
-		for _, name := range sortedKeys(v) {
+		for _, name := range slices.Sorted(maps.Keys(v)) {
 			inner := name
 			if path != "" {
 				inner = path + "." + name
@@ -117,7 +120,7 @@ func (w *codecWalk) add(base Sample, path string, v any, depth int) {
 		base.Field = path
 		if f, ok := number(v); ok {
 			if math.IsNaN(f) || math.IsInf(f, 0) {
-				w.out.refuse(base.Device, path, ingest.BadValue, "%.60s: not a finite number", path)
+				w.out.Refuse(base.Device, path, ingest.BadValue, "%.60s: not a finite number", path)
 				return
 			}
 			base.Value = f

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
+	"greencommunity/ingest/inventory"
 )
 
 // received is when the messages of these tests were: 2026-11-23T00:01:00Z.
@@ -26,18 +28,18 @@ type variant struct {
 	want    string // as line writes it
 }
 
-func testVariants(t *testing.T, format string, variants []variant) {
+func testVariants(t *testing.T, name string, variants []variant) {
 	t.Helper()
 	for _, v := range variants {
 		topic := v.topic
 		if topic == "" {
 			topic = "a/b"
 		}
-		w := source(t, v.kind, format, TemplateFor(Formats[format], topic), v.more)
+		w := source(t, v.kind, name, inventory.TemplateFor(format.Formats[name], topic), v.more)
 		r := w.Decode(&ingest.Message{Seq: 1, Topic: topic, Payload: []byte(v.payload), Received: received})
 		checkResult(t, r)
 		if have := line(r); have != v.want {
-			t.Errorf("%s: %s\nhave %s\nwant %s\n%v", format, v.name, have, v.want, r.Err)
+			t.Errorf("%s: %s\nhave %s\nwant %s\n%v", name, v.name, have, v.want, r.Err)
 		}
 	}
 }

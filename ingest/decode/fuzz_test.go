@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 	lines "greencommunity/ingest/influx"
+	"greencommunity/ingest/inventory"
 )
 
 // examples are one message a format or more, written for the project. They
@@ -51,7 +53,7 @@ var examples = map[string][]struct{ topic, payload string }{
 
 // Every format has an example, and every example decodes without a defect.
 func TestExamples(t *testing.T) {
-	for name, format := range Formats {
+	for name, reads := range format.Formats {
 		if len(examples[name]) == 0 {
 			t.Errorf("%s has no example", name)
 		}
@@ -60,7 +62,7 @@ func TestExamples(t *testing.T) {
 			if name == "json" {
 				more = `, json: {records: "data[*]", device: "$.sn", name: k, value: v}`
 			}
-			w := source(t, "lighting", name, TemplateFor(format, e.topic), more)
+			w := source(t, "lighting", name, inventory.TemplateFor(reads, e.topic), more)
 			r := w.Decode(&ingest.Message{Seq: 1, Topic: e.topic, Payload: []byte(e.payload), Received: 1_795_392_060_000_000_000})
 			checkResult(t, r)
 			if r.Err != nil && r.Err.Reason != ingest.NoReading {
@@ -82,7 +84,7 @@ func checkResult(t *testing.T, r *Result) {
 		}
 		return
 	}
-	if len(r.Readings)+len(r.Events) > 2*MaxReadings {
+	if len(r.Readings)+len(r.Events) > 2*format.MaxReadings {
 		t.Errorf("%d readings", len(r.Readings))
 	}
 	for i := range r.Readings {
@@ -108,7 +110,7 @@ func checkResult(t *testing.T, r *Result) {
 
 // GREENCOMMUNITY_FUZZ_FORMAT holds the fuzzer to one format.
 func FuzzDecode(f *testing.F) {
-	names := slices.Sorted(maps.Keys(Formats))
+	names := slices.Sorted(maps.Keys(format.Formats))
 	if only := os.Getenv("GREENCOMMUNITY_FUZZ_FORMAT"); only != "" {
 		names = []string{only}
 	}
@@ -134,7 +136,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, i uint8, topic string, payload []byte) {
 		name := names[int(i)%len(names)]
-		if redact := Formats[name].Redact; redact != nil {
+		if redact := format.Formats[name].Redact; redact != nil {
 			payload = redact(payload)
 		}
 		r := workers[name].Decode(&ingest.Message{Seq: 1, Topic: topic, Payload: payload, Received: 1_795_392_060_000_000_000})
@@ -143,17 +145,17 @@ func FuzzDecode(f *testing.F) {
 }
 
 func BenchmarkFormats(b *testing.B) {
-	for _, name := range slices.Sorted(maps.Keys(Formats)) {
+	for _, name := range slices.Sorted(maps.Keys(format.Formats)) {
 		e := examples[name][0]
 		more := ""
 		if name == "json" {
 			more = `, json: {records: "data[*]", device: "$.sn", name: k, value: v}`
 		}
-		kind := Formats[name].Facility
+		kind := format.Formats[name].Facility
 		if kind == "" {
 			kind = "lighting"
 		}
-		w := source(b, kind, name, TemplateFor(Formats[name], e.topic), more)
+		w := source(b, kind, name, inventory.TemplateFor(format.Formats[name], e.topic), more)
 		m := &ingest.Message{Seq: 1, Topic: e.topic, Payload: []byte(e.payload), Received: 1_795_392_060_000_000_000}
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 	lines "greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 )
@@ -107,7 +108,7 @@ func hostileMessages() int {
 // is set low here.
 func TestMemoryStaysFlatLong(t *testing.T) {
 	n := hostileMessages()
-	for _, name := range slices.Sorted(maps.Keys(Formats)) {
+	for _, name := range slices.Sorted(maps.Keys(format.Formats)) {
 		more := ""
 		switch name {
 		case "json":
@@ -175,7 +176,7 @@ vendors:
 `), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(path, slices.Sorted(maps.Keys(Formats)), time.UTC)
+	inv, err := inventory.Load(path, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,8 @@
 package decode
 
 import (
-	"strings"
-
-	"github.com/valyala/fastjson"
-
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/javascript"
 )
@@ -13,10 +10,10 @@ import (
 // decodeInner reads bytes found inside an envelope, by the payload format
 // of the source. The samples get device, profile and time from base where they have
 // none of their own.
-func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) error {
+func (w *Worker) decodeInner(base format.Sample, port int, data []byte, out *format.Output) error {
 	in := w.in
 	profile := base.Profile
-	if dev, _, refusal := w.resolver.Resolve(in.Source, &in.Captures, base.Device, base.Community, base.Facility, base.Compound, base.Profile); refusal == nil && dev.Profile != "" {
+	if dev, _, refusal := w.resolver.Resolve(w.source, &in.Captures, base.Device, base.Community, base.Facility, base.Compound, base.Profile); refusal == nil && dev.Profile != "" {
 		profile = dev.Profile
 	}
 	if profile == "" {
@@ -24,17 +21,17 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 	}
 	message := *in.Message
 	message.Payload = data
-	inner := Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port, Profile: profile}
+	inner := format.Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port, Profile: profile}
 	samples, events := len(out.Samples), len(out.Events)
 	named := base.Profile // by the envelope
 	base.Profile = profile
-	if c := w.codec(in.Source, profile, named); c != nil {
+	if c := w.codec(w.source, profile, named); c != nil {
 		if out.Explain != nil {
 			out.Explain("%d bytes on port %d, device profile %q: read by the vendor's %s", len(data), port, profile, c.name)
 		}
 		return c.run(&inner, base, data, out)
 	}
-	decoder, name, err := w.innerDecoder(in.Source, profile, port, data)
+	decoder, name, err := w.innerDecoder(w.source, profile, port, data)
 	if err != nil {
 		return err
 	}
@@ -86,23 +83,23 @@ func (w *Worker) decodeInner(base Sample, port int, data []byte, out *Output) er
 // innerDecoder is what reads the bytes inside an envelope: what the source
 // says, else what the device profile is known to send, else what the bytes
 // themselves prove to be.
-func (w *Worker) innerDecoder(src *inventory.Source, profile string, port int, data []byte) (Decoder, string, error) {
+func (w *Worker) innerDecoder(src *inventory.Source, profile string, port int, data []byte) (format.Decoder, string, error) {
 	name := src.Payload
 	if name == "" {
 		name = w.builtin.payload(profile)
 	}
 	if name == "" {
-		name = provenPayload(port, data)
+		name = w.proven(port, data)
 	}
 	key := innerKey{src.Index, name}
 	if d, ok := w.inner[key]; ok {
 		return d, name, nil
 	}
-	format, ok := Formats[name]
+	how, ok := format.Formats[name]
 	if !ok {
 		return nil, "", ingest.Refuse(ingest.NoReading, "nothing reads the bytes of device profile %q: add `payload` or `codecs` to the source", profile)
 	}
-	d, err := format.New(src)
+	d, err := how.New(&src.Reads)
 	if err != nil {
 		return nil, "", ingest.Refuse(ingest.Internal, "payload %s: %v", name, err)
 	}
@@ -110,36 +107,30 @@ func (w *Worker) innerDecoder(src *inventory.Source, profile string, port int, d
 	return d, name, nil
 }
 
-// provenPayload names the format that bytes are in where they say so
-// themselves: frames with a checksum that is right, JSON, and Milesight's own
-// port.
-func provenPayload(port int, data []byte) string {
-	frame := data
-	for len(frame) > 0 && frame[0] == 0xfe {
-		frame = frame[1:]
+// proven names the format that bytes inside an envelope prove to be of
+// themselves, the surest; "" if there is none.
+func (w *Worker) proven(port int, data []byte) string {
+	best, surest := "", format.NoProof
+	for _, p := range w.provers {
+		if proof := p.proves(port, data); proof > surest {
+			best, surest = p.name, proof
+			if surest == format.ByChecksum {
+				break
+			}
+		}
 	}
-	switch {
-	case wholeDLT645(frame) || frameStart(data, wholeDLT645) > 0:
-		return "dlt645"
-	case wholeCJT188(frame) || frameStart(data, wholeCJT188) > 0:
-		return "cjt188"
-	case len(data) > 1 && data[0] == '{' && fastjson.ValidateBytes(data) == nil:
-		return "json"
-	case port == 85:
-		return "milesight"
-	}
-	return ""
+	return best
 }
 
 // codec is the vendor's decoder for a device profile, by the inventory or else
 // by the envelope, with a runtime a worker; nil if the source has none for it.
 func (w *Worker) codec(src *inventory.Source, profile, named string) *codec {
-	if len(src.Programs) == 0 {
+	if len(src.Reads.Programs) == 0 {
 		return nil
 	}
 	var program *javascript.Program
 	for _, name := range []string{profile, named, ""} {
-		if profile, program = programOf(src, name); program != nil {
+		if profile, program = src.Reads.Program(name); program != nil {
 			break
 		}
 	}
@@ -155,29 +146,18 @@ func (w *Worker) codec(src *inventory.Source, profile, named string) *codec {
 	return c
 }
 
-// programOf is the decoder of a source for a device profile, and the profile as
-// the source writes it. Capitals do not count: EM400-TLD is em400-tld.
-func programOf(src *inventory.Source, profile string) (string, *javascript.Program) {
-	if program, ok := src.Programs[profile]; ok {
-		return profile, program
-	}
-	for name, program := range src.Programs {
-		if name != "" && strings.EqualFold(name, profile) {
-			return name, program
-		}
-	}
-	return "", nil
+// prover is a format that can tell its own bytes.
+type prover struct {
+	name   string
+	proves func(port int, data []byte) format.Proof
 }
 
-// raw hands bytes, or the bytes that hex or base64 stand for, to what the
-// source names for them.
-type raw struct{}
-
-func newRaw(*inventory.Source) (Decoder, error) { return raw{}, nil }
-
-func (raw) Decode(in *Input, out *Output) error {
-	if in.Inner == nil {
-		return ingest.Refuse(ingest.Malformed, "an envelope inside an envelope")
+// provers are all of them, in the order of their names.
+func provers() (list []prover) {
+	for _, name := range format.Names() {
+		if f := format.Formats[name].Proves; f != nil {
+			list = append(list, prover{name, f})
+		}
 	}
-	return in.Inner(Sample{}, 0, frameBytes(in.Payload), out)
+	return list
 }

@@ -8,13 +8,13 @@ import (
 	"strings"
 
 	"greencommunity/ingest/document"
-	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/format"
 )
 
 // profiles is what the fields of a format, or of a known device, mean where
 // the inventory says nothing else. It is immutable.
 type profiles struct {
-	fields  map[string]map[string]*inventory.Field // by format
+	fields  map[string]map[string]*format.Field // by format
 	devices []deviceProfile
 }
 
@@ -24,19 +24,19 @@ type deviceProfile struct {
 	Payload string   `yaml:"payload"` // what reads its application payload
 	// Distinct says that nobody else has fields of these names: they mean the
 	// same where no device profile is known.
-	Distinct bool                        `yaml:"distinct"`
-	Fields   map[string]*inventory.Field `yaml:"fields"` // of what its vendor's decoder returns
+	Distinct bool                     `yaml:"distinct"`
+	Fields   map[string]*format.Field `yaml:"fields"` // of what its vendor's decoder returns
 }
 
 //go:embed profiles.yaml
 var profilesYAML []byte
 
 var builtinProfiles = func() *profiles {
-	p := &profiles{fields: map[string]map[string]*inventory.Field{}}
+	p := &profiles{fields: map[string]map[string]*format.Field{}}
 	var problems document.Problems
 	var file struct {
-		Formats map[string]map[string]*inventory.Field `yaml:"formats"`
-		Devices []deviceProfile                        `yaml:"devices"`
+		Formats map[string]map[string]*format.Field `yaml:"formats"`
+		Devices []deviceProfile                     `yaml:"devices"`
 	}
 	if !document.Decode(profilesYAML, &file, &problems) {
 		panic(fmt.Sprintf("profiles.yaml: %v", problems.Err())) // a defect of the build
@@ -45,8 +45,8 @@ var builtinProfiles = func() *profiles {
 	return p
 }()
 
-func (p *profiles) field(format, profile, name string) *inventory.Field {
-	if f := p.fields[format][name]; f != nil {
+func (p *profiles) field(source, profile, name string) *format.Field {
+	if f := p.fields[source][name]; f != nil {
 		return f
 	}
 	if profile != "" {
@@ -56,7 +56,7 @@ func (p *profiles) field(format, profile, name string) *inventory.Field {
 			}
 		}
 	}
-	if format == "chirpstack" || format == "tts" || format == "milesight" || format == "json" {
+	if format.Formats[source].Products {
 		for i := range p.devices {
 			if d := &p.devices[i]; d.Distinct {
 				if f := d.field(name); f != nil {
@@ -69,7 +69,7 @@ func (p *profiles) field(format, profile, name string) *inventory.Field {
 }
 
 // field is the meaning of a field; [*] in its name stands for every element.
-func (d *deviceProfile) field(name string) *inventory.Field {
+func (d *deviceProfile) field(name string) *format.Field {
 	if f := d.Fields[name]; f != nil {
 		return f
 	}

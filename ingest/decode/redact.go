@@ -1,6 +1,9 @@
 package decode
 
-import "greencommunity/ingest/inventory"
+import (
+	"greencommunity/ingest/format"
+	"greencommunity/ingest/inventory"
+)
 
 // Redactor cuts payloads down to what may be kept, before they touch the disk.
 // It is safe for concurrent use.
@@ -14,7 +17,7 @@ func NewRedactor(inv *inventory.Inventory) *Redactor {
 	r := &Redactor{inv: inv}
 	for _, v := range inv.Vendors {
 		for _, s := range v.Sources {
-			r.some = r.some || Formats[s.Format].Redact != nil
+			r.some = r.some || format.Formats[s.Format].Redact != nil
 		}
 	}
 	return r
@@ -26,17 +29,17 @@ func (r *Redactor) Redact(topic string, payload []byte) []byte {
 	if !r.some {
 		return payload
 	}
-	if len(topic) > MaxTopic {
+	if len(topic) > format.MaxTopic {
 		return nil // refused, whatever it says, and it may be a terminal's
 	}
-	var c inventory.Captures
+	var c format.Captures
 	source := r.inv.Match(topic, &c)
 	if source == nil {
 		// Next to terminals that send pictures of people, what is not known
 		// is not kept; the topic is.
 		return nil
 	}
-	if redact := Formats[source.Format].Redact; redact != nil {
+	if redact := format.Formats[source.Format].Redact; redact != nil {
 		return redact(payload)
 	}
 	return payload

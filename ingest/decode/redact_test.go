@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
+	"greencommunity/ingest/inventory"
 )
 
 // Of a pass, only what happened, when and where is kept, each in the form that
@@ -31,7 +33,7 @@ func TestRedacted(t *testing.T) {
 		{"dahua", "dahua/g/x", "--b\r\nContent-Type: text/plain\r\n\r\n" + `{"Code":"BreakIn","Data":{"Name":"Zhuge"}}` + "\r\n--b\r\nContent-Type: image/jpeg\r\n\r\nZhuge\r\n--b--\r\n", `{"Code":"BreakIn","Data":{}}`},
 	}
 	for _, test := range tests {
-		redact := Formats[test.format].Redact
+		redact := format.Formats[test.format].Redact
 		cut := redact([]byte(test.payload))
 		if string(cut) != test.want {
 			t.Errorf("%s %s\nkeeps %s\nwant  %s", test.format, test.payload, cut, test.want)
@@ -45,7 +47,7 @@ func TestRedacted(t *testing.T) {
 		if again := redact(cut); string(again) != string(cut) {
 			t.Errorf("%s: a second time it keeps %s of %s", test.format, again, cut)
 		}
-		w := source(t, "gate", test.format, TemplateFor(Formats[test.format], test.topic), "")
+		w := source(t, "gate", test.format, inventory.TemplateFor(format.Formats[test.format], test.topic), "")
 		decoded := func(payload []byte) string {
 			return line(w.Decode(&ingest.Message{Topic: test.topic, Payload: payload, Received: received}))
 		}

@@ -1,3 +1,9 @@
+// Package decode says what messages mean. A decoder of package format reads the
+// payload; the Worker then finds the device, the quantity, the unit and the time
+// of each sample, by the inventory.
+//
+// Nothing here does I/O or looks at a clock: the same message decodes to the
+// same readings whenever it is read from the journal.
 package decode
 
 import (
@@ -12,20 +18,14 @@ import (
 	"unicode/utf8"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
-)
-
-// Limits of one message. What is beyond is refused as too_large.
-const (
-	MaxTopic    = 1024
-	MaxPayload  = 8 << 20
-	MaxReadings = 50_000
 )
 
 // Resolver says which device a sample is of, and what its dense index is.
 // *inventory.Registry is the one there is.
 type Resolver interface {
-	Resolve(src *inventory.Source, c *inventory.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal)
+	Resolve(src *inventory.Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal)
 }
 
 // Result is what a message comes to. It is valid until the Worker's next
@@ -43,13 +43,13 @@ type Result struct {
 	Written []int64
 	// Unmapped are there in a message refused as no_reading, too.
 	Unmapped []Unmapped
-	Refused  []FieldRefusal // single values refused in a message that is accepted
+	Refused  []format.FieldRefusal // single values refused in a message that is accepted
 	Ignored  string
 	Err      *ingest.Refusal
 	// Requests are to be published where the message is live; they go with a
 	// refusal too, and so does Missing: messages before this one that have not
 	// come, by the numbers of the format.
-	Requests []Request
+	Requests []format.Request
 	Missing  int
 }
 
@@ -74,17 +74,19 @@ type Worker struct {
 
 	inv      *inventory.Inventory
 	resolver Resolver
-	decoders []Decoder // by Source.Index; nil until first used
-	inner    map[innerKey]Decoder
+	decoders []format.Decoder // by Source.Index; nil until first used
+	inner    map[innerKey]format.Decoder
 	codecs   map[innerKey]*codec
 	conv     map[unitPair]conversion
 
 	builtin *profiles
+	provers []prover
 
-	innerFunc func(base Sample, port int, data []byte, out *Output) error // decodeInner, bound once
+	innerFunc func(base format.Sample, port int, data []byte, out *format.Output) error // decodeInner, bound once
 
-	in     Input
-	out    Output
+	in     format.Input
+	source *inventory.Source // of the message at hand
+	out    format.Output
 	result Result
 	key    []byte // scratch for lookups in Source.Fields
 
@@ -134,11 +136,12 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 	}
 	w := &Worker{
 		inv: inv, resolver: resolver,
-		decoders: make([]Decoder, n),
-		inner:    map[innerKey]Decoder{},
+		decoders: make([]format.Decoder, n),
+		inner:    map[innerKey]format.Decoder{},
 		codecs:   map[innerKey]*codec{},
 		conv:     map[unitPair]conversion{},
 		builtin:  builtinProfiles,
+		provers:  provers(),
 		meanings: map[meaningsKey]*meanings{},
 	}
 	w.innerFunc = w.decodeInner
@@ -160,7 +163,7 @@ func (w *Worker) Decode(m *ingest.Message) (result *Result) {
 		}
 	}()
 	if err := w.decode(m, r); err != nil {
-		r.Err = asRefusal(err)
+		r.Err = ingest.AsRefusal(err)
 		r.Readings, r.Events, r.Devices, r.EventDevices = r.Readings[:0], r.Events[:0], r.Devices[:0], r.EventDevices[:0]
 	}
 	return r
@@ -169,60 +172,51 @@ func (w *Worker) Decode(m *ingest.Message) (result *Result) {
 // caller is the innermost frame of the panic that is outside the runtime.
 func caller() string {
 	for line := range strings.Lines(string(debug.Stack())) {
-		if at, ok := strings.CutPrefix(line, "\t"); ok && strings.Contains(at, "/ingest/decode/") && !strings.Contains(at, "worker.go") {
+		if at, ok := strings.CutPrefix(line, "\t"); ok &&
+			(strings.Contains(at, "/ingest/format/") || strings.Contains(at, "/ingest/decode/") && !strings.Contains(at, "worker.go")) {
 			return strings.TrimSpace(at[strings.LastIndexByte(at, '/')+1:])
 		}
 	}
 	return "an unknown place"
 }
 
-func asRefusal(err error) *ingest.Refusal {
-	var refusal *ingest.Refusal
-	if errors.As(err, &refusal) {
-		return refusal
-	}
-	return ingest.Refuse(ingest.Malformed, "%v", err)
-}
-
 func (w *Worker) decode(m *ingest.Message, r *Result) error {
-	if len(m.Topic) > MaxTopic {
-		return ingest.Refuse(ingest.TooLarge, "topic of %d bytes; at most %d", len(m.Topic), MaxTopic)
+	if len(m.Topic) > format.MaxTopic {
+		return ingest.Refuse(ingest.TooLarge, "topic of %d bytes; at most %d", len(m.Topic), format.MaxTopic)
 	}
 	if !utf8.ValidString(m.Topic) {
 		return ingest.Refuse(ingest.Malformed, "topic is not UTF-8")
 	}
 	in, out := &w.in, &w.out
-	*in = Input{Message: m}
-	if in.Source = w.inv.Match(m.Topic, &in.Captures); in.Source == nil {
+	*in = format.Input{Message: m}
+	source := w.inv.Match(m.Topic, &in.Captures)
+	if source == nil {
 		return ingest.Refuse(ingest.UnknownTopic, "no source of the inventory matches topic %.200q", m.Topic)
 	}
-	r.Source = in.Source
-	if len(m.Payload) > MaxPayload {
-		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d", len(m.Payload), MaxPayload)
+	in.Source, w.source, r.Source = &source.Reads, source, source
+	if len(m.Payload) > format.MaxPayload {
+		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d", len(m.Payload), format.MaxPayload)
 	}
-	format, ok := Formats[in.Source.Format]
-	if !ok {
-		return ingest.Refuse(ingest.Internal, "format %q is not built in", in.Source.Format)
-	}
-	if m.Retained && !format.Retained {
+	how := format.Formats[source.Format]
+	if m.Retained && !how.Retained {
 		r.Ignored = "retained"
 		return nil
 	}
-	decoder, err := w.decoder(in.Source, format)
+	decoder, err := w.decoder(source)
 	if err != nil {
 		return ingest.Refuse(ingest.Internal, "format %s: %v", in.Source.Format, err)
 	}
-	*out = Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
+	*out = format.Output{Samples: out.Samples[:0], Events: out.Events[:0], Refused: out.Refused[:0], Explain: w.Explain}
 	in.Inner = w.innerFunc
 	w.last.valid = false
-	if format.Application {
+	if how.Application {
 		in.Profile = in.Source.Profile
 		if dev, _, refusal := w.device(in, "", "", "", "", ""); refusal == nil && dev.Profile != "" {
 			in.Profile = dev.Profile
 		}
 	}
 	if out.Explain != nil {
-		out.Explain("topic matches %q of vendor %s; format %s", in.Source.Topic, in.Source.Vendor.ID, in.Source.Format)
+		out.Explain("topic matches %q of vendor %s; format %s", source.Topic, source.Vendor.ID, source.Format)
 	}
 	err = decoder.Decode(in, out)
 	r.Requests, r.Missing = out.Requests, out.Missing
@@ -232,11 +226,16 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	return w.interpret(in, out, r)
 }
 
-func (w *Worker) decoder(src *inventory.Source, format Format) (Decoder, error) {
+// decoder is that of a source, made when first asked for.
+func (w *Worker) decoder(src *inventory.Source) (format.Decoder, error) {
 	if d := w.decoders[src.Index]; d != nil {
 		return d, nil
 	}
-	d, err := format.New(src)
+	how, ok := format.Formats[src.Format]
+	if !ok {
+		return nil, errors.New("not built in")
+	}
+	d, err := how.New(&src.Reads)
 	if err != nil {
 		return nil, err
 	}
@@ -245,14 +244,14 @@ func (w *Worker) decoder(src *inventory.Source, format Format) (Decoder, error) 
 }
 
 // interpret turns samples into readings: device, quantity, unit, range, time.
-func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
+func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) error {
 	r.Refused = append(r.Refused, out.Refused...)
-	if len(out.Samples)+len(out.Events) > MaxReadings {
-		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), MaxReadings)
+	if len(out.Samples)+len(out.Events) > format.MaxReadings {
+		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), format.MaxReadings)
 	}
 	w.last.valid = false
 	w.replaced, w.written = false, w.written[:0]
-	if in.Source.TimeFields {
+	if w.source.TimeFields {
 		w.fieldTimes(in, out)
 	}
 	for i := range out.Samples {
@@ -265,7 +264,7 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 			if out.Explain != nil {
 				out.Explain("%.60q = %.60s is refused: %v", s.Field, sentText(s), refusal)
 			}
-			r.Refused = append(r.Refused, FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
+			r.Refused = append(r.Refused, format.FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
 		}
 	}
 	for i := range out.Events {
@@ -278,7 +277,7 @@ func (w *Worker) interpret(in *Input, out *Output, r *Result) error {
 			refusal = validChannel(e.Channel)
 		}
 		if refusal != nil {
-			r.Refused = append(r.Refused, FieldRefusal{Device: e.Device, Field: e.Type, Refusal: refusal})
+			r.Refused = append(r.Refused, format.FieldRefusal{Device: e.Device, Field: e.Type, Refusal: refusal})
 			continue
 		}
 		t, source, replaced := eventTime(e.Time, e.TimeSource, in.Received)
@@ -319,27 +318,27 @@ func fieldNames(fields []Unmapped) string {
 }
 
 // device resolves whom a sample is of, remembering the one before.
-func (w *Worker) device(in *Input, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+func (w *Worker) device(in *format.Input, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
 	l := &w.last
 	if l.valid && l.device == device && l.community == community && l.facility == facility && l.compound == compound && l.profile == profile {
 		return l.dev, l.index, l.refusal
 	}
 	l.device, l.community, l.facility, l.compound, l.profile, l.valid = device, community, facility, compound, profile, true
-	l.dev, l.index, l.refusal = w.resolver.Resolve(in.Source, &in.Captures, device, community, facility, compound, profile)
+	l.dev, l.index, l.refusal = w.resolver.Resolve(w.source, &in.Captures, device, community, facility, compound, profile)
 	return l.dev, l.index, l.refusal
 }
 
 // reading gives one sample its meaning and appends the reading, the event or
 // the unmapped field it comes to.
-func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, index uint32, r *Result) *ingest.Refusal {
+func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *ingest.Device, index uint32, r *Result) *ingest.Refusal {
 	s := &out.Samples[i]
 	channel, unit := s.Channel, s.Unit
-	field, quantity := w.meaning(in.Source, s, i, dev)
+	field, quantity := w.meaning(w.source, s, i, dev)
 	if field != nil {
 		switch {
 		case field.Ignore, field.Time:
 			if out.Explain != nil {
-				out.Explain("%.60q is not wanted, by %s", s.Field, whoseField(in.Source, field))
+				out.Explain("%.60q is not wanted, by %s", s.Field, whoseField(w.source, field))
 			}
 			return nil
 		case field.Event != "":
@@ -392,7 +391,7 @@ func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, inde
 	w.replaced = w.replaced || replaced
 	w.written = append(w.written, s.Time)
 	if out.Explain != nil {
-		explainReading(in.Source, out, s, field, quantity, unit, value, source, replaced)
+		explainReading(w.source, out, s, field, quantity, unit, value, source, replaced)
 	}
 	w.append(r, index, ingest.Reading{
 		Device: dev, Channel: channel, Quantity: quantity, Value: value,
@@ -406,7 +405,7 @@ func (w *Worker) reading(in *Input, out *Output, i int, dev *ingest.Device, inde
 
 // fieldTimes takes out the samples that are times, and gives them to the other
 // samples and events of their device.
-func (w *Worker) fieldTimes(in *Input, out *Output) {
+func (w *Worker) fieldTimes(in *format.Input, out *format.Output) {
 	kept := out.Samples[:0]
 	times := map[string]int64{}
 	for i := range out.Samples {
@@ -415,19 +414,19 @@ func (w *Worker) fieldTimes(in *Input, out *Output) {
 		if dev, _, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile); refusal == nil {
 			profile = dev.Profile
 		}
-		field := w.field(in.Source, &s, &ingest.Device{Origin: &ingest.Origin{Profile: profile}, Listing: ingest.Unlisted})
+		field := w.field(w.source, &s, &ingest.Device{Origin: &ingest.Origin{Profile: profile}, Listing: ingest.Unlisted})
 		if field == nil || !field.Time {
 			kept = append(kept, s)
 			continue
 		}
 		t, ok := int64(0), false
 		if s.IsText {
-			t, ok = ParseTime(s.Text, in.Zone())
+			t, ok = format.ParseTime(s.Text, in.Zone())
 		} else {
-			t, ok = TimeOfNumber(s.Value)
+			t, ok = format.TimeOfNumber(s.Value)
 		}
 		if !ok {
-			out.refuse(s.Device, s.Field, ingest.BadValue, "%.60s is no time", s.Field)
+			out.Refuse(s.Device, s.Field, ingest.BadValue, "%.60s is no time", s.Field)
 			continue
 		}
 		if out.Explain != nil {
@@ -455,7 +454,7 @@ func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
 
 // explainReading says how a reading came to be: which field, by whose word,
 // which unit, and whose clock.
-func explainReading(src *inventory.Source, out *Output, s *Sample, field *inventory.Field, q *ingest.Quantity, unit string, value float64, source ingest.TimeSource, replaced bool) {
+func explainReading(src *inventory.Source, out *format.Output, s *format.Sample, field *format.Field, q *ingest.Quantity, unit string, value float64, source ingest.TimeSource, replaced bool) {
 	by := "its canonical name"
 	switch {
 	case field != nil:
@@ -471,7 +470,7 @@ func explainReading(src *inventory.Source, out *Output, s *Sample, field *invent
 }
 
 // whoseField says where a field's meaning is from.
-func whoseField(src *inventory.Source, field *inventory.Field) string {
+func whoseField(src *inventory.Source, field *format.Field) string {
 	for _, f := range src.Fields {
 		if f == field {
 			return "fields of the source"
@@ -481,14 +480,14 @@ func whoseField(src *inventory.Source, field *inventory.Field) string {
 }
 
 // sentText is a value as it was sent.
-func sentText(s *Sample) string {
+func sentText(s *format.Sample) string {
 	switch {
 	case s.IsText:
 		return strconv.Quote(s.Text)
 	case s.IsBool:
 		return boolText(s.Value != 0)
 	}
-	return formatNumber(s.Value)
+	return numberText(s.Value)
 }
 
 func whoseClock(written int64, source ingest.TimeSource, replaced bool) string {
@@ -532,7 +531,7 @@ func (w *Worker) settleReplaced(r *Result) {
 	for i := range r.Readings {
 		v := r.Readings[i]
 		if v.TimeReplaced && best[point{r.Devices[i], v.Channel, v.Quantity, v.Time}] != i {
-			r.Refused = append(r.Refused, FieldRefusal{Device: string(v.Device.ID), Field: v.Quantity.Name,
+			r.Refused = append(r.Refused, format.FieldRefusal{Device: string(v.Device.ID), Field: v.Quantity.Name,
 				Refusal: ingest.Refuse(ingest.OutOfRange, "%s: its time is out of bounds, and the message has a later one", v.Quantity.Name)})
 			continue
 		}
@@ -556,10 +555,10 @@ func (w *Worker) fillLevel(r *Result, index uint32) {
 }
 
 // sampleValue is the number a sample stands for, before its unit is converted.
-func sampleValue(s *Sample, field *inventory.Field, quantity *ingest.Quantity) (float64, *ingest.Refusal) {
+func sampleValue(s *format.Sample, field *format.Field, quantity *ingest.Quantity) (float64, *ingest.Refusal) {
 	value, number := s.Value, !s.IsText
 	if s.IsText {
-		value, number = ParseNumber(s.Text)
+		value, number = format.ParseNumber(s.Text)
 	}
 	if field != nil {
 		if field.Values != nil {
@@ -568,7 +567,7 @@ func sampleValue(s *Sample, field *inventory.Field, quantity *ingest.Quantity) (
 			case s.IsBool:
 				text = boolText(s.Value != 0)
 			case !s.IsText:
-				text = formatNumber(s.Value)
+				text = numberText(s.Value)
 			}
 			if v, ok := field.Values[text]; ok {
 				return v, nil
@@ -621,13 +620,13 @@ func stateOf(text string) (float64, bool) {
 var alarming = []string{"true", "1", "on", "yes", "alarm"}
 
 // fieldEvent makes an event of a field, where the inventory says it is one.
-func (w *Worker) fieldEvent(in *Input, out *Output, s *Sample, field *inventory.Field, dev *ingest.Device, index uint32, r *Result) {
+func (w *Worker) fieldEvent(in *format.Input, out *format.Output, s *format.Sample, field *format.Field, dev *ingest.Device, index uint32, r *Result) {
 	text := s.Text
 	switch {
 	case s.IsBool:
 		text = boolText(s.Value != 0)
 	case !s.IsText:
-		text = formatNumber(s.Value)
+		text = numberText(s.Value)
 	}
 	when := field.When
 	if len(when) == 0 {
@@ -645,7 +644,7 @@ func (w *Worker) fieldEvent(in *Input, out *Output, s *Sample, field *inventory.
 		case !active:
 			verdict = "is no event " + field.Event
 		}
-		out.Explain("%.60q = %.60s %s, by %s", s.Field, sentText(s), verdict, whoseField(in.Source, field))
+		out.Explain("%.60q = %.60s %s, by %s", s.Field, sentText(s), verdict, whoseField(w.source, field))
 	}
 	if !active && !field.Clears {
 		return
@@ -693,7 +692,7 @@ type meanings struct {
 
 type meaning struct {
 	name, quantityName string // of the sample
-	field              *inventory.Field
+	field              *format.Field
 	quantity           *ingest.Quantity
 }
 
@@ -710,7 +709,7 @@ const (
 
 // meaning is what the inventory says about the i-th sample of a message, and
 // the quantity it is of: nil where it is of none.
-func (w *Worker) meaning(src *inventory.Source, s *Sample, i int, dev *ingest.Device) (*inventory.Field, *ingest.Quantity) {
+func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *ingest.Device) (*format.Field, *ingest.Quantity) {
 	known := w.like.meanings
 	if known == nil || src != w.like.source || dev.Origin != w.like.origin || s.Profile != "" {
 		key := meaningsKey{src.Index, dev.Facility, dev.Profile, s.Profile}
@@ -745,7 +744,7 @@ func (w *Worker) meaning(src *inventory.Source, s *Sample, i int, dev *ingest.De
 
 // field is what the inventory says about a sample's field, for its device
 // profile or for any; nil where it says nothing.
-func (w *Worker) field(src *inventory.Source, s *Sample, dev *ingest.Device) *inventory.Field {
+func (w *Worker) field(src *inventory.Source, s *format.Sample, dev *ingest.Device) *format.Field {
 	profile := dev.Profile
 	if profile == "" {
 		profile = s.Profile
@@ -799,8 +798,11 @@ func eventTime(t int64, source ingest.TimeSource, received int64) (int64, ingest
 
 // validChannel refuses a channel that cannot be a tag value.
 func validChannel(channel string) *ingest.Refusal {
-	if channel != "" && !inventory.ValidID(channel) {
+	if channel != "" && !ingest.ValidID(channel) {
 		return ingest.Refuse(ingest.BadIdentifier, "channel %.60q: printable characters without spaces at the ends, / + # , = quotes or \\, at most 128 bytes", channel)
 	}
 	return nil
 }
+
+// numberText is a number as the values and codes of the inventory write it.
+func numberText(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 )
 
 // Each of many devices, with the same ids in several places and one of them
@@ -17,7 +18,7 @@ func TestManyDevicesKeepTheirIndexes(t *testing.T) {
 	for round := range 3 {
 		index := uint32(0)
 		for i := range each {
-			for _, where := range []Captures{{Community: "c0", Facility: "water"}, {Community: "c0", Facility: "waste"}, {Community: "c1", Facility: "water"}} {
+			for _, where := range []format.Captures{{Community: "c0", Facility: "water"}, {Community: "c0", Facility: "waste"}, {Community: "c1", Facility: "water"}} {
 				where.Device = fmt.Sprintf("d%d", i)
 				dev, got, refusal := r.Resolve(src, &where, "", "", "", "", "")
 				if refusal != nil {

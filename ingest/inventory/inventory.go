@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
-	"greencommunity/ingest/javascript"
+	"greencommunity/ingest/format"
 )
 
 // Inventory is a checked inventory.yaml with its devices files.
@@ -127,9 +127,9 @@ type Source struct {
 	Payload string `yaml:"payload"`
 	// Fields says what the vendor's fields mean. A key is the field's path in
 	// the vendor's words, or "profile:path" for one device profile.
-	Fields map[string]*Field `yaml:"fields"`
+	Fields map[string]*format.Field `yaml:"fields"`
 	// JSON is the mapping of format json, and of payload json.
-	JSON *Mapping `yaml:"json"`
+	JSON *format.Mapping `yaml:"json"`
 	// Community, Compound, Facility and Profile are constants for everything
 	// that arrives here, where neither topic nor payload nor inventory say.
 	Community ingest.CommunityID  `yaml:"community"`
@@ -143,70 +143,11 @@ type Source struct {
 	// TimeZone is the zone of times without one. Default: the site's zone.
 	TimeZone string `yaml:"time_zone"`
 
-	Vendor     *Vendor        `yaml:"-"` // the vendor it belongs to
-	Zone       *time.Location `yaml:"-"` // TimeZone resolved
-	Index      int            `yaml:"-"` // counts the sources of the inventory from 0
-	TimeFields bool           `yaml:"-"` // whether any of Fields is a time
-	// Programs are the Codecs, compiled, by device profile.
-	Programs map[string]*javascript.Program `yaml:"-"`
-}
-
-// Field is the meaning of one field of a vendor's payload.
-type Field struct {
-	Quantity string `yaml:"quantity"` // canonical quantity; or Event
-	Unit     string `yaml:"unit"`     // the unit the vendor sends; default: the payload's, else the quantity's
-	// Scale and Add are applied before the unit: value*scale + add. Scale 0 means 1.
-	Scale   float64 `yaml:"scale"`
-	Add     float64 `yaml:"add"`
-	Channel string  `yaml:"channel"` // constant channel
-	// Values maps what the vendor sends to numbers: {ON: 1, "OFF": 0}.
-	Values map[string]float64 `yaml:"values"`
-	// Invalid lists values that are no values: 255, -1, 127.
-	Invalid []float64 `yaml:"invalid"`
-	// Event makes the field an event of this type; it is active when the value
-	// is one of When (default: true, 1, on, yes, alarm). A value that is not
-	// ends it, where Clears is set, and is no event otherwise.
-	Event  string   `yaml:"event"`
-	When   []string `yaml:"when"`
-	Clears bool     `yaml:"clears"`
-	Ignore bool     `yaml:"ignore"` // known, and not wanted
-	// Time makes the field the time of everything else the message says of the
-	// device, before any other time in it.
-	Time bool `yaml:"time"`
-}
-
-// Mapping reads a vendor's private JSON. Paths are dotted member names with
-// [n] for one element, [*] for each, and * for each member: "data.items[*].sn".
-// "@key" is the name of the member a * stands for.
-type Mapping struct {
-	// Records is the path of the objects that are one reading each. Default:
-	// the payload, or each element of it where it is an array.
-	Records string `yaml:"records"`
-	// Device, Community, Facility and Channel are paths within a record ("sn"),
-	// or from the payload's top where they start with "$." ("$.gateway").
-	Device    string `yaml:"device"`
-	Community string `yaml:"community"`
-	Compound  string `yaml:"compound"`
-	Facility  string `yaml:"facility"`
-	Channel   string `yaml:"channel"`
-	// Time lists where the time may be; the first that yields one is taken.
-	Time []*TimeRule `yaml:"time"`
-	// Values is the path to the object whose members are the fields. Default: the record.
-	Values string `yaml:"values"`
-	// Name and Value are paths of a record that is one field: {"key":"T","val":21}.
-	Name  string `yaml:"name"`
-	Value string `yaml:"value"`
-	// Unit is the path of the unit of a record that is one field.
-	Unit string `yaml:"unit"`
-}
-
-// TimeRule is where a time is and how it is written.
-type TimeRule struct {
-	Path   string `yaml:"path"`
-	Unit   string `yaml:"unit"`   // auto (by magnitude, default), s, ms, us, ns
-	Layout string `yaml:"layout"` // Go's reference time layout; default: RFC 3339 and common forms
-	// Source is device (default) or gateway: whose clock it is.
-	Source string `yaml:"source"`
+	Vendor     *Vendor `yaml:"-"` // the vendor it belongs to
+	Index      int     `yaml:"-"` // counts the sources of the inventory from 0
+	TimeFields bool    `yaml:"-"` // whether any of Fields is a time
+	// Reads is the part of it that its decoder knows.
+	Reads format.Source `yaml:"-"`
 }
 
 // Boundary is a measurement boundary a baseline is fixed for: the lamps behind
@@ -216,11 +157,6 @@ type Boundary struct {
 	ID   string         `yaml:"id"`
 	Kind string         `yaml:"kind"`
 	Spec map[string]any `yaml:"spec"`
-}
-
-// Captures is what a topic template took from a topic. Its strings are parts of the topic.
-type Captures struct {
-	Community, Compound, Facility, Device, Channel string
 }
 
 // Binder is the part of an observer (see ingest.Readings) that needs the

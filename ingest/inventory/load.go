@@ -11,11 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/document"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/javascript"
 )
 
@@ -26,27 +25,40 @@ type file struct {
 	Facilities  map[ingest.FacilityKind]*ingest.Facility `yaml:"facilities"`
 }
 
-// Load reads an inventory and the devices files it names. Formats are the
-// names a source may give; zone is the site's. All problems are reported
-// together, one a line, each with its path and its remedy.
-func Load(path string, formats []string, zone *time.Location) (*Inventory, error) {
+// Load reads an inventory and the devices files it names; zone is the site's.
+// All problems are reported together, one a line, each with its path and its
+// remedy.
+func Load(path string, zone *time.Location) (*Inventory, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
-	var f file
-	var p document.Problems
-	var inv *Inventory
-	if document.Decode(data, &f, &p) {
-		inv = build(&f, filepath.Dir(path), formats, zone, &p)
-	}
+	inv, p := parse(data, filepath.Dir(path), zone)
 	if len(p) > 0 {
 		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
 	}
 	return inv, nil
 }
 
-func build(f *file, dir string, formats []string, zone *time.Location, p *document.Problems) *Inventory {
+// Parse reads an inventory that is in no file. The files it names are relative
+// to the working directory.
+func Parse(data []byte, zone *time.Location) (*Inventory, error) {
+	inv, p := parse(data, ".", zone)
+	if len(p) > 0 {
+		return nil, fmt.Errorf("inventory:\n%w", p.Err())
+	}
+	return inv, nil
+}
+
+func parse(data []byte, dir string, zone *time.Location) (inv *Inventory, p document.Problems) {
+	var f file
+	if document.Decode(data, &f, &p) {
+		inv = build(&f, dir, zone, &p)
+	}
+	return inv, p
+}
+
+func build(f *file, dir string, zone *time.Location, p *document.Problems) *Inventory {
 	inv := &Inventory{
 		Communities: f.Communities, Vendors: f.Vendors, Zone: zone,
 		communities: map[ingest.CommunityID]*Community{},
@@ -61,7 +73,7 @@ func build(f *file, dir string, formats []string, zone *time.Location, p *docume
 		inv.Facilities = ingest.BuiltinFacilities()
 	}
 	inv.buildCommunities(p)
-	inv.buildVendors(dir, formats, p)
+	inv.buildVendors(dir, p)
 	return inv
 }
 
@@ -112,7 +124,7 @@ func (inv *Inventory) buildCommunities(p *document.Problems) {
 	}
 }
 
-func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Problems) {
+func (inv *Inventory) buildVendors(dir string, p *document.Problems) {
 	if len(inv.Vendors) == 0 {
 		p.Add("vendors", "none listed; add at least one with id and sources")
 	}
@@ -134,7 +146,7 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Pro
 		if len(v.Sources) == 0 {
 			p.Add(path+".sources", "none; say where the vendor publishes: {topic: ..., format: ...}")
 		}
-		native := true
+		introduces := true
 		for k, s := range v.Sources {
 			path := fmt.Sprintf("%s.sources[%d]", path, k)
 			if s == nil {
@@ -142,10 +154,10 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Pro
 				v.Sources[k] = &Source{}
 				continue
 			}
-			s.Vendor, s.Index, s.Zone = v, index, inv.Zone
+			s.Vendor, s.Index = v, index
 			index++
-			native = native && s.Format == "native"
-			inv.checkSource(s, path, formats, p)
+			introduces = introduces && format.Formats[s.Format].Introduces
+			inv.checkSource(s, path, p)
 			s.readCodecs(dir, path+".codecs", p)
 			if other, ok := topics[filterOf(s.Topic)]; ok {
 				p.Add(path+".topic", "vendor %s has the same topics already; each topic belongs to one source", other)
@@ -157,7 +169,7 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Pro
 		case "accept", "reject":
 		case "":
 			v.UnknownDevices = "reject"
-			if native {
+			if introduces {
 				v.UnknownDevices = "accept"
 			}
 		default:
@@ -183,9 +195,9 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Pro
 		for k, s := range v.Sources {
 			// Without any, a message's community is that of its topic, of its
 			// payload, or of its source.
-			payload := s.JSON != nil && s.JSON.Community != "" || s.Format == "influx" || s.Payload == "influx"
-			// What Home Assistant is told of devices has no readings.
-			named := payload || s.Format == "homeassistant" || s.Community != "" || slices.Contains(strings.Split(s.Topic, "/"), "{community}")
+			outer, inner := format.Formats[s.Format], format.Formats[s.Payload]
+			payload := s.JSON != nil && s.JSON.Community != "" || outer.Community || inner.Community
+			named := payload || outer.Silent || s.Community != "" || slices.Contains(strings.Split(s.Topic, "/"), "{community}")
 			if !named && len(v.Devices) == 0 && v.DevicesFile == "" && s.Topic != "" && s.Vendor != nil {
 				p.Add(fmt.Sprintf("%s.sources[%d]", path, k), "names no community, so that every message would be refused; put {community} into the topic where it stands, give community: ID, or list the vendor's devices")
 			}
@@ -193,14 +205,17 @@ func (inv *Inventory) buildVendors(dir string, formats []string, p *document.Pro
 	}
 }
 
-func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *document.Problems) {
+func (inv *Inventory) checkSource(s *Source, path string, p *document.Problems) {
 	checkTemplate(p, path+".topic", s.Topic)
-	if !slices.Contains(formats, s.Format) {
-		p.Add(path+".format", "%q is unknown; one of %s", s.Format, strings.Join(formats, ", "))
+	outer, known := format.Formats[s.Format]
+	if !known {
+		p.Add(path+".format", "%q is unknown; one of %s", s.Format, strings.Join(format.Names(), ", "))
 	}
-	if s.Payload != "" && !slices.Contains(formats, s.Payload) {
-		p.Add(path+".payload", "%q is unknown; one of %s", s.Payload, strings.Join(formats, ", "))
+	inner, known := format.Formats[s.Payload]
+	if s.Payload != "" && !known {
+		p.Add(path+".payload", "%q is unknown; one of %s", s.Payload, strings.Join(format.Names(), ", "))
 	}
+	zone := inv.Zone
 	if s.Community != "" && inv.communities[s.Community] == nil {
 		p.Add(path+".community", "%q is not listed under communities", s.Community)
 	}
@@ -208,19 +223,19 @@ func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *d
 		p.Add(path+".facility", "%q is no kind of facility; one of %s, or declare it under facilities", s.Facility, kinds(inv.Facilities))
 	}
 	if s.TimeZone != "" {
-		zone, err := time.LoadLocation(s.TimeZone)
+		named, err := time.LoadLocation(s.TimeZone)
 		if err != nil {
 			p.Add(path+".time_zone", "%q is no time zone; use a name such as Asia/Shanghai", s.TimeZone)
 		} else {
-			s.Zone = zone
+			zone = named
 		}
 	}
 	for _, name := range slices.Sorted(mapKeys(s.Fields)) {
 		inv.checkField(s.Fields[name], fmt.Sprintf("%s.fields.%s", path, name), p)
 		s.TimeFields = s.TimeFields || s.Fields[name] != nil && s.Fields[name].Time
 	}
-	if s.JSON == nil && (s.Format == "json" || s.Payload == "json") {
-		s.JSON = &Mapping{}
+	if s.JSON == nil && (outer.Mapped || inner.Mapped) {
+		s.JSON = &format.Mapping{}
 	}
 	if s.JSON != nil {
 		if (s.JSON.Name == "") != (s.JSON.Value == "") {
@@ -240,6 +255,7 @@ func (inv *Inventory) checkSource(s *Source, path string, formats []string, p *d
 			}
 		}
 	}
+	s.Reads = format.Source{Format: s.Format, Payload: s.Payload, JSON: s.JSON, Facility: s.Facility, Profile: s.Profile, Zone: zone}
 }
 
 // maxCodec is the largest decoder read.
@@ -266,14 +282,14 @@ func (s *Source) readCodecs(dir, path string, p *document.Problems) {
 			p.Add(path+"."+profile, "%s: %v", s.Codecs[profile], err)
 			continue
 		}
-		if s.Programs == nil {
-			s.Programs = map[string]*javascript.Program{}
+		if s.Reads.Programs == nil {
+			s.Reads.Programs = map[string]*javascript.Program{}
 		}
-		s.Programs[profile] = program
+		s.Reads.Programs[profile] = program
 	}
 }
 
-func (inv *Inventory) checkField(f *Field, path string, p *document.Problems) {
+func (inv *Inventory) checkField(f *format.Field, path string, p *document.Problems) {
 	if f == nil {
 		p.Add(path, "empty; give quantity, event, time or ignore")
 		return
@@ -433,7 +449,7 @@ func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *docum
 		p.Add(path, "device %q: community %s has no compound %q", d.ID, d.Community, d.Compound)
 	}
 	for _, tag := range []string{d.Stream, d.Gateway, d.Boundary} {
-		if tag != "" && !ValidID(tag) {
+		if tag != "" && !ingest.ValidID(tag) {
 			p.Add(path, "device %q: %q cannot be a tag; no control characters, / + # , = quotes or \\", d.ID, tag)
 		}
 	}
@@ -487,7 +503,7 @@ func checkID(p *document.Problems, path, id string) {
 	switch {
 	case id == "":
 		p.Add(path, "missing")
-	case !ValidID(id):
+	case !ingest.ValidID(id):
 		p.Add(path, "%q cannot be a tag; printable, at most 128 bytes, without .. / + # , = quotes or \\", id)
 	}
 }
@@ -523,22 +539,4 @@ func checkTemplate(p *document.Problems, path, template string) {
 		}
 		seen[level] = true
 	}
-}
-
-// ValidID reports whether s can be an id and a tag value: printable, at most
-// 128 bytes, and nothing that means something in topics or line protocol.
-func ValidID(s string) bool {
-	if s == "" || len(s) > 128 || !utf8.ValidString(s) || strings.Contains(s, "..") || s[0] == ' ' || s[len(s)-1] == ' ' {
-		return false
-	}
-	for _, r := range s {
-		if r < 0x80 {
-			if r < ' ' || r == 0x7f || strings.IndexByte("/+#,=\"'\\`", byte(r)) >= 0 {
-				return false
-			}
-		} else if !unicode.IsPrint(r) {
-			return false
-		}
-	}
-	return true
 }

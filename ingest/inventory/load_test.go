@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 )
 
 const valid = `
@@ -28,7 +29,7 @@ func load(t *testing.T, text, csv string) (*Inventory, error) {
 			t.Fatal(err)
 		}
 	}
-	return Load(path, []string{"json", "native"}, time.UTC)
+	return Load(path, time.UTC)
 }
 
 func TestDevicesFromCSV(t *testing.T) {
@@ -79,7 +80,7 @@ func TestInvalid(t *testing.T) {
 		{"compound twice", with("{id: jinxiu", "{id: jinxiu}, {id: jinxiu"), "", `communities[0].compounds[1].id: "jinxiu" is listed twice in the community; ids are unique`},
 		{"vendor twice", valid + "- id: brightlamp\n  sources: [{topic: a, format: native, community: nancheng}]\n", "", `vendors[1].id: "brightlamp" is listed twice; ids are unique`},
 		{"vendor without sources", valid + "- id: other\n", "", `vendors[1].sources: none; say where the vendor publishes: {topic: ..., format: ...}`},
-		{"unknown format", with("format: native", "format: modbus"), "", `vendors[0].sources[0].format: "modbus" is unknown; one of json, native`},
+		{"unknown format", with("format: native", "format: modbus"), "", `vendors[0].sources[0].format: "modbus" is unknown; one of ` + strings.Join(format.Names(), ", ")},
 		{"no topic", with(source, "{format: native}"), "", `vendors[0].sources[0].topic: missing; give a topic template such as "greencommunity/v1/{community}/{facility}/{device}"`},
 		{"unknown capture", with("{device}", "{lamp}"), "", `vendors[0].sources[0].topic: "greencommunity/v1/{community}/{facility}/{lamp}" captures unknown name "lamp"; use community, compound, facility, device or channel`},
 		{"# inside", with("{facility}", "#"), "", `vendors[0].sources[0].topic: "greencommunity/v1/{community}/#/{device}": # stands only at the end`},
@@ -153,7 +154,7 @@ func TestResolve(t *testing.T) {
 		{"not listed, of a vendor that must list", other, "W9", "", "", ingest.UnknownDevice, "", 0},
 	}
 	for _, test := range tests {
-		d, index, refusal := r.Resolve(test.source, &Captures{}, test.device, test.community, test.facility, "", "")
+		d, index, refusal := r.Resolve(test.source, &format.Captures{}, test.device, test.community, test.facility, "", "")
 		if test.reason != "" {
 			if refusal == nil || refusal.Reason != test.reason {
 				t.Errorf("%s: %v, want %s", test.name, refusal, test.reason)

@@ -3,6 +3,8 @@ package inventory
 import (
 	"slices"
 	"strings"
+
+	"greencommunity/ingest/format"
 )
 
 // matcher finds the source of a topic: a trie of levels, in which a literal
@@ -36,7 +38,7 @@ var captureNames = map[string]capture{
 	"{device}": captureDevice, "{channel}": captureChannel, "+": captureNothing,
 }
 
-func (c *Captures) set(what capture, level string) {
+func set(c *format.Captures, what capture, level string) {
 	switch what {
 	case captureCommunity:
 		c.Community = level
@@ -87,7 +89,7 @@ func (m *matcher) add(s *Source) {
 
 // match walks the levels of what is left of a topic. top is true at its first
 // level, where wildcards do not match $-topics.
-func (m *matcher) match(topic string, top bool, c *Captures) *Source {
+func (m *matcher) match(topic string, top bool, c *format.Captures) *Source {
 	level, rest, more := strings.Cut(topic, "/")
 	system := top && strings.HasPrefix(level, "$")
 	try := func(next *matcher) *Source {
@@ -109,7 +111,7 @@ func (m *matcher) match(topic string, top bool, c *Captures) *Source {
 	}
 	for _, a := range m.any {
 		if s := try(a.node); s != nil {
-			c.set(a.capture, level)
+			set(c, a.capture, level)
 			return s
 		}
 	}
@@ -118,16 +120,26 @@ func (m *matcher) match(topic string, top bool, c *Captures) *Source {
 
 // Match returns the source whose template matches a topic most specifically,
 // and what the template captures; nil if none does.
-func (inv *Inventory) Match(topic string, c *Captures) *Source {
-	*c = Captures{}
+func (inv *Inventory) Match(topic string, c *format.Captures) *Source {
+	*c = format.Captures{}
 	return inv.topics.match(topic, true, c)
 }
 
 // TemplateMatches reports whether a topic matches a template.
 func TemplateMatches(template, topic string) bool {
-	m, c := &matcher{}, Captures{}
+	m, c := &matcher{}, format.Captures{}
 	m.add(&Source{Topic: template})
 	return m.match(topic, true, &c) != nil
+}
+
+// TemplateFor is the topic template of a format that matches a topic, or "#".
+func TemplateFor(f format.Format, topic string) string {
+	for _, template := range f.Topics {
+		if topic != "" && TemplateMatches(template, topic) {
+			return template
+		}
+	}
+	return "#"
 }
 
 // filterOf is the MQTT filter a template stands for.

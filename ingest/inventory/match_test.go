@@ -4,6 +4,8 @@ import (
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"greencommunity/ingest/format"
 )
 
 func TestMatch(t *testing.T) {
@@ -20,22 +22,22 @@ func TestMatch(t *testing.T) {
 	}
 	tests := []struct {
 		topic, template string
-		captures        Captures
+		captures        format.Captures
 	}{
-		{"greencommunity/v1/nancheng/lighting/L1", "greencommunity/v1/{community}/{facility}/{device}", Captures{Community: "nancheng", Facility: "lighting", Device: "L1"}},
-		{"greencommunity/v1/nancheng/lighting/L1/l2", "greencommunity/v1/nancheng/lighting/{device}/{channel}", Captures{Device: "L1", Channel: "l2"}},
-		{"greencommunity/v1/nancheng/water/L1/l2", "", Captures{}},
-		{"application/7/device/ab/event/up", "application/+/device/{device}/event/up", Captures{Device: "ab"}},
-		{"application/7/device/ab/event/join", "application/+/device/{device}/event/#", Captures{Device: "ab"}},
-		{"application/7/device/ab/event", "application/+/device/{device}/event/#", Captures{Device: "ab"}},
-		{"zigbee2mqtt/", "zigbee2mqtt/{device}", Captures{}},
-		{"zigbee2mqtt", "", Captures{}},
-		{"nan/x", "{community}/x/#", Captures{Community: "nan"}},
-		{"$SYS/x", "", Captures{}},
-		{"", "", Captures{}},
+		{"greencommunity/v1/nancheng/lighting/L1", "greencommunity/v1/{community}/{facility}/{device}", format.Captures{Community: "nancheng", Facility: "lighting", Device: "L1"}},
+		{"greencommunity/v1/nancheng/lighting/L1/l2", "greencommunity/v1/nancheng/lighting/{device}/{channel}", format.Captures{Device: "L1", Channel: "l2"}},
+		{"greencommunity/v1/nancheng/water/L1/l2", "", format.Captures{}},
+		{"application/7/device/ab/event/up", "application/+/device/{device}/event/up", format.Captures{Device: "ab"}},
+		{"application/7/device/ab/event/join", "application/+/device/{device}/event/#", format.Captures{Device: "ab"}},
+		{"application/7/device/ab/event", "application/+/device/{device}/event/#", format.Captures{Device: "ab"}},
+		{"zigbee2mqtt/", "zigbee2mqtt/{device}", format.Captures{}},
+		{"zigbee2mqtt", "", format.Captures{}},
+		{"nan/x", "{community}/x/#", format.Captures{Community: "nan"}},
+		{"$SYS/x", "", format.Captures{}},
+		{"", "", format.Captures{}},
 	}
 	for _, test := range tests {
-		var c Captures
+		var c format.Captures
 		s := inv.Match(test.topic, &c)
 		switch {
 		case s == nil && test.template != "":
@@ -101,7 +103,7 @@ func TestFiltersDoNotOverlap(t *testing.T) {
 			for _, s := range inv.Vendors[0].Sources {
 				wanted = wanted || matches(filterOf(s.Topic), topic)
 			}
-			var c Captures
+			var c format.Captures
 			if found := inv.Match(topic, &c) != nil; found != wanted {
 				t.Fatalf("topic %q: matched %t, want %t, by %q", topic, found, wanted, filters)
 			}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 )
 
 // Registry is every device that has reported, each under a dense index given in
@@ -35,9 +36,9 @@ func NewRegistry(inv *Inventory) *Registry {
 // Resolve says which device a reading is of and what its index is. The strings
 // are what the payload says; the source's captures and constants stand in for
 // what it leaves out, and a listed device is where the inventory says it is.
-func (r *Registry) Resolve(src *Source, c *Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
 	device = first(device, c.Device)
-	if !ValidID(device) {
+	if !ingest.ValidID(device) {
 		if device == "" {
 			return nil, 0, ingest.Refuse(ingest.BadIdentifier, "neither topic nor payload name the device")
 		}

@@ -8,6 +8,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 )
 
 // shard is the share of one of several instances that divide an inventory
@@ -110,7 +111,7 @@ func (inv *Inventory) Foreign(topic string) bool {
 	if s == nil {
 		return false
 	}
-	var c Captures
+	var c format.Captures
 	if source := inv.Match(topic, &c); source != nil {
 		if owner, ok := inv.owner(source, c.Community, s.count); ok {
 			return owner != s.index && s.covers(s.index, topic)
@@ -125,7 +126,7 @@ func (inv *Inventory) Foreign(topic string) bool {
 }
 
 func (s *shard) covers(index int, topic string) bool {
-	var c Captures
+	var c format.Captures
 	return s.filters[index].match(topic, true, &c) != nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/format"
 )
 
 // divided is an inventory of many communities and sources of every kind.
@@ -99,7 +100,7 @@ func TestShardsTakeEveryMessageOnce(t *testing.T) {
 						taken++
 					}
 				}
-				var c Captures
+				var c format.Captures
 				source := whole.Match(topic, &c)
 				owned := source != nil && (c.Community == "" || whole.Community(ingest.CommunityID(c.Community)) != nil)
 				if taken > 1 || taken == 0 && (owned || delivered > 0) {

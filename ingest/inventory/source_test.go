@@ -19,7 +19,7 @@ func TestSourcesThatTakeNothing(t *testing.T) {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(path), "devices.csv"), []byte("id,community,facility\nm1,nancheng,water\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		_, err := Load(path, []string{"json", "native"}, time.UTC)
+		_, err := Load(path, time.UTC)
 		return err
 	}
 	const communities = "communities: [{id: nancheng, name: 南城}]\nvendors:\n- id: acme\n"
@@ -53,7 +53,7 @@ func TestSourcesThatTakeNothing(t *testing.T) {
 	for _, dir := range []string{filepath.Join(root, "field/operations/18-share-topic"), filepath.Join(root, "operations/18-share-topic")} {
 		path := filepath.Join(dir, "inventory.yaml")
 		if _, err := os.Stat(path); err == nil {
-			if _, err := Load(path, []string{"json", "native"}, time.UTC); err == nil || !strings.Contains(err.Error(), "shared subscription") {
+			if _, err := Load(path, time.UTC); err == nil || !strings.Contains(err.Error(), "shared subscription") {
 				t.Errorf("%s: %v", path, err)
 			}
 			return

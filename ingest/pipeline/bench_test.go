@@ -2,17 +2,14 @@ package pipeline_test
 
 import (
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/ingest"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/mqtt"
@@ -47,7 +44,7 @@ vendors:
 `), 0o600); err != nil {
 				b.Fatal(err)
 			}
-			inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), time.UTC)
+			inv, err := inventory.Load(path, time.UTC)
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -3,15 +3,12 @@ package pipeline_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/simulator"
 )
@@ -35,7 +32,7 @@ func TestDamagedJournal(t *testing.T) {
 	if err := os.WriteFile(file, []byte(doors), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(file, slices.Sorted(maps.Keys(decode.Formats)), time.UTC)
+	inv, err := inventory.Load(file, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +15,6 @@ import (
 
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/journal"
@@ -132,7 +129,7 @@ func TestAccountBetweenCheckpoints(t *testing.T) {
 	if err := os.WriteFile(file, []byte(simulator.Inventory()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(file, slices.Sorted(maps.Keys(decode.Formats)), time.UTC)
+	inv, err := inventory.Load(file, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,12 +4,10 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,7 +16,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/ingest"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/journal"
@@ -58,7 +55,7 @@ func poisonInventory(t *testing.T) *inventory.Inventory {
 	if err := os.WriteFile(file, []byte(simulator.Inventory()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(file, slices.Sorted(maps.Keys(decode.Formats)), time.UTC)
+	inv, err := inventory.Load(file, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,8 +8,8 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/influx"
-	"greencommunity/ingest/inventory"
 )
 
 // storer writes chunks as they come, in batches by size and age.
@@ -268,7 +268,7 @@ func (p *Pipeline) decode(w *decode.Worker, m *ingest.Message) *decode.Result {
 		return w.Decode(m)
 	}
 	return &decode.Result{
-		Source: p.inventory.Load().Match(m.Topic, &inventory.Captures{}),
+		Source: p.inventory.Load().Match(m.Topic, &format.Captures{}),
 		Err:    ingest.Refuse(ingest.Internal, "the process died twice while it dealt with this message; replay it with a version that can decode it"),
 	}
 }

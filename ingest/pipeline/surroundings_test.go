@@ -5,21 +5,18 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/simulator"
@@ -67,7 +64,7 @@ func startSurroundings(t *testing.T, retention, timeout time.Duration) *surround
 	if err := os.WriteFile(file, []byte(simulator.Inventory()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(file, slices.Sorted(maps.Keys(decode.Formats)), time.UTC)
+	inv, err := inventory.Load(file, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,17 +3,14 @@ package pipeline_test
 import (
 	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/simulator"
 )
@@ -52,7 +49,7 @@ func TestTimelessReadingsAreAllStored(t *testing.T) {
 	if err := os.WriteFile(file, []byte(doors), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(file, slices.Sorted(maps.Keys(decode.Formats)), time.UTC)
+	inv, err := inventory.Load(file, time.UTC)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,10 +2,8 @@ package simulator
 
 import (
 	"encoding/json"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -55,7 +53,7 @@ func TestPlausibleDays(t *testing.T) {
 	if err := os.WriteFile(path, []byte(Inventory()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(path, slices.Sorted(maps.Keys(decode.Formats)), start.Location())
+	inv, err := inventory.Load(path, start.Location())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -101,7 +101,28 @@ func (e *Engine) lighting(index uint32, d *device, channel uint16, r *ingest.Rea
 	}
 }
 
-// judgeLamp judges what a lamp has reported for one time.
+// lampLook is what a lamp's readings of one time come to, for the findings.
+type lampLook struct {
+	*lamp
+	d           *device
+	p           *LightingParameters
+	at          int64
+	nominal     float32 // power in W; 0: not known yet
+	burns, dark bool    // neither: between the two, as a lamp that is warming up
+	elevation   float64 // of the sun, degrees
+	hour        int     // local
+}
+
+// key is that of an alarm of the lamp.
+func (k *lampLook) key(of kind) alarmKey { return alarmKey{k.Device, k.Channel, of} }
+
+// seen says whether the lamp is known for two days.
+func (k *lampLook) seen() bool { return k.at-k.Known >= int64(48*time.Hour) }
+
+func (k *lampLook) night() bool { return k.elevation < k.p.NightSun }
+
+// judgeLamp judges what a lamp has reported for one time: first what it does,
+// then each finding for itself.
 func (e *Engine) judgeLamp(id uint32) {
 	l := e.lamps.At(id)
 	fresh := l.Flags&lampFresh != 0
@@ -109,162 +130,183 @@ func (e *Engine) judgeLamp(id uint32) {
 	if l.At == 0 || l.At <= l.Judge || !fresh && l.Flags&lampPower != 0 {
 		return
 	}
-	at := l.At
-	l.Judge = at
-	d := e.devices.At(l.Device + 1)
-	p := &e.parameters(d).Lighting
-	key := func(k kind) alarmKey { return alarmKey{l.Device, l.Channel, k} }
-
+	l.Judge = l.At
 	if l.Known == 0 {
-		l.Known = at
+		l.Known = l.At
 	}
-	rated := float32(p.RatedPower)
-	if rated == 0 {
-		rated = float32(attribute(e.info[l.Device], "rated_power"))
+	d := e.devices.At(l.Device + 1)
+	k := lampLook{lamp: l, d: d, p: &e.parameters(d).Lighting, at: l.At}
+	if !e.lampDoes(&k) {
+		return
+	}
+	site := e.places[d.Place]
+	k.elevation = sun.Elevation(time.Unix(0, k.at), site.Lat, site.Lon)
+	seconds, _ := e.local(k.at)
+	k.hour = seconds / 3600
+	e.burningByDay(&k)
+	e.darkAtNight(&k)
+	e.learnHours(&k)
+	e.switching(&k)
+	on := k.burns || !k.dark && l.Flags&lampLevel != 0 && l.Level > 0.01
+	if l.Flags&lampPower != 0 && on && !e.active(k.key(cycling)) {
+		e.judgePower(l, d, k.p, k.at, k.key)
+	}
+}
+
+// lampDoes finds out whether the lamp burns or is dark. False: nothing can be
+// said, as its rated power is not known yet, or its readings stand still.
+func (e *Engine) lampDoes(k *lampLook) bool {
+	k.nominal = float32(k.p.RatedPower)
+	if k.nominal == 0 {
+		k.nominal = float32(attribute(e.info[k.Device], "rated_power"))
 	}
 	// What was learned means something once a night has been seen, and more
 	// than a controller's standby.
-	if rated == 0 && at-l.Known >= int64(24*time.Hour) && l.Rated >= 5 {
-		rated = l.Rated
+	if k.nominal == 0 && k.at-k.Known >= int64(24*time.Hour) && k.Rated >= 5 {
+		k.nominal = k.Rated
+	}
+	k.burns, k.dark = k.On != 0, k.On == 0
+	if k.Flags&lampPower == 0 {
+		return true
 	}
 	// A line that repeats itself says nothing about the lamp. Standby repeats
 	// itself more than light, and off is no value that has to move.
 	stuck := false
-	if l.Flags&lampPower != 0 && l.Power != 0 {
-		f := &l.Flat
-		if l.Power <= float32(p.Off)*rated {
-			f = &l.Rest
+	if k.Power != 0 {
+		f := &k.Flat
+		if k.Power <= float32(k.p.Off)*k.nominal {
+			f = &k.Rest
 		}
-		stuck = e.flat(key(flatLine), d, f, l.Power, at)
+		stuck = e.flat(k.key(flatLine), k.d, f, k.Power, k.at)
 	}
-	burns, dark := l.On != 0, l.On == 0
-	if l.Flags&lampPower != 0 {
-		// A power meter knows better than a status.
-		if !stuck {
-			l.Rated = max(l.Rated*(1-1e-6), min(l.Power, l.Before))
-		}
-		l.Before = l.Power
-		if rated <= 0 {
-			return
-		}
-		// A lamp dimmed far down is not one that is off.
-		told := rated
-		if l.Flags&lampLevel != 0 && l.Level > 0.01 {
-			told *= max(l.Level, 0.5)
-		}
-		burns, dark = l.Power > float32(p.On)*told, l.Power < float32(p.Off)*told
+	// A power meter knows better than a status.
+	if !stuck {
+		k.Rated = max(k.Rated*(1-1e-6), min(k.Power, k.Before))
+	}
+	k.Before = k.Power
+	if k.nominal <= 0 {
+		return false
 	}
 	if stuck {
-		l.DaySince, l.DarkSince, l.Off = 0, 0, 0
+		k.DaySince, k.DarkSince, k.Off = 0, 0, 0
+		return false
+	}
+	// A lamp dimmed far down is not one that is off.
+	told := k.nominal
+	if k.Flags&lampLevel != 0 && k.Level > 0.01 {
+		told *= max(k.Level, 0.5)
+	}
+	k.burns, k.dark = k.Power > float32(k.p.On)*told, k.Power < float32(k.p.Off)*told
+	return true
+}
+
+// burningByDay finds a lamp that burns while the sun is up.
+func (e *Engine) burningByDay(k *lampLook) {
+	if !k.burns || k.elevation <= k.p.DaySun {
+		k.DaySince = 0
+		e.clearAlarm(k.key(dayBurner), k.at)
 		return
 	}
-	at0 := e.places[d.Place]
-	elevation := sun.Elevation(time.Unix(0, at), at0.Lat, at0.Lon)
-
-	// Burning by day.
-	switch {
-	case burns && elevation > p.DaySun:
-		if l.DaySince == 0 {
-			l.DaySince = at
-		}
-		held := at - l.DaySince
-		d.score(min(float64(held)/float64(p.DayAfter), 5))
-		if held >= int64(p.DayAfter) {
-			e.raise(key(dayBurner), at, float64(l.Power), elevation)
-		}
-	default:
-		l.DaySince = 0
-		e.clearAlarm(key(dayBurner), at)
+	if k.DaySince == 0 {
+		k.DaySince = k.at
 	}
+	held := k.at - k.DaySince
+	k.d.score(min(float64(held)/float64(k.p.DayAfter), 5))
+	if held >= int64(k.p.DayAfter) {
+		e.raise(k.key(dayBurner), k.at, float64(k.Power), k.elevation)
+	}
+}
 
-	// Dark at night, where it should burn: not told to be off, and burning at
-	// this hour on most nights.
-	seconds, _ := e.local(at)
-	hour := seconds / 3600
-	told := l.Flags&lampLevel != 0 && l.Level <= 0.01 || l.Flags&lampState != 0 && l.On == 0
-	night := elevation < p.NightSun
-	share := float64(l.Nights[hour]) / 250
-	seen := at-l.Known >= int64(48*time.Hour)
-	never := l.Rated < float32(p.On)*rated // has it burnt since it was put up
-	wanted := !told && (share >= 0.5 || never && seen)
-	if told && seen && share >= 0.9 {
+// wanted says whether the lamp should burn at this hour of a night: it was not
+// told to be off, and it burns at this hour on most nights.
+func (k *lampLook) wanted() bool {
+	told := k.Flags&lampLevel != 0 && k.Level <= 0.01 || k.Flags&lampState != 0 && k.On == 0
+	share := float64(k.Nights[k.hour]) / 250
+	if told {
 		// It says itself that it is off, but not whether it was told to be; at
 		// this hour it has burnt on practically every night.
-		wanted = true
+		return k.seen() && share >= 0.9
 	}
-	switch {
-	case night && dark && wanted:
-		l.LitSince = 0
-		if l.DarkSince == 0 {
-			l.DarkSince = at
+	never := k.Rated < float32(k.p.On)*k.nominal // has it burnt since it was put up
+	return share >= 0.5 || never && k.seen()
+}
+
+// darkAtNight finds a lamp that is dark where it should burn.
+func (e *Engine) darkAtNight(k *lampLook) {
+	key := k.key(outage)
+	if k.night() && k.dark && k.wanted() {
+		k.LitSince = 0
+		if k.DarkSince == 0 {
+			k.DarkSince = k.at
 		}
-		held := at - l.DarkSince
-		d.score(min(float64(held)/float64(p.OutageAfter), 5))
-		if held >= int64(p.OutageAfter) && !e.active(key(cycling)) {
-			e.raise(key(outage), at, float64(l.Power), float64(rated))
+		held := k.at - k.DarkSince
+		k.d.score(min(float64(held)/float64(k.p.OutageAfter), 5))
+		if held >= int64(k.p.OutageAfter) && !e.active(k.key(cycling)) {
+			e.raise(key, k.at, float64(k.Power), float64(k.nominal))
 		}
-	default:
-		l.DarkSince = 0
-		if !burns || !e.active(key(outage)) {
-			l.LitSince = 0
-			break
-		}
-		// It may flicker on its way out: as long as it had to be dark.
-		if l.LitSince == 0 {
-			l.LitSince = at
-		}
-		if at-l.LitSince >= int64(p.OutageAfter) {
-			e.clearAlarm(key(outage), at)
-		}
+		return
 	}
-	// What may be an outage does not teach. Once it is told it does, slowly: it
-	// may be the hours that have changed, and a week later these are usual,
-	// while the alarm of a lamp that is out stays all the same.
+	k.DarkSince = 0
+	if !k.burns || !e.active(key) {
+		k.LitSince = 0
+		return
+	}
+	// It may flicker on its way out: as long as it had to be dark.
+	if k.LitSince == 0 {
+		k.LitSince = k.at
+	}
+	if k.at-k.LitSince >= int64(k.p.OutageAfter) {
+		e.clearAlarm(key, k.at)
+	}
+}
+
+// learnHours keeps, for each hour, a running share of the nights in which the
+// lamp burnt. What may be an outage does not teach. Once it is told it does,
+// slowly: it may be the hours that have changed, and a week later these are
+// usual, while the alarm of a lamp that is out stays all the same.
+func (e *Engine) learnHours(k *lampLook) {
 	rate := float32(0.1)
 	switch {
-	case e.active(key(outage)):
+	case e.active(k.key(outage)):
 		rate = 0.05
-	case l.DarkSince != 0:
+	case k.DarkSince != 0:
 		rate = 0
 	}
-	if night && rate > 0 {
-		// A running share of the nights in which it burnt at this hour.
-		have := float32(l.Nights[hour])
-		target := float32(0)
-		if burns {
-			target = 250
-		}
-		if !seen {
-			have = target
-		}
-		step := (target - have) * rate
-		l.Nights[hour] = uint8(min(max(have+step+0.5*sign(step), 0), 250))
+	if !k.night() || rate == 0 {
+		return
 	}
+	have := float32(k.Nights[k.hour])
+	target := float32(0)
+	if k.burns {
+		target = 250
+	}
+	if !k.seen() {
+		have = target
+	}
+	step := (target - have) * rate
+	k.Nights[k.hour] = uint8(min(max(have+step+0.5*sign(step), 0), 250))
+}
 
-	// Cycling.
-	if burns != (l.Flags&lampBurns != 0) && (burns || dark) {
-		l.Flags ^= lampBurns
-		copy(l.Edges[1:], l.Edges[:])
-		l.Edges[0] = at
+// switching finds a lamp that goes on and off again.
+func (e *Engine) switching(k *lampLook) {
+	if k.burns != (k.Flags&lampBurns != 0) && (k.burns || k.dark) {
+		k.Flags ^= lampBurns
+		copy(k.Edges[1:], k.Edges[:])
+		k.Edges[0] = k.at
 	}
 	// One that reports each half hour cannot show four within two hours.
-	span := max(p.CycleSpan, time.Duration(8e9*d.Interval))
+	span := max(k.p.CycleSpan, time.Duration(8e9*k.d.Interval))
 	recent := 0
-	for _, t := range l.Edges {
-		if t != 0 && at-t <= int64(span) {
+	for _, t := range k.Edges {
+		if t != 0 && k.at-t <= int64(span) {
 			recent++
 		}
 	}
-	d.score(float64(recent) / float64(p.Cycles) * 0.99)
-	if recent >= min(p.Cycles, len(l.Edges)) {
-		e.raiseFor(key(cycling), at, finding{value: float64(recent), expected: 2, within: int64(span)})
-	} else if recent == 0 && night {
-		e.clearAlarm(key(cycling), at)
-	}
-
-	on := burns || !dark && l.Flags&lampLevel != 0 && l.Level > 0.01
-	if l.Flags&lampPower != 0 && on && !e.active(key(cycling)) {
-		e.judgePower(l, d, p, at, key)
+	k.d.score(float64(recent) / float64(k.p.Cycles) * 0.99)
+	if recent >= min(k.p.Cycles, len(k.Edges)) {
+		e.raiseFor(k.key(cycling), k.at, finding{value: float64(recent), expected: 2, within: int64(span)})
+	} else if recent == 0 && k.night() {
+		e.clearAlarm(k.key(cycling), k.at)
 	}
 }
 

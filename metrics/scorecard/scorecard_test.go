@@ -11,6 +11,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
 )
 
@@ -42,7 +43,7 @@ func TestScorecard(t *testing.T) {
 	s.Message(&ingest.Message{Received: at}, &decode.Result{Source: source, Err: refused(ingest.Malformed), Missing: 3}, 0, 0)
 	s.Message(&ingest.Message{Received: at}, &decode.Result{Source: source, Devices: []uint32{3, 3, 3},
 		Readings: []ingest.Reading{{Time: at, TimeSource: ingest.TimeReceived}, {Time: at, TimeSource: ingest.TimeReceived}, {Time: at, TimeSource: ingest.TimeReceived, TimeReplaced: true}},
-		Refused:  []decode.FieldRefusal{{Refusal: refused(ingest.BadValue)}}, Unmapped: []decode.Unmapped{{Field: "U"}, {Field: "U"}, {Field: "I"}}}, 1, 1)
+		Refused:  []format.FieldRefusal{{Refusal: refused(ingest.BadValue)}}, Unmapped: []decode.Unmapped{{Field: "U"}, {Field: "U"}, {Field: "I"}}}, 1, 1)
 	s.Message(&ingest.Message{Received: at}, &decode.Result{Err: refused(ingest.UnknownTopic)}, 0, 0) // of nobody
 
 	const want = `

@@ -36,7 +36,7 @@ type service struct {
 
 func newService(t *testing.T, path string) *service {
 	t.Helper()
-	inv, err := inventory.Load(path, []string{"native"}, zone)
+	inv, err := inventory.Load(path, zone)
 	if err != nil {
 		t.Fatal(err)
 	}

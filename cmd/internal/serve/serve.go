@@ -8,7 +8,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -23,7 +22,6 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/certificate"
 	"greencommunity/ingest/config"
-	"greencommunity/ingest/decode"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/journal"
@@ -137,7 +135,7 @@ func Certificates(c *config.Config) []string {
 
 // LoadInventory reads the inventory a configuration names, the whole of it.
 func LoadInventory(c *config.Config) (*inventory.Inventory, error) {
-	inv, err := inventory.Load(c.Inventory, slices.Sorted(maps.Keys(decode.Formats)), c.Zone)
+	inv, err := inventory.Load(c.Inventory, c.Zone)
 	if err != nil {
 		return nil, err
 	}

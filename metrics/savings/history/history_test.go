@@ -49,7 +49,7 @@ vendors:
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	inv, err := inventory.Load(path, []string{"native"}, local)
+	inv, err := inventory.Load(path, local)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -87,7 +87,7 @@ func simulateCounty(communities, days int, config anomaly.Config) (*county, erro
 	if err := os.WriteFile(filepath.Join(dir, "devices.csv"), []byte(csv.String()), 0o600); err != nil {
 		return nil, err
 	}
-	inv, err := inventory.Load(path, []string{"native"}, zone)
+	inv, err := inventory.Load(path, zone)
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,501 @@
+package format
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/xml"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/valyala/fastjson"
+
+	"greencommunity/ingest"
+)
+
+// Access terminals send names, ID cards, telephone numbers and photographs
+// with every pass. Their messages are cut down to the members below before the
+// journal, and nothing else of them is ever kept; of these, only what has the
+// form that belongs there.
+var (
+	faceGateKept = []kept{{"operator", aWord}, {"info.facesluiceId", aWord}, {"info.VerifyStatus", aNumber}, {"info.verifyStatus", aNumber},
+		{"info.RecordID", aNumber}, {"info.time", aTime}, {"info.PushType", aNumber}, {"info.Sendintime", aNumber}}
+	hikvisionKept = []kept{{"macAddress", aWord}, {"dateTime", aTime}, {"eventType", aWord}, {"eventState", aWord}, {"channelID", aNumber},
+		{"AccessControllerEvent.majorEventType", aNumber}, {"AccessControllerEvent.subEventType", aNumber},
+		{"AccessControllerEvent.doorNo", aNumber}, {"AccessControllerEvent.serialNo", aNumber}}
+	dahuaKept = []kept{{"Code", aWord}, {"Action", aWord}, {"Index", aNumber}, {"code", aWord}, {"action", aWord}, {"index", aNumber},
+		{"Data.UTC", aTime}, {"Data.RealUTC", aTime}, {"Data.CreateTime", aTime}, {"Data.LocaleTime", aTime}, {"Data.Status", aWord}, {"Data.ErrorCode", aNumber},
+		{"data.UTC", aTime}, {"data.RealUTC", aTime}, {"data.CreateTime", aTime}, {"data.LocaleTime", aTime}, {"data.Status", aWord}, {"data.ErrorCode", aNumber}}
+)
+
+// kept is a member that is kept, and what it is.
+type kept struct {
+	path string
+	form form
+}
+
+// form is what a member's value may look like.
+type form int
+
+const (
+	aNumber form = iota // a code, a count: ten digits at most
+	aTime               // digits and what parts them
+	aWord               // a code or an address in ASCII, without spaces
+)
+
+// personal reports whether a text holds what may be a mobile number (11 digits
+// from 13 on) or an identity number (17 digits and a digit or X), written with
+// hyphens, points and spaces or without, alone or beside a name.
+func personal(text string) bool {
+	run, first, second := 0, byte(0), byte(0)
+	for i := range len(text) + 1 {
+		c := byte(0)
+		if i < len(text) {
+			c = text[i]
+		}
+		switch {
+		case '0' <= c && c <= '9':
+			run++
+			switch run {
+			case 1:
+				first = c
+			case 2:
+				second = c
+			}
+			if run >= 18 {
+				return true
+			}
+		case c == '-' || c == '.' || c == ' ':
+		default:
+			if run == 11 && first == '1' && second >= '3' || run == 13 && first == '8' && second == '6' || run == 17 && (c == 'X' || c == 'x') {
+				return true
+			}
+			run = 0
+		}
+	}
+	return false
+}
+
+// keeps reports whether a text has the form. Fifteen digits and more may be the
+// number of an identity card, eleven that of a telephone.
+func (f form) keeps(text string) bool {
+	letters, digits := 0, 0
+	for _, c := range []byte(text) {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c|0x20 >= 'a' && c|0x20 <= 'z':
+			letters++
+		case c == ' ' && f != aTime, c < ' ' || c > '~':
+			return false
+		}
+	}
+	switch f {
+	case aNumber:
+		return letters == 0 && digits <= 10 && len(text) <= 16
+	case aTime: // 2026-11-23T08:00:00.000+08:00, or an epoch
+		return letters <= 2 && digits <= 24 && len(text) <= 40 && (digits <= 14 || letters+digits < len(text))
+	}
+	return !personal(text) && len(text) <= 64 && (digits < 14 || digits < len(text)-1 || len(text) == 14)
+}
+
+var keepDahua = keepMembers(dahuaKept)
+
+// keepMembers returns a redactor that keeps the scalars at the given paths of a
+// JSON object, and nothing where there is none.
+func keepMembers(members []kept) func([]byte) []byte {
+	return func(payload []byte) []byte {
+		root, err := fastjson.ParseBytes(jsonText(payload))
+		if err != nil || root.Type() != fastjson.TypeObject {
+			return nil
+		}
+		var arena fastjson.Arena
+		cut := arena.NewObject()
+		for _, member := range members {
+			outer, inner, nested := strings.Cut(member.path, ".")
+			from, to, name := root, cut, outer
+			if nested {
+				if from, name = root.Get(outer), inner; from == nil {
+					continue
+				}
+				if to = cut.Get(outer); to == nil {
+					to = arena.NewObject()
+					cut.Set(outer, to)
+				}
+			}
+			v := from.Get(name)
+			if v != nil && keepable(v, member.form) {
+				to.Set(name, v)
+			}
+		}
+		return cut.MarshalTo(nil)
+	}
+}
+
+// redactDahua keeps the members of an event, and of each of a batch.
+func redactDahua(payload []byte) []byte {
+	payload = firstPart(payload)
+	batch, err := fastjson.ParseBytes(jsonText(payload))
+	if err != nil {
+		return nil
+	}
+	events := batch.GetArray("Events")
+	if len(events) == 0 {
+		return keepDahua(payload)
+	}
+	if len(events) > maxBatch {
+		return nil
+	}
+	cut := []byte(`{"Events":[`)
+	for i, event := range events {
+		if i > 0 {
+			cut = append(cut, ',')
+		}
+		if one := keepDahua(event.MarshalTo(nil)); one != nil {
+			cut = append(cut, one...)
+		} else {
+			cut = append(cut, "{}"...)
+		}
+	}
+	return append(cut, "]}"...)
+}
+
+// maxBatch bounds the events of one message.
+const maxBatch = 10_000
+
+// keepable reports whether a value can be what its member's name says.
+func keepable(v *fastjson.Value, f form) bool {
+	switch v.Type() {
+	case fastjson.TypeTrue, fastjson.TypeFalse:
+		return true
+	case fastjson.TypeNumber:
+		return f.keeps(v.String())
+	case fastjson.TypeString:
+		return f.keeps(string(v.GetStringBytes()))
+	}
+	return false
+}
+
+// faceGate reads RecPush of Chinese face terminals: a pass granted or refused.
+type faceGate struct{ parser fastjson.Parser }
+
+func newFaceGate(*Source) (Decoder, error) { return &faceGate{}, nil }
+
+func (d *faceGate) Decode(in *Input, out *Output) error {
+	root, err := parseObject(&d.parser, in.Payload)
+	if err != nil {
+		return err
+	}
+	operator := text(root, "operator")
+	info := root.Get("info")
+	switch operator {
+	case "RecPush":
+	case "":
+		return ingest.Refuse(ingest.Malformed, "no operator")
+	default:
+		out.Ignored = operator
+		return nil
+	}
+	if info == nil {
+		return ingest.Refuse(ingest.Malformed, "RecPush without info")
+	}
+	e := Event{Device: text(info, "facesluiceId"), Active: true, Code: text(info, "VerifyStatus")}
+	if e.Code == "" {
+		e.Code = text(info, "verifyStatus")
+	}
+	if at := text(info, "time"); at != "" {
+		t, ok := ParseTime(at, in.Zone())
+		if !ok {
+			return ingest.Refuse(ingest.Malformed, "time: %.60q is no time", at)
+		}
+		e.Time = t
+	}
+	switch e.Code {
+	case "1":
+		e.Type = "access_granted"
+	case "2", "3":
+		e.Type = "access_denied"
+	case "0":
+		out.Ignored = "not verified"
+		return nil
+	default:
+		return ingest.Refuse(ingest.BadValue, "VerifyStatus %.20q is none of 0, 1, 2, 3", e.Code)
+	}
+	out.Events = append(out.Events, e)
+	return nil
+}
+
+// hikvision reads events of Hikvision door controllers, in JSON, and alarms of
+// its other devices, in XML, as a bridge passes them on.
+type hikvision struct{ parser fastjson.Parser }
+
+func newHikvision(*Source) (Decoder, error) { return &hikvision{}, nil }
+
+// hikvisionEvents are the sub-events of major event 5, in decimal.
+var hikvisionEvents = map[int]string{
+	1: "access_granted", 38: "access_granted", 75: "access_granted",
+	6: "access_denied", 7: "access_denied", 8: "access_denied", 9: "access_denied", 39: "access_denied", 76: "access_denied",
+	21: "door_unlocked", 22: "door_locked", 25: "door_opened", 26: "door_closed", 27: "door_forced", 28: "door_held_open",
+}
+
+// hikvisionNotice is what of an XML notice is kept.
+type hikvisionNotice struct {
+	XMLName   xml.Name `xml:"EventNotificationAlert" json:"-"`
+	Mac       string   `xml:"macAddress" json:"macAddress"`
+	DateTime  string   `xml:"dateTime" json:"dateTime"`
+	EventType string   `xml:"eventType" json:"eventType"`
+	State     string   `xml:"eventState" json:"eventState"`
+	Channel   string   `xml:"channelID" json:"channelID"`
+
+	Controller *struct {
+		Major  string `xml:"majorEventType" json:"majorEventType"`
+		Sub    string `xml:"subEventType" json:"subEventType"`
+		Door   string `xml:"doorNo" json:"doorNo,omitempty"`
+		Serial string `xml:"serialNo" json:"serialNo,omitempty"`
+	} `xml:"AccessControllerEvent" json:"AccessControllerEvent,omitempty"`
+}
+
+var keepHikvisionJSON = keepMembers(hikvisionKept)
+
+// firstPart is the notice within a multipart body, which devices send with
+// pictures behind it, or the body itself.
+func firstPart(payload []byte) []byte {
+	rest, ok := bytes.CutPrefix(bytes.TrimLeft(payload, "\r\n"), []byte("--"))
+	if !ok {
+		return bytes.TrimLeft(payload, "\ufeff \r\n\t")
+	}
+	boundary, _, _ := bytes.Cut(rest, []byte("\n"))
+	boundary = bytes.TrimSpace(boundary)
+	_, part, ok := bytes.Cut(rest, []byte("\r\n\r\n"))
+	if !ok {
+		_, part, _ = bytes.Cut(rest, []byte("\n\n"))
+	}
+	part, _, _ = bytes.Cut(part, append([]byte("\n--"), boundary...))
+	return bytes.TrimSpace(part)
+}
+
+// redactHikvision turns XML into the same members as JSON.
+func redactHikvision(payload []byte) []byte {
+	payload = firstPart(payload)
+	if len(payload) > 0 && payload[0] != '<' {
+		if bytes.Contains(payload, []byte(`"EventNotificationAlert"`)) {
+			if wrapped := memberOf(payload, "EventNotificationAlert"); wrapped != nil {
+				payload = wrapped
+			}
+		}
+		return keepHikvisionJSON(payload)
+	}
+	var n hikvisionNotice
+	text := xml.NewDecoder(bytes.NewReader(payload))
+	text.CharsetReader = asciiOf
+	if text.Decode(&n) != nil {
+		return nil
+	}
+	texts := map[*string]form{&n.Mac: aWord, &n.DateTime: aTime, &n.EventType: aWord, &n.State: aWord, &n.Channel: aNumber}
+	if c := n.Controller; c != nil {
+		texts[&c.Major], texts[&c.Sub], texts[&c.Door], texts[&c.Serial] = aNumber, aNumber, aNumber, aNumber
+	}
+	for s, f := range texts {
+		if *s = strings.TrimSpace(*s); !f.keeps(*s) {
+			*s = ""
+		}
+	}
+	out, err := json.Marshal(n)
+	if err != nil {
+		return nil
+	}
+	return out
+}
+
+// asciiOf reads text in whatever encoding a document names, GB2312 mostly: what
+// is kept of it is ASCII.
+func asciiOf(_ string, from io.Reader) (io.Reader, error) {
+	text, err := io.ReadAll(from)
+	for i, c := range text {
+		if c >= 0x80 {
+			text[i] = '?'
+		}
+	}
+	return bytes.NewReader(text), err
+}
+
+func (d *hikvision) Decode(in *Input, out *Output) error {
+	payload := in.Payload
+	if len(payload) == 0 || payload[0] != '{' { // XML, or several parts
+		if payload = redactHikvision(payload); payload == nil {
+			return ingest.Refuse(ingest.Malformed, "neither an event in JSON nor an EventNotificationAlert in XML")
+		}
+	}
+	root, err := parseObject(&d.parser, payload)
+	if err != nil {
+		return err
+	}
+	if wrapped := root.Get("EventNotificationAlert"); wrapped != nil && wrapped.Type() == fastjson.TypeObject {
+		root = wrapped
+	}
+	e := Event{Active: text(root, "eventState") != "inactive"}
+	e.Channel = text(root, "channelID")
+	if e.Channel == "1" || e.Channel == "0" || !ingest.ValidID(e.Channel) {
+		e.Channel = "" // the only one, or none
+	}
+	if in.Captures.Device == "" {
+		e.Device = text(root, "macAddress")
+	}
+	if at := text(root, "dateTime"); at != "" {
+		t, ok := ParseTime(at, in.Zone())
+		if !ok {
+			return ingest.Refuse(ingest.Malformed, "dateTime: %.60q is no time", at)
+		}
+		e.Time = t
+	}
+	kind := text(root, "eventType")
+	controller := root.Get("AccessControllerEvent")
+	switch {
+	case kind == "":
+		return ingest.Refuse(ingest.Malformed, "no eventType")
+	case strings.EqualFold(kind, "heartBeat"):
+		out.Ignored = "heartbeat"
+		return nil
+	case controller == nil:
+		e.Type = snake(kind)
+		if e.Type == "videoloss" && !e.Active { // sent every few seconds as a sign of life
+			out.Ignored = "heartbeat"
+			return nil
+		}
+		if e.Type == "pir" || e.Type == "vmd" {
+			e.Type = "motion"
+		}
+		out.Events = append(out.Events, e)
+		return nil
+	}
+	code := func(name string) int { // in XML they are text
+		v, _ := ParseNumber(text(controller, name))
+		return int(v)
+	}
+	major, sub := code("majorEventType"), code("subEventType")
+	e.Code = strconv.Itoa(major) + "/" + strconv.Itoa(sub)
+	e.Channel = text(controller, "doorNo")
+	if e.Type = hikvisionEvents[sub]; major != 5 || e.Type == "" {
+		out.Ignored = "event " + e.Code
+		return nil
+	}
+	out.Events = append(out.Events, e)
+	return nil
+}
+
+// dahua reads door events of Dahua, one or a batch. UTC and local time come
+// together; UTC is taken.
+type dahua struct{ parser fastjson.Parser }
+
+func newDahua(*Source) (Decoder, error) { return &dahua{}, nil }
+
+func (d *dahua) Decode(in *Input, out *Output) error {
+	payload := in.Payload
+	if len(payload) == 0 || payload[0] != '{' { // several parts
+		if payload = redactDahua(payload); payload == nil {
+			return ingest.Refuse(ingest.Malformed, "no event in JSON")
+		}
+	}
+	root, err := parseObject(&d.parser, payload)
+	if err != nil {
+		return err
+	}
+	events := root.GetArray("Events")
+	if len(events) == 0 {
+		return d.event(in, root, out)
+	}
+	for i, event := range events {
+		if err := d.event(in, event, out); err != nil {
+			r := ingest.AsRefusal(err)
+			out.Refuse("", "Events["+strconv.Itoa(i)+"]", r.Reason, "%s", r.Detail)
+		}
+	}
+	return nil
+}
+
+// event reads one event.
+func (d *dahua) event(in *Input, root *fastjson.Value, out *Output) error {
+	either := func(upper, lower string) *fastjson.Value {
+		if v := root.Get(upper); v != nil {
+			return v
+		}
+		return root.Get(lower)
+	}
+	data := either("Data", "data")
+	code := text(root, "Code") + text(root, "code")
+	if code == "" {
+		return ingest.Refuse(ingest.Malformed, "no Code")
+	}
+	s := Sample{}
+	if data != nil {
+		for _, name := range []string{"RealUTC", "UTC", "CreateTime"} {
+			if utc := data.Get(name); utc != nil && s.Time == 0 {
+				s.Time, _ = jsonTime(in, utc)
+			}
+		}
+		if local := text(data, "LocaleTime"); s.Time == 0 && local != "" {
+			s.Time, _ = ParseTime(local, in.Zone())
+		}
+	}
+	// Doors count from 0, and the first has no channel; -1 is none at all.
+	if index, ok := ParseNumber(scalarText(either("Index", "index"))); ok && index > 0 && index < 1000 {
+		s.Channel = strconv.Itoa(int(index))
+	}
+	e := Event{Channel: s.Channel, Time: s.Time, Active: scalarText(either("Action", "action")) != "Stop"}
+	switch code {
+	case "DoorStatus":
+		status := text(data, "Status")
+		if status != "Open" && status != "Close" {
+			return ingest.Refuse(ingest.BadValue, "Status %.20q is neither Open nor Close", status)
+		}
+		e.Type = "door_closed"
+		if status == "Open" {
+			s.Value, e.Type = 1, "door_opened"
+		}
+		s.Field, s.Quantity = "Data.Status", "door_open"
+		out.Samples = append(out.Samples, s)
+	case "BreakIn":
+		e.Type = "door_forced"
+	case "DoorNotClosed":
+		e.Type = "door_held_open"
+	case "AccessControl":
+		e.Type = "access_denied"
+		if text(data, "Status") == "1" {
+			e.Type = "access_granted"
+		}
+		e.Code = text(data, "ErrorCode")
+	case "Tamper", "AlarmLocal.Tamper":
+		e.Type = "tamper"
+	default:
+		out.Ignored = "event " + code[:min(len(code), 40)]
+		return nil
+	}
+	out.Events = append(out.Events, e)
+	return nil
+}
+
+// scalarText is a scalar as it is written, without quotes; "" for others.
+func scalarText(v *fastjson.Value) string {
+	switch {
+	case v == nil:
+		return ""
+	case v.Type() == fastjson.TypeString:
+		return string(v.GetStringBytes())
+	case v.Type() == fastjson.TypeNumber:
+		return v.String()
+	}
+	return ""
+}
+
+// memberOf is a member of a JSON object that is an object itself, or nil.
+func memberOf(payload []byte, name string) []byte {
+	root, err := fastjson.ParseBytes(payload)
+	if err != nil {
+		return nil
+	}
+	member := root.Get(name)
+	if member == nil || member.Type() != fastjson.TypeObject {
+		return nil
+	}
+	return member.MarshalTo(nil)
+}

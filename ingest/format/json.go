@@ -1,0 +1,153 @@
+package format
+
+import (
+	"bytes"
+	"math"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/valyala/fastjson"
+
+	"greencommunity/ingest"
+)
+
+// parseJSON parses a payload. The value is valid until the parser's next use.
+func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
+	payload = jsonText(payload)
+	if !utf8.Valid(payload) {
+		return nil, ingest.Refuse(ingest.Malformed, "payload is not UTF-8")
+	}
+	root, err := p.ParseBytes(payload)
+	if err != nil {
+		return nil, ingest.Refuse(ingest.Malformed, "not JSON: %.120s", err.Error())
+	}
+	return root, nil
+}
+
+// jsonText is a payload without what firmware puts around it: a byte order mark
+// before, the zeroes of a buffer behind.
+func jsonText(payload []byte) []byte {
+	return bytes.TrimRight(bytes.TrimPrefix(payload, []byte("\ufeff")), "\x00")
+}
+
+// object parses a payload that must be a JSON object.
+func parseObject(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
+	root, err := parseJSON(p, payload)
+	if err != nil {
+		return nil, err
+	}
+	if root.Type() != fastjson.TypeObject {
+		return nil, ingest.Refuse(ingest.Malformed, "payload is a %s; it must be an object", root.Type())
+	}
+	return root, nil
+}
+
+// scalar adds a value under a field's name. What is no scalar is refused; null
+// is something the device has and could not measure: no value, no fault.
+func (o *Output) scalar(base Sample, field string, v *fastjson.Value) {
+	base.Field = field
+	switch v.Type() {
+	case fastjson.TypeTrue:
+		base.Value, base.IsBool = 1, true
+	case fastjson.TypeFalse:
+		base.IsBool = true
+	case fastjson.TypeNumber:
+		f, err := v.Float64()
+		if err != nil {
+			o.Refuse(base.Device, field, ingest.BadValue, "%.60s: %.60q is not a number", field, v.String())
+			return
+		}
+		base.Value = f
+	case fastjson.TypeString:
+		base.Text, base.IsText = string(v.GetStringBytes()), true
+	case fastjson.TypeNull:
+		return
+	default:
+		o.Refuse(base.Device, field, ingest.BadValue, "%.60s is a %s; a quantity is one number", field, v.Type())
+		return
+	}
+	o.Samples = append(o.Samples, base)
+}
+
+func (o *Output) Refuse(device, field string, reason ingest.Reason, format string, args ...any) {
+	o.Refused = append(o.Refused, FieldRefusal{Device: device, Field: field, Refusal: ingest.Refuse(reason, format, args...)})
+}
+
+// flatten adds every scalar below v under its dotted path: a.b[2].c. An object
+// of a value and a time, and nothing else, is that value at that time.
+func (o *Output) flatten(in *Input, base Sample, path string, v *fastjson.Value) {
+	switch v.Type() {
+	case fastjson.TypeObject:
+		if value, ok := o.timed(in, &base, v); ok {
+			o.flatten(in, base, path, value)
+			return
+		}
+		v.GetObject().Visit(func(key []byte, member *fastjson.Value) {
+			name := string(key)
+			if path != "" {
+				name = path + "." + name
+			}
+			o.flatten(in, base, name, member)
+		})
+	case fastjson.TypeArray:
+		for i, item := range v.GetArray() {
+			o.flatten(in, base, path+"["+strconv.Itoa(i)+"]", item)
+		}
+	default:
+		if len(o.Samples) <= MaxReadings {
+			o.scalar(base, path, v)
+		}
+	}
+}
+
+var valueNames, timeNames = []string{"value", "v"}, []string{"time", "ts", "timestamp", "t"}
+
+// timed reports whether v is an object of a value and a time, and sets the time.
+func (o *Output) timed(in *Input, base *Sample, v *fastjson.Value) (*fastjson.Value, bool) {
+	if v == nil || v.Type() != fastjson.TypeObject {
+		return nil, false
+	}
+	object := v.GetObject()
+	var value, at *fastjson.Value
+	for _, name := range valueNames {
+		if value == nil {
+			value = object.Get(name)
+		}
+	}
+	for _, name := range timeNames {
+		if at == nil {
+			at = object.Get(name)
+		}
+	}
+	switch {
+	case value == nil || object.Len() > 2 || object.Len() == 2 && at == nil:
+		return nil, false
+	case at != nil:
+		if at.Type() == fastjson.TypeNumber && at == object.Get("t") && math.Abs(at.GetFloat64()) < 1e8 {
+			return nil, false // a temperature, say, beside a voltage
+		}
+		t, ok := jsonTime(in, at)
+		if !ok {
+			return nil, false
+		}
+		if t != 0 {
+			base.Time = t
+		}
+	}
+	return value, true
+}
+
+// text is a string member, or a number as it is written; "" if there is none.
+func text(v *fastjson.Value, keys ...string) string {
+	member := v.Get(keys...)
+	if member == nil {
+		return ""
+	}
+	switch member.Type() {
+	case fastjson.TypeString:
+		return string(member.GetStringBytes())
+	case fastjson.TypeNumber:
+		return member.String()
+	}
+	return ""
+}

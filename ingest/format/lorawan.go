@@ -1,0 +1,233 @@
+package format
+
+import (
+	"encoding/hex"
+	"strings"
+
+	"github.com/valyala/fastjson"
+
+	"greencommunity/ingest"
+)
+
+// chirpstack reads uplinks of ChirpStack 4 and 3. Where the source names a
+// payload format or a codec for the device's profile, it reads the bytes;
+// otherwise what the network server decoded is taken.
+type chirpstack struct {
+	parser, object fastjson.Parser
+	src            *Source
+}
+
+func newChirpstack(src *Source) (Decoder, error) { return &chirpstack{src: src}, nil }
+
+func (d *chirpstack) Decode(in *Input, out *Output) error {
+	root, err := parseObject(&d.parser, in.Payload)
+	if err != nil {
+		return err
+	}
+	event := in.Topic[strings.LastIndexByte(in.Topic, '/')+1:]
+	if inner := root.Get("payload"); inner != nil && inner.Type() == fastjson.TypeObject && root.Exists("type") {
+		event, root = text(root, "type"), inner // an integration's wrapper
+	}
+	base := Sample{TimeSource: ingest.TimeGateway}
+	info := root.Get("deviceInfo")
+	if info != nil {
+		base.Device, base.Profile = strings.ToLower(text(info, "devEui")), text(info, "deviceProfileName")
+	} else {
+		base.Device, base.Profile = devEUI(text(root, "devEUI")), text(root, "deviceProfileName")
+	}
+	if base.Device == "" {
+		return ingest.Refuse(ingest.BadIdentifier, "no devEui")
+	}
+	base.Time = d.time(in, root, out)
+	switch event {
+	case "status":
+		return d.status(base, root, out)
+	case "join", "ack", "txack", "log", "error", "location", "integration":
+		out.Ignored = event
+		return nil
+	}
+	if object := root.Get("object"); object != nil && object.Type() == fastjson.TypeObject && object.GetObject().Len() > 0 && !readsBytes(d.src, base.Profile) {
+		decodedObject(in, base, object, out)
+		return nil
+	}
+	if encoded := text(root, "objectJSON"); encoded != "" && !readsBytes(d.src, base.Profile) {
+		object, err := parseObject(&d.object, []byte(encoded))
+		if err != nil {
+			return ingest.Refuse(ingest.Malformed, "objectJSON: %v", err)
+		}
+		decodedObject(in, base, object, out)
+		return nil
+	}
+	encoded := text(root, "data")
+	if encoded == "" {
+		out.Ignored = "uplink without payload"
+		return nil
+	}
+	data, ok := fromBase64([]byte(encoded))
+	if !ok {
+		return ingest.Refuse(ingest.Malformed, "data is not base64")
+	}
+	if in.Inner == nil {
+		return ingest.Refuse(ingest.Malformed, "an envelope inside an envelope")
+	}
+	return in.Inner(base, root.GetInt("fPort"), data, out)
+}
+
+// decodedObject reads what a network server's decoder made of the bytes. Some
+// return their whole result: data beside warnings and errors. An element of an
+// array that has an address is that channel, and a clock of the device goes
+// before the network's.
+func decodedObject(in *Input, base Sample, object *fastjson.Value, out *Output) {
+	if inner := object.Get("data"); inner != nil && inner.Type() == fastjson.TypeObject {
+		envelope := true
+		object.GetObject().Visit(func(name []byte, v *fastjson.Value) {
+			switch string(name) {
+			case "data":
+			case "warnings", "errors":
+				out.Explainf("the network server's decoder says %s: %s", name, v)
+			default:
+				envelope = false
+			}
+		})
+		if envelope {
+			object = inner
+		}
+	}
+	if at := text(object, "device_unix_epoch"); at != "" {
+		if t, ok := ParseTime(at, in.Zone()); ok {
+			base.Time, base.TimeSource = t, ingest.TimeDevice
+			if out.Explain != nil {
+				out.Explain("time %q of the device", at)
+			}
+		}
+	}
+	first := len(out.Samples)
+	out.flatten(in, base, "", object)
+	kept := out.Samples[:first]
+	for _, s := range out.Samples[first:] {
+		if s.Field == "device_unix_epoch" {
+			continue
+		}
+		if end := strings.LastIndexByte(s.Field, ']'); end > 0 {
+			if address := text(elementOf(object, s.Field[:end+1]), "address"); ingest.ValidID(address) {
+				if strings.HasSuffix(s.Field, "].address") {
+					continue
+				}
+				s.Channel = address
+			}
+		}
+		kept = append(kept, s)
+	}
+	out.Samples = kept
+}
+
+// elementOf is the value at a flattened path.
+func elementOf(v *fastjson.Value, path string) *fastjson.Value {
+	var found *fastjson.Value
+	parsePath(path).each(v, "", func(_ string, v *fastjson.Value) { found = v })
+	return found
+}
+
+// readsBytes reports whether the source says how to read an envelope's bytes
+// even where the network server has decoded them: by a payload format, or by a
+// codec of that device profile.
+func readsBytes(src *Source, profile string) bool {
+	if src.Payload != "" || profile == "" || len(src.Programs) == 0 {
+		return src.Payload != ""
+	}
+	_, program := src.Program(profile)
+	return program != nil
+}
+
+// time is when the network took the uplink in, by the best clock there is.
+func (d *chirpstack) time(in *Input, root *fastjson.Value, out *Output) int64 {
+	candidates := []*fastjson.Value{root.Get("time")}
+	for _, rx := range root.GetArray("rxInfo") {
+		candidates = append(candidates, rx.Get("nsTime"), rx.Get("time"))
+	}
+	for _, v := range append(candidates, root.Get("publishedAt")) {
+		if v == nil {
+			continue
+		}
+		if t, ok := jsonTime(in, v); ok && t != 0 {
+			if out.Explain != nil {
+				out.Explain("time %s of the network", v)
+			}
+			return t
+		}
+	}
+	return 0
+}
+
+// status is the device's own report of its battery.
+func (d *chirpstack) status(base Sample, root *fastjson.Value, out *Output) error {
+	level := root.Get("batteryLevel")
+	if level == nil || root.GetBool("externalPowerSource") || root.GetBool("batteryLevelUnavailable") {
+		out.Ignored = "status"
+		return nil
+	}
+	base.Quantity, base.Unit = "battery_level", "%"
+	out.scalar(base, "batteryLevel", level)
+	return nil
+}
+
+// devEUI is an EUI as ChirpStack 3 writes it: base64 of eight bytes, or hex.
+func devEUI(s string) string {
+	if len(s) == 12 && !isHex([]byte(s)) {
+		if b, ok := fromBase64([]byte(s)); ok && len(b) == 8 {
+			return hex.EncodeToString(b)
+		}
+	}
+	return strings.ToLower(s)
+}
+
+// tts reads uplinks of The Things Stack 3.
+type tts struct {
+	parser fastjson.Parser
+	src    *Source
+}
+
+func newTTS(src *Source) (Decoder, error) { return &tts{src: src}, nil }
+
+func (d *tts) Decode(in *Input, out *Output) error {
+	root, err := parseObject(&d.parser, in.Payload)
+	if err != nil {
+		return err
+	}
+	ids := root.Get("end_device_ids")
+	if ids == nil {
+		return ingest.Refuse(ingest.Malformed, "no end_device_ids")
+	}
+	base := Sample{Device: strings.ToLower(text(ids, "dev_eui")), TimeSource: ingest.TimeGateway}
+	if base.Device == "" {
+		base.Device = text(ids, "device_id")
+	}
+	uplink := root.Get("uplink_message")
+	if uplink == nil {
+		out.Ignored = "no uplink"
+		return nil
+	}
+	base.Profile = text(uplink, "version_ids", "model_id")
+	for _, v := range []*fastjson.Value{uplink.Get("received_at"), root.Get("received_at")} {
+		if v != nil && base.Time == 0 {
+			base.Time, _ = jsonTime(in, v) // without one, the time received stands in
+		}
+	}
+	if decoded := uplink.Get("decoded_payload"); decoded != nil && decoded.GetObject().Len() > 0 && !readsBytes(d.src, base.Profile) {
+		decodedObject(in, base, decoded, out)
+		return nil
+	}
+	encoded := text(uplink, "frm_payload")
+	if encoded == "" {
+		out.Ignored = "uplink without payload"
+		return nil
+	}
+	data, ok := fromBase64([]byte(encoded))
+	if !ok {
+		return ingest.Refuse(ingest.Malformed, "frm_payload is not base64")
+	}
+	if in.Inner == nil {
+		return ingest.Refuse(ingest.Malformed, "an envelope inside an envelope")
+	}
+	return in.Inner(base, uplink.GetInt("f_port"), data, out)
+}

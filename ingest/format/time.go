@@ -1,0 +1,119 @@
+package format
+
+import (
+	"math"
+	"strings"
+	"time"
+)
+
+// layouts are how devices write times; those without a zone are the site's.
+var layouts = []string{
+	time.RFC3339Nano,
+	"2006-01-02T15:04:05.999999999Z0700",
+	"2006-01-02T15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999",
+	"2006-01-02 15:04:05.999999999Z07:00",
+	"2006/01/02 15:04:05.999999999",
+	"2006/1/2 15:04:05",
+	"2006-1-2 15:04:05",
+	"2006年01月02日 15:04:05",
+	"20060102T150405Z0700",
+	"20060102T150405",
+	"20060102150405",
+	"2006-01-02T15:04",
+	"2006-01-02 15:04",
+	"2006-01-02",
+}
+
+// ParseTime reads a time from text: RFC 3339 and the forms vendors use, in the
+// given zone where it names none, or digits as TimeOfInteger reads them.
+func ParseTime(text string, zone *time.Location) (unixNano int64, ok bool) {
+	text = strings.TrimSpace(text)
+	if len(text) < 8 || len(text) > 40 {
+		return 0, false
+	}
+	for _, layout := range layouts {
+		if !fits(layout, text) {
+			continue // a failed attempt costs more than all else here
+		}
+		if t, err := time.ParseInLocation(layout, text, zone); err == nil && t.Year() >= 1970 && t.Year() < 2262 {
+			return t.UnixNano(), true
+		}
+	}
+	if v, ok := ParseNumber(text); ok {
+		return TimeOfNumber(v)
+	}
+	return 0, false
+}
+
+// fits reports whether a layout may be the one of a text: whether what parts
+// year and month, and date and time, is the same.
+func fits(layout, text string) bool {
+	same := func(i int) bool {
+		a, b := layout[i], text[i]
+		return a == b || a >= '0' && a <= '9' && b >= '0' && b <= '9'
+	}
+	if !same(4) {
+		return false
+	}
+	fixed := layout[4] != '-' && layout[4] != '/' || layout[5] == '0' // months of two digits
+	if !fixed || layout[4] > '~' {
+		return true
+	}
+	if len(layout) > 10 && len(text) > 10 && layout[4] != '0' {
+		return same(10)
+	}
+	return true
+}
+
+// Bounds of an epoch in seconds; what is larger is ms, µs or ns.
+const (
+	maxSeconds = 1e11 // the year 5138
+	maxMillis  = 1e14
+	maxMicros  = 1e17
+)
+
+// neverSet is the time of a clock that was never set: 0, or less. It is beyond
+// the bounds of times, which replace and flag it; 0 would be no time at all.
+const neverSet = 1
+
+// TimeOfInteger reads an epoch whose unit its magnitude tells: s, ms, µs, ns.
+func TimeOfInteger(n int64) (unixNano int64, ok bool) {
+	switch {
+	case n <= 0:
+		return neverSet, true
+	case n < maxSeconds:
+		if n > math.MaxInt64/int64(time.Second) {
+			return 0, false
+		}
+		return n * int64(time.Second), true
+	case n < maxMillis:
+		if n > math.MaxInt64/int64(time.Millisecond) {
+			return 0, false
+		}
+		return n * int64(time.Millisecond), true
+	case n < maxMicros:
+		if n > math.MaxInt64/int64(time.Microsecond) {
+			return 0, false
+		}
+		return n * int64(time.Microsecond), true
+	}
+	return n, true
+}
+
+// TimeOfNumber is TimeOfInteger for numbers with a fraction, such as 1.7e9 s.
+func TimeOfNumber(v float64) (unixNano int64, ok bool) {
+	if v != v || v >= math.MaxInt64 {
+		return 0, false
+	}
+	if v <= 0 {
+		return neverSet, true
+	}
+	whole, fraction := math.Modf(v)
+	t, ok := TimeOfInteger(int64(whole))
+	if !ok || fraction == 0 || whole == 0 {
+		return t, ok
+	}
+	scale := float64(t) / whole
+	return t + int64(math.Round(fraction*scale)), true
+}
