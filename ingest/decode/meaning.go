@@ -1,0 +1,366 @@
+package decode
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/format"
+	"greencommunity/ingest/inventory"
+)
+
+type unitPair struct{ from, to string }
+
+type conversion struct {
+	ingest.Conversion
+	err error
+}
+
+// interpret turns samples into readings: device, quantity, unit, range, time.
+func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) error {
+	r.Refused = append(r.Refused, out.Refused...)
+	if len(out.Samples)+len(out.Events) > format.MaxReadings {
+		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), format.MaxReadings)
+	}
+	w.last.valid = false
+	w.replaced, w.written = false, w.written[:0]
+	if w.source.TimeFields {
+		w.fieldTimes(in, out)
+	}
+	for i := range out.Samples {
+		s := &out.Samples[i]
+		dev, index, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile)
+		if refusal == nil {
+			refusal = w.reading(in, out, i, dev, index, r)
+		}
+		if refusal != nil {
+			if out.Explain != nil {
+				out.Explain("%.60q = %.60s is refused: %v", s.Field, sentText(s), refusal)
+			}
+			r.Refused = append(r.Refused, format.FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
+		}
+	}
+	for i := range out.Events {
+		e := &out.Events[i]
+		dev, index, refusal := w.device(in, e.Device, e.Community, e.Facility, e.Compound, e.Profile)
+		if refusal == nil && !ingest.ValidName(e.Type) {
+			refusal = ingest.Refuse(ingest.BadIdentifier, "event %.60q: lower-case letters, digits and _ only", e.Type)
+		}
+		if refusal == nil {
+			refusal = validChannel(e.Channel)
+		}
+		if refusal != nil {
+			r.Refused = append(r.Refused, format.FieldRefusal{Device: e.Device, Field: e.Type, Refusal: refusal})
+			continue
+		}
+		t, source, replaced := eventTime(e.Time, e.TimeSource, in.Received)
+		if out.Explain != nil {
+			out.Explain("event %s, by the format itself; at %s", e.Type, whoseClock(e.Time, source, replaced))
+		}
+		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: eventCode(e.Code), Time: t, TimeSource: source})
+		r.EventDevices = append(r.EventDevices, index)
+	}
+	if w.replaced {
+		w.settleReplaced(r)
+	}
+	r.Written = w.written
+	switch {
+	case len(r.Readings)+len(r.Events) > 0:
+		return nil
+	case len(r.Refused) > 0:
+		return r.Refused[0].Refusal
+	case out.Ignored != "":
+		r.Ignored = out.Ignored
+		return nil
+	case len(r.Unmapped) > 0:
+		return ingest.Refuse(ingest.NoReading, "no field has a meaning yet: %s", fieldNames(r.Unmapped))
+	}
+	return ingest.Refuse(ingest.NoReading, "the payload has no field with a value")
+}
+
+func fieldNames(fields []Unmapped) string {
+	var names []string
+	for i, f := range fields {
+		if i == 8 {
+			names = append(names, fmt.Sprintf("and %d more", len(fields)-i))
+			break
+		}
+		names = append(names, fmt.Sprintf("%.60q", f.Field))
+	}
+	return strings.Join(names, ", ")
+}
+
+// device resolves whom a sample is of, remembering the one before.
+func (w *Worker) device(in *format.Input, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+	l := &w.last
+	if l.valid && l.device == device && l.community == community && l.facility == facility && l.compound == compound && l.profile == profile {
+		return l.dev, l.index, l.refusal
+	}
+	l.device, l.community, l.facility, l.compound, l.profile, l.valid = device, community, facility, compound, profile, true
+	l.dev, l.index, l.refusal = w.resolver.Resolve(w.source, &in.Captures, device, community, facility, compound, profile)
+	return l.dev, l.index, l.refusal
+}
+
+// reading gives one sample its meaning and appends the reading, the event or
+// the unmapped field it comes to.
+func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *ingest.Device, index uint32, r *Result) *ingest.Refusal {
+	s := &out.Samples[i]
+	channel, unit := s.Channel, s.Unit
+	field, quantity := w.meaning(w.source, s, i, dev)
+	if field != nil {
+		switch {
+		case field.Ignore, field.Time:
+			if out.Explain != nil {
+				out.Explain("%.60q is not wanted, by %s", s.Field, whoseField(w.source, field))
+			}
+			return nil
+		case field.Event != "":
+			w.fieldEvent(in, out, s, field, dev, index, r)
+			return nil
+		}
+		if field.Unit != "" {
+			unit = field.Unit
+		}
+		if field.Channel != "" {
+			channel = field.Channel
+		}
+	}
+	if quantity == nil {
+		if out.Explain != nil {
+			out.Explain("%.60q has no meaning for %s: give it one under fields", s.Field, dev.Facility)
+		}
+		t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
+		r.Unmapped = append(r.Unmapped, Unmapped{
+			Device: string(dev.ID), Field: s.Field, Channel: channel, Value: s.Value, Text: s.Text, IsText: s.IsText, Unit: unit,
+			Time: t, TimeSource: source, TimeReplaced: replaced,
+			Written: s.Time,
+		})
+		return nil
+	}
+	if channel == "" {
+		channel = in.Captures.Channel
+	}
+	if refusal := validChannel(channel); refusal != nil {
+		return refusal
+	}
+	value, refusal := sampleValue(s, field, quantity)
+	if refusal != nil {
+		return refusal
+	}
+	if unit != "" && unit != quantity.Unit {
+		c, refusal := w.conversion(unit, quantity)
+		if refusal != nil {
+			return refusal
+		}
+		value = c.Apply(value)
+	}
+	if quantity.Kind == ingest.State && value != 0 && value != 1 && s.IsBool {
+		value = 1
+	}
+	if refusal := quantity.Check(value); refusal != nil {
+		return refusal
+	}
+	t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
+	w.replaced = w.replaced || replaced
+	w.written = append(w.written, s.Time)
+	if out.Explain != nil {
+		explainReading(w.source, out, s, field, quantity, unit, value, source, replaced)
+	}
+	w.append(r, index, ingest.Reading{
+		Device: dev, Channel: channel, Quantity: quantity, Value: value,
+		Time: t, TimeSource: source, TimeReplaced: replaced, Estimated: s.Estimated,
+	})
+	if quantity.Name == "fill_distance" && dev.Depth > dev.Offset {
+		w.fillLevel(r, index)
+	}
+	return nil
+}
+
+func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
+	r.Readings = append(r.Readings, reading)
+	r.Devices = append(r.Devices, index)
+}
+
+// fillLevel derives a bin's fill level from the distance just appended.
+func (w *Worker) fillLevel(r *Result, index uint32) {
+	level := r.Readings[len(r.Readings)-1]
+	level.Quantity = w.inv.Facilities.Quantity(level.Device.Facility, "fill_level")
+	if level.Quantity == nil {
+		return
+	}
+	depth, offset := level.Device.Depth, level.Device.Offset
+	level.Value = min(max((depth-level.Value)/(depth-offset), 0), 1)
+	w.written = append(w.written, w.written[len(w.written)-1])
+	w.append(r, index, level)
+}
+
+// sampleValue is the number a sample stands for, before its unit is converted.
+func sampleValue(s *format.Sample, field *format.Field, quantity *ingest.Quantity) (float64, *ingest.Refusal) {
+	value, number := s.Value, !s.IsText
+	if s.IsText {
+		value, number = format.ParseNumber(s.Text)
+	}
+	if field != nil {
+		if field.Values != nil {
+			text := s.Text
+			switch {
+			case s.IsBool:
+				text = boolText(s.Value != 0)
+			case !s.IsText:
+				text = numberText(s.Value)
+			}
+			if v, ok := field.Values[text]; ok {
+				return v, nil
+			}
+			if !number {
+				return 0, ingest.Refuse(ingest.BadValue, "%.60s: %.60q is none of the values the inventory lists", s.Field, s.Text)
+			}
+		}
+		for _, invalid := range field.Invalid {
+			if number && value == invalid {
+				return 0, ingest.Refuse(ingest.BadValue, "%.60s: %g means no value", s.Field, value)
+			}
+		}
+		if number && field.Scale != 0 {
+			value *= field.Scale
+		}
+		value += field.Add
+	}
+	if !number {
+		if state, ok := stateOf(s.Text); ok && quantity.Kind == ingest.State {
+			return state, nil
+		}
+		return 0, ingest.Refuse(ingest.BadValue, "%.60s: %.60q is not a number", s.Field, s.Text)
+	}
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return 0, ingest.Refuse(ingest.BadValue, "%.60s: not a finite number", s.Field)
+	}
+	return value, nil
+}
+
+func boolText(b bool) string {
+	if b {
+		return "true"
+	}
+	return "false"
+}
+
+// stateOf reads the words vendors use for states.
+func stateOf(text string) (float64, bool) {
+	switch strings.ToLower(text) {
+	case "on", "true", "open", "opened", "yes", "开", "是":
+		return 1, true
+	case "off", "false", "closed", "close", "no", "关", "否":
+		return 0, true
+	}
+	return 0, false
+}
+
+// meanings is what the first samples of messages of one source, kind of
+// facility and device profile were found to mean, in the order they came: the
+// next message most likely says the same in the same order.
+type meanings struct {
+	list []meaning
+}
+
+type meaning struct {
+	name, quantityName string // of the sample
+	field              *format.Field
+	quantity           *ingest.Quantity
+}
+
+type meaningsKey struct {
+	source            int
+	facility          ingest.FacilityKind
+	profile, inSample string
+}
+
+// meaning is what the inventory says about the i-th sample of a message, and
+// the quantity it is of: nil where it is of none.
+func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *ingest.Device) (*format.Field, *ingest.Quantity) {
+	known := w.like.meanings
+	if known == nil || src != w.like.source || dev.Origin != w.like.origin || s.Profile != "" {
+		key := meaningsKey{src.Index, dev.Facility, dev.Profile, s.Profile}
+		if known = w.meanings[key]; known == nil {
+			if len(w.meanings) >= maxLists {
+				clear(w.meanings)
+			}
+			known = &meanings{}
+			key.inSample = strings.Clone(key.inSample)
+			w.meanings[key] = known
+		}
+		if s.Profile == "" {
+			w.like.source, w.like.origin, w.like.meanings = src, dev.Origin, known
+		}
+	}
+	if i < len(known.list) && known.list[i].name == s.Field && known.list[i].quantityName == s.Quantity {
+		return known.list[i].field, known.list[i].quantity
+	}
+	field, name := w.field(src, s, dev), s.Quantity
+	switch {
+	case field != nil:
+		name = field.Quantity
+	case name == "":
+		name = s.Field
+	}
+	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
+	if i == len(known.list) && i < maxMeanings {
+		known.list = append(known.list, meaning{strings.Clone(s.Field), strings.Clone(s.Quantity), field, quantity})
+	}
+	return field, quantity
+}
+
+// field is what the inventory says about a sample's field, for its device
+// profile or for any; nil where it says nothing.
+func (w *Worker) field(src *inventory.Source, s *format.Sample, dev *ingest.Device) *format.Field {
+	profile := dev.Profile
+	if profile == "" {
+		profile = s.Profile
+	}
+	if profile == "" {
+		profile = src.Profile
+	}
+	if len(src.Fields) > 0 {
+		if profile != "" {
+			w.key = append(append(append(w.key[:0], profile...), ':'), s.Field...)
+			if f, ok := src.Fields[string(w.key)]; ok {
+				return f
+			}
+		}
+		if f, ok := src.Fields[s.Field]; ok {
+			return f
+		}
+	}
+	if s.Quantity != "" {
+		return nil
+	}
+	return w.builtin.field(src.Format, profile, s.Field)
+}
+
+func (w *Worker) conversion(unit string, q *ingest.Quantity) (ingest.Conversion, *ingest.Refusal) {
+	pair := unitPair{unit, q.Unit}
+	c, ok := w.conv[pair]
+	if !ok {
+		c.Conversion, c.err = ingest.NewConversion(unit, q.Unit)
+		if len(w.conv) < 1024 { // units come from payloads too
+			w.conv[unitPair{strings.Clone(unit), q.Unit}] = c
+		}
+	}
+	if c.err != nil {
+		return c.Conversion, ingest.Refuse(ingest.BadUnit, "%s: %v", q.Name, c.err)
+	}
+	return c.Conversion, nil
+}
+
+// validChannel refuses a channel that cannot be a tag value.
+func validChannel(channel string) *ingest.Refusal {
+	if channel != "" && !ingest.ValidID(channel) {
+		return ingest.Refuse(ingest.BadIdentifier, "channel %.60q: printable characters without spaces at the ends, / + # , = quotes or \\, at most 128 bytes", channel)
+	}
+	return nil
+}
+
+// numberText is a number as the values and codes of the inventory write it.
+func numberText(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
