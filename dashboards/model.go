@@ -230,7 +230,10 @@ func series(l Language, title, description, unit string, w, h int) *Panel {
 	d.Unit, d.Color = unit, map[string]any{"mode": "palette-classic"}
 	d.Custom = map[string]any{
 		"drawStyle": "line", "lineInterpolation": "linear", "lineWidth": 1, "fillOpacity": 8, "showPoints": "auto",
-		"spanNulls": 3 * time.Minute.Milliseconds(), // see step "axisPlacement": "auto", "axisLabel": "", "stacking": map[string]any{"group": "A", "mode": "none"},
+		// A gap longer than three minutes is a gap in the line; step widens it where devices report less often.
+		"spanNulls":     3 * time.Minute.Milliseconds(),
+		"axisPlacement": "auto", "axisLabel": "",
+		"stacking": map[string]any{"group": "A", "mode": "none"},
 	}
 	p.Options = map[string]any{
 		"legend":  map[string]any{"displayMode": "list", "placement": "bottom", "showLegend": true, "calcs": []string{}},

@@ -528,3 +528,20 @@ func checkSelect(q query, s *influxql.SelectStatement, add func(string, ...any))
 	}
 	return yields
 }
+
+// No option of a panel hides in a comment: every time series says where its axis
+// is and whether it is stacked.
+func TestSeriesHaveTheirOptions(t *testing.T) {
+	for name, d := range committed(t) {
+		for _, p := range d.Panels {
+			if p.Type != "timeseries" {
+				continue
+			}
+			for _, option := range []string{"axisPlacement", "axisLabel", "stacking", "spanNulls"} {
+				if _, ok := p.FieldConfig.Defaults.Custom[option]; !ok {
+					t.Errorf("%s: panel %q has no %s", name, p.Title, option)
+				}
+			}
+		}
+	}
+}
