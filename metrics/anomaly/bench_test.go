@@ -83,7 +83,7 @@ func benchmarkEngine(b *testing.B, facility ingest.FacilityKind, drift float64, 
 	for _, a := range e.arenas() {
 		bytes += a.Bytes()
 	}
-	bytes += cap(e.heardT)*int(unsafe.Sizeof(timer{})) + cap(e.info)*8
+	bytes += cap(e.silences)*int(unsafe.Sizeof(timer{})) + cap(e.info)*8
 	b.ReportMetric(float64(bytes)/million, "B/device")
 	e.Points()
 	begin := time.Now()

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 )
 
 // flat follows how often a value repeats. It has no pointers.
@@ -20,17 +21,17 @@ type flat struct {
 // flat takes in a value and reports whether it is not to be believed: repeated
 // more often than this quantity ever does. It raises a flat line when that has
 // lasted.
-func (e *Engine) flat(k alarmKey, d *device, f *flat, v float32, at int64) bool {
-	p := &e.parameters(d).All
+func (b *book) flat(k alarmKey, d *device, f *flat, v float32, at int64) bool {
+	p := &b.parameters(d).All
 	if v != f.Last || f.Since == 0 {
-		if !e.active(k) && f.Since != 0 {
+		if !b.active(k) && f.Since != 0 {
 			f.Longest = max(f.Longest*0.9999, float32(f.Run))
 		}
 		f.Last, f.Run, f.Since = v, 1, at
 		if f.Changes < math.MaxUint32 {
 			f.Changes++
 		}
-		e.clearAlarm(k, at)
+		b.clearAlarm(k, at)
 		return false
 	}
 	f.Run++
@@ -41,7 +42,7 @@ func (e *Engine) flat(k alarmKey, d *device, f *flat, v float32, at int64) bool 
 	held := float64(at-f.Since) / float64(p.FlatAfter)
 	d.score(0.99 * min(float64(f.Run)/limit, held, 1))
 	if float64(f.Run) >= limit && held >= 1 {
-		e.raise(k, at, float64(v), float64(f.Run))
+		b.raise(k, at, float64(v), float64(f.Run))
 	}
 	return float64(f.Run) >= max(4, 2*float64(f.Longest)+2)
 }
@@ -57,13 +58,19 @@ type series struct {
 	Generic  Generic
 }
 
-// continuous runs the generic detector over quantities no rule knows.
-func (e *Engine) continuous(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+// seriesRules run the generic detector over quantities no rule knows.
+type seriesRules struct {
+	*book
+	series arena.Arena[series]
+}
+
+// reading runs the generic detector over quantities no rule knows.
+func (rules *seriesRules) reading(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
 	q := r.Quantity
 	if q.Kind != ingest.Gauge {
 		return
 	}
-	p := &e.parameters(d).All
+	p := &rules.parameters(d).All
 	known := slices.Contains(p.Quantities, q.Name)
 	if !known {
 		switch r.Device.Facility {
@@ -76,48 +83,48 @@ func (e *Engine) continuous(index uint32, d *device, channel uint16, r *ingest.R
 			return
 		}
 	}
-	s := e.seriesOf(d, channel, e.channel(q.Name))
+	s := rules.seriesOf(d, channel, rules.channel(q.Name))
 	if at < s.At {
 		return
 	}
 	s.At = at
 	name := s.Quantity
 	if channel != 0 {
-		name = e.channel(q.Name + "/" + r.Channel)
+		name = rules.channel(q.Name + "/" + r.Channel)
 	}
 	if known {
 		// Of a quantity nobody has told us of, a count perhaps, standing still
 		// may be all it does.
-		e.flat(alarmKey{index, name, flatLine}, d, &s.Flat, float32(r.Value), at)
+		rules.flat(alarmKey{index, name, flatLine}, d, &s.Flat, float32(r.Value), at)
 	}
-	seconds, _ := e.local(at)
+	seconds, _ := rules.local(at)
 	score := s.Generic.Add(float32(r.Value), seconds, &p.Generic)
 	d.score(float64(score))
 	k := alarmKey{index, name, unusualValue}
 	if score >= 1 {
 		s.Calm = 0
-		e.raise(k, at, r.Value, float64(s.Generic.Expected(seconds)))
+		rules.raise(k, at, r.Value, float64(s.Generic.Expected(seconds)))
 		return
 	}
 	if s.Calm++; s.Calm >= calm {
 		s.Calm = 0
-		e.clearAlarm(k, at)
+		rules.clearAlarm(k, at)
 	}
 }
 
 // calm is after how many usual readings a value is usual again.
 const calm = 24
 
-func (e *Engine) seriesOf(d *device, channel, quantity uint16) *series {
+func (rules *seriesRules) seriesOf(d *device, channel, quantity uint16) *series {
 	for i := d.Series; i != 0; {
-		s := e.series.At(i)
+		s := rules.series.At(i)
 		if s.Channel == channel && s.Quantity == quantity {
 			return s
 		}
 		i = s.Next
 	}
-	i := e.series.Add()
-	s := e.series.At(i)
+	i := rules.series.Add()
+	s := rules.series.At(i)
 	s.Channel, s.Quantity, s.Next = channel, quantity, d.Series
 	d.Series = i
 	return s

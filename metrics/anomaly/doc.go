@@ -6,6 +6,12 @@
 // of what a household uses, and still the one flow that never rests. The
 // Generic detector comes second, for quantities no rule knows.
 //
+// A reading goes one way: Engine.Reading finds the device in the fleet (what the
+// inventory says of it) and hands the reading to the rules of its facility
+// (waterRules, lampRules, binRules, gateRules) and to seriesRules. Rules keep a
+// state a device and tell the book of alarms what they have found; the book
+// raises, holds, rolls up and clears.
+//
 // An Engine holds the state of all devices and is an observer of the pipeline
 // (ingest.Readings and the other parts). It has no clock and does no I/O: what it comes to is a function of the readings, events
 // and ticks it is given, so that a restart from a checkpoint, or a replay, comes

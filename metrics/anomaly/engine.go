@@ -3,12 +3,9 @@ package anomaly
 import (
 	"math"
 	"slices"
-	"strings"
-	"sync"
 	"time"
 
 	"greencommunity/ingest"
-	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/usage"
 )
@@ -33,38 +30,16 @@ type Options struct {
 //
 // One goroutine calls it. Alarms, Collect and Describe may be called by any.
 type Engine struct {
-	o    Options
-	zone *time.Location
-	inv  *inventory.Inventory
+	*book
+	water  waterRules
+	lamps  lampRules
+	bins   binRules
+	gates  gateRules
+	series seriesRules
 
-	devices  arena.Arena[device] // by index of the device + 1
-	info     []*ingest.Device
-	params   []*Parameters // shared by most devices
-	places   []place       // by Engine.device.place
-	channels []string
-	groups   []group
-
-	meters  arena.Arena[meter]
-	lamps   arena.Arena[lamp]
-	bins    arena.Arena[bin]
-	gates   arena.Arena[gate]
-	series  arena.Arena[series]
-	dirty   []dirty // devices with readings not looked at yet
-	heardT  timers  // offline timers, in time heard
-	timers  timers  // all others
-	now     int64
-	lastAny int64 // when the last message of any device was received
-	lost    int64 // how long nothing at all was received, see heard
-	ambient []ambient
-
-	channelID   map[string]uint16
-	paramsOf    map[*Parameters]uint16
-	communityOf map[ingest.CommunityID]*Parameters
-	deviceOf    map[ownKey]*Parameters // those made so far
-	placeOf     map[ingest.CommunityID]uint16
-	groupOf     map[groupKey]int32
-
-	points []ingest.Point
+	silences timers // of devices, in time heard
+	lastAny  int64  // when the last message of any device was received
+	lost     int64  // how long nothing at all was received, see heard
 
 	own *usage.Book // where Options has none
 	use struct {    // of the reading that follows
@@ -72,77 +47,13 @@ type Engine struct {
 		at       int64
 		bookings []usage.Booking
 	}
-
-	mu     sync.Mutex // guards what others look at: alarms and totals
-	alarms map[alarmKey]*Alarm
-	totals map[totalKey]uint64
-}
-
-// device is what is known of any device. It has no pointers.
-type device struct {
-	LastSeen  int64 // time heard, nanoseconds; 0 never
-	FirstSeen int64
-	Received  int64 // of the message looked at
-	Newest    int64 // newest time of a reading in it
-	Interval  float32
-	Longest   float32 // longest ordinary silence, slowly forgotten, s
-	Uneven    float32 // running mean of how far a gap is from Interval, 0 to 1
-	Messages  uint32
-
-	Offset   float32 // ordinary time received - device time, s
-	LastLag  float32
-	GoneAt   int64 // when it was said to be gone, 0 if it has been heard since
-	BadSince int64 // when the first of ClockBad was received
-	ClockBad uint8 // messages in a row with a wrong clock
-	ClockOK  uint8
-	Flags    uint8
-	Open     uint16 // alarms open, so that most readings need not look for one
-	Place    uint16 // index into places
-	Params   uint16
-	Feeder   int32 // groups, -1 none
-	Gateway  int32
-	Town     int32
-
-	Meter, Lamp, Bin, Gate, Series uint32 // first of each, 0 none
-
-	Index uint32
-	Score float32 // of the readings since the last TakeScore
-}
-
-const (
-	flagTimer  = 1 << iota // has an offline timer
-	flagClock              // its clock is known to be wrong
-	flagOffset             // Offset has been learned
-	flagDevice             // reports its own times
-)
-
-// place is where a community is.
-type place struct {
-	Community ingest.CommunityID
-	Lat, Lon  float64
-}
-
-// ambient is what the bins of a community have as temperature.
-type ambient struct {
-	Mean float32
-	N    uint32
-}
-
-// dirty names a state with readings that have not been judged. All readings of
-// a message are taken in before they are, because a lamp's power means nothing
-// without its dimming level.
-type dirty struct {
-	What uint8 // 'l' lamp, 'b' bin
-	Of   uint32
 }
 
 // NewEngine returns an engine that knows no device yet. Bind comes next.
 func NewEngine(o Options) *Engine {
-	e := &Engine{
-		o: o, channels: []string{""}, channelID: map[string]uint16{"": 0},
-		paramsOf: map[*Parameters]uint16{}, placeOf: map[ingest.CommunityID]uint16{}, groupOf: map[groupKey]int32{},
-		alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{},
-	}
+	b := newBook(newFleet(o))
+	e := &Engine{book: b, water: waterRules{book: b}, lamps: lampRules{book: b}, bins: binRules{book: b},
+		gates: gateRules{book: b}, series: seriesRules{book: b}}
 	if o.Book == nil {
 		e.own = usage.New(usage.Options{Unwritten: true})
 		e.o.Book = e.own
@@ -210,66 +121,6 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	}
 }
 
-func (e *Engine) locate(p *place) {
-	_, offset := time.Unix(0, 0).In(e.zone).Zone()
-	p.Lat, p.Lon = 35, float64(offset)/240
-	if e.o.Lat != 0 || e.o.Lon != 0 {
-		p.Lat, p.Lon = e.o.Lat, e.o.Lon
-	}
-	if c := e.inv.Community(p.Community); c != nil && (c.Lat != 0 || c.Lon != 0) {
-		p.Lat, p.Lon = c.Lat, c.Lon
-	}
-}
-
-// ownKey is a device with levels of its own, and the community they differ from.
-type ownKey struct {
-	Device    ingest.DeviceID
-	Community ingest.CommunityID
-}
-
-// settle works out what the inventory says of a device with a state, and
-// reports whether it has changed its groups.
-func (e *Engine) settle(index uint32) (moved bool) {
-	d, info := e.devices.At(index+1), e.info[index]
-	before := [3]int32{d.Town, d.Gateway, d.Feeder}
-	p := e.params[0]
-	if own := e.communityOf[info.Community]; own != nil {
-		p = own
-	}
-	if _, ok := e.o.Config.Devices[info.ID]; ok {
-		k := ownKey{info.ID, info.Community}
-		if e.deviceOf[k] == nil {
-			own := e.o.Config.device(info.ID, info.Community)
-			e.deviceOf[k] = &own
-		}
-		p = e.deviceOf[k]
-	}
-	id, ok := e.paramsOf[p]
-	if !ok && p != e.params[0] {
-		id = uint16(len(e.params))
-		e.params = append(e.params, p)
-		e.paramsOf[p] = id
-	}
-	d.Params = id
-	at, ok := e.placeOf[info.Community]
-	if !ok {
-		at = uint16(len(e.places))
-		e.placeOf[info.Community] = at
-		e.places = append(e.places, place{Community: info.Community})
-		e.ambient = append(e.ambient, ambient{})
-		e.locate(&e.places[at])
-	}
-	d.Place = at
-	e.join(&d.Town, groupKey{groupCommunity, info.Community, string(info.Community)}, "")
-	e.join(&d.Gateway, groupKey{groupGateway, info.Community, info.Gateway}, "")
-	feeder := ""
-	if info.Facility == ingest.Lighting {
-		feeder = info.Attributes["feeder"]
-	}
-	e.join(&d.Feeder, groupKey{groupFeeder, info.Community, feeder}, ingest.Lighting)
-	return before != [3]int32{d.Town, d.Gateway, d.Feeder}
-}
-
 // device returns the state of a device, made at its first reading.
 func (e *Engine) device(index uint32, info *ingest.Device) *device {
 	for uint32(len(e.info)) <= index {
@@ -300,22 +151,6 @@ func (e *Engine) Devices(at func(index uint32) *ingest.Device) {
 	}
 }
 
-func (e *Engine) parameters(d *device) *Parameters { return e.params[d.Params] }
-
-func (e *Engine) channel(name string) uint16 {
-	if name == "" {
-		return 0
-	}
-	id, ok := e.channelID[name]
-	if !ok {
-		id = uint16(len(e.channels))
-		name = strings.Clone(name) // it may be part of a topic
-		e.channels = append(e.channels, name)
-		e.channelID[name] = id
-	}
-	return id
-}
-
 // quietFor is how long nothing at all may be received before that counts as our
 // own absence, or the broker's, and not as the devices' silence.
 const quietFor = int64(15 * time.Minute)
@@ -339,12 +174,12 @@ func (e *Engine) Tick(now int64) {
 	for {
 		heard := e.heard(now)
 		ordinary := len(e.timers) > 0 && e.timers[0].Due <= now
-		silence := len(e.heardT) > 0 && e.heardT[0].Due <= heard
+		silence := len(e.silences) > 0 && e.silences[0].Due <= heard
 		switch {
-		case ordinary && (!silence || e.timers[0].Due <= e.heardT[0].Due+e.lost):
+		case ordinary && (!silence || e.timers[0].Due <= e.silences[0].Due+e.lost):
 			switch t := e.timers.pop(); t.What {
 			case timeHeldOpen:
-				e.heldOpenDue(t)
+				e.gates.heldOpenDue(t)
 			case timeGone:
 				e.goneDue(t)
 			case timeHeld:
@@ -353,7 +188,7 @@ func (e *Engine) Tick(now int64) {
 				e.expireDue(t)
 			}
 		case silence:
-			e.offlineDue(e.heardT.pop())
+			e.offlineDue(e.silences.pop())
 		default:
 			e.now = now
 			return
@@ -388,15 +223,15 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 	channel := e.channel(r.Channel)
 	switch r.Device.Facility {
 	case ingest.Water:
-		e.water(index, d, channel, r, at)
+		e.water.reading(index, d, channel, r, at, e.booked(index, r))
 	case ingest.Lighting:
-		e.lighting(index, d, channel, r, at)
+		e.lamps.reading(index, d, channel, r, at)
 	case ingest.Waste:
-		e.waste(index, d, channel, r, at)
+		e.bins.reading(index, d, channel, r, at)
 	case ingest.Gate:
-		e.gateReading(index, d, channel, r, at)
+		e.gates.reading(index, d, channel, r, at)
 	}
-	e.continuous(index, d, channel, r, at)
+	e.series.reading(index, d, channel, r, at)
 }
 
 // Event looks at one event.
@@ -419,10 +254,10 @@ func (e *Engine) Event(index uint32, ev *ingest.Event, received int64) {
 	channel := e.channel(ev.Channel)
 	switch ev.Device.Facility {
 	case ingest.Gate:
-		e.gateEvent(index, d, channel, ev, at)
+		e.gates.event(index, d, channel, ev, at)
 	case ingest.Waste:
 		if ev.Type == "collected" && ev.Active {
-			e.collected(index, d, channel, at)
+			e.bins.collected(index, d, channel, at)
 		}
 	}
 	e.reported(index, d, channel, ev, at)
@@ -430,15 +265,13 @@ func (e *Engine) Event(index uint32, ev *ingest.Event, received int64) {
 
 // flush judges what came with the last message.
 func (e *Engine) flush() {
-	for _, s := range e.dirty {
-		switch s.What {
-		case 'l':
-			e.judgeLamp(s.Of)
-		case 'b':
-			e.judgeBin(s.Of)
-		}
+	for _, id := range e.lamps.dirty {
+		e.lamps.judgeLamp(id)
 	}
-	e.dirty = e.dirty[:0]
+	for _, id := range e.bins.dirty {
+		e.bins.judgeBin(id)
+	}
+	e.lamps.dirty, e.bins.dirty = e.lamps.dirty[:0], e.bins.dirty[:0]
 }
 
 // message notes that a device was heard.
@@ -483,7 +316,7 @@ func (e *Engine) message(index uint32, d *device, received int64) {
 	e.clearAlarm(alarmKey{index, 0, offline}, received)
 	if d.Flags&flagTimer == 0 {
 		d.Flags |= flagTimer
-		e.heardT.push(timer{Due: d.LastSeen + e.silence(d, p), What: timeOffline, Of: index})
+		e.silences.push(timer{Due: d.LastSeen + e.silence(d, p), What: timeOffline, Of: index})
 	}
 }
 
@@ -516,7 +349,7 @@ func (e *Engine) offlineDue(t timer) {
 	p := e.parameters(d)
 	if due := d.LastSeen + e.silence(d, p); due > t.Due {
 		t.Due = due
-		e.heardT.push(t)
+		e.silences.push(t)
 		return
 	}
 	d.Flags &^= flagTimer
@@ -626,14 +459,14 @@ func (e *Engine) reported(index uint32, d *device, channel uint16, ev *ingest.Ev
 	case facility == ingest.Gate && ev.Type == "door_held_open":
 		key.Kind, value = heldOpen, 0
 	case facility == ingest.Waste && ev.Type == "overfull":
-		_, b := e.bin(index, d, channel)
+		_, b := e.bins.bin(index, d, channel)
 		if b.Flags&binKnown == 0 {
 			key.Kind, value = overfull, 0
 		} else if p := &e.parameters(d).Waste; float64(b.LastFill) >= p.FullClear {
 			key.Kind, value, expected = overfull, float64(b.LastFill), p.FullClear
 		}
 	case facility == ingest.Water && ev.Type == "leak":
-		if m := e.meter(d, channel); m.RestSince == 0 {
+		if m := e.water.meter(d, channel); m.RestSince == 0 {
 			key.Kind, value = continuousFlow, 0
 		}
 	case facility == ingest.Water && ev.Type == "backflow":
@@ -687,12 +520,4 @@ func (e *Engine) TakeScore(index uint32) float64 {
 	s := d.Score
 	d.Score = 0
 	return float64(s)
-}
-
-// local returns the local hour of the day and whether it is a weekend.
-func (e *Engine) local(at int64) (seconds int, weekend bool) {
-	t := time.Unix(0, at).In(e.zone)
-	h, m, s := t.Clock()
-	w := t.Weekday()
-	return h*3600 + m*60 + s, w == time.Saturday || w == time.Sunday
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 )
 
 // gate is the state of a gate or door. It has no pointers.
@@ -51,46 +52,52 @@ const (
 // forcedFor is how long a forced opening stays an alarm.
 const forcedFor = int64(30 * time.Minute)
 
-func (e *Engine) gate(index uint32, d *device, channel uint16) (uint32, *gate) {
+// gateRules look for gates held or forced open, for denials, and for traffic at odd hours.
+type gateRules struct {
+	*book
+	gates arena.Arena[gate]
+}
+
+func (rules *gateRules) gate(index uint32, d *device, channel uint16) (uint32, *gate) {
 	for i := d.Gate; i != 0; {
-		g := e.gates.At(i)
+		g := rules.gates.At(i)
 		if g.Channel == channel {
 			return i, g
 		}
 		i = g.Next
 	}
-	i := e.gates.Add()
-	g := e.gates.At(i)
+	i := rules.gates.Add()
+	g := rules.gates.At(i)
 	g.Channel, g.Next, g.Device = channel, d.Gate, index
 	d.Gate = i
 	return i, g
 }
 
-func (e *Engine) gateReading(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+func (rules *gateRules) reading(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
 	switch r.Quantity.Name {
 	case "door_open":
-		id, g := e.gate(index, d, channel)
+		id, g := rules.gate(index, d, channel)
 		g.Flags |= gateState
 		switch {
 		case r.Value == 1 && g.Open == 0:
-			e.opens(id, g, d, at)
+			rules.opens(id, g, d, at)
 		case r.Value == 0 && g.Open != 0:
-			e.closes(g, d, at)
+			rules.closes(g, d, at)
 		}
 	case "pass_in", "pass_out":
-		_, g := e.gate(index, d, channel)
+		_, g := rules.gate(index, d, channel)
 		g.Flags |= gateCounts
 		if g.Since == 0 {
 			g.Since = at
 		}
-		e.pass(g, d, at, r.Value)
+		rules.pass(g, d, at, r.Value)
 		if g.Opened > 0 && g.Flags&gateState == 0 || g.Granted > 0 {
-			e.persons(g, d, at, r.Value)
+			rules.persons(g, d, at, r.Value)
 		}
 	}
 }
 
-func (e *Engine) gateEvent(index uint32, d *device, channel uint16, ev *ingest.Event, at int64) {
+func (rules *gateRules) event(index uint32, d *device, channel uint16, ev *ingest.Event, at int64) {
 	if !ev.Active {
 		return
 	}
@@ -99,11 +106,11 @@ func (e *Engine) gateEvent(index uint32, d *device, channel uint16, ev *ingest.E
 	default:
 		return
 	}
-	id, g := e.gate(index, d, channel)
+	id, g := rules.gate(index, d, channel)
 	if g.Since == 0 {
 		g.Since = at
 	}
-	p := &e.parameters(d).Gate
+	p := &rules.parameters(d).Gate
 	switch ev.Type {
 	case "access_granted":
 		// Without openings to be seen nothing can be missed; and a grant may
@@ -112,7 +119,7 @@ func (e *Engine) gateEvent(index uint32, d *device, channel uint16, ev *ingest.E
 			g.Unopened = min(g.Unopened+1, 100)
 			d.score(float64(g.Unopened) / float64(p.Unopened))
 			if int(g.Unopened) >= p.Unopened {
-				e.raise(alarmKey{g.Device, g.Channel, stuckClosed}, at, float64(g.Unopened), 0)
+				rules.raise(alarmKey{g.Device, g.Channel, stuckClosed}, at, float64(g.Unopened), 0)
 			}
 		}
 		copy(g.Grants[1:], g.Grants[:])
@@ -120,29 +127,29 @@ func (e *Engine) gateEvent(index uint32, d *device, channel uint16, ev *ingest.E
 		g.Granted++
 		g.GrantAt, g.Waits = at, true
 		if g.Opened == 0 && g.Flags&gateCounts == 0 {
-			e.pass(g, d, at, 1)
+			rules.pass(g, d, at, 1)
 		}
 	case "door_unlocked":
 		copy(g.Grants[1:], g.Grants[:])
 		g.Grants[0] = at
 	case "access_denied":
-		e.denied(g, d, at)
+		rules.denied(g, d, at)
 	case "door_opened":
 		if g.Flags&gateState == 0 {
-			e.opens(id, g, d, at)
+			rules.opens(id, g, d, at)
 		}
 	case "door_closed":
 		if g.Flags&gateState == 0 {
-			e.closes(g, d, at)
+			rules.closes(g, d, at)
 		}
 	}
 }
 
-func (e *Engine) opens(id uint32, g *gate, d *device, at int64) {
-	p := &e.parameters(d).Gate
+func (rules *gateRules) opens(id uint32, g *gate, d *device, at int64) {
+	p := &rules.parameters(d).Gate
 	g.Opened++
 	g.Unopened, g.Waits = 0, false
-	e.clearAlarm(alarmKey{g.Device, g.Channel, stuckClosed}, at)
+	rules.clearAlarm(alarmKey{g.Device, g.Channel, stuckClosed}, at)
 
 	// An opening uses up the oldest grant that is still good.
 	used := -1
@@ -158,7 +165,7 @@ func (e *Engine) opens(id uint32, g *gate, d *device, at int64) {
 		// Only where openings do follow grants: elsewhere there are buttons
 		// inside that nobody reports.
 		d.score(1.5)
-		e.raiseUntil(alarmKey{g.Device, g.Channel, forcedOpen}, at, 1, p.GrantBefore.Seconds(), at+forcedFor)
+		rules.raiseUntil(alarmKey{g.Device, g.Channel, forcedOpen}, at, 1, p.GrantBefore.Seconds(), at+forcedFor)
 	}
 	if g.Open == 0 {
 		g.OpenAt = at
@@ -167,21 +174,21 @@ func (e *Engine) opens(id uint32, g *gate, d *device, at int64) {
 		g.OpenBy = max(at, d.Received)
 		if g.Flags&gateTimer == 0 {
 			g.Flags |= gateTimer
-			e.timers.push(timer{Due: g.OpenBy + int64(p.HeldOpen), What: timeHeldOpen, Of: id})
+			rules.timers.push(timer{Due: g.OpenBy + int64(p.HeldOpen), What: timeHeldOpen, Of: id})
 		}
 	}
 	g.Open = min(g.Open+1, 200)
 	if g.Flags&gateCounts == 0 {
-		e.pass(g, d, at, 1)
+		rules.pass(g, d, at, 1)
 	}
 }
 
-func (e *Engine) closes(g *gate, d *device, at int64) {
+func (rules *gateRules) closes(g *gate, d *device, at int64) {
 	if g.Open > 0 {
 		g.Open--
 	}
 	key := alarmKey{g.Device, g.Channel, heldOpen}
-	if e.active(key) {
+	if rules.active(key) {
 		// A closing that was lost would keep it open for ever: a door that
 		// opens and closes all day is not held open.
 		g.Cycles++
@@ -191,31 +198,31 @@ func (e *Engine) closes(g *gate, d *device, at int64) {
 	}
 	if g.Open == 0 {
 		g.Cycles = 0
-		e.clearAlarm(key, at)
+		rules.clearAlarm(key, at)
 	}
 }
 
-func (e *Engine) heldOpenDue(t timer) {
-	g := e.gates.At(t.Of)
-	d := e.devices.At(g.Device + 1)
-	held := int64(e.parameters(d).Gate.HeldOpen)
+func (rules *gateRules) heldOpenDue(t timer) {
+	g := rules.gates.At(t.Of)
+	d := rules.devices.At(g.Device + 1)
+	held := int64(rules.parameters(d).Gate.HeldOpen)
 	if g.Open == 0 {
 		g.Flags &^= gateTimer
 		return
 	}
 	if due := g.OpenBy + held; due > t.Due {
 		t.Due = due
-		e.timers.push(t)
+		rules.timers.push(t)
 		return
 	}
 	g.Flags &^= gateTimer
 	g.Cycles = 0
-	e.raise(alarmKey{g.Device, g.Channel, heldOpen}, g.OpenAt+held, float64(held)/1e9, 0)
+	rules.raise(alarmKey{g.Device, g.Channel, heldOpen}, g.OpenAt+held, float64(held)/1e9, 0)
 }
 
 // denied looks for more denials than the gate's own rate explains.
-func (e *Engine) denied(g *gate, d *device, at int64) {
-	p := &e.parameters(d).Gate
+func (rules *gateRules) denied(g *gate, d *device, at int64) {
+	p := &rules.parameters(d).Gate
 	copy(g.Denials[1:], g.Denials[:])
 	g.Denials[0] = at
 	g.Denied++
@@ -231,13 +238,13 @@ func (e *Engine) denied(g *gate, d *device, at int64) {
 	key := alarmKey{g.Device, g.Channel, deniedBurst}
 	d.score(float64(n) / float64(p.Denied) * 0.99)
 	if n >= p.Denied && poissonTail(n, rate) < p.Odds {
-		e.raiseFor(key, at, finding{value: float64(n), expected: rate, until: at + int64(30*time.Minute), within: int64(p.DeniedSpan)})
+		rules.raiseFor(key, at, finding{value: float64(n), expected: rate, until: at + int64(30*time.Minute), within: int64(p.DeniedSpan)})
 	}
 }
 
 // pass counts passes by the hour and looks for too many in quiet hours.
-func (e *Engine) pass(g *gate, d *device, at int64, n float64) {
-	seconds, weekend := e.local(at)
+func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
+	seconds, weekend := rules.local(at)
 	hour := at - int64(seconds%3600)*1e9
 	hour -= hour % 1e9
 	if g.HourAt == 0 {
@@ -250,11 +257,11 @@ func (e *Engine) pass(g *gate, d *device, at int64, n float64) {
 		quiet = int64(2 * time.Hour)
 	}
 	if hour-g.HourAt > quiet {
-		e.learnHour(g, d)
+		rules.learnHour(g, d)
 		g.HourAt, g.Count = hour, 0
 	}
 	for g.HourAt < hour {
-		e.learnHour(g, d)
+		rules.learnHour(g, d)
 		g.HourAt += int64(time.Hour)
 		g.Count = 0
 	}
@@ -262,7 +269,7 @@ func (e *Engine) pass(g *gate, d *device, at int64, n float64) {
 		return
 	}
 	g.Count = uint16(min(float64(g.Count)+n, 60000))
-	p := &e.parameters(d).Gate
+	p := &rules.parameters(d).Gate
 	slot := seconds / 3600
 	if weekend {
 		slot += 24
@@ -287,14 +294,14 @@ func (e *Engine) pass(g *gate, d *device, at int64, n float64) {
 	odds := predictiveTail(int(g.Count), float64(g.Rate[slot])*float64(g.Hours[slot])+0.5, float64(g.Hours[slot]))
 	d.score(math.Log(odds) / math.Log(p.Odds))
 	if odds < p.Odds {
-		e.raiseUntil(alarmKey{g.Device, g.Channel, offHours}, at, float64(g.Count), expected, at+int64(time.Hour))
+		rules.raiseUntil(alarmKey{g.Device, g.Channel, offHours}, at, float64(g.Count), expected, at+int64(time.Hour))
 	}
 }
 
 // learnHour takes the hour that has ended into the gate's past, at most as
 // three times what was expected.
-func (e *Engine) learnHour(g *gate, d *device) {
-	seconds, weekend := e.local(g.HourAt)
+func (rules *gateRules) learnHour(g *gate, d *device) {
+	seconds, weekend := rules.local(g.HourAt)
 	slot := seconds / 3600
 	if weekend {
 		slot += 24
@@ -313,11 +320,11 @@ func (e *Engine) learnHour(g *gate, d *device) {
 //
 // Two signs of tailgating: a number this gate all but never sees, and a share
 // of passes by more than one that its own share cannot explain.
-func (e *Engine) persons(g *gate, d *device, at int64, n float64) {
+func (rules *gateRules) persons(g *gate, d *device, at int64, n float64) {
 	if n < 1 || n > 20 {
 		return // a gate that counts by the hour
 	}
-	p := &e.parameters(d).Gate
+	p := &rules.parameters(d).Gate
 	key := alarmKey{g.Device, g.Channel, tailgating}
 	until := at + int64(2*time.Hour)
 	mean := 1 + float64(g.Share)
@@ -329,7 +336,7 @@ func (e *Engine) persons(g *gate, d *device, at int64, n float64) {
 		}
 		d.score(min(limit/rare, 3))
 		if rare < limit {
-			e.raiseUntil(key, at, n, mean, until)
+			rules.raiseUntil(key, at, n, mean, until)
 		}
 	}
 	g.Passes++
@@ -349,7 +356,7 @@ func (e *Engine) persons(g *gate, d *device, at int64, n float64) {
 		odds := poissonTail(int(g.RecentOf+0.5), share*float64(g.RecentN))
 		d.score(math.Log(odds) / math.Log(1e-6))
 		if odds < 1e-6 {
-			e.raiseUntil(key, at, 1+float64(g.RecentOf/g.RecentN), 1+share, until)
+			rules.raiseUntil(key, at, 1+float64(g.RecentOf/g.RecentN), 1+share, until)
 		}
 	}
 	g.Share = float32(g.Group) / float32(g.Passes)

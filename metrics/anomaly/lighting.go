@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 	"greencommunity/metrics/sun"
 )
 
@@ -51,27 +52,36 @@ const (
 	lampBurns             // burnt at the last judgement
 )
 
-func (e *Engine) lamp(index uint32, d *device, channel uint16) (uint32, *lamp) {
+// lampRules look for lamps that are dark, burn by day, flicker or take another power. All
+// readings of a message are taken in before a lamp is judged, because its power means
+// nothing without its dimming level.
+type lampRules struct {
+	*book
+	lamps arena.Arena[lamp]
+	dirty []uint32 // with readings that have not been judged
+}
+
+func (rules *lampRules) lamp(index uint32, d *device, channel uint16) (uint32, *lamp) {
 	for i := d.Lamp; i != 0; {
-		l := e.lamps.At(i)
+		l := rules.lamps.At(i)
 		if l.Channel == channel {
 			return i, l
 		}
 		i = l.Next
 	}
-	i := e.lamps.Add()
-	l := e.lamps.At(i)
+	i := rules.lamps.Add()
+	l := rules.lamps.At(i)
 	l.Channel, l.Next, l.Device, l.Level = channel, d.Lamp, index, 1
 	d.Lamp = i
 	return i, l
 }
 
-func (e *Engine) lighting(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+func (rules *lampRules) reading(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
 	name := r.Quantity.Name
 	if name == "energy_total" {
-		_, l := e.lamp(index, d, channel)
+		_, l := rules.lamp(index, d, channel)
 		if l.Energy > 1 && r.Value < l.Energy/10 {
-			e.raiseUntil(alarmKey{index, channel, registerReset}, at, r.Value, l.Energy, at+int64(24*time.Hour))
+			rules.raiseUntil(alarmKey{index, channel, registerReset}, at, r.Value, l.Energy, at+int64(24*time.Hour))
 		}
 		l.Energy = r.Value
 		return
@@ -79,9 +89,9 @@ func (e *Engine) lighting(index uint32, d *device, channel uint16, r *ingest.Rea
 	if name != "active_power" && name != "light_level" && name != "light_on" {
 		return
 	}
-	id, l := e.lamp(index, d, channel)
+	id, l := rules.lamp(index, d, channel)
 	if l.At != 0 && at != l.At && l.Flags&lampDirty != 0 {
-		e.judgeLamp(id) // readings of several times in one message
+		rules.judgeLamp(id) // readings of several times in one message
 	}
 	l.At = at
 	switch name {
@@ -97,7 +107,7 @@ func (e *Engine) lighting(index uint32, d *device, channel uint16, r *ingest.Rea
 	}
 	if l.Flags&lampDirty == 0 {
 		l.Flags |= lampDirty
-		e.dirty = append(e.dirty, dirty{'l', id})
+		rules.dirty = append(rules.dirty, id)
 	}
 }
 
@@ -123,8 +133,8 @@ func (k *lampLook) night() bool { return k.elevation < k.p.NightSun }
 
 // judgeLamp judges what a lamp has reported for one time: first what it does,
 // then each finding for itself.
-func (e *Engine) judgeLamp(id uint32) {
-	l := e.lamps.At(id)
+func (rules *lampRules) judgeLamp(id uint32) {
+	l := rules.lamps.At(id)
 	fresh := l.Flags&lampFresh != 0
 	l.Flags &^= lampDirty | lampFresh
 	if l.At == 0 || l.At <= l.Judge || !fresh && l.Flags&lampPower != 0 {
@@ -134,31 +144,31 @@ func (e *Engine) judgeLamp(id uint32) {
 	if l.Known == 0 {
 		l.Known = l.At
 	}
-	d := e.devices.At(l.Device + 1)
-	k := lampLook{lamp: l, d: d, p: &e.parameters(d).Lighting, at: l.At}
-	if !e.lampDoes(&k) {
+	d := rules.devices.At(l.Device + 1)
+	k := lampLook{lamp: l, d: d, p: &rules.parameters(d).Lighting, at: l.At}
+	if !rules.lampDoes(&k) {
 		return
 	}
-	site := e.places[d.Place]
+	site := rules.places[d.Place]
 	k.elevation = sun.Elevation(time.Unix(0, k.at), site.Lat, site.Lon)
-	seconds, _ := e.local(k.at)
+	seconds, _ := rules.local(k.at)
 	k.hour = seconds / 3600
-	e.burningByDay(&k)
-	e.darkAtNight(&k)
-	e.learnHours(&k)
-	e.switching(&k)
+	rules.burningByDay(&k)
+	rules.darkAtNight(&k)
+	rules.learnHours(&k)
+	rules.switching(&k)
 	on := k.burns || !k.dark && l.Flags&lampLevel != 0 && l.Level > 0.01
-	if l.Flags&lampPower != 0 && on && !e.active(k.key(cycling)) {
-		e.judgePower(l, d, k.p, k.at, k.key)
+	if l.Flags&lampPower != 0 && on && !rules.active(k.key(cycling)) {
+		rules.judgePower(l, d, k.p, k.at, k.key)
 	}
 }
 
 // lampDoes finds out whether the lamp burns or is dark. False: nothing can be
 // said, as its rated power is not known yet, or its readings stand still.
-func (e *Engine) lampDoes(k *lampLook) bool {
+func (rules *lampRules) lampDoes(k *lampLook) bool {
 	k.nominal = float32(k.p.RatedPower)
 	if k.nominal == 0 {
-		k.nominal = float32(attribute(e.info[k.Device], "rated_power"))
+		k.nominal = float32(attribute(rules.info[k.Device], "rated_power"))
 	}
 	// What was learned means something once a night has been seen, and more
 	// than a controller's standby.
@@ -177,7 +187,7 @@ func (e *Engine) lampDoes(k *lampLook) bool {
 		if k.Power <= float32(k.p.Off)*k.nominal {
 			f = &k.Rest
 		}
-		stuck = e.flat(k.key(flatLine), k.d, f, k.Power, k.at)
+		stuck = rules.flat(k.key(flatLine), k.d, f, k.Power, k.at)
 	}
 	// A power meter knows better than a status.
 	if !stuck {
@@ -201,10 +211,10 @@ func (e *Engine) lampDoes(k *lampLook) bool {
 }
 
 // burningByDay finds a lamp that burns while the sun is up.
-func (e *Engine) burningByDay(k *lampLook) {
+func (rules *lampRules) burningByDay(k *lampLook) {
 	if !k.burns || k.elevation <= k.p.DaySun {
 		k.DaySince = 0
-		e.clearAlarm(k.key(dayBurner), k.at)
+		rules.clearAlarm(k.key(dayBurner), k.at)
 		return
 	}
 	if k.DaySince == 0 {
@@ -213,7 +223,7 @@ func (e *Engine) burningByDay(k *lampLook) {
 	held := k.at - k.DaySince
 	k.d.score(min(float64(held)/float64(k.p.DayAfter), 5))
 	if held >= int64(k.p.DayAfter) {
-		e.raise(k.key(dayBurner), k.at, float64(k.Power), k.elevation)
+		rules.raise(k.key(dayBurner), k.at, float64(k.Power), k.elevation)
 	}
 }
 
@@ -232,7 +242,7 @@ func (k *lampLook) wanted() bool {
 }
 
 // darkAtNight finds a lamp that is dark where it should burn.
-func (e *Engine) darkAtNight(k *lampLook) {
+func (rules *lampRules) darkAtNight(k *lampLook) {
 	key := k.key(outage)
 	if k.night() && k.dark && k.wanted() {
 		k.LitSince = 0
@@ -241,13 +251,13 @@ func (e *Engine) darkAtNight(k *lampLook) {
 		}
 		held := k.at - k.DarkSince
 		k.d.score(min(float64(held)/float64(k.p.OutageAfter), 5))
-		if held >= int64(k.p.OutageAfter) && !e.active(k.key(cycling)) {
-			e.raise(key, k.at, float64(k.Power), float64(k.nominal))
+		if held >= int64(k.p.OutageAfter) && !rules.active(k.key(cycling)) {
+			rules.raise(key, k.at, float64(k.Power), float64(k.nominal))
 		}
 		return
 	}
 	k.DarkSince = 0
-	if !k.burns || !e.active(key) {
+	if !k.burns || !rules.active(key) {
 		k.LitSince = 0
 		return
 	}
@@ -256,7 +266,7 @@ func (e *Engine) darkAtNight(k *lampLook) {
 		k.LitSince = k.at
 	}
 	if k.at-k.LitSince >= int64(k.p.OutageAfter) {
-		e.clearAlarm(key, k.at)
+		rules.clearAlarm(key, k.at)
 	}
 }
 
@@ -264,10 +274,10 @@ func (e *Engine) darkAtNight(k *lampLook) {
 // lamp burnt. What may be an outage does not teach. Once it is told it does,
 // slowly: it may be the hours that have changed, and a week later these are
 // usual, while the alarm of a lamp that is out stays all the same.
-func (e *Engine) learnHours(k *lampLook) {
+func (rules *lampRules) learnHours(k *lampLook) {
 	rate := float32(0.1)
 	switch {
-	case e.active(k.key(outage)):
+	case rules.active(k.key(outage)):
 		rate = 0.05
 	case k.DarkSince != 0:
 		rate = 0
@@ -288,7 +298,7 @@ func (e *Engine) learnHours(k *lampLook) {
 }
 
 // switching finds a lamp that goes on and off again.
-func (e *Engine) switching(k *lampLook) {
+func (rules *lampRules) switching(k *lampLook) {
 	if k.burns != (k.Flags&lampBurns != 0) && (k.burns || k.dark) {
 		k.Flags ^= lampBurns
 		copy(k.Edges[1:], k.Edges[:])
@@ -304,9 +314,9 @@ func (e *Engine) switching(k *lampLook) {
 	}
 	k.d.score(float64(recent) / float64(k.p.Cycles) * 0.99)
 	if recent >= min(k.p.Cycles, len(k.Edges)) {
-		e.raiseFor(k.key(cycling), k.at, finding{value: float64(recent), expected: 2, within: int64(span)})
+		rules.raiseFor(k.key(cycling), k.at, finding{value: float64(recent), expected: 2, within: int64(span)})
 	} else if recent == 0 && k.night() {
-		e.clearAlarm(k.key(cycling), k.at)
+		rules.clearAlarm(k.key(cycling), k.at)
 	}
 }
 
@@ -376,7 +386,7 @@ func (l *lamp) room() int {
 }
 
 // judgePower compares the power with what was learned at the same level.
-func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64, key func(kind) alarmKey) {
+func (rules *lampRules) judgePower(l *lamp, d *device, p *LightingParameters, at int64, key func(kind) alarmKey) {
 	deviation := float32(p.Deviation)
 	says := l.Flags&lampLevel != 0
 	var b int
@@ -402,10 +412,10 @@ func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64,
 			l.Fine = 0
 		} else if l.Fine = min(l.Fine+1, 100); int(l.Fine) >= p.Readings {
 			// A stuck dimmer looks right at the level it is stuck at.
-			e.clearAlarm(key(partialFailure), at)
-			e.clearAlarm(key(overPower), at)
-			if a := e.alarms[key(stuckDimmer)]; a != nil && math.Abs(a.Expected-float64(learned)) < 0.1*a.Expected {
-				e.clearAlarm(key(stuckDimmer), at)
+			rules.clearAlarm(key(partialFailure), at)
+			rules.clearAlarm(key(overPower), at)
+			if a := rules.alarms[key(stuckDimmer)]; a != nil && math.Abs(a.Expected-float64(learned)) < 0.1*a.Expected {
+				rules.clearAlarm(key(stuckDimmer), at)
 			}
 		}
 		return
@@ -440,10 +450,10 @@ func (e *Engine) judgePower(l *lamp, d *device, p *LightingParameters, at int64,
 			k = stuckDimmer
 		}
 	}
-	if e.active(key(partialFailure)) || e.active(key(overPower)) || e.active(key(stuckDimmer)) {
+	if rules.active(key(partialFailure)) || rules.active(key(overPower)) || rules.active(key(stuckDimmer)) {
 		return // one finding about the power at a time
 	}
-	e.raise(key(k), at, float64(l.Power), float64(learned))
+	rules.raise(key(k), at, float64(l.Power), float64(learned))
 }
 
 func abs8(x int8) int8 { return max(x, -x) }

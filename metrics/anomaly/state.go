@@ -11,8 +11,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
-	"time"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/arena"
@@ -68,7 +66,7 @@ func (e *Engine) Save(w io.Writer) error {
 	for _, a := range e.arenas() {
 		b.arena(a)
 	}
-	for _, h := range []timers{e.heardT, e.timers} {
+	for _, h := range []timers{e.silences, e.timers} {
 		// In order, not as the heap happens to lie.
 		h = slices.Clone(h)
 		slices.SortFunc(h, func(a, b timer) int {
@@ -167,7 +165,7 @@ func (e *Engine) Load(r io.Reader) error {
 	for _, a := range e.arenas() {
 		b.arena(a)
 	}
-	for _, h := range []*timers{&e.heardT, &e.timers} {
+	for _, h := range []*timers{&e.silences, &e.timers} {
 		*h = nil
 		for range b.each() {
 			h.push(timer{Due: b.int(), What: timerKind(b.int()), Of: uint32(b.int()), K: b.key()})
@@ -205,7 +203,7 @@ func (e *Engine) seed() {
 			continue
 		}
 		for at := e.devices.At(uint32(i + 1)).Meter; at != 0; {
-			m := e.meters.At(at)
+			m := e.water.meters.At(at)
 			if m.Flags&meterRegister != 0 && m.At != 0 {
 				e.o.Book.Seed(usage.MeterKey{Device: info.ID, Channel: e.channels[m.Channel]}, m.At, m.Value/1000)
 			}
@@ -222,7 +220,7 @@ type records interface {
 }
 
 func (e *Engine) arenas() []records {
-	return []records{&e.devices, &e.meters, &e.lamps, &e.bins, &e.gates, &e.series}
+	return []records{&e.devices, &e.water.meters, &e.lamps.lamps, &e.bins.bins, &e.gates.gates, &e.series.series}
 }
 
 func (e *Engine) loadAlarms(b *loader, version int64) error {
@@ -260,46 +258,6 @@ func (e *Engine) loadAlarms(b *loader, version int64) error {
 		return fmt.Errorf("state of anomalies: %w", b.err)
 	}
 	return nil
-}
-
-// alarm makes an alarm from its key.
-func (e *Engine) alarm(k alarmKey, at int64) *Alarm {
-	about := Kinds[k.Kind]
-	a := &Alarm{Kind: about.Name, Severity: about.Severity.String(), Title: about.Title, Since: time.Unix(0, at).UTC(), key: k,
-		Unit: about.Unit, ExpectedUnit: about.ExpectedUnit}
-	if k.Device >= groupBase {
-		g := &e.groups[k.Device-groupBase]
-		a.Community, a.Facility, a.Device = g.Key.Community, g.Facility, ingest.DeviceID(g.Key.Name)
-		if a.Facility == "" {
-			a.Facility = anyFacility
-		}
-		return a
-	}
-	info := e.info[k.Device]
-	a.Community, a.Compound, a.Facility, a.Vendor, a.Device, a.Name = info.Community, info.Compound, info.Facility, info.Vendor, info.ID, info.Name
-	a.Channel = e.channels[k.Channel]
-	if a.Unit == ofQuantity {
-		a.Unit = e.unitOf(k.Kind, info.Facility, a.Channel)
-	}
-	return a
-}
-
-// unitOf is the unit of an alarm about one quantity of a device: a register, a
-// lamp's power, or the quantity that the channel begins with.
-func (e *Engine) unitOf(k kind, facility ingest.FacilityKind, channel string) string {
-	name, _, _ := strings.Cut(channel, "/")
-	switch {
-	case k == registerReset && facility == ingest.Water:
-		name = "water_volume_total"
-	case k == registerReset:
-		name = "energy_total"
-	case k == flatLine && facility == ingest.Lighting && e.inv.Facilities.Quantity(facility, name) == nil:
-		name = "active_power"
-	}
-	if q := e.inv.Facilities.Quantity(facility, name); q != nil {
-		return q.Unit
-	}
-	return ""
 }
 
 // saver writes; after an error it writes nothing.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 )
 
 // bin is the state of a waste bin. It has no pointers.
@@ -50,22 +51,29 @@ const (
 	binKnown // LastFill is one
 )
 
-func (e *Engine) bin(index uint32, d *device, channel uint16) (uint32, *bin) {
+// binRules look for fire, and for bins that are full, tipped, blocked or not emptied.
+type binRules struct {
+	*book
+	bins  arena.Arena[bin]
+	dirty []uint32 // with readings that have not been judged
+}
+
+func (rules *binRules) bin(index uint32, d *device, channel uint16) (uint32, *bin) {
 	for i := d.Bin; i != 0; {
-		b := e.bins.At(i)
+		b := rules.bins.At(i)
 		if b.Channel == channel {
 			return i, b
 		}
 		i = b.Next
 	}
-	i := e.bins.Add()
-	b := e.bins.At(i)
+	i := rules.bins.Add()
+	b := rules.bins.At(i)
 	b.Channel, b.Next, b.Device = channel, d.Bin, index
 	d.Bin = i
 	return i, b
 }
 
-func (e *Engine) waste(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+func (rules *binRules) reading(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
 	var flag uint8
 	switch r.Quantity.Name {
 	case "fill_level":
@@ -77,9 +85,9 @@ func (e *Engine) waste(index uint32, d *device, channel uint16, r *ingest.Readin
 	default:
 		return
 	}
-	id, b := e.bin(index, d, channel)
+	id, b := rules.bin(index, d, channel)
 	if b.At != 0 && at != b.At && b.Flags&binDirty != 0 {
-		e.judgeBin(id)
+		rules.judgeBin(id)
 	}
 	b.At = at
 	v := float32(r.Value)
@@ -94,13 +102,13 @@ func (e *Engine) waste(index uint32, d *device, channel uint16, r *ingest.Readin
 	b.Flags |= flag
 	if b.Flags&binDirty == 0 {
 		b.Flags |= binDirty
-		e.dirty = append(e.dirty, dirty{'b', id})
+		rules.dirty = append(rules.dirty, id)
 	}
 }
 
 // judgeBin judges what a bin has reported for one time.
-func (e *Engine) judgeBin(id uint32) {
-	b := e.bins.At(id)
+func (rules *binRules) judgeBin(id uint32) {
+	b := rules.bins.At(id)
 	got := b.Flags
 	b.Flags &^= binDirty | binFill | binTilt | binTemp
 	if b.At <= b.Judge {
@@ -108,9 +116,9 @@ func (e *Engine) judgeBin(id uint32) {
 	}
 	unseen := float32(float64(b.At-b.Judge) / 1e9)
 	b.Judge = b.At
-	d := e.devices.At(b.Device + 1)
+	d := rules.devices.At(b.Device + 1)
 	if got&binTemp != 0 {
-		e.judgeFire(b, d)
+		rules.judgeFire(b, d)
 	}
 	key := alarmKey{b.Device, b.Channel, tipped}
 	if got&binTilt != 0 {
@@ -118,12 +126,12 @@ func (e *Engine) judgeBin(id uint32) {
 			b.Tilts, b.Upright = min(b.Tilts+1, 100), 0
 			d.score(float64(b.Tilts) / 2)
 			if b.Tilts >= 2 {
-				e.raise(key, b.At, 1, 0)
+				rules.raise(key, b.At, 1, 0)
 			}
 		} else {
 			b.Tilts = 0
 			if b.Upright = min(b.Upright+1, 100); b.Upright >= 2 {
-				e.clearAlarm(key, b.At)
+				rules.clearAlarm(key, b.At)
 			}
 		}
 	}
@@ -132,16 +140,16 @@ func (e *Engine) judgeBin(id uint32) {
 		if unseen > b.Interval/2 {
 			b.Emptied = b.At // it may have been emptied meanwhile
 		}
-		e.judgeFill(b, d)
+		rules.judgeFill(b, d)
 	}
 }
 
 // judgeFire looks for fire: a temperature nothing else reaches, or a steep rise
 // the neighbours do not share.
-func (e *Engine) judgeFire(b *bin, d *device) {
-	p := &e.parameters(d).Waste
+func (rules *binRules) judgeFire(b *bin, d *device) {
+	p := &rules.parameters(d).Waste
 	temp, at := float64(b.Temp), b.At
-	around := &e.ambient[d.Place]
+	around := &rules.ambient[d.Place]
 	base := float64(b.Base)
 	if around.N >= 100 {
 		base = float64(around.Mean)
@@ -172,21 +180,21 @@ func (e *Engine) judgeFire(b *bin, d *device) {
 	switch {
 	case temp >= p.Fire || rising:
 		b.CoolFrom = 0
-		e.raise(key, at, temp, base)
-	case temp < p.FireClear && e.active(key):
+		rules.raise(key, at, temp, base)
+	case temp < p.FireClear && rules.active(key):
 		if b.CoolFrom == 0 {
 			b.CoolFrom = at
 		}
 		if at-b.CoolFrom >= int64(p.FireQuiet) {
 			b.CoolFrom = 0
-			e.clearAlarm(key, at)
+			rules.clearAlarm(key, at)
 		}
 	}
 }
 
 // judgeFill looks at the fill level of an upright bin.
-func (e *Engine) judgeFill(b *bin, d *device) {
-	p := &e.parameters(d).Waste
+func (rules *binRules) judgeFill(b *bin, d *device) {
+	p := &rules.parameters(d).Waste
 	fill, at := float64(b.Fill), b.At
 	key := func(k kind) alarmKey { return alarmKey{b.Device, b.Channel, k} }
 	last := float64(b.LastFill)
@@ -196,7 +204,7 @@ func (e *Engine) judgeFill(b *bin, d *device) {
 
 	// Emptied: falls by a tenth of the bin, to less than half of what it was.
 	if known && last-fill >= 0.1 && fill < 0.5*last && b.JumpAt == 0 {
-		e.emptied(b, at, last)
+		rules.emptied(b, at, last)
 	}
 
 	// A blocked sensor: up in one reading by more than people throw in, and
@@ -206,11 +214,11 @@ func (e *Engine) judgeFill(b *bin, d *device) {
 		b.JumpAt, b.JumpFrom = at, float32(last)
 	case b.JumpAt != 0 && fill < float64(b.JumpFrom)+p.Jump/2:
 		b.JumpAt = 0
-		e.clearAlarm(key(blocked), at)
+		rules.clearAlarm(key(blocked), at)
 	case b.JumpAt != 0:
 		d.score(min(float64(at-b.JumpAt)/float64(p.JumpAfter), 5))
 		if at-b.JumpAt >= int64(p.JumpAfter) {
-			e.raise(key(blocked), at, fill, float64(b.JumpFrom))
+			rules.raise(key(blocked), at, fill, float64(b.JumpFrom))
 		}
 	}
 
@@ -222,29 +230,29 @@ func (e *Engine) judgeFill(b *bin, d *device) {
 		}
 		d.score(min(float64(at-b.FullFrom)/float64(p.FullAfter), 5))
 		if at-b.FullFrom >= int64(p.FullAfter) {
-			e.raiseFor(key(overfull), at, finding{value: fill, expected: p.FullClear, within: int64(p.FullAfter)})
+			rules.raiseFor(key(overfull), at, finding{value: fill, expected: p.FullClear, within: int64(p.FullAfter)})
 		}
 	case fill < p.FullClear:
 		b.FullFrom = 0
-		e.clearAlarm(key(overfull), at)
-	case !e.active(key(overfull)):
+		rules.clearAlarm(key(overfull), at)
+	case !rules.active(key(overfull)):
 		b.FullFrom = 0
 	}
 
 	// Standing still. Empty and full bins have a right to.
 	if b.SameFrom == 0 || math.Abs(fill-float64(b.SameFill)) > 0.005 {
-		if b.SameFrom != 0 && !e.active(key(stuckFill)) {
+		if b.SameFrom != 0 && !rules.active(key(stuckFill)) {
 			stood := float32(float64(at-b.SameFrom) / 1e9)
 			b.Same = max(stood, b.Same*0.9995)
 		}
 		b.SameFrom, b.SameFill = at, b.Fill
-		e.clearAlarm(key(stuckFill), at)
+		rules.clearAlarm(key(stuckFill), at)
 	} else if fill > 0.02 && fill < p.Full {
 		stood := float64(at-b.SameFrom) / 1e9
 		limit := max(p.StuckAfter.Seconds(), p.StuckFactor*float64(b.Same))
 		d.score(min(stood/limit, 5))
 		if stood >= limit {
-			e.raise(key(stuckFill), at, stood, float64(b.Same))
+			rules.raise(key(stuckFill), at, stood, float64(b.Same))
 		}
 	}
 
@@ -255,32 +263,32 @@ func (e *Engine) judgeFill(b *bin, d *device) {
 		limit := p.OverdueFactor * float64(b.Interval)
 		d.score(min(waited/limit, 5))
 		if waited > limit {
-			e.raise(key(missedCollection), at, waited, float64(b.Interval))
+			rules.raise(key(missedCollection), at, waited, float64(b.Interval))
 		}
 	}
 }
 
 // collected takes in a collection somebody reported.
-func (e *Engine) collected(index uint32, d *device, channel uint16, at int64) {
-	_, b := e.bin(index, d, channel)
+func (rules *binRules) collected(index uint32, d *device, channel uint16, at int64) {
+	_, b := rules.bin(index, d, channel)
 	fill := float64(b.LastFill)
 	if b.Emptied != 0 && fill < 0.1 { // it has been seen already
 		return
 	}
-	e.emptied(b, at, fill)
+	rules.emptied(b, at, fill)
 }
 
-func (e *Engine) emptied(b *bin, at int64, fill float64) {
+func (rules *binRules) emptied(b *bin, at int64, fill float64) {
 	key := alarmKey{b.Device, b.Channel, missedCollection}
 	// The same collection seen by the level and told by the lorry.
 	if b.Emptied != 0 && at-b.Emptied < int64(2*time.Hour) {
 		return
 	}
-	if b.Emptied != 0 && !e.active(key) {
+	if b.Emptied != 0 && !rules.active(key) {
 		b.Interval = max(float32(float64(at-b.Emptied)/1e9), b.Interval*0.98)
 		b.Intervals = min(b.Intervals+1, 1000)
 		b.FillAt += (float32(fill) - b.FillAt) * max(0.1, 1/float32(b.Intervals))
 	}
 	b.Emptied = at
-	e.clearAlarm(key, at)
+	rules.clearAlarm(key, at)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/arena"
 	"greencommunity/metrics/usage"
 )
 
@@ -42,16 +43,22 @@ const (
 	meterRegister = 1 << iota // has a register
 )
 
-func (e *Engine) meter(d *device, channel uint16) *meter {
+// waterRules look for leaks, bursts, backflow and meters that stand still.
+type waterRules struct {
+	*book
+	meters arena.Arena[meter]
+}
+
+func (rules *waterRules) meter(d *device, channel uint16) *meter {
 	for i := d.Meter; i != 0; {
-		m := e.meters.At(i)
+		m := rules.meters.At(i)
 		if m.Channel == channel {
 			return m
 		}
 		i = m.Next
 	}
-	i := e.meters.Add()
-	m := e.meters.At(i)
+	i := rules.meters.Add()
+	m := rules.meters.At(i)
 	m.Channel, m.Next = channel, d.Meter
 	d.Meter = i
 	return m
@@ -59,25 +66,27 @@ func (e *Engine) meter(d *device, channel uint16) *meter {
 
 const day = 24 * float64(time.Hour)
 
-func (e *Engine) water(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+// reading takes in a register or a flow, and what the book of use says that it
+// came to.
+func (rules *waterRules) reading(index uint32, d *device, channel uint16, r *ingest.Reading, at int64, used []usage.Booking) {
 	switch r.Quantity.Name {
 	case "water_volume_total":
-		m := e.meter(d, channel)
+		m := rules.meter(d, channel)
 		m.Flags |= meterRegister
-		e.register(index, d, m, r.Value*1000, at)
-		e.booking(index, d, m, e.booked(index, r), at-r.Time)
+		rules.register(index, d, m, r.Value*1000, at)
+		rules.booking(index, d, m, used, at-r.Time)
 	case "water_flow":
-		m := e.meter(d, channel)
+		m := rules.meter(d, channel)
 		litres := r.Value * 3.6e6
-		e.qmax(index, d, m, litres, at)
+		rules.qmax(index, d, m, litres, at)
 		if m.Flags&meterRegister != 0 {
 			return
 		}
 		// Without a register the flow holds until the next one.
 		if m.At != 0 && at > m.At {
 			dt := at - m.At
-			if p := e.parameters(d); dt <= int64(p.Water.Gap) {
-				e.used(index, d, m, max(m.Flow, 0)*float64(dt)/float64(time.Hour), m.At, at)
+			if p := rules.parameters(d); dt <= int64(p.Water.Gap) {
+				rules.used(index, d, m, max(m.Flow, 0)*float64(dt)/float64(time.Hour), m.At, at)
 			}
 		}
 		m.Flow, m.At = litres, at
@@ -86,7 +95,7 @@ func (e *Engine) water(index uint32, d *device, channel uint16, r *ingest.Readin
 
 // booking takes in what the book of use says that a read came to, by a clock that
 // is ahead of the meter's. Estimates neither raise nor clear.
-func (e *Engine) booking(index uint32, d *device, m *meter, list []usage.Booking, ahead int64) {
+func (rules *waterRules) booking(index uint32, d *device, m *meter, list []usage.Booking, ahead int64) {
 	for _, b := range list {
 		from, to, litres := b.From+ahead, b.To+ahead, b.Amount.Units()*1000
 		switch {
@@ -101,17 +110,17 @@ func (e *Engine) booking(index uint32, d *device, m *meter, list []usage.Booking
 				m.HourAt, m.Volume, m.Covered = from, 0, 0
 			}
 			if hours := float64(to-from) / float64(time.Hour); hours <= 6 {
-				e.qmax(index, d, m, litres/hours, to)
+				rules.qmax(index, d, m, litres/hours, to)
 			}
 			m.Until = to
-			e.used(index, d, m, litres, from, to)
+			rules.used(index, d, m, litres, from, to)
 		}
 	}
 }
 
 // register looks for a register that runs backwards or was reset. What it adds
 // to use is told by the book of use.
-func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at int64) {
+func (rules *waterRules) register(index uint32, d *device, m *meter, litres float64, at int64) {
 	if m.At == 0 {
 		m.At, m.Value, m.HourAt, m.Known = at, litres, at, at
 		return
@@ -119,14 +128,14 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 	if at <= m.At {
 		return
 	}
-	p := e.parameters(d)
+	p := rules.parameters(d)
 	used, before := litres-m.Value, m.Value
 	m.At, m.Value = at, litres
 	key := alarmKey{index, m.Channel, reverseFlow}
 	if used < 0 {
 		// To less than a tenth is another meter or a reset, not a flow.
 		if litres < before/10 && -used > 1000 {
-			e.raiseUntil(alarmKey{index, m.Channel, registerReset}, at, litres/1000, before/1000, at+int64(24*time.Hour))
+			rules.raiseUntil(alarmKey{index, m.Channel, registerReset}, at, litres/1000, before/1000, at+int64(24*time.Hour))
 			return
 		}
 		if at-m.BackAt > int64(24*time.Hour) {
@@ -140,22 +149,22 @@ func (e *Engine) register(index uint32, d *device, m *meter, litres float64, at 
 		d.score(min(m.Backwards/p.Water.Reverse, 0.99))
 		if m.BackN >= 2 && m.Backwards > p.Water.Reverse {
 			d.score(m.Backwards / p.Water.Reverse)
-			e.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
+			rules.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
 		}
 		return
 	}
 	if m.BackN == 1 && at-m.BackAt <= int64(p.Water.Gap) && m.BackFrom-litres > p.Water.Reverse {
 		// All in one reading, as after a gap, and it has not come back from there.
 		m.BackN++
-		e.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
+		rules.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
 	}
 }
 
 // qmax compares the flow with what the meter is built for.
-func (e *Engine) qmax(index uint32, d *device, m *meter, litres float64, at int64) {
-	limit := e.parameters(d).Water.Qmax
+func (rules *waterRules) qmax(index uint32, d *device, m *meter, litres float64, at int64) {
+	limit := rules.parameters(d).Water.Qmax
 	if limit == 0 {
-		limit = attribute(e.info[index], "qmax")
+		limit = attribute(rules.info[index], "qmax")
 	}
 	if limit == 0 {
 		return
@@ -164,16 +173,16 @@ func (e *Engine) qmax(index uint32, d *device, m *meter, litres float64, at int6
 	switch flow := litres / 1000; {
 	case flow > limit:
 		d.score(flow / limit)
-		e.raise(key, at, flow, limit)
+		rules.raise(key, at, flow, limit)
 	case flow < 0.9*limit:
-		e.clearAlarm(key, at)
+		rules.clearAlarm(key, at)
 	}
 }
 
 // used takes in a volume used between two times, and judges whenever an hour
 // has come together: readings each minute and each hour are judged alike.
-func (e *Engine) used(index uint32, d *device, m *meter, litres float64, from, at int64) {
-	p := e.parameters(d)
+func (rules *waterRules) used(index uint32, d *device, m *meter, litres float64, from, at int64) {
+	p := rules.parameters(d)
 	if m.HourAt == 0 {
 		m.HourAt = from
 	}
@@ -186,13 +195,13 @@ func (e *Engine) used(index uint32, d *device, m *meter, litres float64, from, a
 		return
 	}
 	flow := m.Volume / (float64(length) / float64(time.Hour))
-	e.hour(index, d, m, flow, m.Volume, length, m.Covered, at)
+	rules.hour(index, d, m, flow, m.Volume, length, m.Covered, at)
 	m.HourAt, m.Volume, m.Covered = at, 0, 0
 }
 
 // hour judges the flow over about an hour, or over a gap.
-func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, length, covered int64, at int64) {
-	p := &e.parameters(d).Water
+func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume float64, length, covered int64, at int64) {
+	p := &rules.parameters(d).Water
 
 	// Continuous flow: rests end it, hours with flow make it longer, and a long
 	// gap does neither.
@@ -206,7 +215,7 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 		}
 		m.FlowingFor, m.Least = 0, 0
 		if int(m.Rests) >= p.ClearRests {
-			e.clearAlarm(key, at)
+			rules.clearAlarm(key, at)
 		}
 	} else {
 		m.Rests = 0
@@ -221,8 +230,8 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 		if !p.AlwaysFlowing {
 			d.score(min(float64(m.FlowingFor)/float64(need), 5))
 			// A burst that goes on is one thing wrong.
-			if m.FlowingFor >= int64(need) && !e.active(alarmKey{index, m.Channel, burst}) {
-				e.raise(key, at, m.Least, float64(m.FlowingFor)/float64(time.Hour))
+			if m.FlowingFor >= int64(need) && !rules.active(alarmKey{index, m.Channel, burst}) {
+				rules.raise(key, at, m.Least, float64(m.FlowingFor)/float64(time.Hour))
 			}
 		}
 	}
@@ -232,16 +241,16 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 	if m.RestSince != 0 {
 		if volume > 0 {
 			rest := float64(at-length-m.RestSince) / 1e9
-			if !e.active(key) {
+			if !rules.active(key) {
 				m.LongestRest = max(m.LongestRest, rest)
 			}
 			m.RestSince = 0
-			e.clearAlarm(key, at)
+			rules.clearAlarm(key, at)
 		} else if rest := float64(at-m.RestSince) / 1e9; true {
 			limit := max(p.StuckAfter.Seconds(), p.StuckFactor*m.LongestRest)
 			d.score(rest / limit)
 			if rest > limit {
-				e.raise(key, at, rest, m.LongestRest)
+				rules.raise(key, at, rest, m.LongestRest)
 			}
 		}
 	}
@@ -261,13 +270,13 @@ func (e *Engine) hour(index uint32, d *device, m *meter, flow, volume float64, l
 	case sustained > limit && !young:
 		m.Doubtful = 0
 		d.score(sustained / limit)
-		e.raise(key, at, sustained, m.Sustained)
+		rules.raise(key, at, sustained, m.Sustained)
 		return // and teaches nothing while it lasts
 	case flow < limit:
 		d.score(min(sustained/limit, 0.99))
-		if e.active(key) {
+		if rules.active(key) {
 			m.Sustained = limit // once it is over, it was this much at least
-			e.clearAlarm(key, at)
+			rules.clearAlarm(key, at)
 		}
 	case !young:
 		// A burst begins within an hour, and what it adds to that hour must not

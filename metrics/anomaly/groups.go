@@ -1,0 +1,174 @@
+package anomaly
+
+import "greencommunity/ingest"
+
+// group is devices that fail together: the lamps of a feeder, what a gateway
+// carries, a community.
+type group struct {
+	Key      groupKey
+	Facility ingest.FacilityKind
+	Members  int32
+	Silent   int32 // with an alarm offline
+	Dark     int32 // outage
+	Burning  int32 // day burner
+}
+
+type groupKey struct {
+	What      uint8
+	Community ingest.CommunityID
+	Name      string
+}
+
+const (
+	groupFeeder = iota
+	groupGateway
+	groupCommunity
+)
+
+// regroup counts anew who has an alarm in which group, after members have
+// changed theirs, and raises, clears and inhibits by that.
+func (b *book) regroup() {
+	for i := range b.groups {
+		g := &b.groups[i]
+		g.Silent, g.Dark, g.Burning = 0, 0, 0
+	}
+	b.mu.Lock()
+	for k, a := range b.alarms {
+		if k.Device >= groupBase {
+			continue
+		}
+		if info := b.info[k.Device]; a.Community != info.Community || a.Compound != info.Compound {
+			a.Community, a.Compound = info.Community, info.Compound
+		}
+		if a.held != 0 {
+			continue
+		}
+		for _, c := range b.groupsOf(k.Kind, b.devices.At(k.Device+1)) {
+			if c.id >= 0 {
+				*b.groups[c.id].counter(k.Kind)++
+			}
+		}
+	}
+	b.mu.Unlock()
+	for i, g := range b.groups {
+		switch g.Key.What {
+		case groupFeeder:
+			b.rollUp(int32(i), feederOutage, outage, b.now, 0)
+			b.rollUp(int32(i), feederDayBurner, dayBurner, b.now, 0)
+		case groupGateway:
+			b.rollUp(int32(i), gatewayOffline, offline, b.now, 0)
+		case groupCommunity:
+			b.rollUp(int32(i), communityOffline, offline, b.now, 0)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k, a := range b.alarms {
+		if k.Device < groupBase && a.held == 0 {
+			a.Inhibited = ""
+			if g := b.inhibitor(k, b.devices.At(k.Device+1)); g != nil {
+				a.Inhibited = g.Key.Name
+			}
+		}
+	}
+}
+
+// groupAlarm is a group of a device and the alarm it has when many of its
+// members have one.
+type groupAlarm struct {
+	id int32
+	as kind
+}
+
+// groupsOf returns the groups in which an alarm of a device counts.
+func (b *book) groupsOf(k kind, d *device) []groupAlarm {
+	switch k {
+	case offline:
+		return []groupAlarm{{d.Gateway, gatewayOffline}, {d.Town, communityOffline}}
+	case outage:
+		return []groupAlarm{{d.Feeder, feederOutage}}
+	case dayBurner:
+		return []groupAlarm{{d.Feeder, feederDayBurner}}
+	}
+	return nil
+}
+
+// count keeps the number of members with an alarm, and raises and clears the
+// group's own.
+func (b *book) count(k alarmKey, d *device, at int64, by int32) {
+	for _, c := range b.groupsOf(k.Kind, d) {
+		b.rollUp(c.id, c.as, k.Kind, at, by)
+	}
+}
+
+func (g *group) counter(member kind) *int32 {
+	switch member {
+	case offline:
+		return &g.Silent
+	case outage:
+		return &g.Dark
+	}
+	return &g.Burning
+}
+
+func (b *book) rollUp(id int32, as, member kind, at int64, by int32) {
+	if id < 0 {
+		return
+	}
+	g := &b.groups[id]
+	n := g.counter(member)
+	*n += by
+	p := b.params[0]
+	share, least := p.All.Share, int32(3)
+	switch as {
+	case feederOutage, feederDayBurner:
+		share = p.Lighting.Feeder
+	case communityOffline:
+		least = 10
+	}
+	k := alarmKey{groupBase + uint32(id), 0, as}
+	have := float64(*n)
+	switch {
+	case !b.active(k) && *n >= least && have >= share*float64(g.Members):
+		b.raise(k, at, have, float64(g.Members))
+		b.inhibit(id, member, g.Key.Name)
+	case b.active(k) && (have < share/2*float64(g.Members) || *n == 0):
+		b.clearAlarm(k, at)
+		b.inhibit(id, member, "")
+	}
+}
+
+// inhibit marks the members' alarms as stood for by name, or by nothing any more.
+func (b *book) inhibit(id int32, member kind, name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for k, a := range b.alarms {
+		if k.Kind != member || k.Device >= groupBase || a.held != 0 {
+			continue
+		}
+		d := b.devices.At(k.Device + 1)
+		if d.Feeder != id && d.Gateway != id && d.Town != id {
+			continue
+		}
+		a.Inhibited = name
+		if g := b.inhibitor(k, d); g != nil {
+			a.Inhibited = g.Key.Name
+		}
+	}
+}
+
+// inhibitor returns the group whose alarm stands for a device's alarm, or nil.
+func (b *book) inhibitor(k alarmKey, d *device) *group {
+	is := func(id int32, as kind) bool {
+		return id >= 0 && b.alarms[alarmKey{groupBase + uint32(id), 0, as}] != nil
+	}
+	switch {
+	case k.Kind == offline && is(d.Town, communityOffline):
+		return &b.groups[d.Town]
+	case k.Kind == offline && is(d.Gateway, gatewayOffline):
+		return &b.groups[d.Gateway]
+	case k.Kind == outage && is(d.Feeder, feederOutage), k.Kind == dayBurner && is(d.Feeder, feederDayBurner):
+		return &b.groups[d.Feeder]
+	}
+	return nil
+}

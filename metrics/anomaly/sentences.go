@@ -1,0 +1,110 @@
+package anomaly
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"greencommunity/ingest"
+)
+
+// selfReported are kinds that a device can report itself: then Value is 0,
+// which the rule never gives them.
+var selfReported = []kind{continuousFlow, reverseFlow, overfull, heldOpen, forcedOpen}
+
+// why says in a sentence what was seen and what was expected, and in another
+// that it is over where it is.
+func why(k kind, a *Alarm) ingest.Text {
+	text := seen(k, a)
+	if a.ended != 0 {
+		minutes := max(float64(a.ended-a.Since.UnixNano())/6e10, 1)
+		text.ZH += fmt.Sprintf("补报：持续%.0f分钟，已结束。", minutes)
+		text.EN += fmt.Sprintf(" Reported late: it lasted %.0f minutes and is over.", minutes)
+	}
+	return text
+}
+
+// inHours is a time in nanoseconds as hours, to a tenth.
+func inHours(d int64) float64 { return math.Round(float64(d)/3.6e11) / 10 }
+
+func seen(k kind, a *Alarm) ingest.Text {
+	v, x := a.Value, a.Expected
+	hours := func(s float64) string { return fmt.Sprintf("%.1f", s/3600) }
+	both := func(zh, en string, args ...any) ingest.Text {
+		return ingest.Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}
+	}
+	if v == 0 && slices.Contains(selfReported, k) {
+		return both("设备自身报告。", "The device itself reports it.")
+	}
+	switch k {
+	case continuousFlow:
+		return both("流量%.0f小时未归零，最小小时流量%.1f升。", "The flow has not come to rest for %.0f hours; its least hour was %.1f L.", x, v)
+	case burst:
+		return both("连续两小时流量%.0f升/小时，以往最高%.0f升/小时。", "%.0f L/h for two hours; the most so far was %.0f L/h.", v, x)
+	case reverseFlow:
+		return both("倒流%.0f升。", "%.0f L ran backwards.", v)
+	case registerReset:
+		return both("读数由%.2f变为%.2f。", "The register went from %.2f to %.2f.", x, v)
+	case stuckRegister:
+		return both("读数%s小时不动，以往最长%s小时。", "The register has stood still for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+	case overQmax:
+		return both("流量%.2f立方米/小时，过载流量%.2f立方米/小时。", "%.2f m3/h through a meter built for %.2f m3/h.", v, x)
+	case dayBurner:
+		return both("太阳高度%.0f°，功率%.0f瓦。", "The sun is at %.0f° and the power is %.0f W.", x, v)
+	case outage:
+		return both("天黑后功率仅%.1f瓦，额定%.0f瓦。", "Dark outside, and only %.1f W of %.0f W.", v, x)
+	case cycling:
+		if a.within == 0 { // of a program that did not keep it
+			return both("反复开关%.0f次，正常不超过%.0f次。", "Switched %.0f times; %.0f is usual at most.", v, x)
+		}
+		return both("%[3]g小时内开关%.0[1]f次，正常不超过%.0[2]f次。", "Switched %.0f times within %[3]g hours; %.0[2]f is usual at most.", v, x, inHours(a.within))
+	case partialFailure, overPower, stuckDimmer:
+		return both("功率%.1f瓦，该调光下应为%.1f瓦。", "%.1f W, where this dimming level takes %.1f W.", v, x)
+	case feederOutage, feederDayBurner:
+		return both("回路%.0f盏（共%.0f盏）。", "%.0f of %.0f lamps of the feeder.", v, x)
+	case binFire:
+		return both("桶内%.0f ℃，周围约%.0f ℃。", "%.0f °C inside, about %.0f °C around.", v, x)
+	case overfull:
+		if a.within == 0 { // the bin calls itself full
+			return both("装满度%.0f%%，应低于%.0f%%。", "%.0f %% full; below %.0f %% is expected.", 100*v, 100*x)
+		}
+		return both("装满度%.0f%%持续%[3]g小时，应低于%.0[2]f%%。", "%.0f %% full for %[3]g hours; below %.0[2]f %% is expected.", 100*v, 100*x, inHours(a.within))
+	case tipped:
+		return both("连续两次报告倾斜。", "Tilted in two readings in a row.")
+	case blocked:
+		return both("装满度由%.0f%%跳到%.0f%%并保持。", "The fill level jumped from %.0f %% to %.0f %% and stayed.", 100*x, 100*v)
+	case stuckFill:
+		return both("装满度%s小时不变，以往最长%s小时。", "No change for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+	case missedCollection:
+		return both("%s小时未清运，以往最长%s小时。", "Not emptied for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+	case heldOpen:
+		return both("开门超过%.0f秒。", "Open for more than %.0f s.", v)
+	case forcedOpen:
+		return both("开门前%.0f秒内无授权。", "Opened without a grant in the %.0f s before.", x)
+	case stuckClosed:
+		return both("连续%.0f次授权后未开门。", "%.0f grants in a row and no opening.", v)
+	case deniedBurst:
+		if a.within == 0 { // of a program that did not keep it
+			return both("拒绝%.0f次，平常%.2f次。", "%.0f denials; %.2f are usual.", v, x)
+		}
+		return both("%[3]g分钟内拒绝%.0[1]f次，平常%.2[2]f次。", "%.0f denials in %[3]g minutes; %.2[2]f are usual.", v, x, float64(a.within)/6e10)
+	case offHours:
+		return both("本小时通行%.0f次，平常%.2f次。", "%.0f passes this hour; %.2f are usual.", v, x)
+	case tailgating:
+		return both("一次授权通过%.0f人，平常%.2f人。", "%.0f persons on one grant; %.2f are usual.", v, x)
+	case offline:
+		return both("静默%s小时，以往最长%s小时。", "Silent for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+	case clockOffset:
+		if math.IsNaN(v) {
+			return both("设备时间完全错误。", "The device's time is nowhere near.")
+		}
+		return both("设备时间偏差%.0f秒。", "The device's clock is off by %.0f s.", v)
+	case flatLine:
+		return both("数值%g连续重复%.0f次。", "The value %g has been repeated %.0f times.", v, x)
+	case unusualValue:
+		return both("数值%.4g，平常约%.4g。", "%.4g, where about %.4g is usual.", v, x)
+	case deviceReported:
+		return both("设备报告：%s。", "The device reports: %s.", a.Channel)
+	}
+	return both("%.0f台（共%.0f台）设备离线。", "%.0f of %.0f devices are silent.", v, x)
+}
