@@ -3,6 +3,7 @@ package savings
 import (
 	"bytes"
 	"log/slog"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -173,4 +174,90 @@ func TestFreezeOfAnOldStateGoesOn(t *testing.T) {
 	if !changed.accounts[0].conflict || !strings.Contains(log, "a frozen baseline changed") {
 		t.Errorf("a changed baseline goes on: %q", log)
 	}
+}
+
+// oldBoundaries are those whose state testdata/f05c4a8.state is: the program of 27
+// November 2026 (f05c4a8) wrote it after 40 days of hourly reads, with an old hash of
+// each baseline and of the adjustments.
+const oldBoundaries = `
+- id: lamps
+  spec:
+    resource: electricity
+    ipmvp: B
+    meters: [{device: em}]
+    uncertainty: {watts_rel: 0.05, meter_class: 1}
+    nra: [{from: 2026-01-10, kwh_per_day: 3, why: "新增路灯: 12 盏", doc: doc-7}]
+    baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: lamp_inventory, hours: astro_civil, groups: [{count: 100, watts: 168, burning: 0.95}]}
+- id: households
+  spec:
+    resource: water
+    ipmvp: C
+    meters: [{device: wm}]
+    baseline: {version: 2, approved_by: "张工: 能源科", evidence: "doc-40", period: [2025-01-01, 2026-01-01], method: per_capita_monthly, relative: true, rmse_n_minus_p: 0.08, n: 365, n_eff: 146, monthly: [0.1, 0.2, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1], monthly_days: [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]}
+- id: shop
+  spec:
+    resource: electricity
+    facility: waste
+    ipmvp: C
+    meters: [{device: sm}]
+    weather: station
+    baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: regression, hdd_F: 60, coef: [10, 2], n: 365, n_eff: 300, rmse_n_minus_p: 1, XtX_inv: [[0.01, -0.0005], [-0.0005, 0.00004]]}
+`
+
+// A state of that program starts here with every counter and figure as it printed
+// them, and every baseline frozen.
+func TestStateOfBeforeStartsTheSame(t *testing.T) {
+	state, err := os.ReadFile("testdata/f05c4a8.state")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log bytes.Buffer
+	r := newRig(t, oldBoundaries)
+	r.Engine = New(Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	r.Bind(r.inv)
+	if err := r.Load(bytes.NewReader(state)); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when string) {
+		t.Helper()
+		for i, c := range []struct {
+			before           string // hash in the state
+			actual, baseline float64
+			saving, band     float64
+		}{
+			{"ba51d38c8b5cd3d4", 7488, 8100.959473999999, 612.9594739999993, 407.48704719926485},
+			{"ba804421d5bbc19f", 3744, 4700, 956, 211.859561989473},
+			{"fb36c76cecdd4265", 842.4, 1766.699999999999, 924.2999999999989, 12.379263646215822},
+		} {
+			a := r.accounts[i]
+			if got := digest(a.Baseline.unversioned()); got != c.before {
+				t.Errorf("%s: the old form of %s is now %s", when, a.key, got)
+			}
+			if a.conflict || a.savedHash != hash(a.Baseline) {
+				t.Errorf("%s: %s is frozen as %s, conflict %v", when, a.key, a.savedHash, a.conflict)
+			}
+			r.close(when+": accrued "+a.key, a.actual, c.actual)
+			r.close(when+": accrued baseline "+a.key, a.baseline, c.baseline)
+			q := r.Quarter("nancheng", a.Facility, a.Resource, 2026, 1)
+			r.close(when+": saving "+a.key, q.Saving, c.saving)
+			r.close(when+": band "+a.key, q.Uncertainty, c.band)
+			r.close(when+": coverage "+a.key, q.Coverage, 0.975)
+		}
+		if log.Len() > 0 {
+			t.Errorf("%s: %s", when, log.String())
+		}
+	}
+	check("loaded")
+	r.tick(midnight("2026-02-10").Add(5 * time.Hour)) // evaluates again what changed: nothing
+	check("later")
+	var next bytes.Buffer
+	if err := r.Save(&next); err != nil {
+		t.Fatal(err)
+	}
+	r.Engine = New(Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	r.Bind(r.inv)
+	if err := r.Load(&next); err != nil {
+		t.Fatal(err)
+	}
+	check("after another restart")
 }
