@@ -116,7 +116,7 @@ func savingsTrend(l Language, resource string, w int) *Panel {
 	}
 	low, high := l.t("基准下限", "baseline, lower"), l.t("基准上限", "baseline, upper")
 	query := func(expr string) string {
-		return fmt.Sprintf("SELECT %s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", expr, savingsMeasurement, resource, influxIn)
+		return fmt.Sprintf("SELECT %s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) "+localTime, expr, savingsMeasurement, resource, influxIn)
 	}
 	return series(l, name, l.t("每日实际用量、调整后基准及其不确定带。带内的差异无法与零区分。无计量边界的社区不在内。",
 		"Use a day, the adjusted baseline and the band of its uncertainty. A difference within the band is not distinguishable from zero. Communities without a measurement boundary are left out."), unit, w, 8).
@@ -178,7 +178,7 @@ func savings(l Language) *Dashboard {
 			cumulative(l, "electricity", 12), cumulative(l, "water", 12),
 			detail,
 			series(l, l.t("覆盖率", "Coverage"), l.t("每日数据覆盖率，各社区平均。", "Coverage a day, mean of the communities."), "percentunit", 12, 7).
-				influx(fmt.Sprintf("SELECT mean(coverage) FROM %s WHERE %s AND $timeFilter GROUP BY time(1d), resource fill(none) tz('Asia/Shanghai')", savingsMeasurement, influxIn), "$tag_resource").limits(0, 1).step("1d"),
+				influx(fmt.Sprintf("SELECT mean(coverage) FROM %s WHERE %s AND $timeFilter GROUP BY time(1d), resource fill(none) "+localTime, savingsMeasurement, influxIn), "$tag_resource").limits(0, 1).step("1d"),
 			series(l, l.t("暂估累计：实际与基准（电）", "Accrual: actual and baseline, energy"), l.t("每小时暂估的实际与调整后基准用电；报表以重算值为准。", "Actual and adjusted baseline as they accrue an hour; the report uses what is recomputed."), "kwatth", 12, 7).
 				over(fmt.Sprintf("sum(increase(%senergy_actual_joules_total{%s}[1h]))%s", Prefix, here, kWh), l.t("实际", "actual")).
 				over(fmt.Sprintf("sum(increase(%senergy_baseline_joules_total{%s}[1h]))%s", Prefix, here, kWh), l.t("基准", "baseline")),
@@ -249,7 +249,7 @@ func cumulative(l Language, resource string, w int) *Panel {
 	const total, error = "cumulative_sum(sum(saving))", "cumulative_sum(sum(uncertainty))"
 	low, high := l.t("下限", "lower"), l.t("上限", "upper")
 	query := func(expr string) string {
-		return fmt.Sprintf("SELECT %s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) tz('Asia/Shanghai')", expr, savingsMeasurement, resource, influxIn)
+		return fmt.Sprintf("SELECT %s FROM %s WHERE resource = '%s' AND %s AND $timeFilter GROUP BY time(1d) fill(none) "+localTime, expr, savingsMeasurement, resource, influxIn)
 	}
 	return series(l, name, l.t("自所选时段起的累计节约量及其 90% 不确定带（逐日相加，为上限）。带包含零时，节约量无法与零区分。",
 		"Saving summed from the beginning of the range, with its band at 90 % (days added up: an upper bound). Where the band holds zero, the saving is not distinguishable from it."), unit, w, 8).
@@ -372,7 +372,7 @@ func waste(l Language) *Dashboard {
 			series(l, l.t("桶内重量", "Weight in the bins"), l.t("各社区每桶平均重量。", "Mean weight in a bin, by community."), "masskg", 12, 8).influx(meanBy("waste", "waste_weight", "mean"), "$tag_community").step("1h"),
 			series(l, l.t("最高桶温", "Hottest bin"), l.t("各社区的最高桶内温度：70 ℃ 以上视为起火。", "Highest temperature in a bin, by community: 70 °C is fire."), "celsius", 12, 8).influx(meanBy("waste", "bin_temperature", "max"), "$tag_community").step("1h"),
 			series(l, l.t("投放次数", "Deposits"), l.t("报告投放的设备每日投放次数。", "Deposits a day, of the devices that count them."), "none", 12, 8).
-				influx(fmt.Sprintf("SELECT sum(%s) FROM waste WHERE %s AND $timeFilter GROUP BY time(1d), community fill(none) tz('Asia/Shanghai')", field("waste", "deposits"), influxIn), "$tag_community").bars(true).step("1d"),
+				influx(fmt.Sprintf("SELECT sum(%s) FROM waste WHERE %s AND $timeFilter GROUP BY time(1d), community fill(none) "+localTime, field("waste", "deposits"), influxIn), "$tag_community").bars(true).step("1d"),
 			series(l, l.t("投放与称重", "Deposits and weight"), l.t("每日投放次数和净重（千克），按垃圾类别（实时计数）。", "Deposits a day and their net weight in kg, by waste stream, as they are counted live."), "none", 12, 8).
 				over(fmt.Sprintf("sum by (stream) (increase(%swaste_deposits_total{%s}[1d]))", Prefix, here), l.t("投放", "deposits")+" {{stream}}").
 				over(fmt.Sprintf("sum by (stream) (increase(%swaste_mass_grams_total{%s}[1d])) / 1000", Prefix, here), l.t("千克", "kg")+" {{stream}}").step("1h"),
@@ -409,7 +409,7 @@ func gate(l Language) *Dashboard {
 			series(l, l.t("每小时通行", "Passes an hour"), l.t("每小时进入与离开人次。", "Passes in and out an hour."), "none", 24, 8).
 				influx(passes("pass_in", hourly), l.t("进入", "in")).influx(passes("pass_out", hourly), l.t("离开", "out")).step("1h"),
 			series(l, l.t("每日进入，按社区", "Passes in a day"), l.t("各社区每日进入人次。", "Passes in a day, by community."), "none", 12, 8).
-				influx(passes("pass_in", " GROUP BY time(1d), community fill(none) tz('Asia/Shanghai')"), "$tag_community").bars(true).step("1d"),
+				influx(passes("pass_in", " GROUP BY time(1d), community fill(none) "+localTime), "$tag_community").bars(true).step("1d"),
 			series(l, l.t("事件", "Events"), l.t("门禁事件次数，按种类：授权、拒绝、强行开门等。", "Events of gates by type: granted, denied, forced and so on."), "none", 12, 8).
 				influx(fmt.Sprintf("SELECT count(active) FROM %s WHERE facility = 'gate' AND %s AND $timeFilter GROUP BY time(1h), \"type\" fill(none)", eventsMeasurement, influxIn), "$tag_type").bars(true).step("1h"),
 			ranking(l, l.t("开着的门，按社区", "Gates open by community"), l.t("各社区当前开着的门数。", "Gates that are open now, by community."), "none", 12, 8).

@@ -18,6 +18,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"time"
 )
 
 // Language is one of the two languages of the dashboards.
@@ -30,6 +31,13 @@ const (
 
 // Languages lists both, the first language first.
 var Languages = []Language{Chinese, English}
+
+// Zone is that of the boards' days and axes as they are committed: the default of
+// time_zone in config.yaml. The generator takes another.
+const Zone = "Asia/Shanghai"
+
+// localTime ends a query whose steps are local days.
+const localTime = "tz('" + Zone + "')"
 
 // t is a text in the language.
 func (l Language) t(zh, en string) string {
@@ -70,8 +78,12 @@ func Build(l Language) map[string]*Dashboard {
 	return all
 }
 
-// Files returns what the generator writes: path below dashboards/grafana, and JSON.
-func Files() (map[string][]byte, error) {
+// Files returns what the generator writes for a site in a time zone: path below
+// dashboards/grafana, and JSON.
+func Files(zone string) (map[string][]byte, error) {
+	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
+		return nil, fmt.Errorf("%q is no time zone; use a name such as %s, as time_zone in config.yaml", zone, Zone)
+	}
 	files := map[string][]byte{}
 	for _, l := range Languages {
 		for name, d := range Build(l) {
@@ -82,7 +94,7 @@ func Files() (map[string][]byte, error) {
 			if err := e.Encode(d); err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
-			files[fmt.Sprintf("%s/%s.json", l, name)] = b.Bytes()
+			files[fmt.Sprintf("%s/%s.json", l, name)] = bytes.ReplaceAll(b.Bytes(), []byte(Zone), []byte(zone))
 		}
 	}
 	return files, nil

@@ -412,7 +412,7 @@ func (l Language) link(board, query string) string {
 // and what all boards have in common.
 func (d *Dashboard) finish(l Language, name string) {
 	d.Tags = []string{"greencommunity", string(l)}
-	d.Timezone, d.WeekStart, d.Editable, d.GraphTooltip, d.SchemaVersion = "Asia/Shanghai", "monday", false, 1, schemaVersion
+	d.Timezone, d.WeekStart, d.Editable, d.GraphTooltip, d.SchemaVersion = Zone, "monday", false, 1, schemaVersion
 	if d.Time.From == "" {
 		d.Time = TimeRange{"now-7d", "now"}
 	}

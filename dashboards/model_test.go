@@ -45,7 +45,7 @@ func committed(t *testing.T) map[string]*Dashboard {
 }
 
 func TestCommittedIsGenerated(t *testing.T) {
-	files, err := Files()
+	files, err := Files(Zone)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -542,6 +542,27 @@ func TestSeriesHaveTheirOptions(t *testing.T) {
 					t.Errorf("%s: panel %q has no %s", name, p.Title, option)
 				}
 			}
+		}
+	}
+}
+
+// A site in another zone has its own days on all boards.
+func TestBoardsOfAnotherZone(t *testing.T) {
+	files, err := Files("Asia/Urumqi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, data := range files {
+		if bytes.Contains(data, []byte(Zone)) || !bytes.Contains(data, []byte(`"timezone": "Asia/Urumqi"`)) {
+			t.Errorf("%s is not of the site's zone", path)
+		}
+	}
+	if !bytes.Contains(files["zh/savings.json"], []byte("tz('Asia/Urumqi')")) {
+		t.Error("days of savings are not the site's")
+	}
+	for _, zone := range []string{"", "Local", "Peking"} {
+		if _, err := Files(zone); err == nil {
+			t.Errorf("%q is taken for a zone", zone)
 		}
 	}
 }

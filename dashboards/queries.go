@@ -64,7 +64,7 @@ func totalBy(facility ingest.FacilityKind, resource usage.Resource, step string)
 	if step != "1d" {
 		measurement = usageMeasurement
 	}
-	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s GROUP BY time(%s), community fill(none) tz('Asia/Shanghai')", measurement, usedWhere(facility, resource), step)
+	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s GROUP BY time(%s), community fill(none) "+localTime, measurement, usedWhere(facility, resource), step)
 }
 
 // perMeterDay is what a meter used a day over the range.

@@ -1,8 +1,12 @@
 // Command generate writes the Grafana dashboards to dashboards/grafana, and the
 // reference of metrics to docs/metrics.md. Run it from the root of the module.
+//
+//	go run ./dashboards/generate                          # as committed
+//	go run ./dashboards/generate --time-zone Asia/Urumqi  # for a site with another time_zone
 package main
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,7 +22,9 @@ func main() {
 }
 
 func run() error {
-	files, err := dashboards.Files()
+	zone := flag.String("time-zone", dashboards.Zone, "zone of the boards' days and axes: time_zone of config.yaml")
+	flag.Parse()
+	files, err := dashboards.Files(*zone)
 	if err != nil {
 		return err
 	}
