@@ -127,6 +127,7 @@ const bounds = `(function () {
   Object.setPrototypeOf(made, B);
   Object.defineProperty(made, "prototype", {value: B.prototype});
   define(made, "name", "Buffer");
+  define(made, "isBuffer", function (v) { return v instanceof B; });
   define(B.prototype, "constructor", made);
   require("buffer").Buffer = made;
   define(this, "Buffer", made);

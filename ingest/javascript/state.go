@@ -97,7 +97,7 @@ func declare(v reflect.Value, s *scope) {
 	})
 }
 
-// tainted are names that hold something else than what the function made, too.
+// taint says that a name holds something else than what the function made, too.
 func (s *scope) taint(name string) { s.names["="+name] = true }
 
 func (s *scope) fresh(name string) bool { return s.names[name] && !s.names["="+name] }
@@ -158,10 +158,10 @@ func (k *keeping) visit(v reflect.Value) {
 	walk(v, func(n any) bool {
 		switch n := n.(type) {
 		case *ast.FunctionLiteral:
-			k.function(n.Name, n.ParameterList, n.Body)
+			k.function(n.ParameterList, n.Body)
 			return false
 		case *ast.ArrowFunctionLiteral:
-			k.function(nil, n.ParameterList, n.Body)
+			k.function(n.ParameterList, n.Body)
 			return false
 		case *ast.ClassLiteral:
 			k.class++
@@ -246,11 +246,8 @@ func (k *keeping) called(callee ast.Expression, arguments []ast.Expression) {
 	}
 }
 
-func (k *keeping) function(name *ast.Identifier, parameters *ast.ParameterList, body any) {
+func (k *keeping) function(parameters *ast.ParameterList, body any) {
 	s := &scope{names: map[string]bool{"arguments": false}}
-	if name != nil {
-		s.names[name.Name.String()] = false
-	}
 	for _, p := range parameters.List {
 		bind(p.Target, s, false)
 	}
@@ -532,7 +529,12 @@ func (h *held) same() bool {
 		}
 	}
 	for i, name := range h.names {
-		if v := h.object.Get(name); v != h.values[i] && (v == nil || !v.SameAs(h.values[i])) {
+		v, was := h.object.Get(name), h.values[i]
+		if v == nil || was == nil {
+			if v != nil || was != nil {
+				return false
+			}
+		} else if !v.SameAs(was) {
 			return false
 		}
 	}
