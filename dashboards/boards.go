@@ -595,6 +595,9 @@ func vendors(l Language) *Dashboard {
 				over(fmt.Sprintf("sum by (vendor, reason) (rate(%smessages_rejected_total{%s}[$__rate_interval]))", Prefix, v), "{{vendor}} {{reason}}"),
 			ranking(l, l.t("拒收原因（24 小时）", "Reasons, 24 h"), l.t("近 24 小时拒收报文数，按原因；含义见厂商接入文档。", "Messages refused in 24 h by reason; the vendors' document says what to do."), "none", 12, 9).
 				now("sort_desc("+over("vendor_messages_rejected_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange).override(reasonNames(l)...),
+			ranking(l, l.t("配额已用", "Quota used"), l.t("各厂商未登记设备、通道名和事件类型的配额已用多少；用满后新的会被拒收。",
+				"How much of its quota of unlisted devices, channel names and event types each vendor has used; once full, further ones are refused."), "percentunit", 24, 6).
+				now(fmt.Sprintf("topk(10, %svendor_quota_used_ratio{%s} > 0)", Prefix, v), "{{vendor}} {{quota}}").decimals(0).levels(green, 0.8, orange, 1.0, red),
 			ranking(l, l.t("被拒读数原因（24 小时）", "Readings refused, 24 h"), l.t("近 24 小时在已接收报文中被单独拒绝的读数，按原因。", "Single readings refused in 24 h within messages that were accepted, by reason."), "none", 12, 9).
 				now("sort_desc("+over("vendor_values_refused_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange).override(reasonNames(l)...),
 		},
@@ -606,7 +609,7 @@ func ingester(l Language) *Dashboard {
 	rate := func(name string) string { return "rate(" + m(name) + "[$__rate_interval])" }
 	quantile := func(p *Panel, histogram string) *Panel {
 		for _, q := range []string{"0.5", "0.95", "0.99"} {
-			p.over(fmt.Sprintf("histogram_quantile(%s, sum by (le) (rate(%s_bucket[$__rate_interval])))", q, m(histogram)), "p"+q[2:])
+			p.over(fmt.Sprintf("histogram_quantile(%s, sum by (le) (rate(%s_bucket[$__rate_interval])))", q, m(histogram)), "p"+(q + "0")[2:4])
 		}
 		return p
 	}

@@ -55,6 +55,7 @@ var Metrics = []Metric{
 	{"messages_lost_total", "counter", nil, ingest.Text{ZH: "已确认、但在日志中损坏或丢失的报文；也计入拒收（lost）。", EN: "Messages that were acknowledged and are damaged or gone in the journal; they are rejected as lost as well."}, always},
 	{"poison_messages", "gauge", nil, ingest.Text{ZH: "日志中两次使进程终止的报文：按 internal 拒收，不再解码。", EN: "Messages in the journal that ended the process twice: rejected as internal, never decoded again."}, always},
 	{"poison_found_timestamp_seconds", "gauge", nil, ingest.Text{ZH: "最近一次（启动时）认定此类报文的时间（Unix 秒）；0 为从未。", EN: "When such a message was last found, at a start, in unix seconds; 0: never."}, always},
+	{"vendor_quota_used_ratio", "gauge", []string{"vendor", "quota"}, ingest.Text{ZH: "厂商配额已用比例：devices 未登记设备，channels 通道名，types 事件类型。", EN: "Share of a vendor's quota that it has brought in: unlisted devices, names of channels, types of events."}, always},
 	{"messages_ignored_total", "counter", nil, ingest.Text{ZH: "能理解但不含读数的报文数。", EN: "Messages understood that carry no reading."}, always},
 	{"messages_pending", "gauge", nil, ingest.Text{ZH: "尚未有结果的报文数：接收－（入库＋重复＋拒收＋忽略）。", EN: "Messages whose fate is not decided: received less stored, duplicate, rejected and ignored."}, always},
 	{"readings_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "接收的读数和事件数。", EN: "Readings and events accepted."}, onDevice},

@@ -26,6 +26,8 @@ const (
 	CodecFailed       Reason = "codec_failed"        // the vendor's decoder threw, looped or returned nonsense
 	MissingState      Reason = "missing_state"       // needs an earlier message, such as a Sparkplug birth
 	TooManyDevices    Reason = "too_many_devices"    // the vendor's quota of unlisted devices is used up
+	TooManyChannels   Reason = "too_many_channels"   // the vendor's quota of names of channels is used up
+	TooManyTypes      Reason = "too_many_types"      // the vendor's quota of types of events is used up
 	RefusedByInfluxDB Reason = "refused_by_influxdb" // every point of it was answered with 400 or 422
 	Lost              Reason = "lost"                // acknowledged, and damaged or gone in the journal before it was stored
 	Internal          Reason = "internal"            // a defect of ours; the message is kept for replay
@@ -36,6 +38,7 @@ var Reasons = []Reason{
 	UnknownTopic, Malformed, Checksum, TooLarge, NoReading, UnknownDevice,
 	UnknownCommunity, UnknownFacility, NotOwner, BadIdentifier, BadValue,
 	BadUnit, OutOfRange, CodecFailed, MissingState, TooManyDevices,
+	TooManyChannels, TooManyTypes,
 	RefusedByInfluxDB, Lost, Internal,
 }
 
@@ -57,6 +60,8 @@ var titles = map[Reason]Text{
 	CodecFailed:       {ZH: "解码脚本出错", EN: "decoder failed"},
 	MissingState:      {ZH: "缺少前置消息", EN: "needs an earlier message"},
 	TooManyDevices:    {ZH: "未登记设备过多", EN: "too many unlisted devices"},
+	TooManyChannels:   {ZH: "通道名过多", EN: "too many names of channels"},
+	TooManyTypes:      {ZH: "事件类型过多", EN: "too many types of events"},
 	RefusedByInfluxDB: {ZH: "数据库拒绝", EN: "refused by the database"},
 	Lost:              {ZH: "日志损坏丢失", EN: "lost with the journal"},
 	Internal:          {ZH: "系统缺陷", EN: "a defect of ours"},

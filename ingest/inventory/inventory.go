@@ -91,9 +91,17 @@ type Vendor struct {
 	UnknownDevices string `yaml:"unknown_devices"`
 	// MaxDevices bounds how many unlisted devices the vendor may introduce.
 	// Default 1,000,000.
-	MaxDevices int `yaml:"max_devices"`
+	MaxDevices int    `yaml:"max_devices"`
+	Limits     Limits `yaml:"limits"`
 	// Feedback switches the reject notices on greencommunity/v1/feedback/{vendor}. Default true.
 	Feedback *bool `yaml:"feedback"`
+}
+
+// Limits bound what a vendor may bring in, so that its mistakes cost nobody
+// else anything. An alert tells of four fifths of one.
+type Limits struct {
+	Channels int `yaml:"channels"` // names of channels that no vendor used before; default 4,096
+	Types    int `yaml:"types"`    // types of events that no vendor used before; default 256
 }
 
 // DeviceEntry is a device as the inventory lists it.

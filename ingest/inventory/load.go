@@ -181,6 +181,18 @@ func (inv *Inventory) buildVendors(dir string, p *document.Problems) {
 		if v.MaxDevices == 0 {
 			v.MaxDevices = 1_000_000
 		}
+		for _, l := range []struct {
+			name     string
+			value    *int
+			standard int
+		}{{"channels", &v.Limits.Channels, 4096}, {"types", &v.Limits.Types, 256}} {
+			if *l.value < 0 {
+				p.Add(path+".limits."+l.name, "cannot be negative")
+			}
+			if *l.value == 0 {
+				*l.value = l.standard
+			}
+		}
 		for k, c := range v.Communities {
 			if inv.communities[c] == nil {
 				p.Add(fmt.Sprintf("%s.communities[%d]", path, k), "%q is not listed under communities", c)

@@ -136,6 +136,13 @@ func first(s ...string) string {
 	return ""
 }
 
+// Unlisted is how many devices a vendor has introduced that no list has.
+func (r *Registry) Unlisted(v ingest.VendorID) int {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.unlisted[v]
+}
+
 // Len is how many devices have reported.
 func (r *Registry) Len() int {
 	r.mu.RLock()

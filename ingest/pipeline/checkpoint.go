@@ -35,7 +35,9 @@ type checkpointHeader struct {
 	Pending     pendingSet
 	Stamps      stamps   // times of pending messages that the walker chose
 	Names       []string // of channels and quantities, by number
-	Devices     int      // lines of the devices file
+	Brought     map[ingest.VendorID]broughtIn
+	WideKeys    bool // a series' key has 32 bits for each name; 16 before
+	Devices     int  // lines of the devices file
 	DeviceBytes int64
 	Derived     [][]byte // points of observers that InfluxDB has not confirmed
 	Decoders    []byte   // what decoders remember
@@ -163,7 +165,7 @@ func (s *seen) append(b []byte, d *heard) []byte {
 	}
 	b = binary.AppendUvarint(b, n)
 	for e := range s.of(d) {
-		b = binary.AppendUvarint(b, uint64(e.Key))
+		b = binary.AppendUvarint(b, uint64(e.Key.Channel)<<32|uint64(e.Key.Name))
 		times := e.times()
 		b = binary.AppendVarint(b, times[0])
 		for k := 1; k < len(times); k++ {
@@ -285,9 +287,9 @@ func (h *checkpointHeader) read(f *os.File, s *seen, observers []ingest.Saver) e
 	if err := gob.NewDecoder(r).Decode(h); err != nil {
 		return err
 	}
-	s.restore(h.Names)
+	s.names.restore(h.Names, h.Brought)
 	for range h.Devices {
-		if err := s.read(r); err != nil {
+		if err := s.read(r, h.WideKeys); err != nil {
 			return err
 		}
 	}
@@ -309,7 +311,7 @@ func (h *checkpointHeader) read(f *os.File, s *seen, observers []ingest.Saver) e
 }
 
 // read reads what append wrote, as the next device.
-func (s *seen) read(r *bufio.Reader) (err error) {
+func (s *seen) read(r *bufio.Reader, wide bool) (err error) {
 	number := func() uint64 {
 		n, e := binary.ReadUvarint(r)
 		err = errors.Join(err, e)
@@ -320,7 +322,11 @@ func (s *seen) read(r *bufio.Reader) (err error) {
 	next := &d.First
 	n := number()
 	for i := uint64(0); i < n && err == nil; i++ {
-		e := series{Key: uint32(number())}
+		key := number()
+		e := series{Key: seriesKey{uint32(key >> 32), uint32(key)}}
+		if !wide {
+			e.Key = seriesKey{uint32(key >> 16), uint32(key & 0xffff)}
+		}
 		latest, fail := binary.ReadVarint(r)
 		err = errors.Join(err, fail)
 		e.Latest = stampOf(latest)

@@ -22,6 +22,7 @@ var (
 	duplicateDesc = desc("messages_duplicate_total", "Messages in which every reading repeats one accepted before.")
 	rejectedDesc  = desc("messages_rejected_total", "Messages refused.", "vendor", "reason")
 	lostDesc      = desc("messages_lost_total", "Messages that were acknowledged and are damaged or gone in the journal; they are rejected as lost as well.")
+	quotaDesc     = desc("vendor_quota_used_ratio", "Share of a vendor's quota that it has brought in: unlisted devices, names of channels, types of events.", "vendor", "quota")
 	ignoredDesc   = desc("messages_ignored_total", "Messages understood that carry no reading.")
 	pendingDesc   = desc("messages_pending", "Messages whose fate is not decided yet: received less stored, duplicate, rejected and ignored.")
 	readingsDesc  = desc("readings_total", "Readings and events accepted.", "community", "facility")
@@ -37,7 +38,7 @@ var (
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		receivedDesc, storedDesc, duplicateDesc, rejectedDesc, lostDesc, ignoredDesc, pendingDesc, readingsDesc, refusedDesc,
-		lateDesc, pointsDesc, devicesDesc, oldestDesc, poisonDesc, poisonedDesc,
+		lateDesc, pointsDesc, devicesDesc, oldestDesc, quotaDesc, poisonDesc, poisonedDesc,
 	} {
 		ch <- d
 	}
@@ -107,6 +108,12 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(poisonDesc, float64(p.poison.count))
 	gauge(poisonedDesc, float64(p.poison.found))
+	for _, v := range p.inventory.Load().Vendors {
+		used := p.names.used(v.ID)
+		gauge(quotaDesc, float64(p.registry.Unlisted(v.ID))/float64(v.MaxDevices), string(v.ID), "devices")
+		gauge(quotaDesc, float64(used.Channels)/float64(v.Limits.Channels), string(v.ID), "channels")
+		gauge(quotaDesc, float64(used.Types)/float64(v.Limits.Types), string(v.ID), "types")
+	}
 	gauge(oldestDesc, p.age(first), "store")
 	if walked < p.journal.Last() {
 		gauge(oldestDesc, p.age(walked+1), "observe")

@@ -118,6 +118,7 @@ type Pipeline struct {
 	rejects   *rejects
 
 	devices *deviceFile // owned by the walker
+	names   *names
 	derived derived
 	// decoders is what the walker's decoders remembered at the last checkpoint,
 	// for those of the catch-up, which has not seen what came before.
@@ -292,6 +293,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 // restore takes over the checkpoint and returns the walker that goes on from it.
 func (p *Pipeline) restore() (*walker, error) {
 	s := newSeen()
+	p.names = s.names
 	inv := p.inventory.Load()
 	observers, err := newObservers(p.o.Observers)
 	if err != nil {

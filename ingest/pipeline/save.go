@@ -108,7 +108,8 @@ func (w *walker) begin(now time.Time) error {
 	p.mu.Lock()
 	waiting := p.stamps.waiting(&pending)
 	p.mu.Unlock()
-	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: w.seen.Names, Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
+	list, brought := w.seen.names.state()
+	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: list, Brought: brought, WideKeys: true, Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
 	p.decoders.Store(&h.Decoders)
 	if !changed && (len(w.observers.savers) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
 		return nil // observers may have changed by the clock alone

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"iter"
 	"math"
-	"strings"
 	"time"
 
 	"greencommunity/ingest"
@@ -13,15 +12,13 @@ import (
 // seen remembers, for every device, channel and quantity, the times of the
 // last accepted readings: what makes a reading a duplicate or late. It is a
 // function of the journal, and owned by the walker. Names are interned, so that
-// a series costs 28 bytes.
+// a series costs 32 bytes.
 type seen struct {
-	Names   []string            // by number
+	names   *names
 	devices arena.Arena[heard]  // by device + 1
 	series  arena.Arena[series] // of all devices
-	numbers map[string]uint16
 
 	quantities map[*ingest.Quantity]uint32 // numbers of their names
-	none       uint32                      // number of the empty channel
 }
 
 type heard struct {
@@ -29,9 +26,12 @@ type heard struct {
 	First uint32 // of its series, 0 none
 }
 
+// seriesKey is which of a device's series it is, by the numbers of its names.
+type seriesKey struct{ Channel, Name uint32 }
+
 type series struct {
-	Next   uint32    // of the same device, 0 none
-	Key    uint32    // channel<<16 | quantity or event
+	Next   uint32 // of the same device, 0 none
+	Key    seriesKey
 	Before [3]uint32 // how many ms before Latest those before were, ascending; 0 is none
 	Latest stamp
 }
@@ -90,16 +90,7 @@ func (s *series) times() (t [4]int64) {
 }
 
 func newSeen() *seen {
-	s := &seen{numbers: map[string]uint16{}, quantities: map[*ingest.Quantity]uint32{}}
-	s.none = uint32(s.number(""))
-	return s
-}
-
-// restore takes over the names of a checkpoint, before anything is seen.
-func (s *seen) restore(names []string) {
-	for _, name := range names {
-		s.number(name) // the first is the empty one there as well
-	}
+	return &seen{names: newNames(), quantities: map[*ingest.Quantity]uint32{}}
 }
 
 // room makes room for n devices.
@@ -108,22 +99,6 @@ func (s *seen) room(n int) { s.devices.Extend(n) }
 // heard notes when a device's last message was received.
 func (s *seen) heard(device uint32, received int64) {
 	s.devices.At(device + 1).Last = uint32(received / int64(time.Second))
-}
-
-// number interns a name. Beyond 65,535 names all further ones share a number:
-// duplicates of theirs are then taken for readings, which InfluxDB makes one.
-func (s *seen) number(name string) uint16 {
-	if n, ok := s.numbers[name]; ok {
-		return n
-	}
-	if len(s.Names) == math.MaxUint16 {
-		return math.MaxUint16
-	}
-	n := uint16(len(s.Names))
-	name = strings.Clone(name) // it may be part of a topic, and that of a batch of them
-	s.Names = append(s.Names, name)
-	s.numbers[name] = n
-	return n
 }
 
 // verdict is how a reading stands to what came before.
@@ -142,14 +117,13 @@ func (s *seen) reading(device uint32, r *ingest.Reading) verdict {
 		if len(s.quantities) > 1<<12 { // those of inventories before
 			clear(s.quantities)
 		}
-		quantity = uint32(s.number(r.Quantity.Name))
+		quantity = s.names.number(r.Quantity.Name)
 		s.quantities[r.Quantity] = quantity
 	}
-	channel := s.none
+	key := seriesKey{0, quantity}
 	if r.Channel != "" {
-		channel = uint32(s.number(r.Channel))
+		key.Channel = s.names.number(r.Channel)
 	}
-	key := channel<<16 | quantity
 	if r.TimeSource == ingest.TimeReceived {
 		return s.timeless(device, key, &r.Time)
 	}
@@ -158,7 +132,7 @@ func (s *seen) reading(device uint32, r *ingest.Reading) verdict {
 
 // event enters an event.
 func (s *seen) event(device uint32, e *ingest.Event) verdict {
-	key := uint32(s.number(e.Channel))<<16 | uint32(s.number("event "+e.Type))
+	key := seriesKey{s.names.number(e.Channel), s.names.number(typeName(e.Type))}
 	if e.TimeSource == ingest.TimeReceived {
 		return s.timeless(device, key, &e.Time)
 	}
@@ -172,7 +146,7 @@ func (s *seen) event(device uint32, e *ingest.Event) verdict {
 // burst of them runs more than crowded ahead of the clock, one may overwrite
 // another. A longer bound would stamp readings wrongly after the clock is set
 // back.
-func (s *seen) timeless(device uint32, key uint32, at *int64) verdict {
+func (s *seen) timeless(device uint32, key seriesKey, at *int64) verdict {
 	if e := s.find(device, key); e != nil {
 		if ahead := e.Latest.ms() - *at/1e6; ahead >= 0 && ahead <= crowded {
 			*at += (ahead + 1) * 1e6
@@ -189,7 +163,7 @@ func (s *seen) timeless(device uint32, key uint32, at *int64) verdict {
 const crowded = 5000 // ms
 
 // find returns a series, nil if there is none.
-func (s *seen) find(device uint32, key uint32) *series {
+func (s *seen) find(device uint32, key seriesKey) *series {
 	if int(device) >= s.devices.Len() {
 		return nil
 	}
@@ -203,17 +177,24 @@ func (s *seen) find(device uint32, key uint32) *series {
 	return nil
 }
 
-func (s *seen) enter(device uint32, key uint32, ms int64) verdict {
+// maxSeries is how many series of a device are remembered. Beyond them nothing
+// is called a duplicate: it is written again, which makes it the same point.
+const maxSeries = 1024
+
+func (s *seen) enter(device uint32, key seriesKey, ms int64) verdict {
 	s.room(int(device) + 1)
 	last := &s.devices.At(device + 1).First
-	for *last != 0 {
+	n := 0
+	for ; *last != 0; n++ {
 		e := s.series.At(*last)
 		if e.Key == key {
 			return e.enter(ms)
 		}
 		last = &e.Next
 	}
-	*last = s.add(series{Key: key, Latest: stampOf(ms)})
+	if n < maxSeries {
+		*last = s.add(series{Key: key, Latest: stampOf(ms)})
+	}
 	return fresh
 }
 

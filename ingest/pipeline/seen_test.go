@@ -15,7 +15,7 @@ func TestSeriesRemembersFourTimes(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 2000 {
 		s := newSeen()
-		s.enter(0, 6, 1)
+		s.enter(0, seriesKey{0, 6}, 1)
 		var known []int64 // descending
 		for range 12 {
 			ms := 1_795_392_000_000 + random.Int64N(9)
@@ -30,12 +30,12 @@ func TestSeriesRemembersFourTimes(t *testing.T) {
 				known = slices.Insert(known, at, ms)
 				known = known[:min(len(known), 4)]
 			}
-			if got := s.enter(0, 7, ms); got != want {
+			if got := s.enter(0, seriesKey{0, 7}, ms); got != want {
 				t.Fatalf("%d among %d: verdict %d, want %d", ms, known, got, want)
 			}
 			s.heard(0, 5e9)
 			again := newSeen()
-			if err := again.read(bufio.NewReader(bytes.NewReader(s.append(nil, s.devices.At(1))))); err != nil {
+			if err := again.read(bufio.NewReader(bytes.NewReader(s.append(nil, s.devices.At(1)))), true); err != nil {
 				t.Fatal(err)
 			}
 			if again.devices.At(1).Last != 5 || again.series.Len() != 2 {
@@ -62,7 +62,7 @@ func TestSeriesRemembersFourTimes(t *testing.T) {
 		{now, fresh}, {now - 40*day, late}, {now - 40*day, duplicate}, {now - 60*day, late}, {now - 60*day, late},
 		{now, duplicate}, {now + 30*day, fresh}, {now, duplicate}, {now - 40*day, late},
 	} {
-		if got := s.enter(0, 1, c.ms); got != c.want {
+		if got := s.enter(0, seriesKey{0, 1}, c.ms); got != c.want {
 			t.Errorf("%d days from the first: verdict %d, want %d", (c.ms-now)/day, got, c.want)
 		}
 	}

@@ -238,6 +238,9 @@ func (p *Pipeline) storeRange(ctx context.Context, from, to uint64) bool {
 		}
 		lines, oldest := 0, int64(0)
 		if result.Err == nil {
+			p.names.admit(result, false)
+		}
+		if result.Err == nil {
 			p.timed(m.Seq, result)
 			lines, oldest = c.encode(&encoder, result)
 		}

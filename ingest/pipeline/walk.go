@@ -238,6 +238,11 @@ func (w *walker) decide(m *ingest.Message) {
 		w.batch.Ignored++
 		return
 	}
+	if w.p.names.admit(r, true); r.Err != nil {
+		w.observers.message(m, r, 0, 0)
+		w.reject(m, r, vendor)
+		return
+	}
 	for i := range r.Refused {
 		w.batch.Refused[rejectKey{vendor, r.Refused[i].Reason}]++
 	}

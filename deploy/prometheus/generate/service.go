@@ -333,6 +333,23 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		},
 		Clears: Text{ZH: "一小时内不再发生后自动解除。", EN: "Clears after an hour without another."},
 	}, {
+		Name: "GreencommunityQuotaFilling", Page: "quota_filling", Severity: "warning", Component: "vendor",
+		Expr: `greencommunity_vendor_quota_used_ratio > 0.8`, For: "10m",
+		Summary: Text{ZH: "厂商配额将满", EN: "A vendor's quota fills up"},
+		Description: Text{
+			ZH: "厂商{{ $labels.vendor }}的配额（{{ $labels.quota }}）已用{{ $value | humanizePercentage }}；用满后新的会被拒收。",
+			EN: "Vendor {{ $labels.vendor }} has used {{ $value | humanizePercentage }} of its quota of {{ $labels.quota }}; once it is full, further ones are refused.",
+		},
+		Means: Text{
+			ZH: "设备名、通道名或事件类型不断出现新的：多半是名称里带了会变的内容，如序号或时间。其他厂商不受影响。",
+			EN: "New names of devices, channels or events keep coming: most likely something that changes, a number or a time, is part of a name. Other vendors are not affected.",
+		},
+		Check: []Text{
+			{ZH: "页面“厂商”表和该厂商最近的报文：哪个名称每次都不同。", EN: "The page's table of vendors and the vendor's latest messages: which name differs each time?"},
+			{ZH: "名称正常、只是多：在inventory.yaml中提高max_devices或limits，然后重新加载。", EN: "The names are right and only many: raise max_devices or limits in inventory.yaml and reload."},
+		},
+		Clears: Text{ZH: "提高上限并重新加载后自动解除。", EN: "Clears once the limit is raised and reloaded."},
+	}, {
 		Name: "GreencommunityFsyncSlow", Page: "fsync_slow", Severity: "warning", Component: "ingester",
 		Expr: `histogram_quantile(0.99, sum by (instance, le) (rate(greencommunity_journal_fsync_seconds_bucket[10m]))) > 0.5`,
 		For:  "15m", KeepFiring: "15m",
