@@ -369,15 +369,9 @@ func (p *Page) make(now time.Time) *Overview {
 	for i, c := range inv.Communities {
 		o.Communities[i] = Community{ID: c.ID, Name: c.Name, Town: c.Town, Pilot: c.Pilot, Stage: c.Stage, Households: c.Households, Population: c.Population}
 		index[c.ID] = &o.Communities[i]
-		o.Programme.All++
-		switch c.Stage {
-		case "met", "named":
-			o.Programme.Met++
-			o.Programme.Participating++
-		case "participating":
-			o.Programme.Participating++
-		}
 	}
+	programme := inv.Programme()
+	o.Programme = Programme{All: programme.All, Participating: programme.Participating, Met: programme.Met}
 	for _, d := range status.Devices {
 		for _, f := range figuresOf(o, index, d.Community) {
 			switch d.State {

@@ -19,7 +19,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/ingest/inventory"
-	"greencommunity/metrics/savings"
 )
 
 // Collector is a prometheus.Collector of an inventory's communities.
@@ -60,7 +59,7 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(populationDesc, prometheus.GaugeValue, float64(each.Population), id)
 		}
 	}
-	programme := savings.CountProgramme(inv)
+	programme := inv.Programme()
 	for stage, n := range map[string]int{"all": programme.All, "participating": programme.Participating, "met": programme.Met, "named": programme.Named} {
 		ch <- prometheus.MustNewConstMetric(stagesDesc, prometheus.GaugeValue, float64(n), stage)
 	}

@@ -490,8 +490,8 @@ func TestMistake20ShareIsOfAllCommunities(t *testing.T) {
 	named, met, joined, idle := c, c, c, c
 	named.Stage, met.Stage, joined.Stage, idle.Stage = "named", "met", "participating", ""
 	inv.Communities = append(inv.Communities[:0], &named, &met, &joined, &idle, &idle)
-	p := CountProgramme(inv)
-	if p != (Programme{All: 5, Participating: 3, Met: 2, Named: 1}) || p.MetRatio() != 0.4 {
+	p := inv.Programme()
+	if p != (inventory.Programme{All: 5, Participating: 3, Met: 2, Named: 1}) || p.MetRatio() != 0.4 {
 		t.Errorf("%+v, ratio %g", p, p.MetRatio())
 	}
 }

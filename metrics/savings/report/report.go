@@ -137,7 +137,7 @@ func (s *Source) cover(changed bool) Section {
 }
 
 func (s *Source) target() Section {
-	p := savings.CountProgramme(s.Inventory)
+	p := s.Inventory.Programme()
 	share := func(n int) string {
 		if p.All == 0 {
 			return unknown

@@ -1,15 +1,13 @@
-package savings
-
-import "greencommunity/ingest/inventory"
+package inventory
 
 // Programme counts communities (社区), never the compounds (小区) in them.
 type Programme struct {
 	All, Participating, Met, Named int
 }
 
-// CountProgramme counts an inventory's communities by stage. A community that
-// has been named has met the requirements, and one that has participates.
-func CountProgramme(inv *inventory.Inventory) Programme {
+// Programme counts the communities by stage. A community that has been named has
+// met the requirements, and one that has participates.
+func (inv *Inventory) Programme() Programme {
 	p := Programme{All: len(inv.Communities)}
 	for _, c := range inv.Communities {
 		switch c.Stage {
