@@ -268,24 +268,24 @@ func (s *Scorecard) Unmapped(id ingest.VendorID) []Field {
 }
 
 func desc(name, help string, more ...string) *prometheus.Desc {
-	return prometheus.NewDesc("greencommunity_vendor_"+name, help, append([]string{"vendor"}, more...), nil)
+	return prometheus.NewDesc(name, help, append([]string{"vendor"}, more...), nil)
 }
 
 var (
-	readingsDesc   = desc("readings_total", "Readings and events accepted, without duplicates.")
-	rejectedDesc   = desc("messages_rejected_total", "Messages refused.", "reason")
-	refusedDesc    = desc("values_refused_total", "Single values refused in accepted messages.", "reason")
-	unmappedDesc   = desc("unmapped_values_total", "Values of fields that have no meaning yet.")
-	fieldsDesc     = desc("unmapped_fields", "Fields that have no meaning yet; at most 1000 are told apart.")
-	lateDesc       = desc("late_readings_total", "Readings more than 5 minutes old when received.")
-	orderDesc      = desc("out_of_order_readings_total", "Readings older than one accepted before.")
-	duplicatesDesc = desc("duplicate_readings_total", "Readings that repeat one accepted before.")
-	replacedDesc   = desc("times_replaced_total", "Readings whose time was out of bounds.")
-	offsetDesc     = desc("clock_offset_seconds", "Median of received minus device time of the last 101 messages; negative is a clock that is ahead.")
-	gapsDesc       = desc("gaps_total", "Silences of a device of more than three of its own intervals, when it is heard again.")
-	missingDesc    = desc("messages_missing_total", "Messages that have not come, by the numbers their format gives them (Sparkplug).")
-	silentDesc     = desc("silent_devices", "Devices silent now for more than three of their own intervals.")
-	lastDesc       = desc("last_message_timestamp_seconds", "When the last message was received.")
+	readingsDesc   = desc("greencommunity_vendor_readings_total", "Readings and events accepted, without duplicates.")
+	rejectedDesc   = desc("greencommunity_vendor_messages_rejected_total", "Messages refused.", "reason")
+	refusedDesc    = desc("greencommunity_vendor_values_refused_total", "Single values refused in accepted messages.", "reason")
+	unmappedDesc   = desc("greencommunity_vendor_unmapped_values_total", "Values of fields that have no meaning yet.")
+	fieldsDesc     = desc("greencommunity_vendor_unmapped_fields", "Fields that have no meaning yet; at most 1000 are told apart.")
+	lateDesc       = desc("greencommunity_vendor_late_readings_total", "Readings more than 5 minutes old when received.")
+	orderDesc      = desc("greencommunity_vendor_out_of_order_readings_total", "Readings older than one accepted before.")
+	duplicatesDesc = desc("greencommunity_vendor_duplicate_readings_total", "Readings that repeat one accepted before.")
+	replacedDesc   = desc("greencommunity_vendor_times_replaced_total", "Readings whose time was out of bounds.")
+	offsetDesc     = desc("greencommunity_vendor_clock_offset_seconds", "Median of received minus device time of the last 101 messages; negative is a clock that is ahead.")
+	gapsDesc       = desc("greencommunity_vendor_gaps_total", "Silences of a device of more than three of its own intervals, when it is heard again.")
+	missingDesc    = desc("greencommunity_vendor_messages_missing_total", "Messages that have not come, by the numbers their format gives them (Sparkplug).")
+	silentDesc     = desc("greencommunity_vendor_silent_devices", "Devices silent now for more than three of their own intervals.")
+	lastDesc       = desc("greencommunity_vendor_last_message_timestamp_seconds", "When the last message was received.")
 )
 
 // Describe implements prometheus.Collector.
