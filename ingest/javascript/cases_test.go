@@ -123,6 +123,7 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		"helpers that fill":      {`function put(o, k, v) { o[k] = v; } function Decoder(b) { var o = {}; put(o, "v", b[0]); return o; }`, `{"v":2}`, true},
 		"slice and toString":     {`function Decoder(b) { return {a: Array.prototype.slice.call(b, 0), o: Object.prototype.hasOwnProperty.call({x: 1}, "x"), m: Math.max.apply(null, b)}; }`, `{"a":[2],"m":2,"o":true}`, true},
 		"chance":                 {`function Decoder(b) { return {same: Math.random() === Math.random(), r: Math.floor(Math.random() * 0) }; }`, `{"r":0,"same":false}`, true},
+		"by apply":               {`var log = []; function Decoder(b) { Array.prototype.push.apply(log, [b[0]]); return {log: log}; }`, `{"log":[2]}`, false},
 		"exports":                {`module.exports = {Decoder: function (b) { return {v: b[0]}; }};`, `{"v":2}`, true},
 		"thrown halfway":         {`var n = 0; function Decoder(b) { n++; if (b[0] === 1) throw new Error("no"); return {n: n}; }`, `{"n":1}`, true},
 	} {

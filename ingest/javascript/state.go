@@ -149,7 +149,7 @@ func made(e ast.Expression) bool {
 // changing are methods that change what they are called on; the others name
 // ways to change objects without an assignment.
 var (
-	changing = []string{"push", "pop", "shift", "unshift", "splice", "sort", "reverse", "fill", "copyWithin", "call", "apply", "bind"}
+	changing = []string{"push", "pop", "shift", "unshift", "splice", "sort", "reverse", "fill", "copyWithin"}
 	unseen   = []string{"__proto__", "constructor", "setPrototypeOf", "getPrototypeOf", "defineProperty", "defineProperties", "__defineGetter__", "__defineSetter__", "lookupGetter__"}
 )
 
@@ -203,7 +203,6 @@ func (k *keeping) visit(v reflect.Value) {
 				k.anew = true
 			}
 			if inner, ok := n.Left.(*ast.DotExpression); ok && inner.Identifier.Name == "prototype" { // Array.prototype.slice, to be called
-				k.compare = k.compare || inside
 				k.visit(reflect.ValueOf(inner.Left))
 				return false
 			}
@@ -239,6 +238,13 @@ func (k *keeping) called(callee ast.Expression, arguments []ast.Expression) {
 	switch name := member.Identifier.Name.String(); {
 	case slices.Contains(changing, name):
 		k.changed(member.Left, true)
+	case name == "call" || name == "apply" || name == "bind": // [].push.apply(list, more)
+		if of, ok := member.Left.(*ast.DotExpression); ok && slices.Contains(changing, of.Identifier.Name.String()) {
+			k.compare = true
+			if len(arguments) > 0 {
+				k.changed(arguments[0], true)
+			}
+		}
 	case name == "assign" && len(arguments) > 0:
 		if _, ok := arguments[0].(*ast.ObjectLiteral); !ok {
 			k.changed(arguments[0], true)
