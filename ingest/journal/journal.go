@@ -153,6 +153,9 @@ func Open(o Options) (*Journal, error) {
 		if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 			return nil, err
 		}
+		if err := syncDir(filepath.Dir(filepath.Clean(o.Dir))); err != nil {
+			return nil, err
+		}
 	}
 	j := &Journal{o: o, positions: map[string]uint64{}}
 	j.metrics = newMetrics(o.Registerer, j)

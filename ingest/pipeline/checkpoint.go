@@ -84,7 +84,7 @@ type checkpointWriter struct {
 }
 
 func createCheckpoint(path string) (*checkpointWriter, error) {
-	f, err := os.Create(path + ".new")
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -351,7 +351,7 @@ type deviceFile struct {
 }
 
 func openDevices(dir string) (*deviceFile, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "devices.ndjson"), os.O_CREATE|os.O_RDWR, 0o640)
+	f, err := os.OpenFile(filepath.Join(dir, "devices.ndjson"), os.O_CREATE|os.O_RDWR, 0o600)
 	return &deviceFile{file: f}, err
 }
 

@@ -28,6 +28,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -171,7 +172,7 @@ func New(o Options) (*Pipeline, error) {
 
 func (p *Pipeline) open() (err error) {
 	o := p.o
-	if err := os.MkdirAll(o.DataDir, 0o750); err != nil {
+	if err := makeDir(o.DataDir); err != nil {
 		return err
 	}
 	// Two processes on one directory would each truncate the other's journal.
@@ -290,6 +291,31 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	return g.Wait()
 }
 
+// makeDir makes a directory, and its name durable: a power cut must not take a
+// new one with all that was acknowledged into it. So for those above that are new.
+func makeDir(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	var made []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); !errors.Is(err, fs.ErrNotExist) || d == filepath.Dir(d) {
+			break
+		}
+		made = append(made, d)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	for _, d := range made {
+		if err := syncDir(filepath.Dir(d)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // restore takes over the checkpoint and returns the walker that goes on from it.
 func (p *Pipeline) restore() (*walker, error) {
 	s := newSeen()
@@ -325,6 +351,15 @@ func (p *Pipeline) restore() (*walker, error) {
 		p.log.Error("the journal ends before what was accounted for: its files were removed or put back; what waited in them is lost, and numbers go on", "journal", have, "accounted", p.accounted)
 	}
 	p.journal.Continue(p.accounted)
+	if h.Seq == 0 && p.accounted == 0 {
+		// Without any account, what is no longer in the journal was not lost: it
+		// was stored, and deleted when its time had come.
+		if expired := p.journal.Expired(); expired > 0 {
+			p.log.Warn("there is no checkpoint: counting begins anew with what the journal still has", "from", expired+1)
+			h.Seq = expired
+			p.walked, p.accounted = expired, expired
+		}
+	}
 	p.subscriber.Restore(settled)
 	p.shown = shown{tally: p.tally.clone(), walked: p.accounted}
 	p.derived.batches = h.Derived

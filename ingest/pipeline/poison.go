@@ -52,7 +52,7 @@ const (
 // Messages before first are in the journal no more, and are forgotten.
 func openPoison(dir string, first uint64, now time.Time) (p *poison, err error) {
 	p = &poison{deaths: map[uint64]uint64{}}
-	if p.f, err = os.OpenFile(filepath.Join(dir, "decoding"), os.O_CREATE|os.O_RDWR, 0o640); err != nil {
+	if p.f, err = os.OpenFile(filepath.Join(dir, "decoding"), os.O_CREATE|os.O_RDWR, 0o600); err != nil {
 		return nil, err
 	}
 	defer func() {

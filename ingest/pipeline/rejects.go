@@ -71,7 +71,7 @@ func openRejects(dir string, maxBytes int64, log *slog.Logger) (*rejects, error)
 }
 
 func (r *rejects) open() error {
-	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
