@@ -1,0 +1,459 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+const historyInventory = `
+communities:
+- {id: nancheng, name: 南城社区}
+vendors:
+- id: honest0
+  sources:
+  - {topic: "h0/{community}/{facility}/{device}", format: native}
+- id: honest1
+  sources:
+  - {topic: "h1/{community}/{facility}/{device}", format: native}
+- id: hostile
+  sources:
+  - {topic: "evil/{community}/{facility}/{device}", format: native}
+`
+
+// oddDatabase passes writes on to InfluxDB, or answers as one in trouble does.
+type oddDatabase struct {
+	percent atomic.Int64 // of writes that go wrong
+	mu      sync.Mutex   // guards wrong
+	wrong   map[string]int
+}
+
+func (o *oddDatabase) serve(t testing.TB, to string) string {
+	target, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.wrong = map[string]int{}
+	proxy := httputil.NewSingleHostReverseProxy(target)
+	proxy.ErrorHandler = func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !strings.Contains(r.URL.Path, "write") || rand.Int64N(100) >= o.percent.Load() {
+			proxy.ServeHTTP(w, r)
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		apply := func() {
+			q, err := http.NewRequest(http.MethodPost, to+r.URL.String(), bytes.NewReader(body))
+			if err != nil {
+				return
+			}
+			q.Header = r.Header.Clone()
+			if answer, err := http.DefaultClient.Do(q); err == nil {
+				answer.Body.Close()
+			}
+		}
+		count := func(what string) {
+			o.mu.Lock()
+			defer o.mu.Unlock()
+			o.wrong[what]++
+		}
+		switch rand.IntN(6) {
+		case 0:
+			count("applied, answer lost")
+			apply()
+			panic(http.ErrAbortHandler)
+		case 1:
+			count("applied, 500")
+			apply()
+			w.WriteHeader(http.StatusInternalServerError)
+		case 2:
+			count("503")
+			w.WriteHeader(http.StatusServiceUnavailable)
+		case 3:
+			count("429")
+			w.WriteHeader(http.StatusTooManyRequests)
+		case 4:
+			count("401")
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			count("connection closed")
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// sent is a message of an honest vendor, and what became of it.
+type sent struct {
+	kind   byte // t with a time, n without, a array, e event without time, d door, b broken
+	device string
+	number int   // in what is measured, or in the text
+	at     int64 // unix milliseconds
+	acked  bool  // else perhaps
+}
+
+// message is the i-th one of vendor k.
+func historyMessage(k, i int, start int64) (s sent, topic, payload string) {
+	const devices = 700 // a kind and vendor
+	s = sent{kind: "tnnaettdtb"[i%10], number: i, at: start + int64(i)*3}
+	s.device = fmt.Sprintf("%c%d-%d", s.kind, k, i/10*7919%devices)
+	facility := "lighting"
+	switch s.kind {
+	case 't':
+		payload = fmt.Sprintf(`{"time":%d,"active_power":%d}`, s.at, i)
+	case 'n':
+		payload = fmt.Sprintf(`{"active_power":%d}`, i)
+	case 'a':
+		facility = "water"
+		payload = fmt.Sprintf(`[{"time":%d,"water_volume_total":%d},{"time":%d,"water_volume_total":%d,"channel":"c2"},{"time":%d,"water_volume_total":%d}]`,
+			s.at, 3*i, s.at+1, 3*i+1, s.at+2, 3*i+2)
+	case 'e':
+		facility = "gate"
+		payload = fmt.Sprintf(`{"event":"door_forced","code":"v%d"}`, i)
+	case 'd':
+		facility = "gate"
+		payload = `{"pass_in":1}`
+	default:
+		payload = fmt.Sprintf("broken %d %d", k, i)
+	}
+	return s, fmt.Sprintf("h%d/nancheng/%s/%s", k, facility, s.device), payload
+}
+
+// hostileMessage is something a vendor should not send.
+func hostileMessage(random *rand.Rand) []byte {
+	switch random.IntN(5) {
+	case 0:
+		b := make([]byte, random.IntN(64<<10))
+		for i := range b {
+			b[i] = byte(random.Uint32())
+		}
+		return b
+	case 1:
+		return bytes.Repeat([]byte("["), random.IntN(20_000))
+	case 2: // names
+		var b bytes.Buffer
+		for i := range 300 {
+			fmt.Fprintf(&b, `%c{"active_power":1,"channel":"x%d"}`, ",["[btoi(i == 0)], random.IntN(50_000))
+		}
+		return append(b.Bytes(), ']')
+	case 3:
+		return fmt.Appendf(nil, `{"event":"x%d","active_power":1e999}`, random.IntN(50_000))
+	default:
+		return append(bytes.Repeat([]byte("{},"), 3000), '{', '}')
+	}
+}
+
+func btoi(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// Two honest vendors send messages of every kind, a hostile one sends what it
+// should not, and everything goes wrong that may: the process is killed and
+// stopped, the journal damaged meanwhile, broker, database and links fail. What
+// the broker acknowledged to the honest ones is compared with InfluxDB point by
+// point and with the rejects line by line: nothing is missing but what the
+// service itself counts as lost in damaged records, and nothing stands twice.
+// Then it runs on until the journal has met its cap. GREENCOMMUNITY_MESSAGES is
+// how many messages of the honest ones there are at least.
+func TestLongHistory(t *testing.T) {
+	mosquitto, broker := startMosquitto(t)
+	db := startDatabase(t)
+	odd := &oddDatabase{}
+	cable := startProxy(t, broker)
+	bin, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const journalCap = 16 << 20
+	dir, address, path := writeConfig(t, cable.addr(), odd.serve(t, "http://"+db.addr), fmt.Sprintf("journal: {max_bytes: %d}\n", journalCap))
+	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(historyInventory), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	in := &ingester{dir: dir, url: "http://" + address}
+	in.process = startProcess(t, bin, "run", "--config", path)
+	in.waitReady()
+
+	least, faults := 4000, 8
+	if long() {
+		least, faults = 200_000, 60
+	}
+	if n, err := strconv.Atoi(os.Getenv("GREENCOMMUNITY_MESSAGES")); err == nil {
+		least, faults = n, max(faults, n/5000)
+	}
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 2))
+	stop := make(chan struct{})
+	watched := watch(in, stop)
+	start := time.Now().Add(-12 * time.Hour).UnixMilli()
+	var all [2][]sent
+	var published, hostile atomic.Int64
+	var wg sync.WaitGroup
+	publish := func(k, n int, p *publisher) {
+		window := make(chan struct{}, 50)
+		results := make([]paho.Token, 0, n)
+		from := len(all[k])
+		for i := range n {
+			s, topic, payload := historyMessage(k, from+i, start)
+			all[k] = append(all[k], s)
+			window <- struct{}{}
+			token := p.client.Publish(topic, 1, false, payload)
+			results = append(results, token)
+			go func() {
+				token.WaitTimeout(10 * time.Second)
+				<-window
+			}()
+		}
+		for i, token := range results {
+			all[k][from+i].acked = token.WaitTimeout(10*time.Second) && token.Error() == nil
+		}
+		published.Add(int64(n))
+	}
+	for k := range 2 {
+		p := newPublisher(t, broker)
+		wg.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				publish(k, 100, p)
+				time.Sleep(20 * time.Millisecond)
+			}
+		})
+	}
+	evil := newPublisher(t, broker)
+	wg.Go(func() {
+		random := rand.New(rand.NewPCG(seed, 3))
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(30 * time.Millisecond):
+			}
+			token := evil.client.Publish(fmt.Sprintf("evil/nancheng/lighting/e%d", random.IntN(3000)), 1, false, hostileMessage(random))
+			token.WaitTimeout(5 * time.Second)
+			hostile.Add(1)
+		}
+	})
+	done := map[string]int{}
+	for n := 0; n < faults || published.Load() < int64(least); n++ {
+		time.Sleep(time.Duration(100+random.IntN(500)) * time.Millisecond)
+		odd.percent.Store(int64(random.IntN(2)) * 30)
+		what := "kill"
+		if n >= 4 { // these first: each fault is had at least once in a small run
+			n := random.IntN(10)
+			what = []string{"kill", "kill", "damage", "empty segment", "stop", "stop", "database", "broker", "cable", "cable"}[n]
+		} else {
+			what = []string{"damage", "empty segment", "cable", "stop"}[n]
+		}
+		done[what]++
+		switch what {
+		case "kill", "damage", "empty segment":
+			in.end(syscall.SIGKILL)
+			segments, err := filepath.Glob(filepath.Join(dir, "data", "journal", "0*"))
+			if err != nil || len(segments) == 0 {
+				t.Fatalf("%v %v", segments, err)
+			}
+			newest := segments[len(segments)-1]
+			switch what {
+			case "damage":
+				data, err := os.ReadFile(newest)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(data) > 0 {
+					data[len(data)-1-random.IntN(min(len(data), 20_000))] ^= 1 << random.IntN(8)
+				}
+				if err := os.WriteFile(newest, data, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			case "empty segment":
+				index, err := strconv.Atoi(filepath.Base(newest))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := os.WriteFile(filepath.Join(filepath.Dir(newest), fmt.Sprintf("%08d", index+1)), nil, 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			in.start()
+		case "stop":
+			if err := in.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(random.IntN(1000)) * time.Millisecond)
+			if err := in.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+				t.Fatal(err)
+			}
+		case "database":
+			db.stop()
+			time.Sleep(time.Duration(random.IntN(300)) * time.Millisecond)
+			db.start()
+		case "broker":
+			mosquitto.end(syscall.SIGTERM)
+			mosquitto.start()
+			waitPort(t, broker)
+		case "cable":
+			cable.cut()
+			time.Sleep(time.Duration(random.IntN(500)) * time.Millisecond)
+			cable.close()
+		}
+	}
+	close(stop)
+	wg.Wait()
+	scrapes := <-watched
+	odd.percent.Store(0)
+	in.waitReady()
+
+	// On past the cap, in what does not compress, and then some more.
+	filler := make([]byte, 200<<10)
+	for range journalCap/len(filler) + 20 {
+		for i := range filler {
+			filler[i] = byte(random.Uint32())
+		}
+		evil.publish("evil/nancheng/lighting/filler", filler)
+	}
+	for k := range 2 {
+		publish(k, 500, newPublisher(t, broker))
+	}
+	acked := 0
+	for k := range all {
+		for _, s := range all[k] {
+			acked += btoi(s.acked)
+		}
+	}
+	s := in.waitSettled(float64(acked), 120*time.Second)
+	if size := s.sum("greencommunity_journal_bytes"); size > journalCap {
+		t.Errorf("the journal has %.0f bytes, over its cap", size)
+	}
+	in.waitReady()
+	missing, doubled := compareHistory(t, in, db, all)
+	lost := int(s.sum("greencommunity_messages_lost_total"))
+	odd.mu.Lock()
+	t.Logf("seed %d: %d published by honest vendors, %d acknowledged, %d by the hostile one; faults %v; answers %v; %d scrapes; missing %d, counted as lost %d, doubled %d",
+		seed, published.Load(), acked, hostile.Load(), done, odd.wrong, scrapes, missing, lost, doubled)
+	odd.mu.Unlock()
+	if missing > lost {
+		t.Errorf("%d acknowledged messages are missing, the service counts %d as lost", missing, lost)
+	}
+}
+
+// compareHistory looks for everything in InfluxDB and among the rejects. It
+// returns how many acknowledged messages are missing and how many stand twice.
+func compareHistory(t testing.TB, in *ingester, db *database, all [2][]sent) (missing, doubled int) {
+	t.Helper()
+	found := map[string]int{}
+	number := func(v any) int {
+		n, err := strconv.Atoi(fmt.Sprint(v))
+		if err != nil {
+			t.Errorf("%v is no number that was sent", v)
+		}
+		return n
+	}
+	for _, row := range db.rows(`SELECT active_power FROM lighting WHERE vendor =~ /honest/ GROUP BY device`) {
+		key := fmt.Sprintf("%s %d", row["device"], number(row["active_power"]))
+		if strings.HasPrefix(key, "t") {
+			ns, _ := row["time"].(json.Number).Int64()
+			key = fmt.Sprintf("%s at %d", key, ns/1e6)
+		}
+		found[key]++
+	}
+	for _, row := range db.rows(`SELECT water_volume_total FROM water WHERE vendor =~ /honest/ GROUP BY device, channel`) {
+		ns, _ := row["time"].(json.Number).Int64()
+		found[fmt.Sprintf("%s %d at %d", row["device"], number(row["water_volume_total"]), ns/1e6)]++
+	}
+	for _, row := range db.rows(`SELECT code, device FROM events WHERE type = 'door_forced' AND vendor =~ /honest/`) {
+		found[fmt.Sprintf("%s %s", row["device"], row["code"])]++
+	}
+	passes := map[string]int{}
+	for _, row := range db.rows(`SELECT sum(pass_in) FROM gate WHERE vendor =~ /honest/ GROUP BY device`) {
+		passes[fmt.Sprint(row["device"])] = number(row["sum"])
+	}
+	for _, r := range readRejects(t, in.dir) {
+		if strings.HasPrefix(r.Payload, "broken ") {
+			found[r.Payload] = 1 // a refusal may be told again after a kill
+		}
+	}
+	doors := map[string][2]int{} // acknowledged, perhaps
+	gone := func(s sent, key string) {
+		missing++
+		if missing <= 20 {
+			t.Logf("missing: %s (%c)", key, s.kind)
+		}
+	}
+	for k := range all {
+		for _, s := range all[k] {
+			var keys []string
+			switch s.kind {
+			case 't':
+				keys = []string{fmt.Sprintf("%s %d at %d", s.device, s.number, s.at)}
+			case 'n':
+				keys = []string{fmt.Sprintf("%s %d", s.device, s.number)}
+			case 'a':
+				for i := range 3 {
+					keys = append(keys, fmt.Sprintf("%s %d at %d", s.device, 3*s.number+i, s.at+int64(i)))
+				}
+			case 'e':
+				keys = []string{fmt.Sprintf("%s v%d", s.device, s.number)}
+			case 'b':
+				keys = []string{fmt.Sprintf("broken %d %d", k, s.number)}
+			case 'd':
+				d := doors[s.device]
+				d[btoi(!s.acked)]++
+				doors[s.device] = d
+			}
+			there := 0
+			for _, key := range keys {
+				n := found[key]
+				delete(found, key)
+				there += btoi(n > 0)
+				if n > 1 && s.acked {
+					doubled++
+					t.Errorf("stands %d times: %s", n, key)
+				}
+			}
+			if there < len(keys) && s.acked {
+				gone(s, keys[0])
+			}
+		}
+	}
+	for device, n := range doors {
+		have := passes[device]
+		for range n[0] - have {
+			gone(sent{kind: 'd'}, device)
+		}
+		if have > n[0]+n[1] {
+			doubled += have - n[0] - n[1]
+			t.Errorf("%s: %d passes of %d and perhaps %d", device, have, n[0], n[1])
+		}
+	}
+	for key := range found {
+		t.Errorf("a point nobody sent: %s", key)
+	}
+	return missing, doubled
+}
