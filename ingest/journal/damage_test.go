@@ -452,6 +452,22 @@ func TestDeletedWhileOpen(t *testing.T) {
 	}
 }
 
+// What is stored gives way to a group of any size below the cap.
+func TestRoomForLargeGroup(t *testing.T) {
+	j := open(t, Options{Dir: memoryDir(t), MaxBytes: 16 << 20})
+	random := rand.New(rand.NewPCG(4, 4))
+	for i := range 40 {
+		m := &ingest.Message{Topic: "large", Payload: make([]byte, (1+i%6)<<20)}
+		for k := range m.Payload {
+			m.Payload[k] = byte(random.Uint32())
+		}
+		if err := j.Append([]*ingest.Message{m}); err != nil {
+			t.Fatalf("%d MiB: %v", 1+i%6, err)
+		}
+		j.Commit("all", j.Last())
+	}
+}
+
 // A journal that wlog wrote, as versions before did, is read, and gone on with.
 func TestWrittenByWlog(t *testing.T) {
 	dir := memoryDir(t)

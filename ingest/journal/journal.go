@@ -416,7 +416,7 @@ func (j *Journal) Append(messages []*ingest.Message) error {
 // room refuses a group that would not fit.
 func (j *Journal) room(size int64) error {
 	if j.Bytes()+size > j.o.MaxBytes {
-		j.Expire(time.Now())
+		j.expire(time.Now(), size)
 		if have := j.Bytes(); have+size > j.o.MaxBytes {
 			return fmt.Errorf("%w: %d bytes of at most %d hold messages that are still needed", ErrFull, have, j.o.MaxBytes)
 		}
@@ -648,6 +648,9 @@ func (j *Journal) Continue(seq uint64) {
 	j.last = max(j.last, seq)
 }
 
+// MaxBytes is the journal's cap.
+func (j *Journal) MaxBytes() int64 { return j.o.MaxBytes }
+
 // Bytes is the size of the journal's segments.
 func (j *Journal) Bytes() int64 {
 	j.mu.Lock()
@@ -670,7 +673,10 @@ func (j *Journal) Commit(reader string, seq uint64) {
 // Expire deletes the segments that no reader needs and whose messages are
 // older than the retention, or as many of them as the byte cap demands. It
 // returns how many it deleted.
-func (j *Journal) Expire(now time.Time) int {
+func (j *Journal) Expire(now time.Time) int { return j.expire(now, int64(j.o.SegmentBytes)) }
+
+// expire deletes until there is room below the cap, should what is needed allow it.
+func (j *Journal) expire(now time.Time, room int64) int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if len(j.positions) == 0 {
@@ -684,8 +690,7 @@ func (j *Journal) Expire(now time.Time) int {
 	for _, s := range j.segments {
 		total += s.durable
 	}
-	// Room for one more segment counts as demanded by the cap.
-	limit := j.o.MaxBytes - int64(j.o.SegmentBytes)
+	limit := j.o.MaxBytes - max(room, int64(j.o.SegmentBytes)) // the cap demands room for one more segment
 	deleted := 0
 	for len(j.segments)-deleted > 1 {
 		s, next := j.segments[deleted], j.segments[deleted+1]

@@ -491,7 +491,7 @@ func (s *Subscriber) hold(filters []string) {
 	if s.o.SessionFile == "" {
 		return
 	}
-	if err := os.WriteFile(s.o.SessionFile, []byte(s.memory(filters)), 0o640); err != nil {
+	if err := os.WriteFile(s.o.SessionFile, []byte(s.memory(filters)), 0o600); err != nil {
 		s.o.Logger.Warn("subscriptions are not remembered over a restart", "error", err)
 	}
 }

@@ -100,11 +100,31 @@ func (a *appender) run(ctx context.Context) {
 				break
 			}
 		}
-		if len(deliveries) == 0 || !a.append(ctx, deliveries) {
+		if len(deliveries) == 0 {
 			return
+		}
+		for rest := deliveries; len(rest) > 0; {
+			n := a.fitting(rest)
+			if !a.append(ctx, rest[:n]) {
+				return
+			}
+			rest = rest[n:]
 		}
 		clear(deliveries)
 	}
+}
+
+// fitting is how many of the deliveries are journaled together: as many as take
+// an eighth of the journal at most, or large ones together would never fit.
+func (a *appender) fitting(deliveries []*mqtt.Delivery) int {
+	limit := min(maxGroupBytes, int(a.p.journal.MaxBytes()/8))
+	bytes := 0
+	for n, d := range deliveries {
+		if bytes += len(d.Topic) + len(d.Payload); n > 0 && bytes > limit {
+			return n
+		}
+	}
+	return len(deliveries)
 }
 
 // append journals and acknowledges a group; false if ctx ended before.
@@ -160,6 +180,11 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 			a.inFlight, a.sessionLost = [1 << 16]delivered{}, lost
 		}
 		d.Payload = a.p.redactor.Load().Redact(d.Topic, d.Payload)
+		// What would not fit beside others below a small cap would hold up all.
+		// It is refused as far as it goes; decoders take 8 MiB at most anyway.
+		if most := a.p.journal.MaxBytes() / 4; int64(len(d.Payload)) > most {
+			d.Payload = d.Payload[:most]
+		}
 		if a.redelivered(d) {
 			a.p.metrics.redelivered.Inc()
 			continue
