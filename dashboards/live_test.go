@@ -19,6 +19,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/influxdata/influxdb/models"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -229,7 +230,7 @@ func dailyResults(t *testing.T, db *embedded.InfluxDB, end time.Time) {
 
 // ask runs a query of InfluxDB over the range that ends at end, as Grafana
 // would, and returns every value that is not null, by row and column.
-func ask(t *testing.T, db *embedded.InfluxDB, database string, q query, v values, length time.Duration, end time.Time) ([]map[string]any, error) {
+func ask(t *testing.T, db querier, database string, q query, v values, length time.Duration, end time.Time) ([]map[string]any, error) {
 	t.Helper()
 	from := end.Add(-length)
 	if q.panel != nil {
@@ -279,8 +280,24 @@ func ask(t *testing.T, db *embedded.InfluxDB, database string, q query, v values
 
 // everyInflux runs every query of InfluxDB, equal ones of both languages once,
 // and returns those that give no data.
-func everyInflux(t *testing.T, db *embedded.InfluxDB, database string, end time.Time, community string) (ran int, empty []string) {
+func everyInflux(t *testing.T, db querier, database string, end time.Time, community string) (ran int, empty []string) {
 	t.Helper()
+	eachInflux(end, community, func(q query, v values, until time.Time) {
+		found, err := ask(t, db, database, q, v, 9*24*time.Hour, until)
+		if err != nil {
+			t.Errorf("%s: %v in %s", q.where, err, q.text)
+		}
+		if len(found) == 0 {
+			empty = append(empty, q.where)
+		}
+		ran++
+	})
+	return ran, empty
+}
+
+// eachInflux gives every query of InfluxDB, equal ones of both languages once,
+// with the values of its variables and the end of its range.
+func eachInflux(end time.Time, community string, run func(q query, v values, until time.Time)) {
 	type same struct{ text, from string }
 	done := map[same]bool{}
 	for _, l := range Languages {
@@ -306,18 +323,15 @@ func everyInflux(t *testing.T, db *embedded.InfluxDB, database string, end time.
 				if strings.Contains(q.text, "FROM "+eventsMeasurement) {
 					until = time.Now().Add(time.Minute) // alarms are raised now
 				}
-				found, err := ask(t, db, database, q, v, 9*24*time.Hour, until)
-				if err != nil {
-					t.Errorf("%s: %v in %s", q.where, err, q.text)
-				}
-				if len(found) == 0 {
-					empty = append(empty, q.where)
-				}
-				ran++
+				run(q, v, until)
 			}
 		}
 	}
-	return ran, empty
+}
+
+// querier is an InfluxDB, whichever.
+type querier interface {
+	Query(ctx context.Context, database, influxql string) ([]models.Row, error)
 }
 
 // end is an evening that is over: the day's tiles are then the same at any time
@@ -367,6 +381,7 @@ func TestQueries(t *testing.T) {
 		}
 		t.Logf("%d queries of InfluxDB", ran)
 	})
+	t.Run("influxql on 2.7", func(t *testing.T) { onInfluxDB27(t, s, end) })
 	t.Run("influxql tiles", func(t *testing.T) { influxTiles(t, s, end) })
 	t.Run("influxql empty database", func(t *testing.T) {
 		if rows, err := s.database.Query(context.Background(), "facilities", "CREATE DATABASE nothing"); err != nil {
