@@ -624,3 +624,21 @@ func TestNamesOfSegments(t *testing.T) {
 		t.Errorf("segments %v, %v", got, err)
 	}
 }
+
+// A record that begins where a page has room for a header alone has a first piece
+// without data, as wlog writes it as well: that is no damage.
+func TestRecordThatBeginsInAPagesLastBytes(t *testing.T) {
+	for left := pieceHeader - 1; left <= pieceHeader+1; left++ {
+		first := bytes.Repeat([]byte{1}, page-pieceHeader-left)
+		second := []byte("the record behind it")
+		b := appendPieces(nil, 0, first)
+		b = appendPieces(b, int64(len(b)), second)
+		r := pageReader{r: bytes.NewReader(b)}
+		for _, want := range [][]byte{first, second} {
+			got, err := r.next(int64(len(b)))
+			if err != nil || !bytes.Equal(got, want) || r.damaged {
+				t.Errorf("%d bytes left: %d bytes, damaged %v, %v; want %d bytes", left, len(got), r.damaged, err, len(want))
+			}
+		}
+	}
+}

@@ -168,7 +168,11 @@ func piece(b []byte) (kind byte, data []byte, size int) {
 		return 0, nil, 0
 	}
 	n := int(binary.BigEndian.Uint16(b[1:]))
-	if n == 0 || n > len(b)-pieceHeader {
+	if n > len(b)-pieceHeader {
+		return 0, nil, 0
+	}
+	// Where a page has room for a header alone, the first piece of a record is empty.
+	if n == 0 && (b[0] != pieceFirst || len(b) != pieceHeader) {
 		return 0, nil, 0
 	}
 	data = b[pieceHeader : pieceHeader+n]
