@@ -47,6 +47,13 @@ type Saver interface {
 	Load(r io.Reader) error
 }
 
+// Forgetter forgets devices that were let go: the inventory does not have them
+// any more, or somebody said so. A device that is heard again begins anew, at the
+// same index. At is the time in unix nanoseconds.
+type Forgetter interface {
+	Forget(indexes []uint32, at int64)
+}
+
 // Devices keeps devices. It is called once, after Load, with the way to those
 // that the pipeline keeps, so that a million are not in memory twice.
 type Devices interface {

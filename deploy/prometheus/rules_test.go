@@ -121,3 +121,40 @@ func TestEveryAlertIsExplainedAndTested(t *testing.T) {
 		t.Errorf("%d alerts", len(seen))
 	}
 }
+
+// Case 08: a vendor that has left the inventory is not silent for ever. The case
+// names the rules by a path from where it once lay, so that it runs in such a tree.
+func TestCase08VendorGoneAlert(t *testing.T) {
+	promtool := tool(t, "promtool")
+	cases := os.Getenv("GREENCOMMUNITY_CASES")
+	if cases == "" {
+		t.Skip("GREENCOMMUNITY_CASES is not set")
+	}
+	dir := t.TempDir()
+	for to, from := range map[string]string{
+		"rules/service.yaml":    "rules/service.yaml",
+		"cases/gone/test.yaml":  filepath.Join(cases, "field", "operations", "08-vendor-gone-alert", "test.yaml"),
+		"cases/there/test.yaml": filepath.Join(cases, "field", "operations", "08-vendor-gone-alert", "test.yaml"),
+	} {
+		text, err := os.ReadFile(from)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(to, "cases/there") { // the same vendor, still in the inventory
+			text = []byte(strings.Replace(string(text), "  promql_expr_test:", "  - {series: 'greencommunity_vendor_info{job=\"greencommunity\",instance=\"a\",vendor=\"oldco\",name=\"\"}', values: '1x8740'}\n  promql_expr_test:", 1))
+		}
+		path := filepath.Join(dir, to)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, silent := range map[string]bool{"gone": false, "there": true} {
+		out, err := exec.Command(promtool, "test", "rules", filepath.Join(dir, "cases", name, "test.yaml")).CombinedOutput()
+		if fires := err != nil && strings.Contains(string(out), "oldco"); fires != silent || err != nil && !fires {
+			t.Errorf("%s: fires %v, want %v: %v\n%s", name, fires, silent, err, out)
+		}
+	}
+}

@@ -34,8 +34,29 @@ type Inventory struct {
 // Community returns a listed community, or nil.
 func (inv *Inventory) Community(id ingest.CommunityID) *Community { return inv.communities[id] }
 
+// Vendor returns a listed vendor, or nil.
+func (inv *Inventory) Vendor(id ingest.VendorID) *Vendor {
+	for _, v := range inv.Vendors {
+		if v.ID == id {
+			return v
+		}
+	}
+	return nil
+}
+
 // Device returns a listed device, or nil.
 func (inv *Inventory) Device(id ingest.DeviceID) *ingest.Device { return inv.devices[id] }
+
+// Knows reports whether a device that has reported can report still. It cannot
+// if it was listed and is not; or if it was not listed and has no community, kind
+// of facility or vendor any more, or if its id is now that of a listed device.
+func (inv *Inventory) Knows(d *ingest.Device) bool {
+	if d.Listed {
+		return inv.devices[d.ID] != nil
+	}
+	return inv.devices[d.ID] == nil && inv.aliases[aliasKey{d.Vendor, string(d.ID)}] == nil &&
+		inv.communities[d.Community] != nil && inv.Facilities.Kind(d.Facility) != nil && inv.Vendor(d.Vendor) != nil
+}
 
 // AllDevices yields every listed device, of a shard those that report to it, in
 // no order.

@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,10 @@ type Registry struct {
 	known    identities
 	origins  ingest.Origins // of the unlisted
 	unlisted map[ingest.VendorID]int
+
+	removed map[uint32]bool // by index: let go, and not heard again since
+	letGo   []uint32        // of these, who has not been told of by LetGo
+	moved   map[uint32]bool // by index: its origin is not the one it was introduced with
 }
 
 type aliasKey struct {
@@ -30,7 +35,7 @@ type aliasKey struct {
 
 // NewRegistry returns a registry that knows no device yet.
 func NewRegistry(inv *Inventory) *Registry {
-	return &Registry{inv: inv, known: newIdentities(), origins: ingest.Origins{}, unlisted: map[ingest.VendorID]int{}}
+	return &Registry{inv: inv, known: newIdentities(), origins: ingest.Origins{}, unlisted: map[ingest.VendorID]int{}, removed: map[uint32]bool{}, moved: map[uint32]bool{}}
 }
 
 // Resolve says which device a reading is of and what its index is. The strings
@@ -52,6 +57,7 @@ func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, f
 	}
 	if listed != nil {
 		index, known := r.known.find(r.devices, identityOf(listed))
+		known = known && !r.removed[index]
 		r.mu.RUnlock()
 		if listed.Vendor != src.Vendor.ID {
 			return nil, 0, ingest.Refuse(ingest.NotOwner, "device %q belongs to another vendor", device)
@@ -63,7 +69,7 @@ func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, f
 	}
 	key := identity{first(community, c.Community, string(src.Community)), first(facility, c.Facility, string(src.Facility)), device}
 	index, known := r.known.find(r.devices, key)
-	if known {
+	if known && !r.removed[index] {
 		dev := r.devices[index]
 		r.mu.RUnlock()
 		if dev.Vendor != src.Vendor.ID {
@@ -116,6 +122,16 @@ func (r *Registry) add(dev *ingest.Device) uint32 {
 
 func (r *Registry) put(dev *ingest.Device) uint32 {
 	if index, ok := r.known.find(r.devices, identityOf(dev)); ok {
+		if r.removed[index] { // heard again, perhaps as another vendor's
+			delete(r.removed, index)
+			if *r.devices[index].Origin != *dev.Origin {
+				r.moved[index] = true
+			}
+			r.devices[index] = dev
+			if !dev.Listed {
+				r.unlisted[dev.Vendor]++
+			}
+		}
 		return index
 	}
 	index := uint32(len(r.devices))
@@ -166,7 +182,11 @@ func (r *Registry) Restore(d ingest.Device) uint32 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	d.Origin = r.origins.Of(*d.Origin)
-	return r.put(&d)
+	index := r.put(&d)
+	if !r.inv.Knows(&d) {
+		r.remove(index)
+	}
+	return index
 }
 
 // Reload swaps the inventory. Devices keep their indexes; the listed ones take
@@ -179,5 +199,78 @@ func (r *Registry) Reload(inv *Inventory) {
 		if listed := inv.devices[d.ID]; d.Listed && listed != nil {
 			r.devices[i] = listed
 		}
+		if !inv.Knows(d) {
+			r.remove(uint32(i))
+		}
+	}
+}
+
+// Forget lets a device go, as if it had never reported, until it is heard again:
+// then whoever may introduce it owns it. Its index stays its own.
+func (r *Registry) Forget(index uint32) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remove(index)
+}
+
+func (r *Registry) remove(index uint32) {
+	if r.removed[index] {
+		return
+	}
+	r.removed[index] = true
+	r.letGo = append(r.letGo, index)
+	if d := r.devices[index]; !d.Listed {
+		r.unlisted[d.Vendor]--
+	}
+}
+
+// LetGo returns the devices that were let go since the call before, and have not
+// been heard again meanwhile.
+func (r *Registry) LetGo() []uint32 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gone := slices.DeleteFunc(r.letGo, func(i uint32) bool { return !r.removed[i] })
+	r.letGo = nil
+	return gone
+}
+
+// Gone reports whether a device was let go.
+func (r *Registry) Gone(index uint32) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.removed[index]
+}
+
+// Changes are what Restore needs beside the devices as they were introduced:
+// those let go, ascending, and where those that have moved are now.
+func (r *Registry) Changes() (removed []uint32, moved map[uint32]ingest.Origin) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	for i := range r.moved {
+		if moved == nil {
+			moved = map[uint32]ingest.Origin{}
+		}
+		moved[i] = *r.devices[i].Origin
+	}
+	return slices.Sorted(maps.Keys(r.removed)), moved
+}
+
+// Move gives a device that Restore has brought back the origin it had last.
+func (r *Registry) Move(index uint32, to ingest.Origin) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := *r.devices[index]
+	if d.Listed {
+		return // the inventory says where it is
+	}
+	if !r.removed[index] {
+		r.unlisted[d.Vendor]--
+		r.unlisted[to.Vendor]++
+	}
+	d.Origin = r.origins.Of(to)
+	r.devices[index], r.moved[index] = &d, true
+	if r.removed[index] && r.inv.Knows(&d) {
+		delete(r.removed, index)
+		r.unlisted[to.Vendor]++
 	}
 }

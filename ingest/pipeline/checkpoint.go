@@ -39,10 +39,12 @@ type checkpointHeader struct {
 	WideKeys    bool // a series' key has 32 bits for each name; 16 before
 	Devices     int  // lines of the devices file
 	DeviceBytes int64
-	Derived     [][]byte // points of observers that InfluxDB has not confirmed
-	Decoders    []byte   // what decoders remember
-	Settled     uint64   // the last message of which the broker is known to have our acknowledgement
-	States      []string // names of the observers whose states follow
+	Removed     []uint32                 // devices that were let go, by index
+	Moved       map[uint32]ingest.Origin // where devices are that have moved, by index
+	Derived     [][]byte                 // points of observers that InfluxDB has not confirmed
+	Decoders    []byte                   // what decoders remember
+	Settled     uint64                   // the last message of which the broker is known to have our acknowledgement
+	States      []string                 // names of the observers whose states follow
 }
 
 const checkpointMagic = "greencommunity checkpoint 2\n"

@@ -94,10 +94,17 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	counter(lostDesc, lost)
 	gauge(pendingDesc, float64(received-t.decided()))
+	inv := p.inventory.Load()
 	for k, n := range t.Readings {
+		if inv.Community(k.Community) == nil {
+			continue // taken out of the inventory
+		}
 		counter(readingsDesc, n, string(k.Community), string(k.Facility))
 	}
 	for k, n := range t.Refused {
+		if k.Vendor != "" && inv.Vendor(k.Vendor) == nil {
+			continue
+		}
 		counter(refusedDesc, n, string(k.Vendor), string(k.Reason))
 	}
 	counter(lateDesc, t.Late)

@@ -34,6 +34,7 @@ type observers struct {
 	points   []ingest.Points
 	savers   []ingest.Saver
 	devices  []ingest.Devices
+	forget   []ingest.Forgetter
 	now      int64
 }
 
@@ -51,6 +52,7 @@ func newObservers(list []any) (observers, error) {
 		keep(&o.points, each)
 		keep(&o.savers, each)
 		keep(&o.devices, each)
+		keep(&o.forget, each)
 		if o.parts() == parts {
 			return o, fmt.Errorf("%T is no observer: it has no part of one, such as ingest.Readings", each)
 		}
@@ -59,7 +61,7 @@ func newObservers(list []any) (observers, error) {
 }
 
 func (o *observers) parts() int {
-	return len(o.binders) + len(o.readings) + len(o.events) + len(o.messages) + len(o.tickers) + len(o.points) + len(o.savers) + len(o.devices)
+	return len(o.binders) + len(o.readings) + len(o.events) + len(o.messages) + len(o.tickers) + len(o.points) + len(o.savers) + len(o.devices) + len(o.forget)
 }
 
 // keep appends an observer to the list if it implements that part.

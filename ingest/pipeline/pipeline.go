@@ -265,6 +265,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	if err := w.catchUp(ctx); err != nil {
 		return fmt.Errorf("walking the journal: %w", err)
 	}
+	w.count(time.Now()) // lets go who was heard once, before the clock makes it offline
 	w.observers.tick(time.Now().Add(-tickLag).UnixNano())
 	w.derive()
 	w.account(time.Now())
@@ -333,6 +334,12 @@ func (p *Pipeline) restore() (*walker, error) {
 	if err := p.devices.restore(h, func(d ingest.Device) { p.registry.Restore(d) }); err != nil {
 		return nil, err
 	}
+	for index, origin := range h.Moved {
+		p.registry.Move(index, origin)
+	}
+	for _, index := range h.Removed {
+		p.registry.Forget(index)
+	}
 	for _, o := range observers.devices {
 		o.Devices(p.registry.At)
 	}
@@ -374,9 +381,11 @@ func (p *Pipeline) restore() (*walker, error) {
 	if err := worker.LoadState(bytes.NewReader(h.Decoders)); err != nil {
 		p.log.Error("decoders begin anew", "error", err)
 	}
-	return &walker{
+	w := &walker{
 		p: p, worker: worker, seen: s, seq: h.Seq, batch: newTally(), observers: observers,
-	}, nil
+	}
+	w.letGo(time.Unix(0, h.Now)) // what has left the inventory while we were away
+	return w, nil
 }
 
 // book adds what the walker decided to the account.

@@ -110,6 +110,7 @@ func (w *walker) begin(now time.Time) error {
 	p.mu.Unlock()
 	list, brought := w.seen.names.state()
 	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: list, Brought: brought, WideKeys: true, Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
+	h.Removed, h.Moved = p.registry.Changes()
 	p.decoders.Store(&h.Decoders)
 	if !changed && (len(w.observers.savers) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
 		return nil // observers may have changed by the clock alone
@@ -178,6 +179,10 @@ const (
 	// offlineAfter is when a device counts as offline: meters report once a
 	// day, and may be an hour late. Alarms know each device's own rhythm.
 	offlineAfter = 25 * time.Hour
+	// forgetAfter is when a device that is in no list is let go, in seconds of
+	// silence. One that was heard once is let go as soon as it is offline, which
+	// is before it would have an alarm: nearly all of these are mistyped names.
+	forgetAfter = 90 * 86400
 )
 
 // count counts the devices by place and state, every countEvery and where there
@@ -194,8 +199,11 @@ func (w *walker) count(now time.Time) {
 	inv := w.p.inventory.Load()
 	index := uint32(0)
 	for heard := range w.seen.devices.All() {
-		d := w.p.registry.At(index)
+		d, gone := w.p.registry.At(index), w.p.registry.Gone(index)
 		index++
+		if gone {
+			continue
+		}
 		state := "online"
 		switch {
 		case heard.Last == 0: // nothing of it was accepted
@@ -205,6 +213,10 @@ func (w *walker) count(now time.Time) {
 		}
 		if state != "online" && !inv.Here(d) {
 			continue // it reports to another instance, which counts it
+		}
+		if silent := now.Unix() - int64(heard.Last); state == "offline" && !d.Listed && (w.seen.once(heard) || silent > forgetAfter) {
+			w.p.registry.Forget(index - 1)
+			continue
 		}
 		n[deviceState{placeKey{d.Community, d.Facility}, state}]++
 		if d.Listed {
@@ -219,4 +231,5 @@ func (w *walker) count(now time.Time) {
 	w.p.mu.Lock()
 	w.p.deviceCounts = n
 	w.p.mu.Unlock()
+	w.letGo(now)
 }

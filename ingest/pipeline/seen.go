@@ -204,6 +204,16 @@ func (s *seen) add(e series) uint32 {
 	return i
 }
 
+// once reports whether nothing of a device was heard a second time.
+func (s *seen) once(d *heard) bool {
+	for e := range s.of(d) {
+		if e.Before[0] != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // of yields the series of a device.
 func (s *seen) of(d *heard) iter.Seq[*series] {
 	return func(yield func(*series) bool) {

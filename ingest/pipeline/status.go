@@ -90,6 +90,9 @@ func (p *Pipeline) FindDevices(query string, community ingest.CommunityID, limit
 	query = strings.ToLower(query)
 	for i := range p.registry.Len() {
 		d := p.registry.At(uint32(i))
+		if p.registry.Gone(uint32(i)) {
+			continue
+		}
 		if community != "" && d.Community != community {
 			continue
 		}

@@ -159,7 +159,21 @@ func (w *walker) reload(inv *inventory.Inventory) {
 	if err := w.worker.LoadState(bytes.NewReader(state)); err != nil {
 		w.p.log.Error("decoders begin anew", "error", err)
 	}
+	w.letGo(time.Now()) // first: what binds anew finds nothing of them
 	w.observers.bind(inv)
+	w.checkpoints.counted = time.Time{}
+}
+
+// letGo makes the observers forget the devices that were let go.
+func (w *walker) letGo(now time.Time) {
+	gone := w.p.registry.LetGo()
+	if len(gone) == 0 {
+		return
+	}
+	for _, o := range w.observers.forget {
+		o.Forget(gone, now.UnixNano())
+	}
+	w.p.log.Info("devices let go: their alarms have ended and their series are gone", "devices", len(gone))
 }
 
 // decoders is what the decoders remember, such as the births of Sparkplug nodes.

@@ -2,6 +2,7 @@ package anomaly
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -46,7 +47,10 @@ type Alarm struct {
 type Change struct {
 	At     time.Time
 	Raised bool
-	Alarm  Alarm
+	// Removed is set where an alarm has ended because its device was let go, and
+	// not because it is well.
+	Removed bool
+	Alarm   Alarm
 }
 
 // alarmKey identifies an alarm. Devices from groupBase on are groups.
@@ -270,6 +274,31 @@ func (b *book) expireDue(t timer) {
 		return
 	}
 	b.clearAlarm(t.K, t.Due)
+}
+
+// endRemoved ends an alarm of a device that was let go. One that nobody was told
+// of leaves nothing behind.
+func (b *book) endRemoved(k alarmKey, at int64) {
+	a := b.alarms[k]
+	b.mu.Lock()
+	delete(b.alarms, k)
+	b.mu.Unlock()
+	if a.held != 0 {
+		return
+	}
+	if b.o.Changed != nil {
+		b.o.Changed(Change{At: time.Unix(0, at).UTC(), Removed: true, Alarm: *a})
+	}
+	b.point(a, at, false)
+	last := &b.points[len(b.points)-1]
+	last.Fields = append(last.Fields, ingest.Field{Key: "reason", Value: "removed"})
+}
+
+// sortedKeys are the keys of alarms, in an order that is always the same.
+func sortedKeys(alarms map[alarmKey]*Alarm) []alarmKey {
+	return slices.SortedFunc(maps.Keys(alarms), func(a, b alarmKey) int {
+		return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Kind, b.Kind))
+	})
 }
 
 // note keeps a raise or clear for InfluxDB.

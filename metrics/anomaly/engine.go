@@ -1,6 +1,7 @@
 package anomaly
 
 import (
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -106,6 +107,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	for i := range e.places {
 		e.locate(&e.places[i])
 	}
+	e.dropTotals()
 	moved := false
 	for i, d := range e.info {
 		if d == nil {
@@ -133,13 +135,70 @@ func (e *Engine) device(index uint32, info *ingest.Device) *device {
 	if e.info[index] == nil {
 		e.info[index] = info
 		e.settle(index)
-	} else if e.info[index] != info && info.Listed {
+	} else if e.info[index] != info && (info.Listed || *e.info[index].Origin != *info.Origin) {
 		e.info[index] = info
 		if e.settle(index) && e.devices.At(index+1).Open > 0 {
 			e.regroup()
 		}
 	}
 	return e.devices.At(index + 1)
+}
+
+// dropTotals drops what is counted of communities that the inventory has no more.
+func (e *Engine) dropTotals() {
+	if len(e.inv.Communities) == 0 {
+		return // none is said
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.totals, func(k totalKey, _ uint64) bool { return e.inv.Community(k.Community) == nil })
+}
+
+// Forget ends the alarms of devices that were let go, and what was learned of
+// them. A device that is heard again begins anew.
+func (e *Engine) Forget(indexes []uint32, at int64) {
+	e.flush()
+	gone := map[uint32]bool{}
+	for _, i := range indexes {
+		if int(i) < len(e.info) && e.info[i] != nil {
+			gone[i] = true
+		}
+	}
+	if len(gone) == 0 {
+		return
+	}
+	of := func(t timer) bool {
+		switch t.What {
+		case timeOffline, timeGone:
+			return gone[t.Of]
+		case timeHeldOpen:
+			return gone[e.gates.gates.At(t.Of).Device]
+		}
+		return t.K.Device < groupBase && gone[t.K.Device]
+	}
+	for _, h := range []*timers{&e.silences, &e.timers} {
+		left := timers{}
+		for _, t := range *h {
+			if !of(t) {
+				left.push(t)
+			}
+		}
+		*h = left
+	}
+	for _, k := range sortedKeys(e.alarms) {
+		if k.Device < groupBase && gone[k.Device] {
+			e.endRemoved(k, at)
+		}
+	}
+	for i := range gone {
+		d := e.devices.At(i + 1)
+		e.join(&d.Town, groupKey{}, "")
+		e.join(&d.Gateway, groupKey{}, "")
+		e.join(&d.Feeder, groupKey{}, "")
+		*d = device{Index: i, Town: -1, Gateway: -1, Feeder: -1}
+		e.info[i] = nil
+	}
+	e.regroup()
 }
 
 // Devices takes over the devices that everybody has, in place of those loaded.

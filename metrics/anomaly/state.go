@@ -83,9 +83,7 @@ func (e *Engine) Save(w io.Writer) error {
 			b.key(t.K)
 		}
 	}
-	keys := slices.SortedFunc(maps.Keys(e.alarms), func(a, b alarmKey) int {
-		return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Kind, b.Kind))
-	})
+	keys := sortedKeys(e.alarms)
 	b.int(int64(len(keys)))
 	for _, k := range keys {
 		a := e.alarms[k]
@@ -183,6 +181,7 @@ func (e *Engine) Load(r io.Reader) error {
 	if err := e.loadAlarms(b, version); err != nil {
 		return err
 	}
+	e.dropTotals()
 	if version < 4 {
 		e.seed()
 	} else if e.own != nil {

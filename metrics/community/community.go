@@ -4,6 +4,7 @@
 //	greencommunity_community_info{community,name,town,stage,pilot,latitude,longitude} 1
 //	greencommunity_community_households{community}
 //	greencommunity_community_population{community}
+//	greencommunity_vendor_info{vendor,name} 1
 //	greencommunity_programme_communities{stage="all|participating|met|named"}
 //
 // Coordinates are degrees, WGS-84, and empty where the inventory has none.
@@ -31,6 +32,7 @@ var (
 	infoDesc       = prometheus.NewDesc("greencommunity_community_info", "A community of the inventory, always 1; coordinates in degrees, WGS-84.", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, nil)
 	householdsDesc = prometheus.NewDesc("greencommunity_community_households", "Households by the inventory.", []string{"community"}, nil)
 	populationDesc = prometheus.NewDesc("greencommunity_community_population", "Persons by the inventory.", []string{"community"}, nil)
+	vendorDesc     = prometheus.NewDesc("greencommunity_vendor_info", "A vendor of the inventory, always 1.", []string{"vendor", "name"}, nil)
 	stagesDesc     = prometheus.NewDesc("greencommunity_programme_communities", "Communities of the programme: all, participating, met, named; each stage includes those after it.", []string{"stage"}, nil)
 )
 
@@ -39,6 +41,7 @@ func (c Collector) Describe(ch chan<- *prometheus.Desc) {
 	ch <- infoDesc
 	ch <- householdsDesc
 	ch <- populationDesc
+	ch <- vendorDesc
 	ch <- stagesDesc
 }
 
@@ -58,6 +61,9 @@ func (c Collector) Collect(ch chan<- prometheus.Metric) {
 		if each.Population > 0 {
 			ch <- prometheus.MustNewConstMetric(populationDesc, prometheus.GaugeValue, float64(each.Population), id)
 		}
+	}
+	for _, v := range inv.Vendors {
+		ch <- prometheus.MustNewConstMetric(vendorDesc, prometheus.GaugeValue, 1, string(v.ID), v.Name)
 	}
 	programme := inv.Programme()
 	for stage, n := range map[string]int{"all": programme.All, "participating": programme.Participating, "met": programme.Met, "named": programme.Named} {

@@ -56,6 +56,9 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 	}
 	for i, n := range o.summarise(time.Now().UnixNano()) {
 		p := &o.places[i]
+		if !o.here(p) || n.known == 0 {
+			continue // taken out of the inventory
+		}
 		community := string(p.Key.Community)
 		gauge(lastDesc, float64(n.Last)/1e9, community, string(p.Key.Facility))
 		switch p.Key.Facility {

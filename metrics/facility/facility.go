@@ -66,6 +66,7 @@ type Now struct {
 	Open    int     // gates that are open
 	Doors   int     // gates that tell whether they are
 
+	known     int   // devices that have reported, ever
 	scheduled int64 // nanoseconds since each gate was first heard of
 }
 
@@ -123,6 +124,7 @@ type Observer struct {
 	index   map[Place]uint16
 	devices arena.Arena[device] // by index of the device + 1
 	sites   map[ingest.CommunityID]*inventory.Community
+	inv     *inventory.Inventory // nil before Bind
 }
 
 // New returns an observer that has seen nothing. Book is where registers become
@@ -146,13 +148,38 @@ func (o *Observer) Bind(inv *inventory.Inventory) {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.zone = inv.Zone
+	o.zone, o.inv = inv.Zone, inv
 	o.sites = map[ingest.CommunityID]*inventory.Community{}
 	for _, c := range inv.Communities {
 		o.sites[c.ID] = c
 	}
 	for i := range o.places {
 		o.locate(&o.places[i])
+	}
+}
+
+// here reports whether the inventory has a place's community. Where it says of
+// none, all are.
+func (o *Observer) here(p *place) bool {
+	return len(o.sites) == 0 || o.sites[p.Key.Community] != nil || o.inv.Community(p.Key.Community) != nil // of a shard, another's
+}
+
+// Forget forgets devices that were let go.
+func (o *Observer) Forget(indexes []uint32, at int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, i := range indexes {
+		if int(i) >= o.devices.Len() {
+			continue
+		}
+		d := o.devices.At(i + 1)
+		if d.Last == 0 {
+			continue
+		}
+		if p := &o.places[d.Place]; p.Key.Facility == ingest.Gate && d.Held != 0 {
+			p.Scheduled += max(0, at-d.Held)
+		}
+		*d = device{}
 	}
 }
 
@@ -351,6 +378,9 @@ func (o *Observer) summarise(at int64) []Now {
 		if d.Last != 0 && gates[d.Place] && d.Held != 0 {
 			now[d.Place].scheduled += max(0, at-d.Held)
 		}
+		if d.Last != 0 {
+			now[d.Place].known++
+		}
 		if d.Last == 0 || d.Last < at-int64(stale) {
 			continue
 		}
@@ -403,7 +433,9 @@ func (o *Observer) Now(at int64) map[Place]Now {
 	defer o.mu.Unlock()
 	m := make(map[Place]Now, len(o.places))
 	for i, n := range o.summarise(at) {
-		m[o.places[i].Key] = n
+		if o.here(&o.places[i]) && n.known > 0 {
+			m[o.places[i].Key] = n
+		}
 	}
 	return m
 }

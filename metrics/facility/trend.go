@@ -65,6 +65,9 @@ func (o *Observer) Trends(at int64) (from int64, trends map[Place]Trend) {
 	trends = make(map[Place]Trend, len(places))
 	for i := range places {
 		p := &places[i]
+		if !o.here(p) {
+			continue
+		}
 		values := make([]float64, bins-1)
 		var weights []float64
 		if p.Key.Facility == ingest.Waste {

@@ -24,6 +24,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/arena"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/inventory"
 )
 
 const (
@@ -69,6 +70,7 @@ type Scorecard struct {
 	vendors map[ingest.VendorID]*vendor
 	devices arena.Arena[device] // by dense index + 1
 	now     int64
+	listed  map[ingest.VendorID]bool // by the inventory; nil: nobody has said
 }
 
 // New returns an empty scorecard.
@@ -207,6 +209,27 @@ func (s *Scorecard) Message(m *ingest.Message, r *decode.Result, duplicates, out
 	}
 }
 
+// Bind takes the vendors there are: of others nothing is shown.
+func (s *Scorecard) Bind(inv *inventory.Inventory) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listed = map[ingest.VendorID]bool{}
+	for _, v := range inv.Vendors {
+		s.listed[v.ID] = true
+	}
+}
+
+// Forget forgets devices that were let go.
+func (s *Scorecard) Forget(indexes []uint32, _ int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range indexes {
+		if int(i) < s.devices.Len() {
+			*s.devices.At(i + 1) = device{}
+		}
+	}
+}
+
 // heard notes that a device has reported.
 func (s *Scorecard) heard(name ingest.VendorID, v *vendor, index uint32, at int64) {
 	s.devices.Extend(int(index) + 1)
@@ -307,6 +330,9 @@ func (s *Scorecard) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	for i, name := range s.names {
+		if s.listed != nil && !s.listed[name] {
+			continue
+		}
 		v, label := s.vendors[name], string(name)
 		send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, more ...string) {
 			ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{label}, more...)...)

@@ -70,7 +70,7 @@ func vendorAlerts() []alert {
 		// The first part is a vendor that sends in nearly every hour; the second
 		// keeps the alert until the next message, though the silence itself
 		// makes the week look quieter; the third is a vendor that reports daily.
-		Expr: `(
+		Expr: `((
   vendor:greencommunity_messages_received:increase1h == 0
   and
   quantile_over_time(0.05, vendor:greencommunity_messages_received:increase1h[7d:1h] offset 1h) > 0
@@ -82,7 +82,8 @@ or
   ALERTS{alertname="GreencommunityVendorSilent", alertstate="firing"}
 )
 or
-sum by (vendor) (increase(greencommunity_messages_received_total{vendor!=""}[26h])) == 0`,
+sum by (vendor) (increase(greencommunity_messages_received_total{vendor!=""}[26h])) == 0)
+and on (vendor) greencommunity_vendor_info`,
 		For:     "10m",
 		Summary: Text{ZH: "厂商无数据", EN: "A vendor has gone silent"},
 		Description: Text{
@@ -98,7 +99,7 @@ sum by (vendor) (increase(greencommunity_messages_received_total{vendor!=""}[26h
 			{ZH: "消息服务器日志中该厂商账号是否登录失败、证书是否过期。", EN: "In the broker's log: do the vendor's logins fail, has a certificate expired?"},
 			{ZH: "联系厂商，询问其平台是否停机或改了主题。", EN: "Call the vendor: is the platform down, has a topic changed?"},
 		},
-		Clears: Text{ZH: "收到该厂商下一条报文后自动解除。", EN: "Clears with the vendor's next message."},
+		Clears: Text{ZH: "收到该厂商下一条报文后自动解除；厂商已退出的，从台账的 vendors 中删除并 /-/reload 后解除。", EN: "Clears with the next message of the vendor, or, if it has left, when it is taken out of the inventory (vendors, and /-/reload)."},
 	}, {
 		Name: "GreencommunityRejectsHigh", Page: "rejects_high", Severity: "warning", Component: "vendor",
 		Expr: `(
