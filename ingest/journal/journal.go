@@ -11,7 +11,9 @@
 // acknowledgement needs:
 //
 //   - Durability is by group: one fsync for all messages of an Append, which is
-//     all or nothing however large it is.
+//     all or nothing however large it is. Should the process end before it
+//     returns, the group's beginning may stay: messages that were not
+//     acknowledged, and whose redelivery the caller has to recognise anyway.
 //   - After any error the file is not trusted again: it is cut back to what the
 //     last successful fsync covered, and the next Append begins a new segment.
 //     An error of fsync is never retried on the same file.
