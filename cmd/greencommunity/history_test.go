@@ -287,7 +287,10 @@ func TestLongHistory(t *testing.T) {
 					t.Fatal(err)
 				}
 				if len(data) > 0 {
-					data[len(data)-1-random.IntN(min(len(data), 20_000))] ^= 1 << random.IntN(8)
+					at := len(data) - 1 - random.IntN(min(len(data), 20_000))
+					for i := range min(len(data)-at, 1+random.IntN(2)*9) {
+						data[at+i] ^= 1 << random.IntN(8) // one bit is put right, ten are not
+					}
 				}
 				if err := os.WriteFile(newest, data, 0o600); err != nil {
 					t.Fatal(err)

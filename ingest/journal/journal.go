@@ -17,9 +17,10 @@
 //   - After any error the file is not trusted again: it is cut back to what the
 //     last successful fsync covered, and the next Append begins a new segment.
 //     An error of fsync is never retried on the same file.
-//   - A damaged record costs that record: reading goes on at the next one whose
-//     CRC is right. Numbers that are missing then are the reader's to account
-//     for. Under load a record is a block of up to 8 KiB of messages.
+//   - A damaged bit is put right. A record with more of them is lost, and it
+//     alone: reading goes on at the next one whose CRC is right. Numbers that are
+//     missing then are the reader's to account for. Under load a record is a
+//     block of up to 8 KiB of messages.
 //   - A torn tail, as a power cut leaves it, is cut off when the journal is
 //     opened: what has no whole record behind it. What was cut and was not zero
 //     is kept beside it, in torn-*.

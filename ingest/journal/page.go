@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/crc32"
 	"io"
+	"math/bits"
 )
 
 // A segment is pages of 32 KiB, as Prometheus' wlog writes them, so that its
@@ -16,9 +17,9 @@ import (
 // A page's rest that is too small for a piece is zeros. wlog itself ends at the
 // first damage, and refuses a folder in which a segment is missing; so reading
 // and writing are this package's own. The type and the length are outside the
-// CRC. A damaged bit of theirs is put right; of the data, it costs the record it
-// is in. Where more is damaged, the reader looks for the next piece that fits,
-// byte by byte.
+// CRC. One damaged bit is put right, wherever it is; more of them cost the record
+// they are in. Where a length is damaged more, the reader looks for the next piece
+// that fits, byte by byte.
 const (
 	page        = 32 << 10
 	pieceHeader = 7
@@ -182,7 +183,7 @@ func piece(b []byte) (kind byte, data []byte, size int) {
 	return b[0], data, pieceHeader + n
 }
 
-// mended reads the piece that b begins with if one bit of its length is wrong.
+// mended reads the piece that b begins with if one bit of it is wrong.
 func mended(b []byte) (kind byte, data []byte, size int) {
 	if len(b) < pieceHeader {
 		return 0, nil, 0
@@ -198,7 +199,37 @@ func mended(b []byte) (kind byte, data []byte, size int) {
 			return header[0], data, pieceHeader + n
 		}
 	}
+	if n == 0 || int(n) > len(b)-pieceHeader {
+		return 0, nil, 0
+	}
+	if data := b[pieceHeader : pieceHeader+int(n)]; mendBit(data, sum) {
+		return header[0], data, pieceHeader + int(n)
+	}
 	return 0, nil, 0
+}
+
+// mendBit puts right the one bit of data or of its CRC that is wrong; false if
+// more are. A flipped bit changes a CRC by what depends on how far from the end
+// it is and on nothing else, and no two bits of a page by the same.
+func mendBit(data []byte, sum uint32) bool {
+	wrong := crc32.Checksum(data, castagnoli) ^ sum
+	if bits.OnesCount32(wrong) == 1 {
+		return true
+	}
+	var change [8]uint32
+	for bit := range change {
+		change[bit] = castagnoli[1<<bit]
+	}
+	for i := len(data) - 1; i >= 0; i-- {
+		for bit, c := range change {
+			if c == wrong {
+				data[i] ^= 1 << bit
+				return true
+			}
+			change[bit] = castagnoli[byte(c)] ^ c>>8
+		}
+	}
+	return false
 }
 
 // behindDamaged is where the piece that b begins with ends, if its length is

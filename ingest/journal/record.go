@@ -37,7 +37,7 @@ const (
 
 const (
 	// blockBytes is how much a block holds, before compression, and with it what
-	// a damaged bit costs. At 32 KiB messages would take a tenth to a quarter less.
+	// damage costs. At 32 KiB messages would take a tenth to a quarter less.
 	blockBytes = 8 << 10
 	// blockLeast is from how much on a group is compressed.
 	blockLeast = 2 << 10

@@ -56,17 +56,30 @@ func TestDamagedJournal(t *testing.T) {
 		least  float64 // lost
 		most   float64
 	}{
-		{"a bit flips in the middle", func(t *testing.T, dir string) {
+		{"bytes change in the middle", func(t *testing.T, dir string) {
 			path := newest(t, dir)
 			data, err := os.ReadFile(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			data[len(data)/2+40] ^= 4 // beyond a record's type, which is tolerated
+			for i := range 9 { // more than the one bit that is put right
+				data[len(data)/2+i] ^= 0x55
+			}
 			if err := os.WriteFile(path, data, 0o600); err != nil {
 				t.Fatal(err)
 			}
 		}, 1, before},
+		{"a bit flips", func(t *testing.T, dir string) {
+			path := newest(t, dir)
+			data, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data[len(data)/2+40] ^= 4
+			if err := os.WriteFile(path, data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, 0, 0},
 		{"all of the journal is deleted", func(t *testing.T, dir string) {
 			if err := os.RemoveAll(filepath.Join(dir, "journal")); err != nil {
 				t.Fatal(err)
