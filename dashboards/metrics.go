@@ -55,6 +55,8 @@ var Metrics = []Metric{
 	{"messages_lost_total", "counter", nil, ingest.Text{ZH: "已确认、但在日志中损坏或丢失的报文；也计入拒收（lost）。", EN: "Messages that were acknowledged and are damaged or gone in the journal; they are rejected as lost as well."}, always},
 	{"poison_messages", "gauge", nil, ingest.Text{ZH: "日志中两次使进程终止的报文：按 internal 拒收，不再解码。", EN: "Messages in the journal that ended the process twice: rejected as internal, never decoded again."}, always},
 	{"poison_found_timestamp_seconds", "gauge", nil, ingest.Text{ZH: "最近一次（启动时）认定此类报文的时间（Unix 秒）；0 为从未。", EN: "When such a message was last found, at a start, in unix seconds; 0: never."}, always},
+	{"checkpoint_age_seconds", "gauge", []string{"state"}, ingest.Text{ZH: "磁盘上的检查点（checkpoint）和账目（account）距上次写好的时间；正常为数秒。", EN: "How long ago checkpoint and account on disk were last as they should be; some seconds in normal running."}, always},
+	{"state_damaged", "gauge", []string{"state"}, ingest.Text{ZH: "1：最近一次启动发现 checkpoint、account 或 devices 损坏或缺失，改用上一代或副本。", EN: "1 where the last start found checkpoint, account or devices damaged or gone, and took the one before, or the copy."}, always},
 	{"vendor_quota_used_ratio", "gauge", []string{"vendor", "quota"}, ingest.Text{ZH: "厂商配额已用比例：devices 未登记设备，channels 通道名，types 事件类型。", EN: "Share of a vendor's quota that it has brought in: unlisted devices, names of channels, types of events."}, always},
 	{"messages_ignored_total", "counter", nil, ingest.Text{ZH: "能理解但不含读数的报文数。", EN: "Messages understood that carry no reading."}, always},
 	{"messages_pending", "gauge", nil, ingest.Text{ZH: "尚未有结果的报文数：接收－（入库＋重复＋拒收＋忽略）。", EN: "Messages whose fate is not decided: received less stored, duplicate, rejected and ignored."}, always},

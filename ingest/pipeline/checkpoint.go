@@ -11,9 +11,13 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
 
 	"github.com/valyala/fastjson"
 
@@ -26,8 +30,10 @@ import (
 //
 // It is written as a stream to a new file, which takes the old one's name once
 // it is durable, so that there is always one whole checkpoint and none of it is
-// held twice in memory. The devices, which only ever are added to, are lines
-// of a file of their own, of which the header says how much counts.
+// held twice in memory. The one before keeps the name with ".1": a start takes
+// it by itself where the newest is damaged, and the journal keeps what it needs.
+// The devices, which only ever are added to, are lines of a file of their own,
+// of which the header says how much counts; it has a copy.
 type checkpointHeader struct {
 	Seq         uint64 // the last message walked
 	Now         int64  // the observers' clock
@@ -39,6 +45,8 @@ type checkpointHeader struct {
 	WideKeys    bool // a series' key has 32 bits for each name; 16 before
 	Devices     int  // lines of the devices file
 	DeviceBytes int64
+	DeviceSum   uint32                   // CRC-32C of these lines; since version 3
+	Program     string                   // the version of the program that wrote it; since version 3
 	Removed     []uint32                 // devices that were let go, by index
 	Moved       map[uint32]ingest.Origin // where devices are that have moved, by index
 	Derived     [][]byte                 // points of observers that InfluxDB has not confirmed
@@ -47,7 +55,13 @@ type checkpointHeader struct {
 	States      []string                 // names of the observers whose states follow
 }
 
-const checkpointMagic = "greencommunity checkpoint 2\n"
+// A state file begins with its kind and version. A version more is due whenever
+// a program before would misread what this one writes, the observers' states
+// included: it then refuses the file in words.
+const (
+	checkpointKind, checkpointVersion, checkpointOldest = "greencommunity checkpoint ", 3, 2
+	accountKind, accountVersion, accountOldest          = "greencommunity account ", 1, 1
+)
 
 // accountHeader is the account of a later message than the checkpoint's. A
 // checkpoint of a million devices takes seconds and is written once a minute;
@@ -67,8 +81,6 @@ func (a *accountHeader) after(h *checkpointHeader) bool {
 	return a.Tally.decided() > h.Tally.decided() || a.Tally.Points > h.Tally.Points
 }
 
-const accountMagic = "greencommunity account 1\n"
-
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func checkpointPath(dir string) string { return filepath.Join(dir, "checkpoint") }
@@ -86,7 +98,7 @@ type checkpointWriter struct {
 }
 
 func createCheckpoint(path string) (*checkpointWriter, error) {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -95,12 +107,18 @@ func createCheckpoint(path string) (*checkpointWriter, error) {
 	return c, nil
 }
 
+// abandon removes what was written: on a full disk, others need the space.
+func (c *checkpointWriter) abandon() {
+	c.file.Close()
+	os.Remove(c.file.Name())
+}
+
 // write writes all of it. An error of the file itself shows in finish.
 func (c *checkpointWriter) write(h *checkpointHeader, s *seen, observers []ingest.Saver) error {
 	for _, o := range observers {
 		h.States = append(h.States, o.Name())
 	}
-	c.w.WriteString(checkpointMagic)
+	fmt.Fprintf(c.w, "%s%d\n", checkpointKind, checkpointVersion)
 	if err := gob.NewEncoder(c.w).Encode(h); err != nil {
 		return err
 	}
@@ -124,21 +142,31 @@ func writeAccount(dir string, h *accountHeader) error {
 	if err != nil {
 		return err
 	}
-	c.w.WriteString(accountMagic)
+	fmt.Fprintf(c.w, "%s%d\n", accountKind, accountVersion)
 	if err := errors.Join(gob.NewEncoder(c.w).Encode(h), c.w.Flush()); err != nil {
-		c.file.Close()
+		c.abandon()
 		return err
 	}
 	return c.finish()
 }
 
-// finish makes it durable and gives it its name.
-func (c *checkpointWriter) finish() error {
-	defer c.file.Close()
+// finish makes it durable and gives it its name; the file that had it is the
+// previous one then. Killed between the two, there is only a previous one.
+func (c *checkpointWriter) finish() (err error) {
+	defer func() {
+		if err != nil {
+			c.abandon()
+		} else {
+			c.file.Close()
+		}
+	}()
 	if _, err := c.file.Write(binary.BigEndian.AppendUint32(nil, c.sum.Sum32())); err != nil {
 		return err
 	}
 	if err := c.file.Sync(); err != nil {
+		return err
+	}
+	if err := os.Rename(c.path, previous(c.path)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := os.Rename(c.file.Name(), c.path); err != nil {
@@ -146,6 +174,9 @@ func (c *checkpointWriter) finish() error {
 	}
 	return syncDir(filepath.Dir(c.path))
 }
+
+// previous is where the state before the newest is.
+func previous(path string) string { return path + ".1" }
 
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
@@ -211,81 +242,138 @@ func (b *blockReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// readCheckpoint reads the checkpoint into s and the observers, and returns
-// its header, an empty one where there is no checkpoint yet.
-func readCheckpoint(dir string, s *seen, observers []ingest.Saver) (*checkpointHeader, error) {
-	h := &checkpointHeader{Tally: newTally()}
-	f, err := os.Open(checkpointPath(dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return h, nil
+// newestGood calls read with the newest state of a path that is whole, and its
+// version, and returns where that was: "" where there is none. A damaged newest
+// one is set aside, so that it does not become the previous one. A state of
+// another version is an error: it is whole, and another program can read it.
+func newestGood(path string, oldest, newest int, kind string, log *slog.Logger, read func(r *bufio.Reader, version int) error) (string, error) {
+	var damage []error
+	for _, from := range []string{path, previous(path)} {
+		f, err := os.Open(from)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			var r *bufio.Reader
+			var version int
+			if r, version, err = checked(f, kind, oldest, newest); err == nil {
+				if err = read(r, version); err != nil {
+					err = fmt.Errorf("%w: %w", errOther, err)
+				}
+			}
+			f.Close()
+		}
+		if errors.Is(err, errOther) {
+			return "", fmt.Errorf("%s: %w", from, err)
+		}
+		if err != nil {
+			damage = append(damage, fmt.Errorf("%s: %w", from, err))
+			continue
+		}
+		switch {
+		case len(damage) > 0:
+			aside := path + ".damaged"
+			if err := os.Rename(path, aside); err != nil {
+				return "", err
+			}
+			log.Error("a state is damaged; the one before it is taken, and the journal brings back what came since", "kept", aside, "taken", from, "error", damage[0])
+		case from != path:
+			log.Warn("a state is missing; the one before it is taken, and the journal brings back what came since", "missing", path, "taken", from)
+		}
+		return from, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if err := h.read(f, s, observers); err != nil {
-		return nil, fmt.Errorf("checkpoint %s: %w; move it away to rebuild from the journal", f.Name(), err)
-	}
-	return h, nil
+	return "", errors.Join(damage...)
 }
 
-// readAccount reads the account, nil where there is none.
-func readAccount(dir string) (*accountHeader, error) {
-	f, err := os.Open(accountPath(dir))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+// errOther is why a state that is whole is not read.
+var errOther = errors.New("it is of another version of this program")
+
+// readCheckpoint reads the newest good checkpoint into s and the observers, and
+// returns its header, an empty one where there is no checkpoint yet.
+func readCheckpoint(dir string, s *seen, observers []ingest.Saver, log *slog.Logger) (h *checkpointHeader, from string, err error) {
+	h = &checkpointHeader{Tally: newTally()}
+	from, err = newestGood(checkpointPath(dir), checkpointOldest, checkpointVersion, checkpointKind, log, func(r *bufio.Reader, version int) error {
+		err := h.read(r, s, observers)
+		if err != nil && h.Program != "" {
+			return fmt.Errorf("written by %s, read by %s: %w", h.Program, program(), err)
+		}
+		return err
+	})
 	if err != nil {
-		return nil, err
+		return nil, "", fmt.Errorf("checkpoint %w; move checkpoint and checkpoint.1 away to rebuild from the journal", err)
 	}
-	defer f.Close()
-	h := &accountHeader{Tally: newTally()}
-	r, err := checked(f, accountMagic)
-	if err == nil {
-		err = gob.NewDecoder(r).Decode(h)
+	return h, from, nil
+}
+
+// program is this program's version.
+func program() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "a build without a version"
 	}
-	if err != nil {
-		return nil, fmt.Errorf("account %s: %w; move it away to count from the checkpoint", f.Name(), err)
+	version := info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && (version == "" || version == "(devel)") {
+			version = s.Value
+		}
 	}
-	return h, nil
+	return "greencommunity " + version
+}
+
+// readAccount reads the newest good account, nil where there is none. Without,
+// the checkpoint's account holds, and what came since is counted again.
+func readAccount(dir string, log *slog.Logger) (h *accountHeader, from string, err error) {
+	from, err = newestGood(accountPath(dir), accountOldest, accountVersion, accountKind, log, func(r *bufio.Reader, _ int) error {
+		h = &accountHeader{Tally: newTally()}
+		return gob.NewDecoder(r).Decode(h)
+	})
+	switch {
+	case errors.Is(err, errOther):
+		return nil, "", fmt.Errorf("account %w; move account and account.1 away to count from the checkpoint", err)
+	case err != nil:
+		log.Error("the account is damaged, and so is the one before it; it is counted from the checkpoint", "error", err)
+		return nil, "", nil
+	}
+	return h, from, nil
 }
 
 // checked reads what a checkpointWriter wrote, once its checksum is found right.
-func checked(f *os.File, magic string) (*bufio.Reader, error) {
+func checked(f *os.File, kind string, oldest, newest int) (r *bufio.Reader, version int, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	if info.Size() < int64(len(magic))+4 {
-		return nil, errors.New("cut short")
+	if info.Size() < int64(len(kind))+4 {
+		return nil, 0, errors.New("cut short")
 	}
 	sum := crc32.New(castagnoli)
 	if _, err := io.Copy(sum, io.LimitReader(f, info.Size()-4)); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var want [4]byte
 	if _, err := io.ReadFull(f, want[:]); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if binary.BigEndian.Uint32(want[:]) != sum.Sum32() {
-		return nil, errors.New("damaged: the checksum is wrong")
+		return nil, 0, errors.New("damaged: the checksum is wrong")
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	r := bufio.NewReaderSize(io.LimitReader(f, info.Size()-4), 256<<10)
-	have := make([]byte, len(magic))
-	if _, err := io.ReadFull(r, have); err != nil || string(have) != magic {
-		return nil, errors.New("of another version of this program")
+	r = bufio.NewReaderSize(io.LimitReader(f, info.Size()-4), 256<<10)
+	line, err := r.ReadString('\n')
+	if err != nil || !strings.HasPrefix(line, kind) {
+		return nil, 0, fmt.Errorf("%w: it does not begin with %q", errOther, kind)
 	}
-	return r, nil
+	version, err = strconv.Atoi(strings.TrimSpace(line[len(kind):]))
+	if err != nil || version < oldest || version > newest {
+		return nil, 0, fmt.Errorf("%w: the file has version %s, and %s reads versions %d to %d; run the program that wrote it",
+			errOther, strings.TrimSpace(line[len(kind):]), program(), oldest, newest)
+	}
+	return r, version, nil
 }
 
-func (h *checkpointHeader) read(f *os.File, s *seen, observers []ingest.Saver) error {
-	r, err := checked(f, checkpointMagic)
-	if err != nil {
-		return err
-	}
+func (h *checkpointHeader) read(r *bufio.Reader, s *seen, observers []ingest.Saver) error {
 	if err := gob.NewDecoder(r).Decode(h); err != nil {
 		return err
 	}
@@ -344,25 +432,69 @@ func (s *seen) read(r *bufio.Reader, wide bool) (err error) {
 	return err
 }
 
-// deviceFile is the devices by index, a line of JSON each. Lines beyond what
-// the checkpoint counts are of devices the journal introduces again.
+// deviceFile is the devices by index, a line of JSON each, and a copy. Lines
+// beyond what the checkpoint counts are of devices the journal introduces again.
 type deviceFile struct {
-	file  *os.File
+	files [2]*os.File // the second is the copy
 	count int
 	size  int64
+	sum   uint32 // CRC-32C of size bytes
 }
 
 func openDevices(dir string) (*deviceFile, error) {
-	f, err := os.OpenFile(filepath.Join(dir, "devices.ndjson"), os.O_CREATE|os.O_RDWR, 0o600)
-	return &deviceFile{file: f}, err
+	d := &deviceFile{}
+	for i, name := range []string{"devices.ndjson", "devices.ndjson.1"} {
+		f, err := os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600)
+		if err != nil {
+			return nil, errors.Join(err, d.close())
+		}
+		d.files[i] = f
+	}
+	return d, nil
+}
+
+func (d *deviceFile) close() (err error) {
+	for _, f := range d.files {
+		if f != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}
+	return err
 }
 
 // restore calls fn with each device of the checkpoint, and cuts off the rest.
-func (d *deviceFile) restore(h *checkpointHeader, fn func(ingest.Device)) error {
-	if err := d.file.Truncate(h.DeviceBytes); err != nil {
-		return err
+// It mends the file by its copy, or the copy by the file, and reports whether
+// the file was damaged.
+func (d *deviceFile) restore(h *checkpointHeader, fn func(ingest.Device), log *slog.Logger) (damaged bool, err error) {
+	var good [2]bool
+	var sums [2]uint32
+	for i, f := range d.files {
+		sum := crc32.New(castagnoli)
+		n, err := io.Copy(sum, io.NewSectionReader(f, 0, h.DeviceBytes))
+		sums[i] = sum.Sum32()
+		good[i] = err == nil && n == h.DeviceBytes && (sums[i] == h.DeviceSum || h.DeviceSum == 0 && i == 0)
+		// A checkpoint of version 2 says no sum, and has no copy.
 	}
-	lines := bufio.NewReaderSize(io.NewSectionReader(d.file, 0, h.DeviceBytes), 256<<10)
+	switch {
+	case !good[0] && !good[1]:
+		return true, fmt.Errorf("%s is damaged, and so is its copy: they are not as the checkpoint says; move both and the checkpoints away to rebuild from the journal", d.files[0].Name())
+	case !good[0]:
+		log.Error("the list of devices is damaged; it is mended by its copy", "file", d.files[0].Name())
+		damaged = true
+		err = mend(d.files[0], d.files[1], h.DeviceBytes)
+		sums[0] = sums[1]
+	case !good[1]:
+		err = mend(d.files[1], d.files[0], h.DeviceBytes)
+	}
+	if err != nil {
+		return damaged, err
+	}
+	for _, f := range d.files {
+		if err := f.Truncate(h.DeviceBytes); err != nil {
+			return damaged, err
+		}
+	}
+	lines := bufio.NewReaderSize(io.NewSectionReader(d.files[0], 0, h.DeviceBytes), 256<<10)
 	parser := deviceParser{names: map[string]string{}, origins: ingest.Origins{}}
 	for i := range h.Devices {
 		line, err := lines.ReadBytes('\n')
@@ -371,12 +503,20 @@ func (d *deviceFile) restore(h *checkpointHeader, fn func(ingest.Device)) error 
 			err = parser.parse(line, &device)
 		}
 		if err != nil {
-			return fmt.Errorf("%s: device %d of %d: %w; move it and the checkpoint away to rebuild from the journal", d.file.Name(), i+1, h.Devices, err)
+			return damaged, fmt.Errorf("%s: device %d of %d: %w; move it, its copy and the checkpoints away to rebuild from the journal", d.files[0].Name(), i+1, h.Devices, err)
 		}
 		fn(device)
 	}
-	d.count, d.size = h.Devices, h.DeviceBytes
-	return nil
+	d.count, d.size, d.sum = h.Devices, h.DeviceBytes, sums[0]
+	return damaged, nil
+}
+
+// mend copies the first n bytes of a file to another, and makes them durable.
+func mend(to, from *os.File, n int64) error {
+	if _, err := io.Copy(io.NewOffsetWriter(to, 0), io.NewSectionReader(from, 0, n)); err != nil {
+		return err
+	}
+	return to.Sync()
 }
 
 // deviceParser reads what json.Marshal wrote of a device, in a quarter of
@@ -431,8 +571,8 @@ func (d *deviceFile) extend(count int, at func(uint32) *ingest.Device) error {
 	if count == d.count {
 		return nil
 	}
-	w := bufio.NewWriterSize(io.NewOffsetWriter(d.file, d.size), 64<<10)
-	size := d.size
+	size, sum := d.size, checksum(d.sum)
+	w := bufio.NewWriterSize(io.MultiWriter(io.NewOffsetWriter(d.files[0], d.size), io.NewOffsetWriter(d.files[1], d.size), &sum), 64<<10)
 	for i := d.count; i < count; i++ {
 		line, err := json.Marshal(at(uint32(i)))
 		if err != nil {
@@ -445,9 +585,19 @@ func (d *deviceFile) extend(count int, at func(uint32) *ingest.Device) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	if err := d.file.Sync(); err != nil {
-		return err
+	for _, f := range d.files {
+		if err := f.Sync(); err != nil {
+			return err
+		}
 	}
-	d.count, d.size = count, size
+	d.count, d.size, d.sum = count, size, uint32(sum)
 	return nil
+}
+
+// checksum is a CRC-32C that goes on from one before.
+type checksum uint32
+
+func (c *checksum) Write(p []byte) (int, error) {
+	*c = checksum(crc32.Update(uint32(*c), castagnoli, p))
+	return len(p), nil
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -37,7 +38,7 @@ func TestDevicesComeBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.file.Close()
+	defer d.close()
 	if err := d.extend(2, func(i uint32) *ingest.Device { return devices[i] }); err != nil {
 		t.Fatal(err)
 	}
@@ -45,10 +46,10 @@ func TestDevicesComeBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer again.file.Close()
+	defer again.close()
 	var got []*ingest.Device
-	h := &checkpointHeader{Devices: 2, DeviceBytes: d.size}
-	if err := again.restore(h, func(d ingest.Device) { got = append(got, &d) }); err != nil {
+	h := &checkpointHeader{Devices: 2, DeviceBytes: d.size, DeviceSum: d.sum}
+	if _, err := again.restore(h, func(d ingest.Device) { got = append(got, &d) }, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, devices) {
@@ -57,8 +58,8 @@ func TestDevicesComeBack(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "devices.ndjson"), []byte("{\"ID\":\"a\"}\n{\"ID\":"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	h.DeviceBytes = 18
-	if err := again.restore(h, func(ingest.Device) {}); err == nil {
+	h.DeviceBytes, h.DeviceSum = 18, 0
+	if _, err := again.restore(h, func(ingest.Device) {}, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a cut line is taken for a device")
 	}
 }

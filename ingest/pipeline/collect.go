@@ -32,13 +32,15 @@ var (
 	devicesDesc   = desc("devices", "Devices: online, offline (nothing for 25 h), or never heard of, though listed or tried.", "community", "facility", "state")
 	poisonDesc    = desc("poison_messages", "Messages in the journal that ended the process twice while it dealt with them: rejected as internal, never decoded again.")
 	poisonedDesc  = desc("poison_found_timestamp_seconds", "When such a message was last found, at a start; 0: never.")
+	stateAgeDesc  = desc("checkpoint_age_seconds", "Since when the state (checkpoint, account) on disk is not as it should be, at most; some seconds in normal running.", "state")
+	stateDesc     = desc("state_damaged", "1 where the last start found a state damaged or gone, and took the one before it, or its copy.", "state")
 	oldestDesc    = desc("journal_oldest_pending_seconds", "Age of the oldest message a reader has still to deal with.", "reader")
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		receivedDesc, storedDesc, duplicateDesc, rejectedDesc, lostDesc, ignoredDesc, pendingDesc, readingsDesc, refusedDesc,
-		lateDesc, pointsDesc, devicesDesc, oldestDesc, quotaDesc, poisonDesc, poisonedDesc,
+		lateDesc, pointsDesc, devicesDesc, oldestDesc, quotaDesc, poisonDesc, poisonedDesc, stateAgeDesc, stateDesc,
 	} {
 		ch <- d
 	}
@@ -120,6 +122,17 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		gauge(quotaDesc, float64(p.registry.Unlisted(v.ID))/float64(v.MaxDevices), string(v.ID), "devices")
 		gauge(quotaDesc, float64(used.Channels)/float64(v.Limits.Channels), string(v.ID), "channels")
 		gauge(quotaDesc, float64(used.Types)/float64(v.Limits.Types), string(v.ID), "types")
+	}
+	now := time.Now()
+	for s := range states {
+		if s != stateDevices { // written with the checkpoint
+			gauge(stateAgeDesc, p.state.age(s, now), s.String())
+		}
+		damaged := 0.0
+		if p.state.damaged(s) {
+			damaged = 1
+		}
+		gauge(stateDesc, damaged, s.String())
 	}
 	gauge(oldestDesc, p.age(first), "store")
 	if walked < p.journal.Last() {

@@ -114,6 +114,7 @@ type Pipeline struct {
 	deviceCounts map[deviceState]int
 
 	poison *poison
+	state  stateHealth // locks itself
 
 	rejectsMu sync.Mutex // the walker and both writers reject
 	rejects   *rejects
@@ -245,6 +246,9 @@ func (p *Pipeline) Ready() error {
 	case !p.subscriber.Connected():
 		return errors.New("not connected to the broker")
 	}
+	if err := p.state.failing(time.Now()); err != nil {
+		return err
+	}
 	if h := p.influx.Held(); h != nil {
 		return fmt.Errorf("InfluxDB cannot be written to: %s", h)
 	}
@@ -327,13 +331,16 @@ func (p *Pipeline) restore() (*walker, error) {
 		return nil, err
 	}
 	observers.bind(inv)
-	h, err := readCheckpoint(p.o.DataDir, s, observers.savers)
+	h, from, err := readCheckpoint(p.o.DataDir, s, observers.savers, p.log)
 	if err != nil {
 		return nil, err
 	}
-	if err := p.devices.restore(h, func(d ingest.Device) { p.registry.Restore(d) }); err != nil {
+	p.state.restored(stateCheckpoint, from == previous(checkpointPath(p.o.DataDir)))
+	mended, err := p.devices.restore(h, func(d ingest.Device) { p.registry.Restore(d) }, p.log)
+	if err != nil {
 		return nil, err
 	}
+	p.state.restored(stateDevices, mended)
 	for index, origin := range h.Moved {
 		p.registry.Move(index, origin)
 	}
@@ -345,10 +352,11 @@ func (p *Pipeline) restore() (*walker, error) {
 	}
 	observers.now = h.Now
 	p.tally, p.pending, p.walked, p.accounted = h.Tally, h.Pending, h.Seq, h.Seq
-	account, err := readAccount(p.o.DataDir)
+	account, from, err := readAccount(p.o.DataDir, p.log)
 	if err != nil {
 		return nil, err
 	}
+	p.state.restored(stateAccount, from == previous(accountPath(p.o.DataDir)))
 	settled := h.Settled
 	if account != nil && account.after(h) {
 		settled = account.Settled
@@ -368,6 +376,7 @@ func (p *Pipeline) restore() (*walker, error) {
 		}
 	}
 	p.subscriber.Restore(settled)
+	p.rejects.resume(h.Seq)
 	p.shown = shown{tally: p.tally.clone(), walked: p.accounted}
 	p.derived.batches = h.Derived
 	if p.stamps = h.Stamps; p.stamps == nil {
@@ -383,6 +392,7 @@ func (p *Pipeline) restore() (*walker, error) {
 	}
 	w := &walker{
 		p: p, worker: worker, seen: s, seq: h.Seq, batch: newTally(), observers: observers,
+		checkpoints: checkpoints{kept: positions{h.Seq, h.Pending.first()}},
 	}
 	w.letGo(time.Unix(0, h.Now)) // what has left the inventory while we were away
 	return w, nil
@@ -454,18 +464,15 @@ func (p *Pipeline) Redact(topic string, payload []byte) []byte {
 func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal, walking bool) {
 	p.rejectsMu.Lock()
 	defer p.rejectsMu.Unlock()
-	if walking {
-		if m.Seq <= p.rejects.walked {
-			return
-		}
-		p.rejects.walked = m.Seq
+	if walking && p.rejects.has(m) {
+		return
 	}
 	p.rejects.add(m, vendor, refusal)
 }
 
 func (p *Pipeline) close() {
 	p.influx.Close()
-	if err := errors.Join(p.journal.Close(), p.poison.close(), p.rejects.close(), p.devices.file.Close()); err != nil {
+	if err := errors.Join(p.journal.Close(), p.poison.close(), p.rejects.close(), p.devices.close()); err != nil {
 		p.log.Error("closing", "error", err)
 	}
 	p.lock.Close()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -20,11 +21,16 @@ import (
 type rejects struct {
 	path     string
 	maxBytes int64
-	walked   uint64 // the last message the walker refused; those InfluxDB refuses come later and are before it
 	recent   []Reject
-	f        *os.File
-	size     int64
-	log      *slog.Logger
+	// lines are the last ones in the files at the start, had of them those of
+	// messages that are walked again. A number alone does not tell a message: a
+	// journal that began anew gives the same ones again.
+	lines []rejectID
+	had   map[rejectID]bool
+	f     *os.File
+	size  int64
+	torn  bool // the last line has no end, and the next begins after a newline
+	log   *slog.Logger
 }
 
 // reject is a line of the file. Payload is text; PayloadBytes is base64, where
@@ -41,6 +47,16 @@ type reject struct {
 	Truncated    int             `json:"payload_bytes,omitempty"` // its length, where only a part is kept here
 }
 
+// rejectID is a message, by its number and the time it was received.
+type rejectID struct {
+	seq      uint64
+	received int64 // unix nanoseconds
+}
+
+// maxRejectLines is how many lines at the files' end are looked at. A message
+// that was refused before them and is walked again is written again.
+const maxRejectLines = 1 << 17
+
 // maxRejectPayload is what of a payload a reject shows; the journal has it all.
 const maxRejectPayload = 16 << 10
 
@@ -54,24 +70,56 @@ func openRejects(dir string, maxBytes int64, log *slog.Logger) (*rejects, error)
 		if err != nil {
 			return nil, err
 		}
-		lines := bufio.NewScanner(f)
-		lines.Buffer(nil, 1<<20)
-		for lines.Scan() {
-			var line reject
-			if json.Unmarshal(lines.Bytes(), &line) == nil {
-				if line.Reason != ingest.RefusedByInfluxDB {
-					r.walked = max(r.walked, line.Seq)
-				}
-				r.remember(&line)
+		lines := bufio.NewReaderSize(f, 1<<20)
+		for err == nil {
+			var text []byte
+			if text, err = lines.ReadSlice('\n'); errors.Is(err, bufio.ErrBufferFull) {
+				err = nil // longer than any line: damaged, and no JSON
 			}
+			var line reject
+			if json.Unmarshal(text, &line) != nil {
+				continue
+			}
+			if line.Reason != ingest.RefusedByInfluxDB { // these come later, and are not walked
+				if len(r.lines) == maxRejectLines {
+					r.lines = append(r.lines[:0], r.lines[maxRejectLines/2:]...)
+				}
+				r.lines = append(r.lines, rejectID{line.Seq, line.Time.UnixNano()})
+			}
+			r.remember(&line)
 		}
 		f.Close()
+		if !errors.Is(err, io.EOF) {
+			log.Error("rejects are not read to their end", "file", path, "error", err)
+		}
 	}
 	return r, r.open()
 }
 
+// resume keeps in mind the lines of messages that are walked again: those after
+// the checkpoint's.
+func (r *rejects) resume(walked uint64) {
+	r.had = map[rejectID]bool{}
+	for _, id := range r.lines {
+		if id.seq > walked {
+			r.had[id] = true
+		}
+	}
+	r.lines = nil
+}
+
+// has reports whether the files have a message the walker refuses again.
+func (r *rejects) has(m *ingest.Message) bool {
+	id := rejectID{m.Seq, m.Received}
+	if !r.had[id] {
+		return false
+	}
+	delete(r.had, id)
+	return true
+}
+
 func (r *rejects) open() error {
-	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(r.path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
 	}
@@ -81,6 +129,15 @@ func (r *rejects) open() error {
 		return err
 	}
 	r.f, r.size = f, info.Size()
+	r.torn = false
+	if r.size > 0 {
+		var last [1]byte
+		if _, err := f.ReadAt(last[:], r.size-1); err != nil {
+			f.Close()
+			return err
+		}
+		r.torn = last[0] != '\n'
+	}
 	return nil
 }
 
@@ -107,8 +164,15 @@ func (r *rejects) add(m *ingest.Message, vendor ingest.VendorID, refusal *ingest
 			err = r.rotate()
 		}
 		if err == nil {
-			_, err = r.f.Write(text)
-			r.size += int64(len(text))
+			if r.torn {
+				text = append([]byte("\n"), text...)
+			}
+			var n int
+			n, err = r.f.Write(text)
+			r.size += int64(n)
+			if n > 0 {
+				r.torn = n < len(text)
+			}
 		}
 	}
 	if err != nil {

@@ -20,7 +20,13 @@ type checkpoints struct {
 	number   uint64        // of the last snapshot
 	counted  time.Time     // when devices were counted
 	devices  int           // how many they were
+	kept     positions     // of the newest durable checkpoint
+	behind   bool          // what the journal keeps is for the one before
 }
+
+// positions is what a checkpoint needs of the journal: what is after walked,
+// and what is from first on, the first pending message; 0: nothing is pending.
+type positions struct{ walked, first uint64 }
 
 // saved is what a file that is durable says.
 type saved struct {
@@ -44,7 +50,7 @@ func (w *walker) checkpoint(atOnce bool) {
 	}
 	c.last = now
 	if err := w.begin(now); err != nil {
-		w.p.log.Error("checkpoint not written; it is tried again", "error", err)
+		w.p.state.failed(stateCheckpoint, err, now, w.p.log)
 	}
 	c.took = time.Since(now)
 	w.collect(&c.finished, atOnce, w.finished)
@@ -89,6 +95,7 @@ func (w *walker) snapshot(now time.Time) (t tally, pending pendingSet, changed b
 func (w *walker) account(now time.Time) {
 	t, pending, changed, s := w.snapshot(now)
 	if !changed {
+		w.p.state.current(stateAccount, now, w.p.log)
 		return
 	}
 	done := make(chan saved, 1)
@@ -109,24 +116,25 @@ func (w *walker) begin(now time.Time) error {
 	waiting := p.stamps.waiting(&pending)
 	p.mu.Unlock()
 	list, brought := w.seen.names.state()
-	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: list, Brought: brought, WideKeys: true, Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
+	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: list, Brought: brought, WideKeys: true, Program: program(), Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled()}
 	h.Removed, h.Moved = p.registry.Changes()
 	p.decoders.Store(&h.Decoders)
-	if !changed && (len(w.observers.savers) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
+	if !changed && !w.checkpoints.behind && (len(w.observers.savers) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
+		p.state.current(stateCheckpoint, now, p.log)
 		return nil // observers may have changed by the clock alone
 	}
 	w.checkpoints.written = now
 	if err := p.devices.extend(h.Devices, p.registry.At); err != nil {
 		return err
 	}
-	h.DeviceBytes = p.devices.size
+	h.DeviceBytes, h.DeviceSum = p.devices.size, p.devices.sum
 	f, err := createCheckpoint(checkpointPath(p.o.DataDir))
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
 	if err := f.write(h, w.seen, w.observers.savers); err != nil {
-		f.file.Close()
+		f.abandon()
 		return err
 	}
 	p.log.Debug("checkpoint taken", "devices", h.Devices, "seconds", time.Since(begun).Seconds())
@@ -142,9 +150,14 @@ func (w *walker) begin(now time.Time) error {
 // show shows what an account says, unless a later one was shown before.
 func (w *walker) show(s saved) {
 	if s.err != nil {
-		w.p.log.Error("account not written; it is tried again", "error", s.err)
+		w.p.state.failed(stateAccount, s.err, time.Now(), w.p.log)
 		return
 	}
+	w.p.state.current(stateAccount, time.Now(), w.p.log)
+	w.showAccount(s)
+}
+
+func (w *walker) showAccount(s saved) {
 	w.p.mu.Lock()
 	defer w.p.mu.Unlock()
 	if s.shown.number > w.p.shown.number {
@@ -153,19 +166,24 @@ func (w *walker) show(s saved) {
 }
 
 // finished shows what a checkpoint says, and lets the journal go of what is
-// before it.
+// before the one before it: a start may have to go on from that one. Where
+// nothing comes any more, one more checkpoint is written, so that a journal
+// that is full is let go as well.
 func (w *walker) finished(s saved) {
 	if s.err != nil {
-		w.p.log.Error("checkpoint not written; it is tried again", "error", s.err)
+		w.p.state.failed(stateCheckpoint, s.err, time.Now(), w.p.log)
 		return
 	}
-	w.show(s)
-	w.p.journal.Commit("observe", s.shown.walked)
-	if s.first > 0 {
-		w.p.journal.Commit("store", s.first-1)
+	w.p.state.current(stateCheckpoint, time.Now(), w.p.log)
+	w.showAccount(s)
+	c, now := &w.checkpoints, positions{s.shown.walked, s.first}
+	w.p.journal.Commit("observe", c.kept.walked)
+	if c.kept.first > 0 {
+		w.p.journal.Commit("store", c.kept.first-1)
 	} else {
-		w.p.journal.Commit("store", s.shown.walked)
+		w.p.journal.Commit("store", c.kept.walked)
 	}
+	c.behind, c.kept = c.kept != now, now
 }
 
 // deviceState is what greencommunity_devices counts by.

@@ -334,6 +334,24 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		},
 		Clears: Text{ZH: "一小时内不再发生后自动解除。", EN: "Clears after an hour without another."},
 	}, {
+		Name: "GreencommunityStateNotWritten", Page: "state_not_written", Severity: "critical", Component: "ingester",
+		Expr: `max by (instance, state) (greencommunity_checkpoint_age_seconds) > 600`, For: "2m",
+		Summary: Text{ZH: "检查点写不进磁盘", EN: "The state cannot be written"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}的{{ $labels.state }}已{{ $value | humanizeDuration }}没有写好。报文照常入日志和InfluxDB，但指标中的账目停在那时。",
+			EN: "The {{ $labels.state }} of {{ $labels.instance }} was last written {{ $value | humanizeDuration }} ago. Messages still go to the journal and to InfluxDB, but the counters stand still.",
+		},
+		Means: Text{
+			ZH: "数据目录中无法新建或改名文件：磁盘或inode用尽、只读、权限不对。重启后从旧检查点读日志重来，不丢不重；但日志不能释放，最终会满。写入失败一分钟后/-/ready报未就绪。",
+			EN: "No file can be made or renamed in the data directory: the disk or its inodes are used up, it is read-only, or permissions are wrong. A restart goes on from the older checkpoint and the journal, and loses and doubles nothing; but the journal cannot be let go and fills up. A minute after writing began to fail /-/ready says so too.",
+		},
+		Check: []Text{
+			{ZH: "df -h和df -i数据目录；目录权限；dmesg中的I/O错误。", EN: "df -h and df -i of the data directory, its permissions, and I/O errors in dmesg."},
+			{ZH: "服务日志中“a state is not written”一行有系统的原话，每小时一次。", EN: "The line “a state is not written” of the service's log has the system's words, once an hour."},
+			{ZH: "日志中没有该行而时间仍在增加：CPU或磁盘太慢，检查点写得太久。", EN: "If that line is not there and the age grows: CPU or disk are too slow, and a checkpoint takes too long."},
+		},
+		Clears: Text{ZH: "写成后自动解除。", EN: "Clears once it is written."},
+	}, {
 		Name: "GreencommunityQuotaFilling", Page: "quota_filling", Severity: "warning", Component: "vendor",
 		Expr: `greencommunity_vendor_quota_used_ratio > 0.8`, For: "10m",
 		Summary: Text{ZH: "厂商配额将满", EN: "A vendor's quota fills up"},
