@@ -322,19 +322,19 @@ func program() string {
 
 // readAccount reads the newest good account, nil where there is none. Without,
 // the checkpoint's account holds, and what came since is counted again.
-func readAccount(dir string, log *slog.Logger) (h *accountHeader, from string, err error) {
-	from, err = newestGood(accountPath(dir), accountOldest, accountVersion, accountKind, log, func(r *bufio.Reader, _ int) error {
+func readAccount(dir string, log *slog.Logger) (h *accountHeader, damaged bool, err error) {
+	from, err := newestGood(accountPath(dir), accountOldest, accountVersion, accountKind, log, func(r *bufio.Reader, _ int) error {
 		h = &accountHeader{Tally: newTally()}
 		return gob.NewDecoder(r).Decode(h)
 	})
 	switch {
 	case errors.Is(err, errOther):
-		return nil, "", fmt.Errorf("account %w; move account and account.1 away to count from the checkpoint", err)
+		return nil, false, fmt.Errorf("account %w; move account and account.1 away to count from the checkpoint", err)
 	case err != nil:
 		log.Error("the account is damaged, and so is the one before it; it is counted from the checkpoint", "error", err)
-		return nil, "", nil
+		return nil, true, nil
 	}
-	return h, from, nil
+	return h, from == previous(accountPath(dir)), nil
 }
 
 // checked reads what a checkpointWriter wrote, once its checksum is found right.

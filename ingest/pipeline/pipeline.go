@@ -352,11 +352,11 @@ func (p *Pipeline) restore() (*walker, error) {
 	}
 	observers.now = h.Now
 	p.tally, p.pending, p.walked, p.accounted = h.Tally, h.Pending, h.Seq, h.Seq
-	account, from, err := readAccount(p.o.DataDir, p.log)
+	account, damaged, err := readAccount(p.o.DataDir, p.log)
 	if err != nil {
 		return nil, err
 	}
-	p.state.restored(stateAccount, from == previous(accountPath(p.o.DataDir)))
+	p.state.restored(stateAccount, damaged)
 	settled := h.Settled
 	if account != nil && account.after(h) {
 		settled = account.Settled

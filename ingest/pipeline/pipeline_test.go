@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -56,11 +57,16 @@ func run(t *testing.T, dir string, inv *inventory.Inventory, broker, database st
 
 func runWith(t *testing.T, dir string, inv *inventory.Inventory, broker string, database influx.Options) *service {
 	t.Helper()
+	return runLogged(t, dir, inv, broker, database, nil)
+}
+
+func runLogged(t *testing.T, dir string, inv *inventory.Inventory, broker string, database influx.Options, log *slog.Logger) *service {
+	t.Helper()
 	s := &service{t: t, heavy: &heavy{}, registry: prometheus.NewRegistry()}
-	s.again = func() *service { return runWith(t, dir, inv, broker, database) }
+	s.again = func() *service { return runLogged(t, dir, inv, broker, database, log) }
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: dir, Inventory: inv, MQTT: mqtt.Options{Brokers: []string{broker}, ClientID: "heavy"},
-		InfluxDB: database, Observers: []any{s.heavy}, Registerer: s.registry,
+		InfluxDB: database, Observers: []any{s.heavy}, Registerer: s.registry, Logger: log,
 	})
 	if err != nil {
 		t.Fatal(err)
