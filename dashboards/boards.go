@@ -657,7 +657,7 @@ func ingester(l Language) *Dashboard {
 			series(l, l.t("数据点与重试", "Points and retries"), l.t("每秒接收与拒绝的数据点，以及重试的请求。", "Points taken and refused a second, and requests tried again."), "cps", 12, 8).
 				over("sum by (result) ("+rate("influxdb_points_total")+")", l.t("数据点", "points")+" {{result}}").over("sum by (answer) ("+rate("influxdb_retries_total")+")", l.t("重试", "retries")+" {{answer}}"),
 			series(l, l.t("积压", "Backlog"), l.t("各读取方尚未处理的最早报文的时长，以及检查点和账目距上次写好的时间。", "Age of the oldest message each reader has still to deal with, and how long ago checkpoint and account were last written."), "s", 12, 8).over("max by (reader) ("+m("journal_oldest_pending_seconds")+")", "{{reader}}").
-				over("max by (state) ("+m("checkpoint_age_seconds")+")", l.t("未写盘", "unwritten")+" {{state}}").over("max by (state) ("+m("state_damaged")+") > 0", l.t("启动时损坏", "damaged at start")+" {{state}}"),
+				over("max by (state) ("+m("checkpoint_age_seconds")+")", l.t("未写盘", "unwritten")+" {{state}}").over("max by (state) ("+m("state_damaged")+")", l.t("启动时损坏", "damaged at start")+" {{state}}"),
 			series(l, l.t("代理连接", "Broker connection"), l.t("每小时连接、失败、拒绝的订阅、静默重连和丢失会话的次数。", "Connections, failures, refused subscriptions, silent reconnections and lost sessions an hour."), "none", 12, 8).
 				over("increase("+m("mqtt_connects_total")+"[1h])", l.t("连接", "connections")).over("increase("+m("mqtt_connect_failures_total")+"[1h])", l.t("失败", "failures")).
 				over("increase("+m("mqtt_subscriptions_refused_total")+"[1h])", l.t("拒绝的订阅", "refused subscriptions")).over("increase("+m("mqtt_silent_reconnects_total")+"[1h])", l.t("静默重连", "silent reconnections")).
