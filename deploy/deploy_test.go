@@ -70,6 +70,7 @@ type service struct {
 	Profiles  []string `yaml:"profiles"`
 	Tmpfs     []string `yaml:"tmpfs"`
 	Grace     string   `yaml:"stop_grace_period"`
+	MemLimit  string   `yaml:"mem_limit"`
 }
 
 func strict(t *testing.T, path string, into any) {

@@ -136,10 +136,26 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 	return w
 }
 
+// maxKept is how many elements the space of one list may have that is kept from
+// message to message: what a large message took is given back.
+const maxKept = 4096
+
+// shrink gives up space that a large message took.
+func (w *Worker) shrink() {
+	r, out := &w.result, &w.out
+	if max(cap(out.Samples), cap(out.Events), cap(out.Refused), cap(w.written)) > maxKept {
+		out.Samples, out.Events, out.Refused, w.written = nil, nil, nil, nil
+	}
+	if max(cap(r.Readings), cap(r.Events), cap(r.Unmapped), cap(r.Refused)) > maxKept {
+		*r = Result{}
+	}
+}
+
 // Decode says what a message comes to. It never panics: a defect in a decoder
 // refuses the message as internal, and the journal keeps it for replay.
 func (w *Worker) Decode(m *ingest.Message) (result *Result) {
 	r := &w.result
+	w.shrink()
 	*r = Result{
 		Readings: r.Readings[:0], Events: r.Events[:0], Devices: r.Devices[:0], EventDevices: r.EventDevices[:0],
 		Unmapped: r.Unmapped[:0], Refused: r.Refused[:0],
@@ -182,8 +198,8 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 		return ingest.Refuse(ingest.UnknownTopic, "no source of the inventory matches topic %.200q", m.Topic)
 	}
 	in.Source, w.source, r.Source = &source.Reads, source, source
-	if len(m.Payload) > format.MaxPayload {
-		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d", len(m.Payload), format.MaxPayload)
+	if limit := source.Vendor.Limits.PayloadBytes; len(m.Payload) > limit {
+		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d, by limits.payload_bytes of vendor %s", len(m.Payload), limit, source.Vendor.ID)
 	}
 	how := format.Formats[source.Format]
 	if m.Retained && !how.Retained {

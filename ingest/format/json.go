@@ -11,11 +11,27 @@ import (
 	"greencommunity/ingest"
 )
 
+const (
+	// keptPayload is the largest payload that a decoder's own parser reads. A
+	// parser keeps the space it took, some ten times the payload; for a larger
+	// one a parser is made and forgotten.
+	keptPayload = 64 << 10
+	// maxValues bounds the values of a payload before they are made: each takes
+	// some 150 bytes.
+	maxValues = 4 * MaxReadings
+)
+
 // parseJSON parses a payload. The value is valid until the parser's next use.
 func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
 	payload = jsonText(payload)
 	if !utf8.Valid(payload) {
 		return nil, ingest.Refuse(ingest.Malformed, "payload is not UTF-8")
+	}
+	if len(payload) > keptPayload {
+		if n := bytes.Count(payload, []byte(",")) + bytes.Count(payload, []byte("{")) + bytes.Count(payload, []byte("[")); n > maxValues {
+			return nil, ingest.Refuse(ingest.TooLarge, "more than %d values in one message", maxValues)
+		}
+		p = new(fastjson.Parser)
 	}
 	root, err := p.ParseBytes(payload)
 	if err != nil {
@@ -45,6 +61,9 @@ func parseObject(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
 // scalar adds a value under a field's name. What is no scalar is refused; null
 // is something the device has and could not measure: no value, no fault.
 func (o *Output) scalar(base Sample, field string, v *fastjson.Value) {
+	if len(o.Samples) > MaxReadings {
+		return // refused as a whole, later
+	}
 	base.Field = field
 	switch v.Type() {
 	case fastjson.TypeTrue:
@@ -70,6 +89,9 @@ func (o *Output) scalar(base Sample, field string, v *fastjson.Value) {
 }
 
 func (o *Output) Refuse(device, field string, reason ingest.Reason, format string, args ...any) {
+	if len(o.Refused) >= MaxReadings {
+		return // of more values than that, none is told apart
+	}
 	o.Refused = append(o.Refused, FieldRefusal{Device: device, Field: field, Refusal: ingest.Refuse(reason, format, args...)})
 }
 

@@ -123,6 +123,9 @@ type Vendor struct {
 type Limits struct {
 	Channels int `yaml:"channels"` // names of channels that no vendor used before; default 4,096
 	Types    int `yaml:"types"`    // types of events that no vendor used before; default 256
+	// PayloadBytes is the largest payload read; a larger one is refused as
+	// too_large. Default 262,144; at most 8,388,608.
+	PayloadBytes int `yaml:"payload_bytes"`
 }
 
 // DeviceEntry is a device as the inventory lists it.

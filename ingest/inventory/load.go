@@ -185,13 +185,16 @@ func (inv *Inventory) buildVendors(dir string, p *document.Problems) {
 			name     string
 			value    *int
 			standard int
-		}{{"channels", &v.Limits.Channels, 4096}, {"types", &v.Limits.Types, 256}} {
+		}{{"channels", &v.Limits.Channels, 4096}, {"types", &v.Limits.Types, 256}, {"payload_bytes", &v.Limits.PayloadBytes, 256 << 10}} {
 			if *l.value < 0 {
 				p.Add(path+".limits."+l.name, "cannot be negative")
 			}
 			if *l.value == 0 {
 				*l.value = l.standard
 			}
+		}
+		if v.Limits.PayloadBytes > format.MaxPayload {
+			p.Add(path+".limits.payload_bytes", "%d is more than the program reads; at most %d", v.Limits.PayloadBytes, format.MaxPayload)
 		}
 		for k, c := range v.Communities {
 			if inv.communities[c] == nil {

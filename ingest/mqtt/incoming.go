@@ -46,6 +46,9 @@ const (
 	maxBatch     = 256
 	maxHeader    = 5
 	maxRemaining = 1<<28 - 1
+	// maxPayload is what is kept of a payload: a byte more than the largest that
+	// is read, so that it is refused as too large. The rest is passed over.
+	maxPayload = 8<<20 + 1
 )
 
 // Read is the stream without its messages.
@@ -144,7 +147,9 @@ func (in *incoming) publish(first byte, header, remaining int) error {
 	if in.r.Buffered() < header+remaining {
 		in.flush()
 	}
-	in.room(header+remaining, payload)
+	rest := max(0, payload-maxPayload)
+	payload -= rest
+	in.room(header+remaining-rest, payload)
 	if _, err := in.r.Discard(header + 2); err != nil {
 		return err
 	}
@@ -164,6 +169,12 @@ func (in *incoming) publish(first byte, header, remaining int) error {
 	}
 	from := len(in.bytes)
 	if in.bytes, err = readOnto(in.r, in.bytes, payload); err != nil {
+		return err
+	}
+	if _, err := in.r.Discard(rest); err != nil {
+		if errors.Is(err, io.EOF) {
+			err = io.ErrUnexpectedEOF
+		}
 		return err
 	}
 	d.Payload = in.bytes[from:len(in.bytes):len(in.bytes)]

@@ -10,6 +10,12 @@ import (
 // identifiers have 16 bits.
 const queueSize = 1 << 16
 
+// queueBytes bounds what waits in memory: beyond it nothing more is read, and
+// what the broker has sent waits in the connection's buffers. If nothing is taken
+// meanwhile, the broker ends the connection, and sends again what was not
+// acknowledged.
+const queueBytes = 16 << 20
+
 // A queue of more than crowded messages holds up the reader, and with it the
 // broker, for up to patience: what takes them is slower, and memory need not
 // grow for that. If nothing takes them, the reader goes on, since keep-alives
@@ -26,6 +32,7 @@ type queue struct {
 	mu      sync.Mutex
 	batches [][]Delivery
 	count   int // messages in them
+	bytes   int // of their topics and payloads
 
 	stuck bool // nothing was taken for as long as patience; owned by the reader
 
@@ -42,25 +49,25 @@ func (q *queue) put(ctx context.Context, batch []Delivery) {
 	q.mu.Lock()
 	q.batches = append(q.batches, batch)
 	q.count += len(batch)
-	n := q.count
+	q.bytes += sizeOf(batch)
 	q.mu.Unlock()
 	signal(q.filled)
-	if n <= crowded {
+	if !q.over(crowded) {
 		q.stuck = false
 		return
 	}
-	if q.stuck && n < queueSize {
+	if q.stuck && !q.over(queueSize-1) {
 		return
 	}
 	late := time.NewTimer(patience)
 	defer late.Stop()
-	for q.len() > crowded {
+	for q.over(crowded) {
 		select {
 		case <-q.taken:
 		case <-ctx.Done():
 			return
 		case <-late.C:
-			if q.stuck = true; q.len() < queueSize {
+			if q.stuck = true; !q.over(queueSize - 1) {
 				return
 			}
 			late.Reset(patience)
@@ -68,10 +75,18 @@ func (q *queue) put(ctx context.Context, batch []Delivery) {
 	}
 }
 
-func (q *queue) len() int {
+// over reports whether more than n messages wait, or more bytes than may.
+func (q *queue) over(n int) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.count
+	return q.count > n || q.bytes > queueBytes
+}
+
+func sizeOf(batch []Delivery) (bytes int) {
+	for i := range batch {
+		bytes += len(batch[i].Topic) + len(batch[i].Payload)
+	}
+	return bytes
 }
 
 // take removes the first batch, once there is one; nil if ctx ends before.
@@ -99,6 +114,7 @@ func (q *queue) poll() []Delivery {
 	q.batches[0] = nil
 	q.batches = q.batches[1:]
 	q.count -= len(batch)
+	q.bytes -= sizeOf(batch)
 	signal(q.taken)
 	return batch
 }

@@ -14,7 +14,7 @@ import (
 
 const (
 	maxGroup      = 512
-	maxGroupBytes = 16 << 20
+	maxGroupBytes = 4 << 20
 	fullRetry     = 500 * time.Millisecond
 	walkerWait    = 200 * time.Millisecond
 	storeWait     = 500 * time.Millisecond

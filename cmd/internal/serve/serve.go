@@ -44,6 +44,7 @@ type Service struct {
 
 // New opens the data directory and the HTTP port; nothing runs yet.
 func New(c *config.Config, log *slog.Logger) (*Service, error) {
+	limitMemory(log)
 	inv, err := LoadInventory(c)
 	if err != nil {
 		return nil, err
