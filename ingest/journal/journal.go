@@ -31,6 +31,8 @@
 package journal
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -341,6 +343,15 @@ func (j *Journal) end(s *segment) error {
 		whole, j.last = r.pages.whole, max(j.last, m.Seq)
 	}
 	if whole < s.durable {
+		tail := make([]byte, s.durable-whole)
+		if _, err := f.ReadAt(tail, whole); err != nil {
+			return err
+		}
+		if last := damagedTail(tail, whole, j.last); last > 0 {
+			j.o.Logger.Error("the journal's last messages are damaged", "segment", filepath.Base(path), "from", j.last+1, "to", last)
+			j.last = last
+			return nil
+		}
 		if !j.o.ReadOnly {
 			if err := j.cut(path, whole); err != nil {
 				return err
@@ -350,6 +361,49 @@ func (j *Journal) end(s *segment) error {
 	}
 	return nil
 }
+
+// damagedTail is the number of the last message in a segment's tail, from offset
+// at on, in which no record is whole, although all of it was written: its pieces
+// end where the file does, and nothing is left out. What is damaged there was
+// acknowledged, and must not be taken for what a crash left. 0 if it may be that.
+func damagedTail(tail []byte, at int64, last uint64) uint64 {
+	if len(tail) > maxTail || bytes.Contains(tail, nothing[:128]) {
+		return 0
+	}
+	records := 0
+	for rest := tail; len(rest) > 0; {
+		left := page - int(at+int64(len(tail)-len(rest)))%page
+		if left < pieceHeader {
+			rest = rest[min(left, len(rest)):]
+			continue
+		}
+		if len(rest) < pieceHeader {
+			return 0
+		}
+		size := pieceHeader + int(binary.BigEndian.Uint16(rest[1:]))
+		if size == pieceHeader || size > min(left, len(rest)) || rest[0] < pieceFull || rest[0] > pieceLast {
+			return 0
+		}
+		if rest[0] == pieceFull || rest[0] == pieceFirst {
+			records++
+			// What its own header says, if that can be; one message at least.
+			first, to := numbers(rest[pieceHeader:size])
+			if first == last+1 && to >= first && to-first <= blockBytes/headerBytes {
+				last = to
+			} else {
+				last++
+			}
+		}
+		rest = rest[size:]
+	}
+	if records == 0 {
+		return 0
+	}
+	return last
+}
+
+// maxTail is how much of a segment's end may be damaged messages.
+const maxTail = 1 << 20
 
 // cut truncates a file to size and keeps aside what it takes away, unless that
 // is zeros.
