@@ -75,16 +75,16 @@ vendors:
 	names := 0
 	fill := func(member string) {
 		var list strings.Builder
-		for range 6000 {
+		for range 4000 {
 			names++
 			fmt.Fprintf(&list, `,{"time":%d,%s}`, at, fmt.Sprintf(member, names))
 		}
 		send("evil/nancheng/water/e1", "["+list.String()[1:]+"]")
 	}
-	for range 12 { // more than 65,535 of them
+	for range 18 { // more than 65,535 of them
 		fill(`"channel":"c%d","water_flow":0.1`)
 	}
-	for range 2 {
+	for range 3 {
 		fill(`"event":"tamper%d"`)
 	}
 	// Native takes events of any name, so the last may have been one of those.
