@@ -25,7 +25,6 @@ import (
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/config"
 )
 
 const accessRules = `
@@ -87,14 +86,11 @@ func TestVendorsKeepToTheirTopics(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(accessRules), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	conf, err := config.Load(path)
+	conf, err := serve.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inv, err := serve.LoadInventory(conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := conf.Inventory
 	t.Run("mosquitto", func(t *testing.T) {
 		var acl bytes.Buffer
 		if err := run(context.Background(), []string{"acl", "--config", path}, streams{nil, &acl, os.Stderr}); err != nil {

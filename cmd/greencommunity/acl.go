@@ -3,7 +3,6 @@ package main
 import (
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/deploy/mosquitto"
-	"greencommunity/ingest/config"
 )
 
 // aclCmd prints Mosquitto's access rules.
@@ -12,14 +11,11 @@ type aclCmd struct {
 }
 
 func (c *aclCmd) Run(s streams) error {
-	conf, err := config.Load(c.Config)
+	conf, err := serve.Load(c.Config)
 	if err != nil {
 		return err
 	}
-	inv, err := serve.LoadInventory(conf)
-	if err != nil {
-		return err
-	}
+	inv := conf.Inventory
 	user := conf.MQTT.Username
 	if user == "" {
 		user = "ingest"

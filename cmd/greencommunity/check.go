@@ -32,17 +32,11 @@ type checkCmd struct {
 }
 
 func (c *checkCmd) Run(ctx context.Context, s streams) error {
-	conf, err := config.Load(c.Config)
+	conf, err := serve.Load(c.Config)
 	if err != nil {
 		return err
 	}
-	inv, err := serve.LoadInventory(conf)
-	if err != nil {
-		return err
-	}
-	if err := serve.CheckObservers(conf); err != nil {
-		return fmt.Errorf("%s:\n%w", c.Config, err)
-	}
+	inv := conf.Inventory
 	sources := 0
 	for _, v := range inv.Vendors {
 		sources += len(v.Sources)
@@ -72,7 +66,7 @@ func filterList(filters []string) string {
 
 // checkShard says what is this instance's, and what stands in the way of a
 // clean division.
-func checkShard(out io.Writer, conf *config.Config, inv *inventory.Inventory) {
+func checkShard(out io.Writer, conf *serve.Settings, inv *inventory.Inventory) {
 	devices := 0
 	for range inv.AllDevices() {
 		devices++
@@ -115,8 +109,8 @@ func checkDisk(out io.Writer, dir string) (time.Duration, error) {
 	return median, nil
 }
 
-func checkBroker(ctx context.Context, out io.Writer, conf *config.Config, inv *inventory.Inventory, fsync time.Duration) error {
-	o := serve.BrokerOptions(conf)
+func checkBroker(ctx context.Context, out io.Writer, conf *serve.Settings, inv *inventory.Inventory, fsync time.Duration) error {
+	o := serve.BrokerOptions(conf.Config)
 	o.Filters = inv.Filters()
 	probe, err := mqtt.ProbeBroker(ctx, o, pipeline.FeedbackTopic+"check-")
 	if err != nil {
@@ -134,8 +128,8 @@ func checkBroker(ctx context.Context, out io.Writer, conf *config.Config, inv *i
 
 // checkSession tries whether others could take our session at the broker, with
 // the messages that wait in it: a client without a name, and the vendor given.
-func (c *checkCmd) checkSession(ctx context.Context, out io.Writer, conf *config.Config) error {
-	o := serve.BrokerOptions(conf)
+func (c *checkCmd) checkSession(ctx context.Context, out io.Writer, conf *serve.Settings) error {
+	o := serve.BrokerOptions(conf.Config)
 	const cure = "leave mqtt.client_id out, so that the ingester makes itself one that nobody can guess, or have the broker bind ids to users"
 	guessable := conf.MQTT.ClientID != "" && mqtt.Guessable(conf.MQTT.ClientID)
 	if o.Username != "" {
@@ -172,8 +166,8 @@ func (c *checkCmd) checkSession(ctx context.Context, out io.Writer, conf *config
 	return nil
 }
 
-func checkInfluxDB(ctx context.Context, out io.Writer, conf *config.Config) error {
-	w := influx.New(serve.InfluxOptions(conf))
+func checkInfluxDB(ctx context.Context, out io.Writer, conf *serve.Settings) error {
+	w := influx.New(serve.InfluxOptions(conf.Config))
 	defer w.Close()
 	start := time.Now()
 	unnamed, err := w.Check(ctx)
@@ -190,9 +184,9 @@ func checkInfluxDB(ctx context.Context, out io.Writer, conf *config.Config) erro
 // expirySoon is when an alert tells of a certificate's end.
 const expirySoon = 30 * 24 * time.Hour
 
-func checkCertificates(ctx context.Context, out io.Writer, conf *config.Config) error {
+func checkCertificates(ctx context.Context, out io.Writer, conf *serve.Settings) error {
 	var problems []error
-	for _, address := range serve.Certificates(conf) {
+	for _, address := range serve.Certificates(conf.Config) {
 		expiry, err := certificate.Look(ctx, address)
 		left := time.Until(expiry)
 		switch {

@@ -15,7 +15,6 @@ import (
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
-	"greencommunity/ingest/config"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
@@ -136,14 +135,11 @@ func (c *decodeCmd) messages(stdin io.Reader) ([]*ingest.Message, error) {
 func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
 	switch {
 	case c.Config != "":
-		conf, err := config.Load(c.Config)
+		conf, err := serve.Load(c.Config)
 		if err != nil {
 			return nil, err
 		}
-		inv, err := serve.LoadInventory(conf)
-		if err != nil {
-			return nil, err
-		}
+		inv := conf.Inventory
 		return []*decode.Worker{decode.NewWorker(inv, inventory.NewRegistry(inv))}, nil
 	case c.Inventory != "":
 		zone, err := time.LoadLocation("Asia/Shanghai")
@@ -225,20 +221,11 @@ func (c *decodeCmd) adHoc(topic string, kind ingest.FacilityKind) (*inventory.In
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "greencommunity-decode")
-	if err != nil {
-		return nil, err
-	}
-	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "inventory.yaml")
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		return nil, err
-	}
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
 		return nil, err
 	}
-	return inventory.Load(path, zone)
+	return inventory.Parse(text, zone)
 }
 
 // line is a line of output; which members it has says what it is.

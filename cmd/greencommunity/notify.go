@@ -26,11 +26,7 @@ type notifyCmd struct {
 }
 
 func (c *notifyCmd) Run(ctx context.Context, s streams) error {
-	conf, err := notify.Load(c.Config)
-	if err != nil {
-		return err
-	}
-	names, err := namesOf(conf)
+	conf, names, err := loadNotify(c.Config)
 	if err != nil {
 		return err
 	}
@@ -55,6 +51,23 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 	server.Open() // nothing is counted that was counted before
 	fmt.Fprintf(s.out, "greencommunity notify listens on http://%s\n", server.Addr())
 	return server.Run(ctx)
+}
+
+// loadNotify reads the configuration and the inventory it names. All problems of
+// both are reported together.
+func loadNotify(path string) (*notify.Config, notify.Names, error) {
+	conf, p, err := notify.Read(path)
+	if err != nil {
+		return nil, notify.Names{}, err
+	}
+	err = p.Of(path)
+	var names notify.Names
+	if conf != nil && conf.Zone != nil {
+		var more error
+		names, more = namesOf(conf)
+		err = errors.Join(err, more)
+	}
+	return conf, names, err
 }
 
 // currentNames is the names as the inventory's file has them now.

@@ -32,7 +32,7 @@ vendors: [{id: v, sources: [{topic: "greencommunity/v1/{community}/{facility}/{d
 `)
 	port := freePort(t)
 	write(t, path, "robots: []\n")
-	if out, err := command(t, "notify", "--config", path, "--check"); err == nil || !strings.Contains(err.Error(), "robots: missing; give at least one") {
+	if out, err := command(t, "notify", "--config", path, "--check"); err == nil || !strings.Contains(err.Error(), "robots (line 1): missing; give at least one") {
 		t.Error(out, err)
 	}
 	write(t, path, fmt.Sprintf("listen: 127.0.0.1:%s\ninventory: inventory.yaml\nrobots: [{name: duty, kind: wecom, url_file: url}]\n", port))

@@ -17,7 +17,6 @@ import (
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/config"
 	"greencommunity/ingest/simulator"
 	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/sun"
@@ -228,7 +227,7 @@ func plantedSavings(t *testing.T, seeds, least int) {
 	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(inventory.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	conf, err := config.Load(path)
+	conf, err := serve.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,7 +34,7 @@ type replayCmd struct {
 const replayBatch = 5000
 
 func (c *replayCmd) Run(ctx context.Context, s streams) error {
-	conf, err := config.Load(c.Config)
+	conf, err := serve.Load(c.Config)
 	if err != nil {
 		return err
 	}
@@ -52,10 +52,7 @@ func (c *replayCmd) Run(ctx context.Context, s streams) error {
 	if !from.Before(to) {
 		return fmt.Errorf("--from %s is not before --to %s", from.Format(time.RFC3339), to.Format(time.RFC3339))
 	}
-	inv, err := serve.LoadInventory(conf)
-	if err != nil {
-		return err
-	}
+	inv := conf.Inventory
 	log := slog.New(slog.NewTextHandler(s.err, nil))
 	j, err := journal.Open(journal.Options{Dir: filepath.Join(conf.DataDir, "journal"), ReadOnly: true, Logger: log})
 	if err != nil {
@@ -66,7 +63,7 @@ func (c *replayCmd) Run(ctx context.Context, s streams) error {
 		times:    pipeline.NewRetimer(),
 		rejected: map[ingest.Reason]int{}, vendor: ingest.VendorID(c.Vendor), dryRun: c.DryRun,
 	}
-	o := serve.InfluxOptions(conf)
+	o := serve.InfluxOptions(conf.Config)
 	o.Logger = log
 	r.writer = influx.New(o)
 	defer r.writer.Close()

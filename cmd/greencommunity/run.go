@@ -11,7 +11,6 @@ import (
 	"syscall"
 
 	"greencommunity/cmd/internal/serve"
-	"greencommunity/ingest/config"
 )
 
 // runCmd runs the ingester until it is told to end. SIGHUP reads the inventory
@@ -23,7 +22,7 @@ type runCmd struct {
 }
 
 func (c *runCmd) Run(ctx context.Context, s streams) error {
-	conf, err := config.Load(c.Config)
+	conf, err := serve.Load(c.Config)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
-	"greencommunity/ingest/config"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/baseline"
@@ -73,14 +72,11 @@ func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	conf, err := config.Load(c.Config)
+	conf, err := serve.Load(c.Config)
 	if err != nil {
 		return err
 	}
-	inv, err := serve.LoadInventory(conf)
-	if err != nil {
-		return err
-	}
+	inv := conf.Inventory
 	db := &history.Database{URL: conf.InfluxDB.URL, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal()}
 	if c.Report != "" {
 		return c.report(ctx, conf, inv, db, from, to)

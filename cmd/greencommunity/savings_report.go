@@ -15,7 +15,6 @@ import (
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
-	"greencommunity/ingest/config"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/history"
@@ -23,7 +22,7 @@ import (
 )
 
 // report recomputes the days and writes them as a quarterly report.
-func (c *savingsComputeCmd) report(ctx context.Context, conf *config.Config, inv *inventory.Inventory, db *history.Database, from, to savings.Date) error {
+func (c *savingsComputeCmd) report(ctx context.Context, conf *serve.Settings, inv *inventory.Inventory, db *history.Database, from, to savings.Date) error {
 	extension := strings.ToLower(filepath.Ext(c.Report))
 	if extension != ".html" && extension != ".csv" {
 		return fmt.Errorf("--report: %q is neither .html nor .csv", c.Report)
@@ -47,11 +46,7 @@ func (c *savingsComputeCmd) report(ctx context.Context, conf *config.Config, inv
 	if last.Before(from.Time) {
 		return errors.New("no day of the period is over yet")
 	}
-	source := &report.Source{From: from, To: to, AsOf: savings.Date{Time: last}, Today: today, Unit: c.ReportingUnit, Inventory: inv}
-	var err error
-	if source.Factors, err = serve.Factors(conf); err != nil {
-		return err
-	}
+	source := &report.Source{From: from, To: to, AsOf: savings.Date{Time: last}, Today: today, Unit: c.ReportingUnit, Inventory: inv, Factors: conf.Savings.Factors}
 	if c.Filed != "" {
 		f, err := os.Open(c.Filed)
 		if err != nil {
@@ -65,7 +60,7 @@ func (c *savingsComputeCmd) report(ctx context.Context, conf *config.Config, inv
 			return fmt.Errorf("%s is of %s to %s, and not of this period", c.Filed, source.Filed.From, source.Filed.To)
 		}
 	}
-	text, err := os.ReadFile(conf.Inventory)
+	text, err := os.ReadFile(conf.Config.Inventory)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,6 @@ import (
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/dashboards"
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/config"
 	"greencommunity/ingest/simulator"
 	"greencommunity/metrics/savings/report"
 )
@@ -115,7 +114,7 @@ vendors:
 	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(inventory), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	conf, err := config.Load(path)
+	conf, err := serve.Load(path)
 	if err != nil {
 		t.Fatal(err)
 	}

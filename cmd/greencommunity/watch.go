@@ -16,7 +16,6 @@ import (
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
-	"greencommunity/ingest/config"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/scorecard"
@@ -35,14 +34,11 @@ type watchCmd struct {
 }
 
 func (c *watchCmd) Run(ctx context.Context, s streams) error {
-	conf, err := config.Load(c.Config)
+	conf, err := serve.Load(c.Config)
 	if err != nil {
 		return err
 	}
-	inv, err := serve.LoadInventory(conf)
-	if err != nil {
-		return err
-	}
+	inv := conf.Inventory
 	i := slices.IndexFunc(inv.Vendors, func(v *inventory.Vendor) bool { return string(v.ID) == c.Vendor })
 	if i < 0 {
 		return fmt.Errorf("--vendor: %q is not in the inventory", c.Vendor)
@@ -93,8 +89,8 @@ func (c *watchCmd) Run(ctx context.Context, s streams) error {
 }
 
 // connect subscribes to what the vendor's sources name.
-func (c *watchCmd) connect(conf *config.Config, v *inventory.Vendor, f func(*ingest.Message)) (paho.Client, error) {
-	o := serve.BrokerOptions(conf)
+func (c *watchCmd) connect(conf *serve.Settings, v *inventory.Vendor, f func(*ingest.Message)) (paho.Client, error) {
+	o := serve.BrokerOptions(conf.Config)
 	password, err := o.Password()
 	if err != nil {
 		return nil, err

@@ -56,7 +56,7 @@ func readUsers(path, inventoryPath string) ([]embedded.User, error) {
 	if document.Decode(data, &f, &p) && len(f.Users) == 0 {
 		p.Add("users", "none; write\n%s", usersExample)
 	}
-	if len(p) > 0 {
+	if p.Len() > 0 {
 		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
 	}
 	inv, err := inventory.Load(inventoryPath, time.Local)
@@ -96,7 +96,7 @@ func readUsers(path, inventoryPath string) ([]embedded.User, error) {
 		u.Publish, u.Subscribe = append(u.Publish, e.Publish...), append(u.Subscribe, e.Subscribe...)
 		users = append(users, u)
 	}
-	if len(p) > 0 {
+	if p.Len() > 0 {
 		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
 	}
 	return users, nil

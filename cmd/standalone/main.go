@@ -21,7 +21,6 @@ import (
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/config"
 )
 
 // cli is the command line.
@@ -95,7 +94,7 @@ func (c *cli) serve(ctx context.Context, stdout io.Writer, log *slog.Logger, bro
 	if err != nil {
 		return err
 	}
-	conf, err := config.Load(path)
+	conf, err := serve.Load(path)
 	if err != nil {
 		return err
 	}

@@ -40,10 +40,10 @@ type Config struct {
 	Feedback Feedback `yaml:"feedback"`
 	// Anomaly is the levels of alarms, where they differ from the defaults: for
 	// all, for communities and for devices. Package metrics/anomaly checks it.
-	Anomaly map[string]any `yaml:"anomaly"`
+	Anomaly document.Section `yaml:"anomaly"`
 	// Savings is how savings are converted to CO2 and coal, which is off by
 	// default. Package metrics/savings checks it; docs/savings.md has an example.
-	Savings map[string]any `yaml:"savings"`
+	Savings document.Section `yaml:"savings"`
 
 	Zone *time.Location `yaml:"-"` // TimeZone resolved
 }
@@ -200,14 +200,32 @@ func Load(path string) (*Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("configuration: %w", err)
 	}
-	c, p := &Config{}, document.Problems{}
-	if document.Decode(data, c, &p) {
-		c.complete(filepath.Dir(path), &p)
-	}
-	if len(p) > 0 {
-		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
+	c, p := parse(data, filepath.Dir(path))
+	if err := p.Of(path); err != nil {
+		return nil, err
 	}
 	return c, nil
+}
+
+// Read reads a configuration as Load does, for who reads its sections too: it
+// returns the problems found so far, and what could be read in spite of them,
+// which is for nothing but checking; nil if that is nothing.
+func Read(path string) (*Config, *document.Problems, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuration: %w", err)
+	}
+	c, p := parse(data, filepath.Dir(path))
+	return c, p, nil
+}
+
+func parse(data []byte, dir string) (*Config, *document.Problems) {
+	c, p := &Config{}, &document.Problems{}
+	if !document.Decode(data, c, p) {
+		return nil, p
+	}
+	c.complete(dir, p)
+	return c, p
 }
 
 // complete fills in defaults and checks what is there.

@@ -12,22 +12,112 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 )
 
-// Problems collects what is wrong, in the order it is found.
-type Problems []error
-
-// Add notes a problem at a path such as mqtt.brokers[0].
-func (p *Problems) Add(path, format string, args ...any) {
-	*p = append(*p, fmt.Errorf("%s: %s", path, fmt.Sprintf(format, args...)))
+// Problems collects what is wrong with a file, in the order it is found. It
+// knows the file's lines once Decode has read it.
+type Problems struct {
+	list  []error
+	lines map[string]int // by path
 }
 
+// Add notes a problem at a path such as mqtt.brokers[0], with the line of the
+// path in the file, or of what contains it.
+func (p *Problems) Add(path, format string, args ...any) {
+	p.list = append(p.list, fmt.Errorf("%s: %s", p.place(path), fmt.Sprintf(format, args...)))
+}
+
+// AddError notes the problems that an error joins, each of which begins with its
+// path and a colon.
+func (p *Problems) AddError(err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, each := range joined.Unwrap() {
+			p.AddError(each)
+		}
+		return
+	}
+	path, text, ok := strings.Cut(err.Error(), ": ")
+	if !ok {
+		p.list = append(p.list, err)
+		return
+	}
+	p.Add(path, "%s", text)
+}
+
+// place is a path with its line, where it is one of the file.
+func (p *Problems) place(path string) string {
+	if strings.ContainsAny(path, " :") {
+		return path // it says more than a path: a line of another file, or of this
+	}
+	for at := path; at != ""; {
+		if line, ok := p.lines[at]; ok {
+			return fmt.Sprintf("%s (line %d)", path, line)
+		}
+		at = at[:max(0, strings.LastIndexAny(at, ".["))]
+	}
+	return path
+}
+
+// Len is how many there are.
+func (p *Problems) Len() int { return len(p.list) }
+
+// Fresh has no problem yet, of the same file.
+func (p *Problems) Fresh() *Problems { return &Problems{lines: p.lines} }
+
 // Err is all problems, one a line, or nil.
-func (p Problems) Err() error { return errors.Join(p...) }
+func (p *Problems) Err() error { return errors.Join(p.list...) }
+
+// Of is all problems under the name of their file, or nil.
+func (p *Problems) Of(file string) error {
+	if len(p.list) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%s:\n%w", file, p.Err())
+}
+
+// Section is a part of a file that another package reads into its own options.
+// What it finds wrong has the path and the line it has in the file.
+type Section struct {
+	node ast.Node
+	path string
+}
+
+var (
+	sectionType  = reflect.TypeFor[Section]()
+	durationType = reflect.TypeFor[time.Duration]()
+)
+
+// UnmarshalYAML keeps the part as it stands in the file.
+func (s *Section) UnmarshalYAML(n ast.Node) error {
+	s.node, s.path = n, strings.TrimPrefix(strings.TrimPrefix(n.GetPath(), "$"), ".")
+	return nil
+}
+
+// Given says whether the file has it.
+func (s Section) Given() bool {
+	if s.node == nil {
+		return false
+	}
+	_, null := s.node.(*ast.NullNode)
+	return !null
+}
+
+// Path is where it is in the file, such as communities[0].boundaries[1].spec.
+func (s Section) Path() string { return s.path }
+
+// Decode reads the section into the struct v points to, as Decode does a file.
+// What the section does not say stays as it is in v.
+func (s Section) Decode(v any, p *Problems) bool {
+	if !s.Given() {
+		return true
+	}
+	return decode(s.path, s.node, v, p)
+}
 
 // Decode reads data into the struct v points to and notes what is wrong with
 // its form. It reports whether v is filled in: unknown keys do not hinder that,
@@ -36,25 +126,105 @@ func (p Problems) Err() error { return errors.Join(p...) }
 func Decode(data []byte, v any, p *Problems) bool {
 	file, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		*p = append(*p, errors.New(strings.TrimSpace(yaml.FormatError(err, false, false))))
+		p.list = append(p.list, errors.New(strings.TrimSpace(yaml.FormatError(err, false, false))))
 		return false
 	}
+	p.lines = map[string]int{}
 	switch {
 	case len(file.Docs) > 1:
 		p.Add("file", "has %d documents; give one", len(file.Docs))
 		return false
-	case len(file.Docs) == 1 && file.Docs[0].Body != nil:
-		c := checker{problems: p}
-		c.node("", file.Docs[0].Body, reflect.TypeOf(v).Elem())
-		if c.misfit {
-			return false
-		}
+	case len(file.Docs) == 0 || file.Docs[0].Body == nil:
+		return true
 	}
-	if err := yaml.UnmarshalWithOptions(data, v, yaml.AllowDuplicateMapKey()); err != nil {
-		*p = append(*p, errors.New(strings.TrimSpace(yaml.FormatError(err, false, false))))
+	body := file.Docs[0].Body
+	expand(&body, map[string]ast.Node{}, 0)
+	index("", body, p.lines)
+	return decode("", body, v, p)
+}
+
+func decode(path string, n ast.Node, v any, p *Problems) bool {
+	c := checker{problems: p}
+	c.node(path, n, reflect.TypeOf(v).Elem())
+	if c.misfit {
+		return false
+	}
+	if err := yaml.NodeToValue(n, v, yaml.AllowDuplicateMapKey()); err != nil {
+		p.list = append(p.list, errors.New(strings.TrimSpace(yaml.FormatError(err, false, false))))
 		return false
 	}
 	return true
+}
+
+// maxDepth bounds how deep aliases lead, as one could lead to itself.
+const maxDepth = 64
+
+// expand puts what an alias stands for in its place, so that each part of the
+// file can be read by itself.
+func expand(n *ast.Node, anchors map[string]ast.Node, depth int) {
+	if depth > maxDepth {
+		return
+	}
+	switch node := (*n).(type) {
+	case *ast.AnchorNode:
+		expand(&node.Value, anchors, depth+1)
+		anchors[node.Name.String()] = node.Value
+		*n = node.Value
+	case *ast.AliasNode:
+		if value, ok := anchors[node.Value.String()]; ok {
+			*n = value
+		}
+	case *ast.MappingValueNode:
+		expand(&node.Value, anchors, depth+1)
+	case *ast.MappingNode:
+		for _, m := range node.Values {
+			expand(&m.Value, anchors, depth+1)
+		}
+	case *ast.SequenceNode:
+		for i := range node.Values {
+			expand(&node.Values[i], anchors, depth+1)
+		}
+	}
+}
+
+// index notes the line of every path.
+func index(path string, n ast.Node, lines map[string]int) {
+	var members []*ast.MappingValueNode
+	switch node := n.(type) {
+	case *ast.MappingValueNode:
+		members = []*ast.MappingValueNode{node}
+	case *ast.MappingNode:
+		members = node.Values
+	case *ast.SequenceNode:
+		for i, item := range node.Values {
+			inner := fmt.Sprintf("%s[%d]", path, i)
+			lines[inner] = firstLine(item)
+			index(inner, item, lines)
+		}
+	}
+	for _, m := range members {
+		inner := strings.Trim(m.Key.String(), `"'`)
+		if path != "" {
+			inner = path + "." + inner
+		}
+		if _, twice := lines[inner]; !twice {
+			lines[inner] = m.Key.GetToken().Position.Line
+		}
+		index(inner, m.Value, lines)
+	}
+}
+
+// firstLine is the line a node begins on: of a mapping its first key's.
+func firstLine(n ast.Node) int {
+	switch node := n.(type) {
+	case *ast.MappingValueNode:
+		return node.Key.GetToken().Position.Line
+	case *ast.MappingNode:
+		if !node.IsFlowStyle && len(node.Values) > 0 {
+			return node.Values[0].Key.GetToken().Position.Line
+		}
+	}
+	return n.GetToken().Position.Line
 }
 
 // checker compares nodes with the types they are to become.
@@ -76,6 +246,9 @@ var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 func (c *checker) node(path string, n ast.Node, t reflect.Type) {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
+	}
+	if t == sectionType {
+		return // whose it is reads it
 	}
 	switch node := n.(type) {
 	case *ast.AnchorNode:
@@ -203,6 +376,12 @@ func (c *checker) scalar(path string, n ast.Node, t reflect.Type) {
 		}
 		return
 	}
+	if t == durationType {
+		if _, err := time.ParseDuration(text); err != nil {
+			c.misfits(at(path, n), "%.60q is no duration; write 90s or 36h", text)
+		}
+		return
+	}
 	ok := true
 	switch t.Kind() {
 	case reflect.Bool:
@@ -210,7 +389,10 @@ func (c *checker) scalar(path string, n ast.Node, t reflect.Type) {
 	case reflect.Int, reflect.Int64:
 		_, err := strconv.ParseInt(text, 10, 64)
 		ok = err == nil
-	case reflect.Float64:
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		_, err := strconv.ParseUint(text, 10, t.Bits())
+		ok = err == nil
+	case reflect.Float32, reflect.Float64:
 		_, err := strconv.ParseFloat(text, 64)
 		ok = err == nil
 	case reflect.String:
@@ -242,7 +424,9 @@ func wanted(t reflect.Type) string {
 		return "true or false"
 	case reflect.Int, reflect.Int64:
 		return "a whole number"
-	case reflect.Float64:
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return "a whole number that is not negative"
+	case reflect.Float32, reflect.Float64:
 		return "a number"
 	case reflect.Slice:
 		return "a list"

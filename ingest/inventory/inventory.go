@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/document"
 	"greencommunity/ingest/format"
 )
 
@@ -28,7 +29,8 @@ type Inventory struct {
 	aliases     map[aliasKey]*ingest.Device
 	origins     ingest.Origins
 	topics      *matcher
-	shard       *shard // nil: all of it
+	shard       *shard             // nil: all of it
+	problems    *document.Problems // none; it knows the lines of the file
 }
 
 // Community returns a listed community, or nil.
@@ -186,9 +188,9 @@ type Source struct {
 // one cabinet, the households behind one master meter. Its contents are
 // arithmetic, checked by who computes with them (package metrics/savings).
 type Boundary struct {
-	ID   string         `yaml:"id"`
-	Kind string         `yaml:"kind"`
-	Spec map[string]any `yaml:"spec"`
+	ID   string           `yaml:"id"`
+	Kind string           `yaml:"kind"`
+	Spec document.Section `yaml:"spec"`
 }
 
 // Binder is the part of an observer (see ingest.Readings) that needs the

@@ -34,8 +34,8 @@ func Load(path string, zone *time.Location) (*Inventory, error) {
 		return nil, fmt.Errorf("inventory: %w", err)
 	}
 	inv, p := parse(data, filepath.Dir(path), zone)
-	if len(p) > 0 {
-		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
+	if err := p.Of(path); err != nil {
+		return nil, err
 	}
 	return inv, nil
 }
@@ -44,18 +44,40 @@ func Load(path string, zone *time.Location) (*Inventory, error) {
 // to the working directory.
 func Parse(data []byte, zone *time.Location) (*Inventory, error) {
 	inv, p := parse(data, ".", zone)
-	if len(p) > 0 {
-		return nil, fmt.Errorf("inventory:\n%w", p.Err())
+	if err := p.Of("inventory"); err != nil {
+		return nil, err
 	}
 	return inv, nil
 }
 
-func parse(data []byte, dir string, zone *time.Location) (inv *Inventory, p document.Problems) {
+// Read reads an inventory as Load does, for who has more to check: it returns
+// the problems found so far, and what could be read in spite of them, which is
+// for nothing but checking; nil if that is nothing.
+func Read(path string, zone *time.Location) (*Inventory, *document.Problems, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("inventory: %w", err)
+	}
+	inv, p := parse(data, filepath.Dir(path), zone)
+	return inv, p, nil
+}
+
+func parse(data []byte, dir string, zone *time.Location) (inv *Inventory, p *document.Problems) {
 	var f file
-	if document.Decode(data, &f, &p) {
-		inv = build(&f, dir, zone, &p)
+	p = &document.Problems{}
+	if document.Decode(data, &f, p) {
+		inv = build(&f, dir, zone, p)
+		inv.problems = p.Fresh()
 	}
 	return inv, p
+}
+
+// Problems is empty, and adds to what is found wrong its line in the file.
+func (inv *Inventory) Problems() *document.Problems {
+	if inv.problems == nil {
+		return &document.Problems{}
+	}
+	return inv.problems.Fresh()
 }
 
 func build(f *file, dir string, zone *time.Location, p *document.Problems) *Inventory {
@@ -69,7 +91,7 @@ func build(f *file, dir string, zone *time.Location, p *document.Problems) *Inve
 	}
 	var err error
 	if inv.Facilities, err = ingest.NewFacilities(f.Facilities); err != nil {
-		*p = append(*p, err)
+		p.AddError(err)
 		inv.Facilities = ingest.BuiltinFacilities()
 	}
 	inv.buildCommunities(p)

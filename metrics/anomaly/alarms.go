@@ -77,7 +77,7 @@ type book struct {
 	timers timers // what is due: alarms that end or are told, doors, devices that are gone
 	points []ingest.Point
 
-	mu     sync.Mutex // guards what others look at: alarms and totals
+	mu     sync.Mutex // guards what others look at: alarms, totals and the budget
 	alarms map[alarmKey]*Alarm
 	totals map[totalKey]uint64
 }

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"greencommunity/ingest"
@@ -41,6 +42,8 @@ type Engine struct {
 	silences timers // of devices, in time heard
 	lastAny  int64  // when the last message of any device was received
 	lost     int64  // how long nothing at all was received, see heard
+
+	next atomic.Pointer[Config] // levels from the next Bind on
 
 	own *usage.Book // where Options has none
 	use struct {    // of the reading that follows
@@ -84,10 +87,20 @@ func (e *Engine) booked(index uint32, r *ingest.Reading) []usage.Booking {
 // Name names the state in the checkpoint.
 func (e *Engine) Name() string { return "anomaly" }
 
+// Configure sets levels that hold from the next Bind on. It is safe for
+// concurrent use.
+func (e *Engine) Configure(c Config) { e.next.Store(&c) }
+
 // Bind takes over what the inventory says of communities and devices.
 func (e *Engine) Bind(inv *inventory.Inventory) {
 	if e.own != nil {
 		e.own.Bind(inv)
+	}
+	if c := e.next.Swap(nil); c != nil {
+		e.mu.Lock() // of the budget
+		e.o.Config = *c
+		e.mu.Unlock()
+		e.communityOf, e.paramsOf = nil, map[*Parameters]uint16{}
 	}
 	e.inv = inv
 	e.zone = e.o.Zone

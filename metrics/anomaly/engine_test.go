@@ -410,3 +410,24 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// Levels that are set while the engine runs hold for every device from the next
+// Bind on, and those of before no more.
+func TestConfigure(t *testing.T) {
+	b := newBench(t)
+	b.Bind(&inventory.Inventory{Facilities: b.facilities, Zone: time.UTC})
+	b.report(start, "bin", "waste", map[string]float64{"fill_level": 0.1})
+	full := func() float64 { return b.parameters(b.Engine.devices.At(b.index["bin"] + 1)).Waste.Full }
+	if full() != DefaultParameters().Waste.Full {
+		t.Fatalf("full at %g", full())
+	}
+	for _, want := range []float64{0.5, 0.7} {
+		c := DefaultConfig()
+		c.Parameters.Waste.Full = want
+		b.Configure(c)
+		b.Bind(&inventory.Inventory{Facilities: b.facilities, Zone: time.UTC})
+		if full() != want {
+			t.Errorf("full at %g, want %g", full(), want)
+		}
+	}
+}

@@ -3,11 +3,13 @@ package anomaly
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"greencommunity/ingest"
+	"greencommunity/ingest/document"
 )
 
 // Parameters are the levels and durations of the rules. The comments say why
@@ -200,7 +202,7 @@ type Config struct {
 	// counted; the worst come first.
 	Budget int `yaml:"budget"`
 
-	own map[ingest.DeviceID]any // what was said of Devices
+	own map[ingest.DeviceID]document.Section // what was said of Devices
 }
 
 // device returns the parameters of a device of a community: what was said of
@@ -208,11 +210,8 @@ type Config struct {
 func (c *Config) device(id ingest.DeviceID, community ingest.CommunityID) Parameters {
 	p, ok := c.Communities[community]
 	said, read := c.own[id]
-	if !ok || !read {
+	if !ok || !read || !overlay(&p, said, &document.Problems{}) {
 		return c.Devices[id]
-	}
-	if err := overlay(&p, said); err != nil {
-		return c.Devices[id] // what ReadConfig could read over the general values it can here
 	}
 	return p
 }
@@ -220,91 +219,94 @@ func (c *Config) device(id ingest.DeviceID, community ingest.CommunityID) Parame
 // DefaultConfig has no exceptions and lists 20 alarms a community.
 func DefaultConfig() Config { return Config{Parameters: DefaultParameters(), Budget: 20} }
 
-// ReadConfig reads a Config. Unknown keys fail.
+// ReadConfig reads a file that holds a Config alone. Unknown keys fail; all
+// problems are reported together, each with its line.
 func ReadConfig(r io.Reader) (Config, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {
 		return Config{}, err
 	}
+	var whole document.Section
+	var p document.Problems
+	if !document.Decode(data, &whole, &p) {
+		return Config{}, p.Err()
+	}
+	c := ReadSection(whole, &p)
+	return c, p.Err()
+}
+
+// ReadSection reads the section of the configuration, and adds what is wrong
+// with it to the problems.
+func ReadSection(section document.Section, problems *document.Problems) Config {
 	c := DefaultConfig()
-	var raw struct {
-		Water, Lighting, Waste, Gate, All any
-		Budget                            *int
-		Communities                       map[ingest.CommunityID]any
-		Devices                           map[ingest.DeviceID]any
+	said := struct {
+		Water       WaterParameters                         `yaml:"water"`
+		Lighting    LightingParameters                      `yaml:"lighting"`
+		Waste       WasteParameters                         `yaml:"waste"`
+		Gate        GateParameters                          `yaml:"gate"`
+		All         AllParameters                           `yaml:"all"`
+		Budget      int                                     `yaml:"budget"`
+		Communities map[ingest.CommunityID]document.Section `yaml:"communities"`
+		Devices     map[ingest.DeviceID]document.Section    `yaml:"devices"`
+	}{c.Parameters.Water, c.Parameters.Lighting, c.Parameters.Waste, c.Parameters.Gate, c.Parameters.All, c.Budget, nil, nil}
+	said.All.Offline = nil
+	if !section.Decode(&said, problems) {
+		return c
 	}
-	if err := yaml.UnmarshalWithOptions(data, &raw, yaml.Strict()); err != nil {
-		return Config{}, err
-	}
-	own := map[string]any{"water": raw.Water, "lighting": raw.Lighting, "waste": raw.Waste, "gate": raw.Gate, "all": raw.All}
-	for k, v := range own {
-		if v == nil {
-			delete(own, k)
-		}
-	}
-	if err := overlay(&c.Parameters, own); err != nil {
-		return Config{}, err
-	}
-	if raw.Budget != nil {
-		c.Budget = *raw.Budget
-	}
+	said.All.Offline = merged(c.Parameters.All.Offline, said.All.Offline)
+	c.Parameters = Parameters{said.Water, said.Lighting, said.Waste, said.Gate, said.All}
+	c.Budget, c.own = said.Budget, said.Devices
+	c.Parameters.check(section, problems)
 	c.Communities, c.Devices = map[ingest.CommunityID]Parameters{}, map[ingest.DeviceID]Parameters{}
-	for id, v := range raw.Communities {
-		p := c.Parameters
-		if err := overlay(&p, v); err != nil {
-			return Config{}, fmt.Errorf("communities.%s: %w", id, err)
-		}
-		c.Communities[id] = p
+	for _, id := range slices.Sorted(maps.Keys(said.Communities)) {
+		c.Communities[id] = c.Parameters.with(said.Communities[id], problems)
 	}
-	for id, v := range raw.Devices {
-		p := c.Parameters
-		if err := overlay(&p, v); err != nil {
-			return Config{}, fmt.Errorf("devices.%s: %w", id, err)
-		}
-		c.Devices[id] = p
+	for _, id := range slices.Sorted(maps.Keys(said.Devices)) {
+		c.Devices[id] = c.Parameters.with(said.Devices[id], problems)
 	}
-	c.own = raw.Devices
-	for _, p := range append([]Parameters{c.Parameters}, values(c)...) {
-		for _, name := range p.All.Disabled {
-			if _, ok := kindNamed(name); !ok {
-				return Config{}, fmt.Errorf("all.disabled: %q is no kind of alarm", name)
-			}
-		}
-	}
-	return c, nil
+	return c
 }
 
-func values(c Config) []Parameters {
-	var ps []Parameters
-	for _, p := range c.Communities {
-		ps = append(ps, p)
+// with returns the parameters with what a section says on top of them.
+func (p Parameters) with(section document.Section, problems *document.Problems) Parameters {
+	if overlay(&p, section, problems) && section.Given() {
+		p.check(section, problems)
 	}
-	for _, p := range c.Devices {
-		ps = append(ps, p)
-	}
-	return ps
+	return p
 }
 
-// overlay sets in p what v says.
-func overlay(p *Parameters, v any) error {
-	text, err := yaml.Marshal(v)
-	if err != nil {
-		return err
-	}
+// overlay sets in p what a section says.
+func overlay(p *Parameters, section document.Section, problems *document.Problems) bool {
 	offline := p.All.Offline
 	p.All.Offline = nil
-	if err := yaml.UnmarshalWithOptions(text, p, yaml.Strict()); err != nil {
-		return err
+	ok := section.Decode(p, problems)
+	p.All.Offline = merged(offline, p.All.Offline)
+	return ok
+}
+
+func merged(general, own map[ingest.FacilityKind]time.Duration) map[ingest.FacilityKind]time.Duration {
+	all := map[ingest.FacilityKind]time.Duration{}
+	maps.Copy(all, general)
+	maps.Copy(all, own)
+	return all
+}
+
+// check refuses kinds of alarm that there are not.
+func (p *Parameters) check(section document.Section, problems *document.Problems) {
+	path := "all.disabled"
+	if section.Path() != "" {
+		path = section.Path() + "." + path
 	}
-	merged := map[ingest.FacilityKind]time.Duration{}
-	for k, d := range offline {
-		merged[k] = d
+	for i, name := range p.All.Disabled {
+		if _, ok := kindNamed(name); ok {
+			continue
+		}
+		var names []string
+		for k := range Kinds {
+			names = append(names, Kinds[k].Name)
+		}
+		problems.Add(fmt.Sprintf("%s[%d]", path, i), "%q is no kind of alarm; one of %s", name, strings.Join(names, ", "))
 	}
-	for k, d := range p.All.Offline {
-		merged[k] = d
-	}
-	p.All.Offline = merged
-	return nil
 }
 
 func kindNamed(name string) (kind, bool) {

@@ -60,18 +60,30 @@ type Robot struct {
 
 // Load reads and checks a configuration. All problems are reported together.
 func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	c, p, err := Read(path)
+	if err == nil {
+		err = p.Of(path)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
-	}
-	c, p := &Config{}, document.Problems{}
-	if document.Decode(data, c, &p) {
-		c.complete(filepath.Dir(path), &p)
-	}
-	if len(p) > 0 {
-		return nil, fmt.Errorf("%s:\n%w", path, p.Err())
+		return nil, err
 	}
 	return c, nil
+}
+
+// Read reads a configuration as Load does, for who has more to check: it returns
+// the problems found so far, and what could be read in spite of them; nil if
+// that is nothing.
+func Read(path string) (*Config, *document.Problems, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("configuration: %w", err)
+	}
+	c, p := &Config{}, &document.Problems{}
+	if !document.Decode(data, c, p) {
+		return nil, p, nil
+	}
+	c.complete(filepath.Dir(path), p)
+	return c, p, nil
 }
 
 var robotName = regexp.MustCompile(`^[a-z0-9_-]{1,40}$`)

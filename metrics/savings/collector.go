@@ -249,10 +249,10 @@ func (e *Engine) Describe(chan<- *prometheus.Desc) {}
 // accrued − down is what holds. Gauges are by event time and may fall.
 func (e *Engine) Collect(out chan<- prometheus.Metric) {
 	e.mu.Lock()
-	list := e.shown
+	list, factors := e.shown, e.factors
 	e.mu.Unlock()
-	for _, f := range e.o.Factors.Emission {
-		if f.Area == e.o.Factors.Area {
+	for _, f := range factors.Emission {
+		if f.Area == factors.Area {
 			out <- prometheus.MustNewConstMetric(emissionFactorDesc, prometheus.GaugeValue, f.KgCO2, f.Area, strconv.Itoa(f.Year), f.Source)
 		}
 	}
@@ -262,7 +262,7 @@ func (e *Engine) Collect(out chan<- prometheus.Metric) {
 		if s.saves {
 			x.accrual(s)
 			for _, p := range s.periods {
-				x.period(s, p, &e.o.Factors)
+				x.period(s, p, &factors)
 			}
 		}
 		x.state(s)

@@ -70,8 +70,16 @@ type Engine struct {
 	// mu guards shown, which the walker replaces and any goroutine reads. What it
 	// points to is never written again: publish copies, and nothing that the
 	// walker goes on with leaves the engine.
-	mu    sync.Mutex
-	shown []shown
+	mu      sync.Mutex
+	shown   []shown
+	factors Factors // guarded by mu too
+}
+
+// Convert sets the factors from now on. It is safe for concurrent use.
+func (e *Engine) Convert(f Factors) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.factors = f
 }
 
 // Values of slots that name no meter.
@@ -134,6 +142,7 @@ func New(o Options) *Engine {
 		e.own = usage.New(own)
 		e.o.Book = e.own
 	}
+	e.factors = o.Factors
 	e.o.Book.Subscribe(e)
 	return e
 }

@@ -1,7 +1,6 @@
 package savings
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -13,21 +12,15 @@ type Config struct {
 	Factors Factors `yaml:"factors"`
 }
 
-// ReadConfig reads the section, as YAML. Unknown keys fail; all problems are
-// reported together.
-func ReadConfig(text []byte) (Config, error) {
+// ReadConfig reads the section and adds what is wrong with it to the problems.
+func ReadConfig(section document.Section, p *document.Problems) Config {
 	var c Config
-	if len(text) == 0 {
-		return c, nil
+	if section.Decode(&c, p) {
+		for _, err := range c.Factors.Check() {
+			p.AddError(fmt.Errorf("savings.%w", err))
+		}
 	}
-	var problems document.Problems
-	if document.Decode(text, &c, &problems) {
-		problems = append(problems, c.Factors.Check()...)
-	}
-	for i, p := range problems { // its lines are not those of config.yaml
-		problems[i] = errors.New("savings." + withoutLine(p.Error()))
-	}
-	return c, problems.Err()
+	return c
 }
 
 // Factor is an emission factor of electricity for one year's data.

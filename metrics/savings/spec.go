@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/goccy/go-yaml"
-
 	"greencommunity/ingest"
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
@@ -203,9 +201,20 @@ func Check(inv *inventory.Inventory) error {
 	return err
 }
 
+// Problems are those of Check, each with its line in the inventory's file.
+func Problems(inv *inventory.Inventory) *document.Problems {
+	_, p := compileAll(inv)
+	return p
+}
+
 // compile checks and resolves all boundaries, in the inventory's order.
 func compile(inv *inventory.Inventory) ([]*boundary, error) {
-	var problems document.Problems
+	all, p := compileAll(inv)
+	return all, p.Err()
+}
+
+func compileAll(inv *inventory.Inventory) ([]*boundary, *document.Problems) {
+	problems := inv.Problems()
 	var all []*boundary
 	byKey := map[string]*boundary{}
 	owner := map[MeterSpec]*boundary{}
@@ -222,12 +231,12 @@ func compile(inv *inventory.Inventory) ([]*boundary, error) {
 				problems.Add(path+".id", "%q is there already; a boundary's id is unique in its community", raw.ID)
 				continue
 			}
-			before := len(problems)
-			if !b.decode(path, raw, &problems) {
+			before := problems.Len()
+			if !b.decode(path, raw, problems) {
 				continue
 			}
-			b.check(path, &problems)
-			if len(problems) == before {
+			b.check(path, problems)
+			if problems.Len() == before {
 				b.resolve()
 			}
 			byKey[b.key] = b
@@ -267,40 +276,21 @@ func compile(inv *inventory.Inventory) ([]*boundary, error) {
 			}
 		}
 	}
-	return all, problems.Err()
+	return all, problems
 }
 
 // decode reads the spec as strictly as the rest of the inventory.
 func (b *boundary) decode(path string, raw *inventory.Boundary, problems *document.Problems) bool {
-	if len(raw.Spec) == 0 {
+	if !raw.Spec.Given() {
 		problems.Add(path+".spec", "missing; give at least resource and ipmvp")
 		return false
 	}
-	data, err := yaml.Marshal(raw.Spec)
-	if err != nil {
-		problems.Add(path+".spec", "%v", err)
-		return false
-	}
-	var own document.Problems
-	ok := document.Decode(data, &b.Spec, &own)
-	for _, p := range own {
-		*problems = append(*problems, fmt.Errorf("%s.spec.%s", path, withoutLine(p.Error())))
-	}
+	ok := raw.Spec.Decode(&b.Spec, problems)
 	if b.Baseline != nil {
 		b.hash = hash(b.Baseline)
 	}
 	b.nraHash, b.nraBefore = hash(b.Adjustments), digest(unversionedAdjustments(b.Adjustments))
 	return ok
-}
-
-// withoutLine drops a line number: it would be that of a copy.
-func withoutLine(s string) string {
-	if i := strings.Index(s, " (line "); i >= 0 {
-		if j := strings.IndexByte(s[i:], ')'); j >= 0 {
-			return s[:i] + s[i+j+1:]
-		}
-	}
-	return s
 }
 
 func (b *boundary) check(path string, p *document.Problems) {

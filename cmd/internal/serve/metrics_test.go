@@ -18,7 +18,6 @@ import (
 
 	"greencommunity/dashboards"
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/config"
 	"greencommunity/ingest/simulator"
 )
 
@@ -71,7 +70,7 @@ func TestMetricsAreKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c, err := config.Load(filepath.Join(dir, "config.yaml"))
+	c, err := Load(filepath.Join(dir, "config.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

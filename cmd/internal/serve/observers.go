@@ -1,17 +1,12 @@
 package serve
 
 import (
-	"bytes"
 	"cmp"
-	"fmt"
 	"log/slog"
 	"math"
 	"slices"
 
-	"github.com/goccy/go-yaml"
-
 	"greencommunity/dashboards/page"
-	"greencommunity/ingest/config"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/facility"
@@ -29,48 +24,12 @@ type observers struct {
 	vendors  *scorecard.Scorecard
 }
 
-// section is a part of the configuration that a package of its own reads.
-func section(v map[string]any) ([]byte, error) {
-	if len(v) == 0 {
-		return nil, nil
-	}
-	return yaml.Marshal(v)
-}
-
-// Factors are those by which the configuration converts savings.
-func Factors(c *config.Config) (savings.Factors, error) {
-	text, err := section(c.Savings)
-	if err != nil {
-		return savings.Factors{}, fmt.Errorf("savings: %w", err)
-	}
-	conversions, err := savings.ReadConfig(text)
-	return conversions.Factors, err
-}
-
-// CheckObservers says what is wrong with the sections anomaly and savings.
-func CheckObservers(c *config.Config) error {
-	_, err := newObservers(c, slog.New(slog.DiscardHandler))
-	return err
-}
-
-func newObservers(c *config.Config, log *slog.Logger) (*observers, error) {
-	text, err := section(c.Anomaly)
-	if err != nil {
-		return nil, fmt.Errorf("anomaly: %w", err)
-	}
-	levels, err := anomaly.ReadConfig(bytes.NewReader(text))
-	if err != nil {
-		return nil, fmt.Errorf("anomaly: %w", err)
-	}
-	factors, err := Factors(c)
-	if err != nil {
-		return nil, err
-	}
+func newObservers(c *Settings, log *slog.Logger) *observers {
 	book := usage.New(savings.BookOptions())
 	return &observers{
-		book: book, facility: facility.New(book), savings: savings.New(savings.Options{Factors: factors, Logger: log, Book: book}),
-		anomaly: anomaly.NewEngine(anomaly.Options{Config: levels, Zone: c.Zone, Book: book}), vendors: scorecard.New(),
-	}, nil
+		book: book, facility: facility.New(book), savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
+		anomaly: anomaly.NewEngine(anomaly.Options{Config: c.Anomaly, Zone: c.Zone, Book: book}), vendors: scorecard.New(),
+	}
 }
 
 func (o *observers) list() []any {

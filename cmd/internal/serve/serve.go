@@ -29,37 +29,30 @@ import (
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics"
 	"greencommunity/metrics/community"
-	"greencommunity/metrics/savings"
 )
 
 // Service is an ingester.
 type Service struct {
-	config   *config.Config
-	log      *slog.Logger
-	pipeline *pipeline.Pipeline
-	server   *metrics.Server
+	settings  *Settings
+	log       *slog.Logger
+	pipeline  *pipeline.Pipeline
+	observers *observers
+	server    *metrics.Server
 	// certificates of others, whose expiry is told beforehand.
 	certificates *certificate.Watch
 }
 
 // New opens the data directory and the HTTP port; nothing runs yet.
-func New(c *config.Config, log *slog.Logger) (*Service, error) {
+func New(c *Settings, log *slog.Logger) (*Service, error) {
 	limitMemory(log)
-	inv, err := LoadInventory(c)
-	if err != nil {
-		return nil, err
-	}
-	inv = inv.Shard(c.Shard.Index, c.Shard.Count)
+	inv := c.Inventory.Shard(c.Shard.Index, c.Shard.Count)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := version.Read()
 	registry.MustRegister(build.Collector())
-	observers, err := newObservers(c, log)
-	if err != nil {
-		return nil, err
-	}
+	observers := newObservers(c, log)
 	registry.MustRegister(observers.book, observers.facility, observers.savings, observers.anomaly, observers.vendors)
-	s := &Service{config: c, log: log, certificates: certificate.New(Certificates(c), log)}
+	s := &Service{settings: c, log: log, observers: observers, certificates: certificate.New(Certificates(c.Config), log)}
 	registry.MustRegister(s.certificates)
 	registry.MustRegister(community.Collector{Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() }})
 	view := page.New(page.Sources{
@@ -71,6 +64,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 		},
 		Facility: observers.facility, Alarms: observers.alarms, Savings: observers.figures,
 	})
+	var err error
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Hosts: c.HTTP.Hosts, Gatherer: registry, Logger: log,
 		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
@@ -78,7 +72,7 @@ func New(c *config.Config, log *slog.Logger) (*Service, error) {
 	}); err != nil {
 		return nil, err
 	}
-	o := pipelineOptions(c)
+	o := pipelineOptions(c.Config)
 	o.Inventory, o.Logger, o.Registerer = inv, log, registry
 	o.Observers = observers.list()
 	if s.pipeline, err = pipeline.New(o); err != nil {
@@ -134,18 +128,6 @@ func Certificates(c *config.Config) []string {
 	return slices.Compact(addresses)
 }
 
-// LoadInventory reads the inventory a configuration names, the whole of it.
-func LoadInventory(c *config.Config) (*inventory.Inventory, error) {
-	inv, err := inventory.Load(c.Inventory, c.Zone)
-	if err != nil {
-		return nil, err
-	}
-	if err := savings.Check(inv); err != nil {
-		return nil, fmt.Errorf("%s: %w", c.Inventory, err)
-	}
-	return inv, nil
-}
-
 // Addr is host:port of the HTTP server.
 func (s *Service) Addr() string { return s.server.Addr() }
 
@@ -179,17 +161,24 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
-// Reload reads the inventory again. A bad one changes nothing.
+// Reload reads configuration and inventory again, and takes over what can change
+// while the service runs: the inventory, the levels of alarms and the factors of
+// savings. Anything wrong with any of it changes nothing, and all of it is told.
 func (s *Service) Reload(ctx context.Context) error {
-	inv, err := LoadInventory(s.config)
+	again, err := Load(s.settings.path)
 	if err != nil {
-		s.log.Error("inventory not reloaded", "error", err)
+		s.log.Error("nothing reloaded", "error", err)
 		return err
 	}
-	inv = inv.Shard(s.config.Shard.Index, s.config.Shard.Count)
+	if fixed := s.settings.fixed(again); len(fixed) > 0 {
+		s.log.Warn("changed, and in force after a restart only", "sections", fixed)
+	}
+	inv := again.Inventory.Shard(s.settings.Shard.Index, s.settings.Shard.Count)
+	s.observers.anomaly.Configure(again.Anomaly)
+	s.observers.savings.Convert(again.Savings.Factors)
 	if err := s.pipeline.Reload(ctx, inv); err != nil {
 		return fmt.Errorf("reload: %w", err)
 	}
-	s.log.Info("inventory reloaded", "communities", len(inv.Communities), "vendors", len(inv.Vendors), "devices", inv.Devices())
+	s.log.Info("reloaded", "communities", len(inv.Communities), "vendors", len(inv.Vendors), "devices", inv.Devices())
 	return nil
 }

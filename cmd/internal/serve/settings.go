@@ -1,0 +1,78 @@
+package serve
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+
+	"greencommunity/ingest/config"
+	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/savings"
+)
+
+// Settings are config.yaml, with the options of the packages whose sections it
+// holds, and the inventory it names, the whole of it.
+type Settings struct {
+	*config.Config
+	Anomaly   anomaly.Config
+	Savings   savings.Config
+	Inventory *inventory.Inventory
+
+	path string
+}
+
+// Load reads and checks all of it. All problems of all sections and of the
+// inventory are reported together, each with its file, its line and its remedy.
+func Load(path string) (*Settings, error) {
+	c, p, err := config.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	if c == nil {
+		return nil, p.Of(path)
+	}
+	s := &Settings{path: path, Config: c, Anomaly: anomaly.ReadSection(c.Anomaly, p), Savings: savings.ReadConfig(c.Savings, p)}
+	problems := []error{p.Of(path)}
+	if c.Inventory != "" && c.Zone != nil {
+		problems = append(problems, s.readInventory())
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// readInventory reads the inventory and checks what it says of boundaries.
+func (s *Settings) readInventory() error {
+	inv, p, err := inventory.Read(s.Config.Inventory, s.Zone)
+	if err != nil {
+		return err
+	}
+	problems := []error{p.Of(s.Config.Inventory)}
+	if inv != nil {
+		problems = append(problems, savings.Problems(inv).Of(s.Config.Inventory))
+	}
+	s.Inventory = inv
+	return errors.Join(problems...)
+}
+
+// fixed are the sections that differ in again and are read at the start only.
+func (s *Settings) fixed(again *Settings) (names []string) {
+	a, b := s.Config, again.Config
+	for _, section := range []struct {
+		name  string
+		equal bool
+	}{
+		{"data_dir", a.DataDir == b.DataDir}, {"time_zone", a.TimeZone == b.TimeZone}, {"inventory", a.Inventory == b.Inventory},
+		{"shard", a.Shard == b.Shard}, {"mqtt", reflect.DeepEqual(a.MQTT, b.MQTT)}, {"journal", a.Journal == b.Journal},
+		{"influxdb", a.InfluxDB == b.InfluxDB}, {"watch_tls", slices.Equal(a.WatchTLS, b.WatchTLS)},
+		{"http", reflect.DeepEqual(a.HTTP, b.HTTP)}, {"store", a.Store == b.Store}, {"rejects", a.Rejects == b.Rejects},
+		{"feedback", *a.Feedback.PerMinute == *b.Feedback.PerMinute},
+	} {
+		if !section.equal {
+			names = append(names, section.name)
+		}
+	}
+	return names
+}
