@@ -32,7 +32,6 @@ import (
 
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest/config"
-	"greencommunity/ingest/format"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 )
@@ -266,10 +265,6 @@ func TestComposeConfiguration(t *testing.T) {
 	c, err := config.Load(path)
 	if err != nil {
 		t.Fatal(err)
-	}
-	var formats []string
-	for name := range format.Formats {
-		formats = append(formats, name)
 	}
 	if _, err := inventory.Load(c.Inventory, c.Zone); err != nil {
 		t.Fatal(err)

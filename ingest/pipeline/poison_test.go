@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,7 +29,8 @@ import (
 // defect does, when it is told of a certain device.
 type deadly struct {
 	heavy
-	how string
+	how   string
+	depth int
 }
 
 func (d *deadly) Reading(index uint32, r *ingest.Reading, late bool, received int64) {
@@ -39,7 +41,7 @@ func (d *deadly) Reading(index uint32, r *ingest.Reading, late bool, received in
 			select {}
 		case "overflow":
 			debug.SetMaxStack(1 << 20)
-			overflow(1)
+			d.depth = overflow(1)
 		case "panic":
 			panic("a defect")
 		}
@@ -47,7 +49,13 @@ func (d *deadly) Reading(index uint32, r *ingest.Reading, late bool, received in
 	d.heavy.Reading(index, r, late, received)
 }
 
-func overflow(n int) int { return overflow(n+1) + 1 }
+// overflow ends the process: no stack is that large.
+func overflow(n int) int {
+	if n == math.MaxInt {
+		return n
+	}
+	return overflow(n+1) + 1
+}
 
 func poisonInventory(t *testing.T) *inventory.Inventory {
 	t.Helper()
