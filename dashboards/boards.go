@@ -644,7 +644,7 @@ func ingester(l Language) *Dashboard {
 			yesNo(stat(l, l.t("一天内认定", "Found in a day"), l.t("一天内是否认定过致命报文。", "Whether a fatal message was found within a day."), "none", 4).
 				now("max(time() - "+m("poison_found_timestamp_seconds")+" < bool 86400)", ""), "1"),
 			stat(l, l.t("程序版本与台账", "Version and inventory"), l.t("在运行的程序版本和实例数；台账中的厂商数。", "Versions of the program that run, and on how many instances; vendors of the inventory."), "none", 6).
-				now("count by (version, revision) ("+m("build_info")+")", "{{version}} {{revision}}").now("count(max by (vendor) ("+m("vendor_info")+"))", l.t("厂商", "vendors")).decimals(0).levels(green),
+				now("count by (version, revision) ("+m("build_info")+")", "{{version}} {{revision}}").now("count(max by (vendor) ("+m("vendor_info")+"))", l.t("厂商", "vendors")).now("sum(increase("+m("clock_steps_total")+"[24h]))", l.t("时钟跳变（24 小时）", "clock steps, 24 h")).decimals(0).levels(green),
 			series(l, l.t("报文", "Messages"), l.t("每秒接收、入库、重复、拒收、忽略的报文，以及识别出的重发和属于其他分片的报文。", "Messages a second: received, stored, duplicate, refused, ignored; repeats recognised, and those of other shards."), "cps", 12, 8).
 				over("sum("+rate("messages_received_total")+")", l.t("接收", "received")).over(rate("messages_stored_total"), l.t("入库", "stored")).over(rate("messages_duplicate_total"), l.t("重复", "duplicate")).
 				over("sum("+rate("messages_rejected_total")+")", l.t("拒收", "refused")).over(rate("messages_ignored_total"), l.t("忽略", "ignored")).over(rate("redeliveries_recognised_total"), l.t("识别的重发", "repeats recognised")).

@@ -87,6 +87,7 @@ var Metrics = []Metric{
 	{"influxdb_held", "gauge", []string{"why"}, ingest.Text{ZH: "写入是否在等待人工处理：unauthorized 令牌，not_found 存储桶，redirected 重定向，not_influxdb 应答的不是 InfluxDB，tls 证书，request_refused 其他。", EN: "Whether writing waits for an operator, by what is to be mended: unauthorized, not_found (bucket), redirected, not_influxdb (something else answers), tls, request_refused (anything else)."}, always},
 	{"tls_certificate_expiry_timestamp_seconds", "gauge", []string{"peer"}, ingest.Text{ZH: "各地址证书链中最早到期的时间（Unix 秒）：tls:// 代理、https:// InfluxDB 和 watch_tls 列出的地址。", EN: "When the first certificate of the chain expires that an address shows, in unix seconds: of tls:// brokers, an https:// InfluxDB, and what watch_tls lists."}, onCertificate},
 
+	{"clock_steps_total", "counter", nil, ingest.Text{ZH: "本机时钟跳变（一秒以上），以及启动时早于最后接收时间的次数。", EN: "Steps of this machine's clock of a second or more, and starts at a time before the last receipt."}, always},
 	{"vendor_info", "gauge", []string{"vendor", "name"}, ingest.Text{ZH: "台账中的厂商，恒为 1。", EN: "A vendor of the inventory, always 1."}, onInventory},
 	{"community_info", "gauge", []string{"community", "name", "town", "stage", "pilot", "latitude", "longitude"}, ingest.Text{ZH: "台账中的社区，恒为 1；坐标为 WGS-84 度。", EN: "A community of the inventory, always 1; coordinates in degrees, WGS-84."}, onInventory},
 	{"community_households", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的户数。", EN: "Households by the inventory."}, onInventory},

@@ -27,7 +27,7 @@ type Events interface {
 // Ticker takes the time, in unix nanoseconds. Tick does what was due by then as
 // of when it was due, so that the number of calls does not matter. It is called
 // with the time of receipt before each message and about every second when idle,
-// never with an earlier time than before.
+// never with an earlier time than before, unless Rewinder was told.
 type Ticker interface {
 	Tick(now int64)
 }
@@ -45,6 +45,13 @@ type Saver interface {
 	Name() string
 	Save(w io.Writer) error
 	Load(r io.Reader) error
+}
+
+// Rewinder is told that the clock was ahead and has been set back by more than
+// MaxAhead: now is the time in unix nanoseconds. It forgets times more than
+// MaxAhead ahead of that, or nothing would be new to it until they are past.
+type Rewinder interface {
+	Rewind(now int64)
 }
 
 // Forgetter forgets devices that were let go: the inventory does not have them

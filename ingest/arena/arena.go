@@ -55,6 +55,33 @@ func (a *Arena[T]) Bytes() int { return len(a.chunks) * int(unsafe.Sizeof([chunk
 // At returns the value with an index, from 1 to Len.
 func (a *Arena[T]) At(i uint32) *T { return &a.chunks[i/chunk][i%chunk] }
 
+// Int64s calls f with each int64 of each record, also of arrays and structs
+// within it.
+func (a *Arena[T]) Int64s(f func(*int64)) {
+	var offsets []uintptr
+	var find func(t reflect.Type, at uintptr)
+	find = func(t reflect.Type, at uintptr) {
+		switch t.Kind() {
+		case reflect.Int64:
+			offsets = append(offsets, at)
+		case reflect.Struct:
+			for i := range t.NumField() {
+				find(t.Field(i).Type, at+t.Field(i).Offset)
+			}
+		case reflect.Array:
+			for i := range t.Len() {
+				find(t.Elem(), at+uintptr(i)*t.Elem().Size())
+			}
+		}
+	}
+	find(reflect.TypeFor[T](), 0)
+	for each := range a.All() {
+		for _, at := range offsets {
+			f((*int64)(unsafe.Add(unsafe.Pointer(each), at)))
+		}
+	}
+}
+
 // All yields the values in the order of their indexes.
 func (a *Arena[T]) All() iter.Seq[*T] {
 	return func(yield func(*T) bool) {

@@ -76,6 +76,7 @@ func (a *appender) remember(j *journal.Journal, now time.Time) error {
 	for r.Next() {
 		m := r.Message()
 		a.spacing.journaled(m, now.UnixNano())
+		a.p.clock.last.Store(m.Received)
 		if m.Seq >= unsettled {
 			a.inFlight[m.PacketID] = deliveredAs(m)
 		}
@@ -129,6 +130,14 @@ func (a *appender) fitting(deliveries []*mqtt.Delivery) int {
 
 // append journals and acknowledges a group; false if ctx ended before.
 func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool {
+	if a.p.possible(ctx) { // they were received by a clock that has been mended since
+		for _, d := range deliveries {
+			d.Received = time.Now().UnixNano()
+		}
+	}
+	if ctx.Err() != nil {
+		return false
+	}
 	g := a.group(deliveries)
 	for logged := false; ; {
 		err := a.p.journal.Append(g.messages)
@@ -153,6 +162,9 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 		if m.QoS > 0 {
 			a.inFlight[m.PacketID] = deliveredAs(m)
 		}
+	}
+	if n := len(g.messages); n > 0 {
+		a.p.clock.last.Store(g.messages[n-1].Received)
 	}
 	mqtt.Acknowledge(deliveries)
 	// A walker that is a little behind is waited for, since reading the journal

@@ -35,6 +35,7 @@ type observers struct {
 	savers   []ingest.Saver
 	devices  []ingest.Devices
 	forget   []ingest.Forgetter
+	rewind   []ingest.Rewinder
 	now      int64
 }
 
@@ -53,6 +54,7 @@ func newObservers(list []any) (observers, error) {
 		keep(&o.savers, each)
 		keep(&o.devices, each)
 		keep(&o.forget, each)
+		keep(&o.rewind, each)
 		if o.parts() == parts {
 			return o, fmt.Errorf("%T is no observer: it has no part of one, such as ingest.Readings", each)
 		}
@@ -61,7 +63,7 @@ func newObservers(list []any) (observers, error) {
 }
 
 func (o *observers) parts() int {
-	return len(o.binders) + len(o.readings) + len(o.events) + len(o.messages) + len(o.tickers) + len(o.points) + len(o.savers) + len(o.devices) + len(o.forget)
+	return len(o.binders) + len(o.readings) + len(o.events) + len(o.messages) + len(o.tickers) + len(o.points) + len(o.savers) + len(o.devices) + len(o.forget) + len(o.rewind)
 }
 
 // keep appends an observer to the list if it implements that part.
@@ -84,6 +86,12 @@ func (o *observers) message(m *ingest.Message, r *decode.Result, duplicates, lat
 }
 
 func (o *observers) tick(now int64) {
+	if now < o.now-int64(ingest.MaxAhead) { // our clock was ahead
+		for _, each := range o.rewind {
+			each.Rewind(now)
+		}
+		o.now = 0
+	}
 	if now <= o.now {
 		return
 	}

@@ -70,7 +70,9 @@ type Options struct {
 	RejectsBytes      int64 // cap of the rejects files; default 256 MiB
 	// Observers take what is accepted: each implements any part of an observer
 	// (ingest.Readings, Events, Ticker, Points, Saver, Devices; inventory.Binder; Messages).
-	Observers  []any
+	Observers []any
+	// Built is when the program was built: the clock is wrong before that. Zero: not known.
+	Built      time.Time
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }
@@ -87,6 +89,7 @@ type Pipeline struct {
 	inventory  atomic.Pointer[inventory.Inventory]
 	redactor   atomic.Pointer[decode.Redactor]
 	feedback   feedback
+	clock      clock
 	metrics    stageMetrics
 
 	live    chan group  // full: the walker reads the journal
@@ -229,7 +232,9 @@ func (p *Pipeline) open() (err error) {
 		foreign:     prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_messages_foreign_total", Help: "Messages of another instance's share, which it has from the broker as well: acknowledged, and not taken."}),
 		delay:       prometheus.NewHistogram(prometheus.HistogramOpts{Name: "greencommunity_message_delay_seconds", Help: "From the earliest device time in a batch to its confirmation by InfluxDB.", Buckets: []float64{.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86400}}),
 	}
-	o.Registerer.MustRegister(p.metrics.redelivered, p.metrics.foreign, p.metrics.delay, collector{p})
+	p.clock.built = o.Built
+	p.clock.steps = prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_clock_steps_total", Help: "Steps of this machine's clock of a second or more, and starts at a time before the last receipt."})
+	o.Registerer.MustRegister(p.clock.steps, p.metrics.redelivered, p.metrics.foreign, p.metrics.delay, collector{p})
 	return nil
 }
 
@@ -241,6 +246,8 @@ func (p *Pipeline) Ready() error {
 	switch {
 	case !p.ready.Load():
 		return errors.New("the journal is being walked")
+	case p.clock.wrong(time.Now()) != nil:
+		return p.clock.wrong(time.Now())
 	case p.journalDown.Load():
 		return errors.New("the journal takes no messages")
 	case !p.subscriber.Connected():
@@ -269,15 +276,15 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	if err := w.catchUp(ctx); err != nil {
 		return fmt.Errorf("walking the journal: %w", err)
 	}
-	w.count(time.Now()) // lets go who was heard once, before the clock makes it offline
-	w.observers.tick(time.Now().Add(-tickLag).UnixNano())
-	w.derive()
-	w.account(time.Now())
-	w.collect(&w.checkpoints.account, true, w.show)
 	a := &appender{p: p}
 	if err := a.remember(p.journal, time.Now()); err != nil {
 		return err
 	}
+	w.count(time.Now()) // lets go who was heard once, before the clock makes it offline
+	w.idle()
+	w.derive()
+	w.account(time.Now())
+	w.collect(&w.checkpoints.account, true, w.show)
 	p.log.Info("journal walked", "messages", p.journal.Last()-from, "seconds", time.Since(start).Seconds(), "pending", p.pending.Count)
 	w.live = true
 	w.checkpoints.last = time.Now() // the first one does not stand in the way of connecting
@@ -285,7 +292,8 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	opened()
 
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.subscriber.Run(ctx) })
+	g.Go(func() error { p.watchClock(ctx); return nil })
+	g.Go(func() error { p.waitForClock(ctx); return p.subscriber.Run(ctx) })
 	g.Go(func() error { a.run(ctx); return nil })
 	g.Go(func() error { return w.run(ctx) })
 	g.Go(func() error { p.storer(ctx); return nil })

@@ -212,6 +212,7 @@ func (w *walker) count(now time.Time) {
 		return
 	}
 	n := map[deviceState]int{}
+	steady := w.p.clock.steady(now)
 	since := uint32(now.Add(-offlineAfter).Unix())
 	reported := map[ingest.DeviceID]bool{}
 	inv := w.p.inventory.Load()
@@ -232,7 +233,7 @@ func (w *walker) count(now time.Time) {
 		if state != "online" && !inv.Here(d) {
 			continue // it reports to another instance, which counts it
 		}
-		if silent := now.Unix() - int64(heard.Last); state == "offline" && !d.Listed && (w.seen.once(heard) || silent > forgetAfter) {
+		if silent := now.Unix() - int64(heard.Last); state == "offline" && !d.Listed && steady && (w.seen.once(heard) || silent > forgetAfter) {
 			w.p.registry.Forget(index - 1)
 			continue
 		}

@@ -19,6 +19,10 @@ type seen struct {
 	series  arena.Arena[series] // of all devices
 
 	quantities map[*ingest.Quantity]uint32 // numbers of their names
+	// until is the latest time a reading may have, unix milliseconds; 0: not known.
+	// A series that is later has times of a clock of ours that was ahead: they are
+	// dropped, or nothing would be new until they are past.
+	until int64
 }
 
 type heard struct {
@@ -148,7 +152,11 @@ func (s *seen) event(device uint32, e *ingest.Event) verdict {
 // back.
 func (s *seen) timeless(device uint32, key seriesKey, at *int64) verdict {
 	if e := s.find(device, key); e != nil {
-		if ahead := e.Latest.ms() - *at/1e6; ahead >= 0 && ahead <= crowded {
+		switch ahead := e.Latest.ms() - *at/1e6; {
+		case ahead > crowded: // the clock was ahead: what it gave then makes nothing late
+			e.Before, e.Latest = [3]uint32{}, stampOf(*at/1e6)
+			return fresh
+		case ahead >= 0:
 			*at += (ahead + 1) * 1e6
 		}
 	}
@@ -188,6 +196,10 @@ func (s *seen) enter(device uint32, key seriesKey, ms int64) verdict {
 	for ; *last != 0; n++ {
 		e := s.series.At(*last)
 		if e.Key == key {
+			if s.until != 0 && e.Latest.ms() > s.until {
+				e.Before, e.Latest = [3]uint32{}, stampOf(ms)
+				return fresh
+			}
 			return e.enter(ms)
 		}
 		last = &e.Next

@@ -143,12 +143,20 @@ func (w *walker) run(ctx context.Context) error {
 				behind = len(w.p.live) == 0 && w.seq < w.p.journal.Last() && w.seq == idle
 				idle = w.seq
 				if w.seq == w.p.journal.Last() {
-					w.observers.tick(time.Now().Add(-tickLag).UnixNano())
+					w.idle()
 					w.derive()
 				}
 			}
 		}
 		w.checkpoint(false)
+	}
+}
+
+// idle tells the observers what time it is, where no message does. By a wrong
+// clock it does not: what they remember would go.
+func (w *walker) idle() {
+	if now := time.Now(); w.p.clock.wrong(now) == nil {
+		w.observers.tick(now.Add(-tickLag).UnixNano())
 	}
 }
 
@@ -293,6 +301,7 @@ func (w *walker) reject(m *ingest.Message, r *decode.Result, vendor ingest.Vendo
 // time is new always, at a time of its own.
 func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates int) {
 	received := m.Received
+	w.seen.until = (received + int64(ingest.MaxAhead)) / 1e6
 	var moved []retimed
 	for i := range r.Readings {
 		reading, device := &r.Readings[i], r.Devices[i]

@@ -167,6 +167,48 @@ func (e *Engine) dropTotals() {
 	maps.DeleteFunc(e.totals, func(k totalKey, _ uint64) bool { return e.inv.Community(k.Community) == nil })
 }
 
+// Rewind moves what is to come by as much as the clock was set back, and what is
+// remembered as later than it can be to now.
+func (e *Engine) Rewind(now int64) {
+	e.flush()
+	by := e.now - now
+	if by <= 0 {
+		return
+	}
+	for _, h := range []*timers{&e.silences, &e.timers} {
+		for i := range *h {
+			(*h)[i].Due -= by // all by the same: the heap is in order still
+		}
+	}
+	e.mu.Lock()
+	for _, a := range e.alarms {
+		for _, at := range []*int64{&a.expires, &a.held} {
+			if *at != 0 {
+				*at -= by
+			}
+		}
+		a.ended = min(a.ended, now)
+		if a.Since.UnixNano() > now {
+			a.Since = time.Unix(0, now).UTC()
+		}
+	}
+	e.mu.Unlock()
+	for d := range e.devices.All() {
+		if d.GoneAt != 0 {
+			d.GoneAt -= by // its timer is due at a time that follows from this
+		}
+	}
+	clamp := func(at *int64) {
+		if *at > now {
+			*at = now
+		}
+	}
+	for _, a := range e.arenas() {
+		a.Int64s(clamp)
+	}
+	e.now, e.lastAny = now, min(e.lastAny, now)
+}
+
 // Forget ends the alarms of devices that were let go, and what was learned of
 // them. A device that is heard again begins anew.
 func (e *Engine) Forget(indexes []uint32, at int64) {

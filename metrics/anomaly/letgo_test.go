@@ -164,3 +164,44 @@ func TestForgetAnywhere(t *testing.T) {
 		b.Tick(b.now + int64(40*24*time.Hour))
 	}
 }
+
+// Case 05: the clock was ahead by a day or by three years, and is corrected. A
+// fire is an alarm at once, alarms end, and silence is told when it is due.
+func TestClockSetBack(t *testing.T) {
+	for _, ahead := range []time.Duration{time.Hour, 24 * time.Hour, 3 * 365 * 24 * time.Hour} {
+		b := newBench(t)
+		at := start.Add(ahead)
+		for range 30 {
+			at = at.Add(10 * time.Minute)
+			b.report(at, "bin", "waste", map[string]float64{"bin_temperature": 20, "fill_level": 0.3})
+			b.report(at, "other", "waste", map[string]float64{"fill_level": 0.3})
+		}
+		at = at.Add(-ahead)
+		b.Rewind(at.UnixNano())
+		for range 3 {
+			at = at.Add(time.Minute)
+			b.report(at, "bin", "waste", map[string]float64{"bin_temperature": 95})
+		}
+		b.Tick(at.UnixNano())
+		open := map[string]bool{}
+		for _, a := range b.Alarms() {
+			open[a.Kind+" "+string(a.Device)] = true
+			if a.Since.After(at) {
+				t.Errorf("ahead by %s: %s since %s, and it is %s", ahead, a.Kind, a.Since, at)
+			}
+		}
+		if !open["bin_fire bin"] || open["offline other"] {
+			t.Errorf("ahead by %s: %v", ahead, open)
+		}
+		b.Tick(at.Add(4 * 24 * time.Hour).UnixNano())
+		silent := 0
+		for _, a := range b.Alarms() {
+			if a.Kind == "offline" {
+				silent++
+			}
+		}
+		if silent != 2 {
+			t.Errorf("ahead by %s: %d devices are offline after four days of silence", ahead, silent)
+		}
+	}
+}

@@ -216,6 +216,7 @@ type records interface {
 	Save(w io.Writer) error
 	Load(r arena.Reader) error
 	Bytes() int
+	Int64s(f func(*int64))
 }
 
 func (e *Engine) arenas() []records {

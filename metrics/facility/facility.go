@@ -164,6 +164,20 @@ func (o *Observer) here(p *place) bool {
 	return len(o.sites) == 0 || o.sites[p.Key.Community] != nil || o.inv.Community(p.Key.Community) != nil // of a shard, another's
 }
 
+// Rewind makes what is remembered as later than it can be of now.
+func (o *Observer) Rewind(now int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.devices.Int64s(func(at *int64) { *at = min(*at, now) })
+	for i := range o.places {
+		p := &o.places[i]
+		p.Last, p.Newest = min(p.Last, now), min(p.Newest, now/int64(binWidth))
+		if today := o.day(now); p.Day > today {
+			p.Day, p.Passes = today, 0
+		}
+	}
+}
+
 // Forget forgets devices that were let go.
 func (o *Observer) Forget(indexes []uint32, at int64) {
 	o.mu.Lock()

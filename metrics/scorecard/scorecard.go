@@ -219,6 +219,17 @@ func (s *Scorecard) Bind(inv *inventory.Inventory) {
 	}
 }
 
+// Rewind makes what is remembered as later than it can be of now.
+func (s *Scorecard) Rewind(now int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = min(s.now, now)
+	for _, v := range s.vendors {
+		v.LastMessage = min(v.LastMessage, now)
+	}
+	s.devices.Int64s(func(at *int64) { *at = min(*at, now) })
+}
+
 // Forget forgets devices that were let go.
 func (s *Scorecard) Forget(indexes []uint32, _ int64) {
 	s.mu.Lock()

@@ -73,7 +73,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 		return nil, err
 	}
 	o := pipelineOptions(c.Config)
-	o.Inventory, o.Logger, o.Registerer = inv, log, registry
+	o.Inventory, o.Logger, o.Registerer, o.Built = inv, log, registry, build.Time
 	o.Observers = observers.list()
 	if s.pipeline, err = pipeline.New(o); err != nil {
 		return nil, err

@@ -6,15 +6,17 @@ package version
 import (
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Version is a build's.
 type Version struct {
-	Version  string // a tag, or v0.0.0-TIME-REVISION between tags; development outside a repository
-	Revision string // of the repository, "" outside one; ends in -dirty if files were changed
-	Go       string // the compiler's version
+	Version  string    // a tag, or v0.0.0-TIME-REVISION between tags; development outside a repository
+	Revision string    // of the repository, "" outside one; ends in -dirty if files were changed
+	Go       string    // the compiler's version
+	Time     time.Time // of the revision, zero outside a repository
 }
 
 // Read is the version of the program that runs.
@@ -35,6 +37,8 @@ func of(info *debug.BuildInfo) Version {
 		switch {
 		case setting.Key == "vcs.revision":
 			v.Revision = setting.Value + v.Revision
+		case setting.Key == "vcs.time":
+			v.Time, _ = time.Parse(time.RFC3339, setting.Value) // else it is not known
 		case setting.Key == "vcs.modified" && setting.Value == "true":
 			v.Revision += "-dirty"
 		}

@@ -193,6 +193,24 @@ greencommunity_messages_pending`,
 		},
 		Clears: Text{ZH: "重新连接并获准全部订阅后自动解除。", EN: "Clears when it is connected and every subscription granted."},
 	}, {
+		Name: "GreencommunityClockSet", Page: "clock_set", Severity: "warning", Component: "ingester",
+		Expr:    `increase(greencommunity_clock_steps_total[1h]) > 0 or (greencommunity_clock_steps_total > 0 and on (instance) time() - process_start_time_seconds{` + scrape + `} < 3600)`,
+		Summary: Text{ZH: "采集服务器的时钟跳变或不正确", EN: "The ingester's clock was set, or is wrong"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}所在机器的时钟跳变了一秒以上，或启动时早于最后一条报文的接收时间。期间无设备时间的读数，时间可能不对。",
+			EN: "The clock of {{ $labels.instance }}'s machine went a second or more by itself, or was before the last receipt at the start. Readings without a time of their own may be stamped wrongly.",
+		},
+		Means: Text{
+			ZH: "没有设备时间的读数以接收时间入库；时钟错了，时间就错了。早于程序构建日期时不接收任何报文，由消息服务器保存。",
+			EN: "A reading without a time of its own gets the time it was received, for good. While the clock is before the program was built nothing is taken, and the broker keeps the messages.",
+		},
+		Check: []Text{
+			{ZH: "timedatectl：时间同步服务（chrony或systemd-timesyncd）是否在运行、是否已同步。", EN: "timedatectl: does the time service (chrony, systemd-timesyncd) run, and is it synchronised?"},
+			{ZH: "采集服务日志中的“this machine's clock was set”：何时、跳了多少秒；/-/ready说明时钟现在是否可信。", EN: "“this machine's clock was set” in the ingester's log: when, and by how many seconds; /-/ready says whether the time is possible now."},
+			{ZH: "虚拟机是否刚被挂起或迁移；主板电池是否没电。", EN: "Was the virtual machine suspended or moved? Is the battery of the board empty?"},
+		},
+		Clears: Text{ZH: "一小时内没有再跳变即自动解除。告警检测不需处理，也不要删除任何文件。", EN: "Clears after an hour without another. Detection goes on by itself; delete no file."},
+	}, {
 		Name: "GreencommunityBrokerSessionLost", Page: "broker_session_lost", Severity: "warning", Component: "ingester",
 		// Most are found at the first connection of a process, before the first
 		// scrape: increase sees nothing of those.

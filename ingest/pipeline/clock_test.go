@@ -1,0 +1,134 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"greencommunity/ingest"
+)
+
+// A history is by how much the clock is wrong, one message a minute of true time.
+type history struct {
+	name    string
+	offsets []time.Duration
+	restart bool // before the last message: what spacing remembers is read from the journal
+}
+
+// However the clock was wrong: once it is right, readings with and without a time
+// of their own are new, none is late, and stamps are those of the clock.
+func TestClockHistories(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, h := range []history{
+		{name: "right", offsets: []time.Duration{0, 0, 0, 0}},
+		{name: "06: a step back of 5 min", offsets: []time.Duration{300 * time.Second, 0, 0, 0}},
+		{name: "a step back of 2 s", offsets: []time.Duration{2 * time.Second, 0, 0}},
+		{name: "a step back of 9 min", offsets: []time.Duration{9 * time.Minute, 0, 0}},
+		{name: "05: ahead by a day, corrected", offsets: []time.Duration{day, day, 0, 0}},
+		{name: "ahead by a day, corrected, restarted", offsets: []time.Duration{day, day, 0}, restart: true},
+		{name: "ahead by three years, corrected, restarted", offsets: []time.Duration{3 * 365 * day, 0}, restart: true},
+		{name: "ahead by five minutes, restarted", offsets: []time.Duration{300 * time.Second, 0}, restart: true},
+		{name: "ahead by an hour, twice", offsets: []time.Duration{time.Hour, 0, time.Hour, 0}},
+		{name: "behind by a day, corrected", offsets: []time.Duration{-day, -day, 0, 0}},
+		{name: "a zone's eight hours ahead", offsets: []time.Duration{0, 8 * time.Hour, 0}},
+		{name: "a zone's eight hours behind, and right", offsets: []time.Duration{0, -8 * time.Hour, 0}},
+		{name: "in steps back", offsets: []time.Duration{3 * day, 2 * day, day, 0}},
+		{name: "drifts ahead, then is set", offsets: []time.Duration{time.Minute, 2 * time.Minute, 3 * time.Minute, 0, 0}},
+	} {
+		t.Run(h.name, func(t *testing.T) {
+			start := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
+			q := ingest.BuiltinFacilities().Quantity("waste", "bin_temperature")
+			s, spacing := newSeen(), newSpacing()
+			var journaled []*ingest.Message
+			for i, offset := range h.offsets {
+				now := start.Add(time.Duration(i) * time.Minute).Add(offset)
+				last := i == len(h.offsets)-1
+				if last && h.restart {
+					spacing = newSpacing()
+					for _, m := range journaled {
+						spacing.journaled(m, now.UnixNano())
+					}
+				}
+				received := spacing.stamp("t", []byte("{}"), now.UnixNano())
+				journaled = append(journaled, &ingest.Message{Topic: "t", Payload: []byte("{}"), Received: received})
+				s.until = (received + int64(ingest.MaxAhead)) / 1e6
+				plain := ingest.Reading{Quantity: q, Channel: "plain", Time: received, TimeSource: ingest.TimeReceived}
+				timed := ingest.Reading{Quantity: q, Channel: "timed", Time: start.Add(time.Duration(i) * time.Minute).UnixNano()}
+				if ahead := timed.Time - received; ahead > int64(ingest.MaxAhead) || -ahead > int64(ingest.MaxAge) {
+					timed.Time = received // as the decoder replaces it
+				}
+				a, b := s.reading(0, &plain), s.reading(0, &timed)
+				if !last {
+					continue
+				}
+				if a != fresh || b != fresh {
+					t.Errorf("without a time: %d, with one: %d; want 0 (fresh)", a, b)
+				}
+				if off := time.Duration(plain.Time - now.UnixNano()).Abs(); off > time.Second && !h.restart {
+					t.Errorf("stamped %s from the clock", off)
+				}
+			}
+		})
+	}
+}
+
+// Case 07, and what else a start may find: whether messages are taken, and what
+// readiness says.
+func TestClockAtStart(t *testing.T) {
+	built := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+	last := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name            string
+		now             time.Time
+		taken, rightNow bool
+	}{
+		{"07: in 1970", time.Unix(480, 0), false, false},
+		{"a day before the build", built.Add(-24 * time.Hour), false, false},
+		{"two minutes before the last receipt", last.Add(-2 * time.Minute), true, false},
+		{"half a minute before the last receipt", last.Add(-30 * time.Second), true, true},
+		{"a day after", last.Add(24 * time.Hour), true, true},
+	} {
+		clock := clock{built: built}
+		clock.last.Store(last.UnixNano())
+		if taken := clock.impossible(c.now) == nil; taken != c.taken {
+			t.Errorf("%s: messages are taken: %v", c.name, taken)
+		}
+		if right := clock.wrong(c.now) == nil; right != c.rightNow {
+			t.Errorf("%s: ready: %v", c.name, right)
+		}
+	}
+}
+
+// A start before the build waits, and goes on when the clock is right; one before
+// the last receipt waits for a minute at most. Both are counted.
+func TestStartWaitsForTheClock(t *testing.T) {
+	for name, c := range map[string]struct {
+		built, last, waits time.Duration // from the start
+	}{
+		"right":                   {-time.Hour, -time.Second, 0},
+		"built in an hour":        {time.Hour, -time.Second, time.Hour},
+		"last receipt in 30 min":  {-time.Hour, 30 * time.Minute, clockWait},
+		"last receipt in 80 s":    {-time.Hour, 80 * time.Second, 20 * time.Second},
+		"built and last in hours": {time.Hour, 2 * time.Hour, time.Hour},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p := &Pipeline{log: slog.New(slog.DiscardHandler)}
+			p.clock.steps = prometheus.NewCounter(prometheus.CounterOpts{Name: "steps"})
+			start := time.Now()
+			p.clock.built = start.Add(c.built)
+			p.clock.last.Store(start.Add(c.last).UnixNano())
+			p.waitForClock(context.Background())
+			if waited := time.Since(start); waited < c.waits || waited > c.waits+2*time.Second {
+				t.Errorf("%s: waited %s, want %s", name, waited, c.waits)
+			}
+			if n := testutil.ToFloat64(p.clock.steps); n != map[bool]float64{true: 1}[c.waits > 0] {
+				t.Errorf("%s: %g steps", name, n)
+			}
+		})
+	}
+}
