@@ -24,7 +24,7 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 	if len(out.Samples)+len(out.Events) > format.MaxReadings {
 		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), format.MaxReadings)
 	}
-	w.last.valid = false
+	w.last.valid, w.introduces = false, false
 	w.replaced, w.written = false, w.written[:0]
 	if w.source.TimeFields {
 		w.fieldTimes(in, out)
@@ -61,6 +61,9 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 		}
 		r.Events = append(r.Events, ingest.Event{Device: dev, Channel: e.Channel, Type: e.Type, Active: e.Active, Code: eventCode(e.Code), Time: t, TimeSource: source})
 		r.EventDevices = append(r.EventDevices, index)
+	}
+	if w.introduces {
+		w.register(r)
 	}
 	if w.replaced {
 		w.settleReplaced(r)
@@ -100,7 +103,45 @@ func (w *Worker) device(in *format.Input, device, community, facility, compound,
 	}
 	l.device, l.community, l.facility, l.compound, l.profile, l.valid = device, community, facility, compound, profile, true
 	l.dev, l.index, l.refusal = w.resolver.Resolve(w.source, &in.Captures, device, community, facility, compound, profile)
+	w.introduces = w.introduces || l.refusal == nil && l.index == inventory.Unregistered
 	return l.dev, l.index, l.refusal
+}
+
+// register registers the new devices of which something was accepted, and
+// refuses what is of one more than the vendor may introduce.
+func (w *Worker) register(r *Result) {
+	refused := func(device **ingest.Device, index *uint32, field string) bool {
+		if *index != inventory.Unregistered {
+			return false
+		}
+		d, i, refusal := w.resolver.Register(w.source, *device)
+		if refusal != nil {
+			r.Refused = append(r.Refused, format.FieldRefusal{Device: string((*device).ID), Field: field, Refusal: refusal})
+			return true
+		}
+		*device, *index = d, i
+		return false
+	}
+	kept := 0
+	for i := range r.Readings {
+		v := r.Readings[i]
+		if refused(&v.Device, &r.Devices[i], v.Quantity.Name) {
+			continue
+		}
+		r.Readings[kept], r.Devices[kept], w.written[kept] = v, r.Devices[i], w.written[i]
+		kept++
+	}
+	r.Readings, r.Devices, w.written = r.Readings[:kept], r.Devices[:kept], w.written[:kept]
+	kept = 0
+	for i := range r.Events {
+		e := r.Events[i]
+		if refused(&e.Device, &r.EventDevices[i], e.Type) {
+			continue
+		}
+		r.Events[kept], r.EventDevices[kept] = e, r.EventDevices[i]
+		kept++
+	}
+	r.Events, r.EventDevices = r.Events[:kept], r.EventDevices[:kept]
 }
 
 // reading gives one sample its meaning and appends the reading, the event or

@@ -17,10 +17,12 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// Resolver says which device a sample is of, and what its dense index is.
-// *inventory.Registry is the one there is.
+// Resolver says which device a sample is of, and what its dense index is: one
+// that is not known yet gets it once something of it was accepted, so that a
+// message that is refused introduces none. *inventory.Registry is the one there is.
 type Resolver interface {
 	Resolve(src *inventory.Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal)
+	Register(src *inventory.Source, d *ingest.Device) (*ingest.Device, uint32, *ingest.Refusal)
 }
 
 // Result is what a message comes to. It is valid until the Worker's next
@@ -98,6 +100,8 @@ type Worker struct {
 	// times of its readings as they were written.
 	replaced bool
 	written  []int64
+
+	introduces bool // the message at hand is of a device that is not registered
 
 	// The device of the sample before, since most messages are of one device.
 	last struct {

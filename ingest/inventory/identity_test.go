@@ -20,7 +20,7 @@ func TestManyDevicesKeepTheirIndexes(t *testing.T) {
 		for i := range each {
 			for _, where := range []format.Captures{{Community: "c0", Facility: "water"}, {Community: "c0", Facility: "waste"}, {Community: "c1", Facility: "water"}} {
 				where.Device = fmt.Sprintf("d%d", i)
-				dev, got, refusal := r.Resolve(src, &where, "", "", "", "", "")
+				dev, got, refusal := accept(r, src, &where, "", "", "", "", "")
 				if refusal != nil {
 					t.Fatal(refusal)
 				}

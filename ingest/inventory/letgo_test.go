@@ -55,7 +55,7 @@ func hear(t *testing.T, r *Registry, inv *Inventory, what string) string {
 	if v == nil {
 		return "no vendor"
 	}
-	d, _, refusal := r.Resolve(v.Sources[0], &format.Captures{Community: p[1], Facility: p[2], Device: p[3]}, "", "", "", "", "")
+	d, _, refusal := accept(r, v.Sources[0], &format.Captures{Community: p[1], Facility: p[2], Device: p[3]}, "", "", "", "", "")
 	if refusal != nil {
 		return string(refusal.Reason)
 	}

@@ -155,7 +155,7 @@ func TestResolve(t *testing.T) {
 		{"not listed, of a vendor that must list", other, "W9", "", "", ingest.UnknownDevice, "", 0},
 	}
 	for _, test := range tests {
-		d, index, refusal := r.Resolve(test.source, &format.Captures{}, test.device, test.community, test.facility, "", "")
+		d, index, refusal := accept(r, test.source, &format.Captures{}, test.device, test.community, test.facility, "", "")
 		if test.reason != "" {
 			if refusal == nil || refusal.Reason != test.reason {
 				t.Errorf("%s: %v, want %s", test.name, refusal, test.reason)
@@ -180,3 +180,12 @@ func said(got, want string) string {
 }
 
 var lineNumber = regexp.MustCompile(` \(line \d+\)`)
+
+// accept resolves a device and registers it, as when a reading of it is accepted.
+func accept(r *Registry, src *Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+	d, index, refusal := r.Resolve(src, c, device, community, facility, compound, profile)
+	if refusal == nil && index == Unregistered {
+		return r.Register(src, d)
+	}
+	return d, index, refusal
+}

@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -38,9 +39,14 @@ func NewRegistry(inv *Inventory) *Registry {
 	return &Registry{inv: inv, known: newIdentities(), origins: ingest.Origins{}, unlisted: map[ingest.VendorID]int{}, removed: map[uint32]bool{}, moved: map[uint32]bool{}}
 }
 
+// Unregistered is the index of a device that Resolve found nowhere. It gets one
+// from Register, once a reading of it was accepted.
+const Unregistered = math.MaxUint32
+
 // Resolve says which device a reading is of and what its index is. The strings
 // are what the payload says; the source's captures and constants stand in for
 // what it leaves out, and a listed device is where the inventory says it is.
+// It registers none: the device returned with Unregistered shares the strings.
 func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
 	device = first(device, c.Device)
 	if !ingest.ValidID(device) {
@@ -63,7 +69,7 @@ func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, f
 			return nil, 0, ingest.Refuse(ingest.NotOwner, "device %q belongs to another vendor", device)
 		}
 		if !known {
-			index = r.add(listed)
+			index = Unregistered
 		}
 		return listed, index, nil
 	}
@@ -91,26 +97,41 @@ func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, f
 	case len(src.Vendor.Communities) > 0 && !slices.Contains(src.Vendor.Communities, where.ID):
 		return nil, 0, ingest.Refuse(ingest.NotOwner, "vendor %s may not write to community %s", src.Vendor.ID, where.ID)
 	case introduced >= src.Vendor.MaxDevices:
-		return nil, 0, ingest.Refuse(ingest.TooManyDevices, "vendor %s has introduced %d devices, as many as it may", src.Vendor.ID, introduced)
+		return nil, 0, tooManyDevices(src.Vendor, introduced)
 	}
-	from := ingest.Origin{Vendor: src.Vendor.ID, Community: where.ID, Facility: kind.Kind, Profile: strings.Clone(first(profile, src.Profile))}
+	from := ingest.Origin{Vendor: src.Vendor.ID, Community: where.ID, Facility: kind.Kind, Profile: first(profile, src.Profile)}
 	compound = first(compound, c.Compound, string(src.Compound))
 	for _, k := range where.Compounds {
 		if string(k.ID) == compound {
 			from.Compound = k.ID
 		}
 	}
-	dev, index := r.introduce(ingest.DeviceID(strings.Clone(device)), from)
-	return dev, index, nil
+	return &ingest.Device{ID: ingest.DeviceID(device), Origin: &from, Listing: ingest.Unlisted}, Unregistered, nil
 }
 
-// introduce adds an unlisted device, unless another goroutine just did.
-func (r *Registry) introduce(id ingest.DeviceID, from ingest.Origin) (*ingest.Device, uint32) {
+func tooManyDevices(v *Vendor, introduced int) *ingest.Refusal {
+	return ingest.Refuse(ingest.TooManyDevices, "vendor %s has introduced %d devices, as many as it may", v.ID, introduced)
+}
+
+// Register gives a device that Resolve returned as Unregistered the next index,
+// unless it has one by now, and returns the one that is kept. A message may have
+// more new devices than its vendor may introduce.
+func (r *Registry) Register(src *Source, d *ingest.Device) (*ingest.Device, uint32, *ingest.Refusal) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	dev := &ingest.Device{ID: id, Origin: r.origins.Of(from), Listing: ingest.Unlisted}
-	index := r.put(dev)
-	return r.devices[index], index
+	if index, ok := r.known.find(r.devices, identityOf(d)); ok && !r.removed[index] {
+		return r.devices[index], index, nil
+	}
+	if !d.Listed {
+		if n := r.unlisted[src.Vendor.ID]; n >= src.Vendor.MaxDevices {
+			return nil, 0, tooManyDevices(src.Vendor, n)
+		}
+		from := *d.Origin
+		from.Profile = strings.Clone(from.Profile)
+		d = &ingest.Device{ID: ingest.DeviceID(strings.Clone(string(d.ID))), Origin: r.origins.Of(from), Listing: ingest.Unlisted}
+	}
+	index := r.put(d)
+	return r.devices[index], index, nil
 }
 
 // add gives a device the next index, unless it has one.
