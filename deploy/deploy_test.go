@@ -23,7 +23,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -209,7 +208,7 @@ func TestCompose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if owner := info.Sys().(*syscall.Stat_t).Uid; os.Getuid() == 0 && (fmt.Sprint(owner)+":1883" != c.Services["mosquitto"].User || info.Mode().Perm() != 0o700) {
+	if owner := ownerOf(info); os.Getuid() == 0 && (fmt.Sprint(owner)+":1883" != c.Services["mosquitto"].User || info.Mode().Perm() != 0o700) {
 		t.Errorf("mosquitto runs as %s, its sessions belong to %d, %v", c.Services["mosquitto"].User, owner, info.Mode())
 	}
 	if info, err := os.Stat(filepath.Join(dir, "compose", "secrets")); err != nil || info.Mode().Perm() != 0o700 {

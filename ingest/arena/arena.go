@@ -12,7 +12,6 @@ import (
 	"iter"
 	"reflect"
 	"slices"
-	"syscall"
 	"unsafe"
 )
 
@@ -93,13 +92,9 @@ func (a *Arena[T]) All() iter.Seq[*T] {
 	}
 }
 
-// grow maps a chunk of zeros. Without memory it panics, as the heap does.
+// grow adds a chunk of zeros.
 func (a *Arena[T]) grow() *[chunk]T {
-	mapped, err := syscall.Mmap(-1, 0, int(unsafe.Sizeof([chunk]T{})), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
-	if err != nil {
-		panic("arena: no memory for further devices: " + err.Error())
-	}
-	c := (*[chunk]T)(unsafe.Pointer(unsafe.SliceData(mapped)))
+	c := (*[chunk]T)(unsafe.Pointer(unsafe.SliceData(memory(int(unsafe.Sizeof([chunk]T{}))))))
 	a.chunks = append(a.chunks, c)
 	return c
 }

@@ -34,7 +34,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -183,7 +182,7 @@ func (p *Pipeline) open() (err error) {
 	if p.lock, err = os.OpenFile(filepath.Join(o.DataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o640); err != nil {
 		return err
 	}
-	if err := syscall.Flock(int(p.lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := lockFile(p.lock); err != nil {
 		return fmt.Errorf("data directory %s is used by another process: %w", o.DataDir, err)
 	}
 	o.Journal.Dir, o.Journal.Logger, o.Journal.Registerer = filepath.Join(o.DataDir, "journal"), p.log, o.Registerer

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync/atomic"
-	"syscall"
 	"time"
 	"unsafe"
 )
@@ -63,7 +62,7 @@ func openPoison(dir string, first uint64, now time.Time) (p *poison, err error) 
 	if err = p.f.Truncate(8 * poisonWords); err != nil {
 		return nil, err
 	}
-	if p.page, err = syscall.Mmap(int(p.f.Fd()), 0, 8*poisonWords, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED); err != nil {
+	if p.page, err = mapFile(p.f, 8*poisonWords); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.f.Name(), err)
 	}
 	word := func(i int) uint64 { return binary.LittleEndian.Uint64(p.page[8*i:]) }
@@ -125,5 +124,5 @@ func (p *poison) poisonous(seq uint64) bool {
 
 // close leaves the notes: a panic passes here, too.
 func (p *poison) close() error {
-	return errors.Join(syscall.Munmap(p.page), p.f.Close())
+	return errors.Join(unmapFile(p.page), p.f.Close())
 }

@@ -1,0 +1,17 @@
+package journal
+
+import "golang.org/x/sys/windows"
+
+// freeBytes is what this user may still write to dir's disk.
+func freeBytes(dir string) (int64, error) {
+	name, err := windows.UTF16PtrFromString(dir)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
+	return int64(free), err
+}
+
+// syncDir does nothing: Windows has no such call, and NTFS journals names.
+func syncDir(string) error { return nil }
