@@ -635,7 +635,7 @@ func ingester(l Language) *Dashboard {
 			stat(l, l.t("账目差额", "Account"), l.t("接收－入库－重复－拒收－忽略－待处理，恒为 0。", "Received less stored, duplicate, refused, ignored and pending: always 0."), "none", 3).
 				now(fmt.Sprintf("sum(%s) - sum(%s) - sum(%s) - (sum(%s) or vector(0)) - sum(%s) - sum(%s)", m("messages_received_total"), m("messages_stored_total"), m("messages_duplicate_total"), m("messages_rejected_total"), m("messages_ignored_total"), m("messages_pending")), "").
 				decimals(0).levels(red, 0.0, green, 1.0, red),
-			stat(l, l.t("证书到期", "Certificates expire"), l.t("代理、InfluxDB 和 watch_tls 各地址的证书还有多久到期；三十天前告警。", "How long the certificates of broker, InfluxDB and the addresses of watch_tls are good; 30 days before their end there is an alert."), "s", 6).
+			stat(l, l.t("证书到期", "Certificates expire"), l.t("代理、InfluxDB 和 watch_tls 各地址的证书还有多久到期；三十天前告警。", "How long the certificates of broker, InfluxDB and the addresses of watch_tls are good; 30 days before their end there is an alert."), "s", 4).
 				now("min by (peer) ("+m("tls_certificate_expiry_timestamp_seconds")+") - time()", "{{peer}}").decimals(0).levels(red, 2*86400.0, orange, 30*86400.0, green),
 			stat(l, l.t("丢失的报文", "Lost messages"), l.t("近 24 小时发现的、已确认但在日志中损坏或丢失的报文。", "Messages acknowledged and then damaged or gone in the journal, found in 24 h."), "none", 4).
 				now("sum(increase("+m("messages_lost_total")+"[24h]))", "").decimals(0).levels(green, 0.5, red),
@@ -643,7 +643,9 @@ func ingester(l Language) *Dashboard {
 				now("sum("+m("poison_messages")+")", "").decimals(0).levels(green, 0.5, red),
 			yesNo(stat(l, l.t("一天内认定", "Found in a day"), l.t("一天内是否认定过致命报文。", "Whether a fatal message was found within a day."), "none", 4).
 				now("max(time() - "+m("poison_found_timestamp_seconds")+" < bool 86400)", ""), "1"),
-			stat(l, l.t("程序版本与台账", "Version and inventory"), l.t("在运行的程序版本和实例数；台账中的厂商数。", "Versions of the program that run, and on how many instances; vendors of the inventory."), "none", 6).
+			stat(l, l.t("停用的解码脚本", "Decoders off"), l.t("无法编译或卡住的厂商脚本数，按厂商。", "Vendors' decoders that do not compile or got stuck, by vendor."), "none", 4).
+				now("sum by (vendor, state) ("+m("codecs")+`{state!="usable"})`, "{{vendor}} {{state}}").decimals(0).levels(green, 0.5, red),
+			stat(l, l.t("程序版本与台账", "Version and inventory"), l.t("在运行的程序版本和实例数；台账中的厂商数。", "Versions of the program that run, and on how many instances; vendors of the inventory."), "none", 4).
 				now("count by (version, revision) ("+m("build_info")+")", "{{version}} {{revision}}").now("count(max by (vendor) ("+m("vendor_info")+"))", l.t("厂商", "vendors")).now("sum(increase("+m("clock_steps_total")+"[24h]))", l.t("时钟跳变（24 小时）", "clock steps, 24 h")).decimals(0).levels(green),
 			series(l, l.t("报文", "Messages"), l.t("每秒接收、入库、重复、拒收、忽略的报文，以及识别出的重发和属于其他分片的报文。", "Messages a second: received, stored, duplicate, refused, ignored; repeats recognised, and those of other shards."), "cps", 12, 8).
 				over("sum("+rate("messages_received_total")+")", l.t("接收", "received")).over(rate("messages_stored_total"), l.t("入库", "stored")).over(rate("messages_duplicate_total"), l.t("重复", "duplicate")).

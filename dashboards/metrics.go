@@ -30,6 +30,7 @@ var (
 	always        = ingest.Text{}
 	onReject      = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
 	ofProgram     = ingest.Text{ZH: "由程序提供", EN: "of the program"}
+	onDecoder     = ingest.Text{ZH: "有厂商脚本时", EN: "where a vendor has a decoder"}
 	onCertificate = ingest.Text{ZH: "有 TLS 地址时", EN: "where an address has TLS"}
 	onDevice      = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
 	onAlarm       = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
@@ -53,6 +54,7 @@ var Metrics = []Metric{
 	{"messages_duplicate_total", "counter", nil, ingest.Text{ZH: "所有读数都与已接收的重复的报文数。", EN: "Messages in which every reading repeats one accepted before."}, always},
 	{"messages_rejected_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "被拒收的报文数，按厂商和原因。", EN: "Messages refused, by vendor and reason."}, onReject},
 	{"messages_lost_total", "counter", nil, ingest.Text{ZH: "已确认、但在日志中损坏或丢失的报文；也计入拒收（lost）。", EN: "Messages that were acknowledged and are damaged or gone in the journal; they are rejected as lost as well."}, always},
+	{"codecs", "gauge", []string{"vendor", "state"}, ingest.Text{ZH: "台账中的 JavaScript 解码脚本：usable 可用，broken 无法读取或编译，stuck 未能结束、暂停后重试。", EN: "JavaScript decoders of the inventory: usable, broken (cannot be read or compiled) or stuck (a call did not end; tried again after a rest)."}, onDecoder},
 	{"poison_messages", "gauge", nil, ingest.Text{ZH: "日志中两次使进程终止的报文：按 internal 拒收，不再解码。", EN: "Messages in the journal that ended the process twice: rejected as internal, never decoded again."}, always},
 	{"poison_found_timestamp_seconds", "gauge", nil, ingest.Text{ZH: "最近一次（启动时）认定此类报文的时间（Unix 秒）；0 为从未。", EN: "When such a message was last found, at a start, in unix seconds; 0: never."}, always},
 	{"checkpoint_age_seconds", "gauge", []string{"state"}, ingest.Text{ZH: "磁盘上的检查点（checkpoint）和账目（account）距上次写好的时间；正常为数秒。", EN: "How long ago checkpoint and account on disk were last as they should be; some seconds in normal running."}, always},

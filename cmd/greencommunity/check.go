@@ -37,6 +37,9 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 		return err
 	}
 	inv := conf.Inventory
+	if broken := inv.BrokenCodecs(); len(broken) > 0 { // the service runs without them
+		return fmt.Errorf("decoders that cannot be run; their devices' messages would be refused:\n%w", errors.Join(broken...))
+	}
 	sources := 0
 	for _, v := range inv.Vendors {
 		sources += len(v.Sources)

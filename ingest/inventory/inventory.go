@@ -9,6 +9,8 @@ package inventory
 
 import (
 	"iter"
+	"maps"
+	"slices"
 	"time"
 
 	"greencommunity/ingest"
@@ -197,4 +199,18 @@ type Boundary struct {
 // inventory. Bind is called at start, before Load, and after each reload.
 type Binder interface {
 	Bind(inv *Inventory)
+}
+
+// BrokenCodecs says why decoders cannot be run, each with its vendor and file.
+func (inv *Inventory) BrokenCodecs() (all []error) {
+	for _, v := range inv.Vendors {
+		for _, s := range v.Sources {
+			for _, profile := range slices.Sorted(maps.Keys(s.Reads.Programs)) {
+				if err := s.Reads.Programs[profile].Err(); err != nil {
+					all = append(all, err)
+				}
+			}
+		}
+	}
+	return all
 }

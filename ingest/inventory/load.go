@@ -180,7 +180,7 @@ func (inv *Inventory) buildVendors(dir string, p *document.Problems) {
 			index++
 			introduces = introduces && format.Formats[s.Format].Introduces
 			inv.checkSource(s, path, p)
-			s.readCodecs(dir, path+".codecs", p)
+			s.readCodecs(dir)
 			if other, ok := topics[filterOf(s.Topic)]; ok {
 				p.Add(path+".topic", "vendor %s has the same topics already; each topic belongs to one source", other)
 			}
@@ -298,26 +298,25 @@ func (inv *Inventory) checkSource(s *Source, path string, p *document.Problems) 
 // maxCodec is the largest decoder read.
 const maxCodec = 1 << 20
 
-// readCodecs reads and compiles the vendors' decoders a source names.
-func (s *Source) readCodecs(dir, path string, p *document.Problems) {
+// readCodecs reads and compiles the vendors' decoders a source names. One that
+// cannot be run costs its own devices only: their messages are refused with why,
+// until the file is mended and the inventory reloaded.
+func (s *Source) readCodecs(dir string) {
 	for _, profile := range slices.Sorted(mapKeys(s.Codecs)) {
 		name := s.Codecs[profile]
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(dir, name)
 		}
 		text, err := os.ReadFile(name)
-		switch {
-		case err != nil:
-			p.Add(path+"."+profile, "%v", err)
-			continue
-		case len(text) > maxCodec:
-			p.Add(path+"."+profile, "%s has %d bytes; at most %d", s.Codecs[profile], len(text), maxCodec)
-			continue
+		if err == nil && len(text) > maxCodec {
+			err = fmt.Errorf("%d bytes; at most %d", len(text), maxCodec)
 		}
-		program, err := javascript.Compile(s.Codecs[profile], string(text))
+		var program *javascript.Program
+		if err == nil {
+			program, err = javascript.Compile(s.Codecs[profile], string(text))
+		}
 		if err != nil {
-			p.Add(path+"."+profile, "%s: %v", s.Codecs[profile], err)
-			continue
+			program = javascript.Broken(fmt.Errorf("vendor %s: %s: %w", s.Vendor.ID, s.Codecs[profile], err))
 		}
 		if s.Reads.Programs == nil {
 			s.Reads.Programs = map[string]*javascript.Program{}

@@ -67,6 +67,17 @@ func (p *Program) Stuck() bool {
 	return !p.rest.until.IsZero()
 }
 
+// State is usable, broken or stuck.
+func (p *Program) State() string {
+	switch {
+	case p.broken != nil:
+		return "broken"
+	case p.Stuck():
+		return "stuck"
+	}
+	return "usable"
+}
+
 // allowed reports whether a call may be made. At the end of a rest it lets one
 // call through, and the next only after another rest, or once that one ended well.
 func (s *rest) allowed(now time.Time) bool {

@@ -34,13 +34,14 @@ var (
 	poisonedDesc  = desc("poison_found_timestamp_seconds", "When such a message was last found, at a start; 0: never.")
 	stateAgeDesc  = desc("checkpoint_age_seconds", "Since when the state (checkpoint, account) on disk is not as it should be, at most; some seconds in normal running.", "state")
 	stateDesc     = desc("state_damaged", "1 where the last start found a state damaged or gone, and took the one before it, or its copy.", "state")
+	codecsDesc    = desc("codecs", "JavaScript decoders of the inventory, by vendor and state: usable, broken (cannot be read or compiled) or stuck (a call did not end; tried again after a rest).", "vendor", "state")
 	oldestDesc    = desc("journal_oldest_pending_seconds", "Age of the oldest message a reader has still to deal with.", "reader")
 )
 
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		receivedDesc, storedDesc, duplicateDesc, rejectedDesc, lostDesc, ignoredDesc, pendingDesc, readingsDesc, refusedDesc,
-		lateDesc, pointsDesc, devicesDesc, oldestDesc, quotaDesc, poisonDesc, poisonedDesc, stateAgeDesc, stateDesc,
+		lateDesc, pointsDesc, devicesDesc, oldestDesc, quotaDesc, codecsDesc, poisonDesc, poisonedDesc, stateAgeDesc, stateDesc,
 	} {
 		ch <- d
 	}
@@ -114,6 +115,21 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	counter(pointsDesc, t.BadPoints, "refused")
 	for k, n := range devices {
 		gauge(devicesDesc, float64(n), string(k.place.Community), string(k.place.Facility), k.state)
+	}
+	for _, v := range p.inventory.Load().Vendors {
+		states := map[string]int{"usable": 0, "broken": 0, "stuck": 0}
+		codecs := 0
+		for _, s := range v.Sources {
+			for _, program := range s.Reads.Programs {
+				codecs++
+				states[program.State()]++
+			}
+		}
+		if codecs > 0 {
+			for state, n := range states {
+				gauge(codecsDesc, float64(n), string(v.ID), state)
+			}
+		}
 	}
 	gauge(poisonDesc, float64(p.poison.count))
 	gauge(poisonedDesc, float64(p.poison.found))

@@ -45,6 +45,7 @@ type Service struct {
 // New opens the data directory and the HTTP port; nothing runs yet.
 func New(c *Settings, log *slog.Logger) (*Service, error) {
 	limitMemory(log)
+	tellBroken(c.Inventory, log)
 	inv := c.Inventory.Shard(c.Shard.Index, c.Shard.Count)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -128,6 +129,13 @@ func Certificates(c *config.Config) []string {
 	return slices.Compact(addresses)
 }
 
+// tellBroken logs the decoders that cannot be run. The service goes on without.
+func tellBroken(inv *inventory.Inventory, log *slog.Logger) {
+	for _, err := range inv.BrokenCodecs() {
+		log.Error("a decoder cannot be run: its devices' messages are refused", "error", err)
+	}
+}
+
 // Addr is host:port of the HTTP server.
 func (s *Service) Addr() string { return s.server.Addr() }
 
@@ -170,6 +178,7 @@ func (s *Service) Reload(ctx context.Context) error {
 		s.log.Error("nothing reloaded", "error", err)
 		return err
 	}
+	tellBroken(again.Inventory, s.log)
 	if fixed := s.settings.fixed(again); len(fixed) > 0 {
 		s.log.Warn("changed, and in force after a restart only", "sections", fixed)
 	}

@@ -333,6 +333,42 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		},
 		Clears: Text{ZH: "认定后一天自动解除；期间再次认定则重新计时。", EN: "Clears a day after the message was found, if no other is."},
 	}, {
+		Name: "GreencommunityCodecBroken", Page: "codec_broken", Severity: "warning", Component: "ingester",
+		Expr: `max by (vendor) (greencommunity_codecs{state="broken"}) > 0`, For: "2m",
+		Summary: Text{ZH: "解码脚本无法运行", EN: "A decoder cannot be run"},
+		Description: Text{
+			ZH: "{{ $labels.vendor }}有解码脚本无法读取或编译，其设备的报文按codec_failed拒收。",
+			EN: "{{ $labels.vendor }} has a decoder that cannot be read or compiled; its devices' messages are refused as codec_failed.",
+		},
+		Means: Text{
+			ZH: "台账中该厂商的JavaScript脚本有语法错误、没有入口函数或文件缺失。其他设备和厂商不受影响。",
+			EN: "A JavaScript file of the vendor has a slip, defines no entry function, or is missing. Other devices and vendors are not affected.",
+		},
+		Check: []Text{
+			{ZH: "服务日志“a decoder cannot be run”一行，或greencommunity check，给出厂商、文件和行号。", EN: "The line “a decoder cannot be run” of the service's log, and greencommunity check, name vendor, file and line."},
+			{ZH: "用greencommunity decode --format raw --codec =文件试运行该脚本。", EN: "Try the file: greencommunity decode --format raw --codec =FILE."},
+			{ZH: "改好后重新加载台账，再用greencommunity replay补录该时段。", EN: "Once it is mended, reload the inventory, and take the time in again with greencommunity replay."},
+		},
+		Clears: Text{ZH: "重新加载台账且脚本能编译后自动解除。", EN: "Clears when the inventory was reloaded and the file compiles."},
+	}, {
+		Name: "GreencommunityCodecStuck", Page: "codec_stuck", Severity: "warning", Component: "ingester",
+		Expr: `max by (vendor) (greencommunity_codecs{state="stuck"}) > 0`, For: "2m",
+		Summary: Text{ZH: "解码脚本卡住", EN: "A decoder got stuck"},
+		Description: Text{
+			ZH: "{{ $labels.vendor }}的解码脚本有一次调用未能结束，暂停使用，其设备的报文按codec_failed拒收。",
+			EN: "A call of a decoder of {{ $labels.vendor }} did not end. It rests, and its devices' messages are refused as codec_failed.",
+		},
+		Means: Text{
+			ZH: "脚本在一个内置函数中耗时过长，无法中断。先停一分钟，之后每次加倍，最长一小时，到时自动试一次。",
+			EN: "The decoder stayed in one built-in function that cannot be interrupted. It rests for a minute, twice as long each time up to an hour, and is then tried by itself.",
+		},
+		Check: []Text{
+			{ZH: "rejects.ndjson中该厂商的codec_failed：哪种报文使它卡住。", EN: "The vendor's codec_failed lines in rejects.ndjson: which messages hold it up."},
+			{ZH: "用greencommunity decode --format raw --codec =文件试运行该脚本。", EN: "Try the file: greencommunity decode --format raw --codec =FILE."},
+			{ZH: "改好后重新加载台账，再用greencommunity replay补录该时段。", EN: "Once it is mended, reload the inventory, and take the time in again with greencommunity replay."},
+		},
+		Clears: Text{ZH: "一次试运行按时结束后自动解除。", EN: "Clears once a call of it ends in time."},
+	}, {
 		Name: "GreencommunityMessagesLost", Page: "messages_lost", Severity: "critical", Component: "ingester",
 		Expr:    `increase(greencommunity_messages_lost_total[1h]) > 0`,
 		Summary: Text{ZH: "已确认的报文丢失", EN: "Acknowledged messages are lost"},
