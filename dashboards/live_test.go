@@ -548,7 +548,7 @@ func standIns(s *service) standInMetrics {
 	started := time.Now()
 	for _, m := range Metrics {
 		// What messages make appear is not there yet, and will be.
-		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onDecoder && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onInspection {
+		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onInspection {
 			continue
 		}
 		stand.names = append(stand.names, m.Name)

@@ -30,7 +30,6 @@ var (
 	always        = ingest.Text{}
 	onReject      = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
 	ofProgram     = ingest.Text{ZH: "由程序提供", EN: "of the program"}
-	onDecoder     = ingest.Text{ZH: "有厂商脚本时", EN: "where a vendor has a decoder"}
 	onCertificate = ingest.Text{ZH: "有 TLS 地址时", EN: "where an address has TLS"}
 	onDevice      = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
 	onAlarm       = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
@@ -52,9 +51,9 @@ var Metrics = []Metric{
 	{"messages_received_total", "counter", []string{"vendor"}, ingest.Text{ZH: "已写入日志的报文数，按匹配到的厂商。", EN: "Messages in the journal, by the vendor whose source matched."}, onDevice},
 	{"messages_stored_total", "counter", nil, ingest.Text{ZH: "InfluxDB 至少确认了一个新数据点的报文数。", EN: "Messages of which InfluxDB has confirmed at least one point."}, always},
 	{"messages_duplicate_total", "counter", nil, ingest.Text{ZH: "所有读数都与已接收的重复的报文数。", EN: "Messages in which every reading repeats one accepted before."}, always},
-	{"messages_rejected_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "被拒收的报文数，按厂商和原因。", EN: "Messages refused, by vendor and reason."}, onReject},
+	{"messages_rejected_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "被拒收的报文数，按厂商和原因。", EN: "Messages refused, by vendor and reason."}, always},
 	{"messages_lost_total", "counter", nil, ingest.Text{ZH: "已确认、但在日志中损坏或丢失的报文；也计入拒收（lost）。", EN: "Messages that were acknowledged and are damaged or gone in the journal; they are rejected as lost as well."}, always},
-	{"codecs", "gauge", []string{"vendor", "state"}, ingest.Text{ZH: "台账中的 JavaScript 解码脚本：usable 可用，broken 无法读取或编译，stuck 未能结束、暂停后重试。", EN: "JavaScript decoders of the inventory: usable, broken (cannot be read or compiled) or stuck (a call did not end; tried again after a rest)."}, onDecoder},
+	{"codecs", "gauge", []string{"vendor", "state"}, ingest.Text{ZH: "台账中的 JavaScript 解码脚本：usable 可用，broken 无法读取或编译，stuck 未能结束、暂停后重试。", EN: "JavaScript decoders of the inventory: usable, broken (cannot be read or compiled) or stuck (a call did not end; tried again after a rest)."}, always},
 	{"poison_messages", "gauge", nil, ingest.Text{ZH: "日志中两次使进程终止的报文：按 internal 拒收，不再解码。", EN: "Messages in the journal that ended the process twice: rejected as internal, never decoded again."}, always},
 	{"poison_found_timestamp_seconds", "gauge", nil, ingest.Text{ZH: "最近一次（启动时）认定此类报文的时间（Unix 秒）；0 为从未。", EN: "When such a message was last found, at a start, in unix seconds; 0: never."}, always},
 	{"checkpoint_age_seconds", "gauge", []string{"state"}, ingest.Text{ZH: "磁盘上的检查点（checkpoint）和账目（account）距上次写好的时间；正常为数秒。", EN: "How long ago checkpoint and account on disk were last as they should be; some seconds in normal running."}, always},
@@ -63,7 +62,7 @@ var Metrics = []Metric{
 	{"messages_ignored_total", "counter", nil, ingest.Text{ZH: "能理解但不含读数的报文数。", EN: "Messages understood that carry no reading."}, always},
 	{"messages_pending", "gauge", nil, ingest.Text{ZH: "尚未有结果的报文数：接收－（入库＋重复＋拒收＋忽略）。", EN: "Messages whose fate is not decided: received less stored, duplicate, rejected and ignored."}, always},
 	{"readings_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "接收的读数和事件数。", EN: "Readings and events accepted."}, onDevice},
-	{"readings_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被单独拒绝的读数。", EN: "Single readings refused in messages that were accepted."}, onReject},
+	{"readings_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被单独拒绝的读数。", EN: "Single readings refused in messages that were accepted."}, always},
 	{"readings_late_total", "counter", nil, ingest.Text{ZH: "迟到的读数：同一序列已有更新的读数。", EN: "Readings older than one before them of the same series."}, always},
 	{"usage_reads_total", "counter", []string{"resource", "reason"}, ingest.Text{ZH: "累计读数的去向，按原因；subtracted 为直接相减。", EN: "Reads of registers by what became of them; subtracted is the difference of two neighbours."}, always},
 	{"usage_points_lost_total", "counter", nil, ingest.Text{ZH: "InfluxDB 停用过久而未能写入的表·小时。", EN: "Hours of meters that InfluxDB will not have: it was away for too long."}, always},

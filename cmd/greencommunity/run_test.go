@@ -134,7 +134,7 @@ func TestHostilePayloads(t *testing.T) {
 	var many strings.Builder
 	many.WriteByte('[')
 	start := time.Now().Add(-3 * time.Hour).UnixMilli()
-	for i := range 10_000 {
+	for i := range 5_000 {
 		if i > 0 {
 			many.WriteByte(',')
 		}
@@ -143,13 +143,13 @@ func TestHostilePayloads(t *testing.T) {
 	many.WriteByte(']')
 	topic := func(device string) string { return "greencommunity/v1/nancheng/lighting/" + device }
 	tests := []struct{ name, topic, payload, reason string }{
-		{"5 MB", topic("big"), `{"active_power":1,"x":"` + strings.Repeat("a", 5<<20) + `"}`, ""},
+		{"5 MB", topic("big"), `{"active_power":1,"x":"` + strings.Repeat("a", 5<<20) + `"}`, "too_large"},
 		{"9 MB", topic("bigger"), strings.Repeat("a", 9<<20), "too_large"},
 		{"topic of 60 KB", topic(strings.Repeat("t", 60_000)), `{"active_power":1}`, "too_large"},
 		{"no UTF-8", topic("u"), "{\"active_power\":1,\"x\":\"\xff\xfe\"}", "malformed"},
 		{"nested", topic("n"), strings.Repeat("[", 100_000), "malformed"},
 		{"nested object", topic("n"), strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000), "malformed"},
-		{"10,000 readings", topic("many"), many.String() + "", ""},
+		{"5,000 readings", topic("many"), many.String() + "", ""},
 		{"future", topic("future"), fmt.Sprintf(`{"time":%d,"active_power":1}`, time.Now().AddDate(1, 0, 0).UnixMilli()), ""},
 		{"year 2000", topic("past"), `{"time":"2000-01-01T00:00:00Z","active_power":2}`, ""},
 		{"NaN", topic("nan"), `{"active_power":NaN}`, "bad_value"},
@@ -200,8 +200,8 @@ func TestHostilePayloads(t *testing.T) {
 			t.Logf("%s %s %.80s", r.Reason, r.Detail, r.Topic)
 		}
 	}
-	if rows := db.rows(`SELECT count(active_power), sum(active_power) FROM lighting WHERE device='many'`); len(rows) != 1 || fmt.Sprint(rows[0]["count"]) != "10000" || fmt.Sprint(rows[0]["sum"]) != "49995000" {
-		t.Errorf("of 10,000 readings InfluxDB holds %v", rows)
+	if rows := db.rows(`SELECT count(active_power), sum(active_power) FROM lighting WHERE device='many'`); len(rows) != 1 || fmt.Sprint(rows[0]["count"]) != "5000" || fmt.Sprint(rows[0]["sum"]) != "12497500" {
+		t.Errorf("of 5,000 readings InfluxDB holds %v", rows)
 	}
 	for _, device := range []string{"future", "past"} {
 		rows := db.rows(`SELECT active_power FROM lighting WHERE device='` + device + `'`)

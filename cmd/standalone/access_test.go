@@ -153,7 +153,7 @@ func TestUsers(t *testing.T) {
 	}
 	s.interrupt()
 	for _, c := range []struct{ text, want string }{
-		{"users: []", "users: none; write"},
+		{"users: []", "none; write"},
 		{"users: [{name: nobody, password: long-enough}]", `"nobody" is no vendor of`},
 		{"users: [{name: acme, password: short}]", "give at least 8"},
 		{"users: [{name: acme, password: acme-secret}, {name: acme, password: acme-secret}]", "stands once"},

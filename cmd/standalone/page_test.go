@@ -214,7 +214,7 @@ func TestPage(t *testing.T) {
 	b.waitText("[data-tile=programme]", `^达标社区\s+1\s*/ 3 · 目标 60 % · 参与 2$`)
 	b.waitText("[data-tile=accepted]", `77\.77 %\s*拒绝 2 条`)
 	b.waitText("[data-tile=saved_electricity]", "无数据")
-	b.waitText("[data-tile=online]", `7\s*/ 8`)
+	b.waitText("[data-tile=online]", `7\s*/ 7`)
 	b.waitText("#communities tbody tr.silent", "北城社区")
 	b.waitText("#vendors tbody", `甲公司\s+9\s+2`)
 	b.waitText("#vendors tbody", `不是数值 \(bad_value\) 1`)

@@ -118,17 +118,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, v := range p.inventory.Load().Vendors {
 		states := map[string]int{"usable": 0, "broken": 0, "stuck": 0}
-		codecs := 0
 		for _, s := range v.Sources {
 			for _, program := range s.Reads.Programs {
-				codecs++
 				states[program.State()]++
 			}
 		}
-		if codecs > 0 {
-			for state, n := range states {
-				gauge(codecsDesc, float64(n), string(v.ID), state)
-			}
+		for state, n := range states { // at 0 as well, or the first would be no increase
+			gauge(codecsDesc, float64(n), string(v.ID), state)
 		}
 	}
 	gauge(poisonDesc, float64(p.poison.count))

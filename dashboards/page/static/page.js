@@ -44,7 +44,7 @@ const texts = {
     account: '{0} received = {1} stored + {2} duplicate + {3} rejected + {4} ignored + {5} pending (messages)', critical: 'critical', warning: 'warning', since: 'for {0}', before: '{0} ago', day: 'd', hour: 'h', minute: 'min', of: ' of {0}',
     reason_unknown_topic: 'topic not listed', reason_malformed: 'malformed', reason_checksum: 'wrong checksum', reason_too_large: 'too large', reason_no_reading: 'no reading in it', reason_unknown_device: 'device not listed',
     reason_unknown_community: 'community not listed', reason_unknown_facility: 'kind of facility not declared', reason_not_owner: 'of another vendor', reason_bad_identifier: 'unusable name', reason_bad_value: 'not a number', reason_bad_unit: 'unit does not convert',
-    reason_out_of_range: 'out of range', reason_codec_failed: 'decoder failed', reason_missing_state: 'needs an earlier message', reason_too_many_devices: 'too many unlisted devices', reason_too_many_channels: 'too many channel names', reason_too_many_types: 'too many event types', reason_refused_by_influxdb: 'refused by the database', reason_lost: 'lost with the journal', reason_internal: 'a defect of ours',
+    reason_out_of_range: 'out of range', reason_codec_failed: 'decoder failed', reason_missing_state: 'needs an earlier message', reason_too_many_devices: 'too many unlisted devices', reason_too_many_channels: 'too many names of channels', reason_too_many_types: 'too many types of events', reason_refused_by_influxdb: 'refused by the database', reason_lost: 'lost with the journal', reason_internal: 'a defect of ours',
   },
 };
 
