@@ -292,7 +292,7 @@ func startIngester(t testing.TB, broker, influxURL, more string) *ingester {
 
 func (in *ingester) waitReady() {
 	in.t.Helper()
-	eventually(in.t, 30*time.Second, "ready", func() error {
+	eventually(in.t, 150*time.Second, "ready", func() error {
 		text, err := get(in.url + "/-/ready")
 		if err != nil {
 			return fmt.Errorf("%w %s", err, text)

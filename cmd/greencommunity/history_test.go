@@ -182,7 +182,7 @@ func btoi(b bool) int {
 // what was in those.
 // Then it runs on until the journal has met its cap. GREENCOMMUNITY_MESSAGES is
 // how many messages of the honest ones there are at least.
-func TestLongHistory(t *testing.T) {
+func TestHistory(t *testing.T) {
 	mosquitto, broker := startMosquitto(t)
 	db := startDatabase(t)
 	odd := &oddDatabase{}
@@ -201,9 +201,6 @@ func TestLongHistory(t *testing.T) {
 	in.waitReady()
 
 	least, faults := 4000, 8
-	if long() {
-		least, faults = 200_000, 60
-	}
 	if n, err := strconv.Atoi(os.Getenv("GREENCOMMUNITY_MESSAGES")); err == nil {
 		least, faults = n, max(faults, n/5000)
 	}
