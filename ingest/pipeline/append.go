@@ -76,11 +76,11 @@ func (a *appender) remember(j *journal.Journal, now time.Time) error {
 	for r.Next() {
 		m := r.Message()
 		a.spacing.journaled(m, now.UnixNano())
-		a.p.clock.last.Store(m.Received)
 		if m.Seq >= unsettled {
 			a.inFlight[m.PacketID] = deliveredAs(m)
 		}
 	}
+	a.p.clock.last.Store(a.spacing.wall)
 	return r.Err()
 }
 
@@ -164,7 +164,7 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 		}
 	}
 	if n := len(g.messages); n > 0 {
-		a.p.clock.last.Store(g.messages[n-1].Received)
+		a.p.clock.last.Store(a.spacing.wall)
 	}
 	mqtt.Acknowledge(deliveries)
 	// A walker that is a little behind is waited for, since reading the journal

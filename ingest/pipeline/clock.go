@@ -14,14 +14,15 @@ import (
 // shows a time before this program was built, which a machine without a battery
 // does until its time service answers. The broker keeps the messages meanwhile.
 //
-// A time before the last receipt in the journal is wrong now, or was wrong then:
-// which of them, nobody here can know. At a start the time service gets a moment
+// A time before that of the last message in the journal is wrong now, or was wrong
+// then: which of them, nobody here can know. Judged is what the clock said then, not
+// the message's stamp, which in a burst runs ahead of the clock (see spacing). At a start the time service gets a moment
 // to mend it; then messages are taken, since fires do not wait.
 type clock struct {
 	built time.Time // zero: not known
 	steps prometheus.Counter
 	set   atomic.Pointer[time.Time] // when the last step was seen, nil: none
-	last  atomic.Int64              // when the last message was received, unix nanoseconds; 0: none
+	last  atomic.Int64              // what it said at the last message, unix nanoseconds; 0: none
 }
 
 const (

@@ -41,7 +41,7 @@ func TestClockHistories(t *testing.T) {
 		{name: "drifts ahead, then is set", offsets: []time.Duration{time.Minute, 2 * time.Minute, 3 * time.Minute, 0, 0}},
 	} {
 		t.Run(h.name, func(t *testing.T) {
-			start := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
+			start := time.Date(2026, 11, 28, 4, 0, 0, 123_456_789, time.UTC)
 			q := ingest.BuiltinFacilities().Quantity("waste", "bin_temperature")
 			s, spacing := newSeen(), newSpacing()
 			var journaled []*ingest.Message
@@ -69,11 +69,51 @@ func TestClockHistories(t *testing.T) {
 				if a != fresh || b != fresh {
 					t.Errorf("without a time: %d, with one: %d; want 0 (fresh)", a, b)
 				}
-				if off := time.Duration(plain.Time - now.UnixNano()).Abs(); off > time.Second && !h.restart {
+				if off := time.Duration(plain.Time - now.UnixNano()).Abs(); off > time.Second {
 					t.Errorf("stamped %s from the clock", off)
 				}
 			}
 		})
+	}
+}
+
+// A burst of timeless messages on one topic runs minutes ahead of the clock, which
+// is no step of it: read back from the journal, the clock's last reading is that of
+// the burst, no message gets a stamp of before, and the clock is not called wrong.
+func TestBurstIsNoStep(t *testing.T) {
+	start := time.Date(2026, 11, 28, 4, 0, 0, 123_456_789, time.UTC)
+	live := newSpacing()
+	var journaled []*ingest.Message
+	for i := range 150_000 { // in 1.5 s
+		now := start.Add(time.Duration(i) * 10 * time.Microsecond).UnixNano()
+		journaled = append(journaled, &ingest.Message{Topic: "t", Payload: []byte("{}"), Received: live.stamp("t", []byte("{}"), now)})
+	}
+	last := journaled[len(journaled)-1].Received
+	now := start.Add(2 * time.Second)
+	if ahead := time.Duration(last - now.UnixNano()); ahead < 2*time.Minute {
+		t.Fatalf("the burst is only %s ahead: it proves nothing", ahead)
+	}
+	again := newSpacing()
+	for _, m := range journaled {
+		again.journaled(m, now.UnixNano())
+	}
+	for name, s := range map[string]*spacing{"running": &live, "started again": &again} {
+		clock := clock{}
+		clock.last.Store(s.wall)
+		if err := clock.wrong(now); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if off := now.UnixNano() - s.wall; off < 0 || off > int64(2*time.Second) {
+			t.Errorf("%s: the clock's last reading is %s before now", name, time.Duration(off))
+		}
+		if got := s.stamp("t", []byte("{}"), now.UnixNano()); got <= last {
+			t.Errorf("%s: the next message is stamped %s before the last one", name, time.Duration(last-got))
+		}
+	}
+	back := clock{}
+	back.last.Store(again.wall)
+	if err := back.wrong(now.Add(-2 * time.Minute)); err == nil {
+		t.Error("two minutes back after the burst: not seen")
 	}
 }
 

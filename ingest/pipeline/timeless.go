@@ -29,7 +29,7 @@ import (
 // is a burst's length: nothing else can be given that time again.
 type spacing struct {
 	last    map[uint64]int64 // by the topic's hash: the last time given, unix ms
-	latest  int64            // the clock's last reading, unix ms
+	wall    int64            // the clock's last reading, unix ns: stamps of a burst are ahead of it
 	cleanAt int              // number of topics at which past ones are forgotten
 }
 
@@ -47,10 +47,10 @@ func newSpacing() spacing {
 // of its topic leaves the message a millisecond for each of its elements.
 func (s *spacing) stamp(topic string, payload []byte, received int64) int64 {
 	now := received / 1e6
-	if now < s.latest-stepBack {
+	if now < s.wall/1e6-stepBack {
 		clear(s.last)
 	}
-	s.latest = now
+	s.wall = received
 	if len(s.last) >= s.cleanAt {
 		maps.DeleteFunc(s.last, func(_ uint64, given int64) bool { return given < now })
 		s.cleanAt = max(fewTopics, 2*len(s.last))
@@ -63,9 +63,19 @@ func (s *spacing) stamp(topic string, payload []byte, received int64) int64 {
 	return max(received, given*1e6)
 }
 
-// journaled notes the time of a message that is in the journal already. A time
-// further ahead than a burst can run is one of another clock.
+// journaled notes the time of a message that is in the journal already, in the
+// journal's order. What stamp moved has a whole millisecond, and what it left as
+// the clock said has not, but once in a million: so the journal alone tells how
+// late the clock was, and how far stamps ran ahead of it. What followed a reading
+// of the clock that is ahead of now is of a clock that was wrong.
 func (s *spacing) journaled(m *ingest.Message, now int64) {
+	if m.Received%1e6 != 0 {
+		s.wall = m.Received
+	}
+	if s.wall/1e6 > now/1e6+stepBack {
+		clear(s.last)
+		return
+	}
 	if given := m.Received / 1e6; given >= now/1e6 && given < now/1e6+rememberedTimes {
 		s.last[xxhash.Sum64String(m.Topic)] = given + elements(m.Payload) - 1
 	}
