@@ -82,6 +82,7 @@ var listening = []struct {
 // Vendors write only where they may and read only what is theirs, at Mosquitto
 // with the files that ship and at the embedded broker.
 func TestVendorsKeepToTheirTopics(t *testing.T) {
+	t.Parallel()
 	dir, _, path := writeConfig(t, "127.0.0.1:1", "http://127.0.0.1:1", "")
 	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(accessRules), 0o600); err != nil {
 		t.Fatal(err)

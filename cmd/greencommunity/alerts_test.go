@@ -25,6 +25,7 @@ import (
 // message: the rules go by the time of the readings, and as it comes late, the
 // alarm waits a minute for what may end it.
 func TestLeakBecomesAMessage(t *testing.T) {
+	t.Parallel()
 	messages := make(chan string, 100)
 	robot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var m struct{ Markdown struct{ Content string } }
@@ -44,10 +45,7 @@ func TestLeakBecomesAMessage(t *testing.T) {
 	in := startIngester(t, broker, "http://"+startDatabase(t).addr, fmt.Sprintf("watch_tls: [%q]\n", secure.Listener.Addr().String()))
 	in.waitReady()
 
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := built.Path(t)
 	listen := "127.0.0.1:" + freePort(t)
 	text := fmt.Sprintf("listen: %s\ninventory: inventory.yaml\nalarms: %s/api/v1/alarms\nrobots:\n", listen, in.url)
 	for _, name := range []string{"duty", "office", "operator"} {

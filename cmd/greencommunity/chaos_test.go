@@ -134,6 +134,7 @@ func watch(in *ingester, stop <-chan struct{}) (ended chan int) {
 // connections are cut half-open, all under load. Every message the broker has
 // acknowledged is a point or a reject at the end, and every point stands once.
 func TestLongChaos(t *testing.T) {
+	t.Parallel()
 	mosquitto, broker := startMosquitto(t)
 	db := startDatabase(t)
 	cable := startProxy(t, broker)
@@ -260,6 +261,7 @@ func chaosMessage(k, i int, start int64, devices int) (topic string, payload []b
 // 300,000 messages of 10,000 devices, as fast as Mosquitto takes them, are
 // exactly the points they should be.
 func TestLongEveryPoint(t *testing.T) {
+	t.Parallel()
 	messages, devices := 20_000, 1000
 	if long() {
 		messages, devices = 300_000, 10_000

@@ -48,6 +48,7 @@ func wantOutput(t testing.TB, out string, parts ...string) {
 // check --connect says what bounds throughput, and warns of a broker that
 // forgets messages.
 func TestCheckConnect(t *testing.T) {
+	t.Parallel()
 	dir, port := t.TempDir(), freePort(t)
 	path := filepath.Join(dir, "mosquitto.conf")
 	// Mosquitto's defaults: 20 messages in flight, 1,000 queued.
@@ -73,6 +74,7 @@ func TestCheckConnect(t *testing.T) {
 
 // What a wrong mapping refused is written by a replay once it is right.
 func TestReplay(t *testing.T) {
+	t.Parallel()
 	db := startDatabase(t)
 	dir, _, config := writeConfig(t, "127.0.0.1:1", "http://"+db.addr, "")
 	j, err := journal.Open(journal.Options{Dir: filepath.Join(dir, "data", "journal")})
@@ -122,6 +124,7 @@ func TestReplay(t *testing.T) {
 // A million messages nobody has looked at are walked before the service is
 // ready. How long that takes is logged.
 func TestLongRestart(t *testing.T) {
+	t.Parallel()
 	count := 20_000
 	if long() {
 		count = 1_000_000
@@ -150,10 +153,7 @@ func TestLongRestart(t *testing.T) {
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
 	}
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := built.Path(t)
 	begin := time.Now()
 	in := &ingester{dir: dir, url: "http://" + httpAddr, process: startProcess(t, bin, "run", "--config", config)}
 	in.waitReady()
@@ -176,6 +176,7 @@ func TestLongRestart(t *testing.T) {
 // The broker is reached by TLS with a certificate of ours and a password from
 // a file; each of them missing or wrong is an error that says so.
 func TestBrokerTLS(t *testing.T) {
+	t.Parallel()
 	dir, port := t.TempDir(), freePort(t)
 	ca, caKey := authority(t)
 	issueCertificate(t, dir, "server", ca, caKey)
@@ -229,10 +230,7 @@ func TestBrokerTLS(t *testing.T) {
 	} else {
 		wantOutput(t, out, "certificate of localhost:"+port+" expires in ") // those of tests last an hour
 	}
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := built.Path(t)
 	in.process = startProcess(t, bin, "run", "--config", path)
 	in.waitReady()
 

@@ -47,6 +47,7 @@ func meterTable(header, layout string) string {
 }
 
 func TestDetectLeak(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		header, layout string
 		args           []string
@@ -91,6 +92,7 @@ func TestDetectLeak(t *testing.T) {
 // A lamp's table with --scores: a row of scores for each row of the table, and
 // above 1 where it burns by day.
 func TestDetectScoresAndPicture(t *testing.T) {
+	t.Parallel()
 	var b strings.Builder
 	b.WriteString("timestamp;power_w;dim_pct\n")
 	fault := map[int]bool{}
@@ -143,6 +145,7 @@ func TestDetectScoresAndPicture(t *testing.T) {
 // Columns are taken for what they must be: angles, percents and decimal commas
 // where no unit is said, and two columns of one quantity for two channels.
 func TestDetectColumns(t *testing.T) {
+	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	var tilt, comma strings.Builder
 	tilt.WriteString("time,fill,angle\n")
@@ -192,6 +195,7 @@ func TestDetectColumns(t *testing.T) {
 }
 
 func TestDetectSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		table string
 		args  []string
@@ -221,6 +225,7 @@ func TestDetectSaysWhatIsWrong(t *testing.T) {
 
 // The same leak found in what InfluxDB has of the meter.
 func TestDetectHistoryFromInfluxDB(t *testing.T) {
+	t.Parallel()
 	db := startDatabase(t).db
 	var lines strings.Builder
 	rows := strings.Split(strings.TrimSpace(meterTable("t,l,x", time.RFC3339)), "\n")[1:]

@@ -52,6 +52,7 @@ func readGuide(t *testing.T, name string) (map[string]guideSection, string) {
 // Every format and every reason is in the guide, in both languages, and every
 // example publishes and becomes what the guide says.
 func TestVendorGuide(t *testing.T) {
+	t.Parallel()
 	english, text := readGuide(t, "README.md")
 	chinese, chineseText := readGuide(t, "README.zh-CN.md")
 	for _, name := range slices.Sorted(maps.Keys(format.Formats)) {

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"greencommunity/cmd/internal/programtest"
 	"greencommunity/deploy/embedded"
 )
 
@@ -44,35 +45,15 @@ func program(t testing.TB, name string) string {
 	return ""
 }
 
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "greencommunity-test")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "greencommunity")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%w: %s", err, out)
-	}
-	return path, nil
-})
+// built is greencommunity, as built here.
+var built programtest.Program
 
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if path, err := binary(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
 
 // freePort is a port nobody listens on now.
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
+	_, port, _ := net.SplitHostPort(programtest.FreeAddr(t))
 	return port
 }
 
@@ -280,10 +261,7 @@ func writeConfig(t testing.TB, broker, influxURL, more string) (dir, httpAddr, p
 
 func startIngester(t testing.TB, broker, influxURL, more string) *ingester {
 	t.Helper()
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := built.Path(t)
 	dir, httpAddr, path := writeConfig(t, broker, influxURL, more)
 	in := &ingester{dir: dir, url: "http://" + httpAddr}
 	in.process = startProcess(t, bin, "run", "--config", path)

@@ -183,14 +183,12 @@ func btoi(b bool) int {
 // Then it runs on until the journal has met its cap. GREENCOMMUNITY_MESSAGES is
 // how many messages of the honest ones there are at least.
 func TestHistory(t *testing.T) {
+	t.Parallel()
 	mosquitto, broker := startMosquitto(t)
 	db := startDatabase(t)
 	odd := &oddDatabase{}
 	cable := startProxy(t, broker)
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := built.Path(t)
 	const journalCap = 16 << 20
 	dir, address, path := writeConfig(t, cable.addr(), odd.serve(t, "http://"+db.addr), fmt.Sprintf("journal: {max_bytes: %d}\n", journalCap))
 	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(historyInventory), 0o600); err != nil {

@@ -16,6 +16,7 @@ import (
 // The command says what is wrong with its configuration, and delivers what
 // Alertmanager posts under the names people know.
 func TestNotify(t *testing.T) {
+	t.Parallel()
 	var message struct{ Markdown struct{ Content string } }
 	robot := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := json.NewDecoder(r.Body).Decode(&message); err != nil {

@@ -13,6 +13,7 @@ import (
 // inventory and a reload: no code, no restart. A part with a mistake changes
 // nothing.
 func TestNewVendorWithoutRestart(t *testing.T) {
+	t.Parallel()
 	in, db, broker := startWith(t, testInventory)
 	pid := in.cmd.Process.Pid
 	guide, _ := readGuide(t, "README.md")

@@ -68,6 +68,7 @@ func (in *ingester) rss() int64 {
 // While InfluxDB is away, messages are acknowledged, /metrics answers and
 // memory stays; when it is back everything is there.
 func TestLongOutage(t *testing.T) {
+	t.Parallel()
 	away := 4 * time.Second
 	if long() {
 		away = 60 * time.Second
@@ -139,12 +140,10 @@ func TestLongOutage(t *testing.T) {
 // On a full disk nothing is acknowledged that is not on it; /metrics answers;
 // with room again it goes on without a restart, and nothing is lost.
 func TestLongFullDisk(t *testing.T) {
+	t.Parallel()
 	_, broker := startMosquitto(t)
 	db := startDatabase(t)
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := built.Path(t)
 	dir, httpAddr, path := writeConfig(t, broker, "http://"+db.addr, "")
 	data := filepath.Join(dir, "data")
 	if err := os.Mkdir(data, 0o700); err != nil {

@@ -27,6 +27,7 @@ import (
 // says, and one of 0 is called not distinguishable from zero as often. A band
 // that holds in 90 of 100 has fewer than 14 of 20 once in 400 times.
 func TestPlantedSavingEndToEndLong(t *testing.T) {
+	t.Parallel()
 	if long() {
 		plantedSavings(t, 100, 85) // the promise itself
 	} else {

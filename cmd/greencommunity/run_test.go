@@ -18,6 +18,7 @@ import (
 // A message of each fate goes in, and the account, InfluxDB and the rejects
 // say what became of it.
 func TestEveryFate(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -122,6 +123,7 @@ func readRejects(t testing.TB, dir string) []rejectLine {
 // Messages no decoder was made for become rejects or right readings; what
 // comes after them is taken in as ever.
 func TestHostilePayloads(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

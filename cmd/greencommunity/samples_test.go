@@ -160,6 +160,7 @@ func decodeSample(t *testing.T, inventory string, s *sample, received time.Time)
 // Every sample, published to the broker, is in InfluxDB exactly as decode says,
 // which says what was expected of it; what must be refused is refused.
 func TestSamplesThroughTheBroker(t *testing.T) {
+	t.Parallel()
 	samples := readSamples(t)
 	received := time.Now()
 	for _, s := range samples {

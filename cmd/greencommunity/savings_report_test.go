@@ -19,6 +19,7 @@ import (
 // with their bands, what is not known as such, and what has changed since it was
 // filed before.
 func TestQuarterlyReport(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	db, err := embedded.StartInfluxDB(embedded.InfluxConfig{Addr: "127.0.0.1:0", Dir: filepath.Join(dir, "influx"), Database: "facilities"})
 	if err != nil {

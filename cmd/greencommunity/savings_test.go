@@ -62,6 +62,7 @@ func savingsTable(separator string, columns []string, celsius bool) string {
 // The order of columns, the separator and the thermometer change nothing; days
 // without use or temperature count on neither side.
 func TestSavingsOfATableInAnyShape(t *testing.T) {
+	t.Parallel()
 	want, err := savingsRun(t, savingsTable(",", []string{"date", "period", "usage", "tmean_F"}, false), "-")
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +106,7 @@ func TestSavingsOfATableInAnyShape(t *testing.T) {
 }
 
 func TestSavingsSaysWhatIsWrongWithATable(t *testing.T) {
+	t.Parallel()
 	for text, want := range map[string]string{
 		"":                                "the table is empty; its first line names the columns",
 		"date,period,usage\n":             "the table has a header and no rows",
@@ -138,6 +140,7 @@ func TestSavingsSaysWhatIsWrongWithATable(t *testing.T) {
 // Billing periods with daily temperatures beside them give about what the days
 // themselves give.
 func TestSavingsOfBillingPeriods(t *testing.T) {
+	t.Parallel()
 	daily := savingsTable(",", []string{"date", "period", "usage", "tmean_F"}, false)
 	var bills, temperatures strings.Builder
 	fmt.Fprintln(&bills, "start,end,period,usage")
@@ -184,6 +187,7 @@ func TestSavingsOfBillingPeriods(t *testing.T) {
 }
 
 func TestSavingsPicture(t *testing.T) {
+	t.Parallel()
 	table := savingsTable(",", []string{"date", "period", "usage", "tmean_F"}, false)
 	for name, magic := range map[string]string{"a.png": "\x89PNG", "a.svg": "<?xml"} {
 		path := filepath.Join(t.TempDir(), name)
@@ -199,6 +203,7 @@ func TestSavingsPicture(t *testing.T) {
 
 // The whole way back: what InfluxDB holds becomes a statement.
 func TestSavingsRecomputedByTheCommand(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	db, err := embedded.StartInfluxDB(embedded.InfluxConfig{Addr: "127.0.0.1:0", Dir: filepath.Join(dir, "influx"), Database: "facilities"})
 	if err != nil {
@@ -249,6 +254,7 @@ vendors:
 
 // The single steps of the arithmetic, on figures worked by hand.
 func TestSavingsSteps(t *testing.T) {
+	t.Parallel()
 	number := func(v any) float64 {
 		f, ok := v.(float64)
 		if !ok {
@@ -328,6 +334,7 @@ func TestSavingsSteps(t *testing.T) {
 
 // What per-capita prints is taken by the inventory as it is.
 func TestSavingsPerCapita(t *testing.T) {
+	t.Parallel()
 	var table strings.Builder
 	fmt.Fprintln(&table, "persons,date,usage")
 	for n := range 365 {
@@ -363,6 +370,7 @@ func TestSavingsPerCapita(t *testing.T) {
 // A table as a Chinese spreadsheet has it: names, days and periods; a day that
 // was estimated is missing, on either side.
 func TestSavingsOfAChineseTable(t *testing.T) {
+	t.Parallel()
 	got, err := savingsRun(t, "日期,时期,用量,估抄\n2026年1月1日,基期,10,\n2026/1/2,基准期,12,0\n20260103,基期,11,\n2026-01-04,基期,99,1\n2026-01-05,报告期,9,\n2026-01-06,报告期,50,yes\n", "-")
 	if err != nil {
 		t.Fatal(err)

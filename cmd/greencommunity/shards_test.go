@@ -59,10 +59,7 @@ func startShard(t *testing.T, broker, influx string, index, count int) *ingester
 // startIngesterOf is startIngester with an inventory of the test's own.
 func startIngesterOf(t *testing.T, broker, influx, more, inventory string) *ingester {
 	t.Helper()
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := built.Path(t)
 	dir, httpAddr, path := writeConfig(t, broker, influx, more)
 	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(inventory), 0o600); err != nil {
 		t.Fatal(err)
@@ -111,6 +108,7 @@ func waitAccount(t *testing.T, instances []*ingester, received float64) samples 
 // Three instances on one Mosquitto and one InfluxDB take every message once:
 // their totals are those of one instance, and so is what the database holds.
 func TestShardsAreOneInstance(t *testing.T) {
+	t.Parallel()
 	_, broker := startMosquitto(t)
 	one, three := startDatabase(t), startDatabase(t)
 	instances := []*ingester{startIngesterOf(t, broker, "http://"+one.addr, "", shardsInventory())}
@@ -197,6 +195,7 @@ func sorted(rows []map[string]any) []string {
 // told. Nothing is lost, not even what the broker had queued for one that was
 // away, and afterwards each message is taken once again.
 func TestShardsDividedAnew(t *testing.T) {
+	t.Parallel()
 	_, broker := startMosquitto(t)
 	db := startDatabase(t)
 	shards := startShards(t, broker, "http://"+db.addr, 3)

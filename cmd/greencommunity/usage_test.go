@@ -80,6 +80,7 @@ func oddMeters(first, now time.Time) (messages map[string][]string, closing floa
 // One figure for a day of use of a community: page, /metrics, the board's query,
 // hours of meters, report and recomputation agree.
 func TestOneFigureOfADay(t *testing.T) {
+	t.Parallel()
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
 		t.Fatal(err)

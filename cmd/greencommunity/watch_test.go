@@ -29,6 +29,7 @@ vendors:
 // A vendor's stream is followed with a verdict on each message and counts at
 // the end, while the ingester's session is left alone.
 func TestWatch(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

@@ -18,20 +18,12 @@ import (
 	"greencommunity/ingest/simulator"
 )
 
-func binary(t *testing.T) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "standalone")
-	if out, err := exec.Command("go", "build", "-o", path, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
-	return path
-}
-
 // A page of another origin, open in a browser on this machine, neither reads nor
 // writes. Case attack/09.
 func TestAnotherOriginGetsNothing(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
-	s := start(t, binary(t), "--no-demo", "--data-dir", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t), "--influxdb", freeAddr(t))
+	s := start(t, built.Path(t), "--no-demo", "--data-dir", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t), "--influxdb", freeAddr(t))
 	page := strings.TrimSuffix(s.http, "/metrics")
 	influx := regexp.MustCompile(`//.*@`).ReplaceAllString(s.influx, "//")
 	for _, c := range []struct {
@@ -77,6 +69,7 @@ func TestAnotherOriginGetsNothing(t *testing.T) {
 
 // Where others than this machine reach a port, somebody asks who they are.
 func TestOpenListenersNeedUsers(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ flag, address, want string }{
 		{"--mqtt", "0.0.0.0:1883", "give --users FILE"},
 		{"--mqtt", ":1883", "--mqtt 127.0.0.1:1883"},
@@ -113,6 +106,7 @@ vendors:
 
 // --users gives vendors names, passwords and topics.
 func TestUsers(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		t.Fatal(err)
@@ -126,7 +120,7 @@ func TestUsers(t *testing.T) {
 	write(filepath.Join(dir, "inventory.yaml"), twoVendors)
 	write(users, "users:\n- {name: acme, password: acme-secret}\n- {name: gateway-2, vendor: acme, password: gateway-secret}\n- {name: other, password: other-secret}\n")
 	broker := freeAddr(t)
-	s := start(t, binary(t), "--no-demo", "--users", users, "--data-dir", dir, "--http", freeAddr(t), "--mqtt", broker, "--influxdb", freeAddr(t))
+	s := start(t, built.Path(t), "--no-demo", "--users", users, "--data-dir", dir, "--http", freeAddr(t), "--mqtt", broker, "--influxdb", freeAddr(t))
 	connect := func(name, password string) (paho.Client, error) {
 		c := paho.NewClient(paho.NewClientOptions().AddBroker("tcp://" + broker).SetUsername(name).SetPassword(password).SetAutoReconnect(false))
 		token := c.Connect()
@@ -169,6 +163,7 @@ func TestUsers(t *testing.T) {
 // The vendor guide's commands, with its name and password, work on a standalone
 // as it starts.
 func TestGuideOnStandalone(t *testing.T) {
+	t.Parallel()
 	for _, program := range []string{"mosquitto_pub", "sh"} {
 		if _, err := exec.LookPath(program); err != nil {
 			if os.Getenv("CI") != "" {
@@ -193,7 +188,7 @@ func TestGuideOnStandalone(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(simulator.Inventory()), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, binary(t), "--no-demo", "--data-dir", dir, "--http", freeAddr(t), "--mqtt", broker, "--influxdb", freeAddr(t))
+	s := start(t, built.Path(t), "--no-demo", "--data-dir", dir, "--http", freeAddr(t), "--mqtt", broker, "--influxdb", freeAddr(t))
 	// The address and its port are the bureau's to give.
 	script := strings.Replace(blocks[0][1], "broker.example", host(broker), 1)
 	n := 0

@@ -19,6 +19,7 @@ import (
 // How long the answers take is logged; the budget is 100 ms, 95 times of 100, on
 // a machine that does nothing else.
 func TestLongPageOfACounty(t *testing.T) {
+	t.Parallel()
 	const communities = 100
 	each, rate, length := 20, 100.0, 4*time.Second
 	if os.Getenv("GREENCOMMUNITY_LONG") != "" {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -22,18 +21,16 @@ import (
 	"github.com/chromedp/chromedp"
 	paho "github.com/eclipse/paho.mqtt.golang"
 
+	"greencommunity/cmd/internal/programtest"
 	"greencommunity/deploy/embedded"
 )
 
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
+func freeAddr(t *testing.T) string { t.Helper(); return programtest.FreeAddr(t) }
+
+// built is the standalone, as built here.
+var built programtest.Program
+
+func TestMain(m *testing.M) { os.Exit(built.Run(m)) }
 
 // started is a standalone that has said it is running.
 type started struct {
@@ -161,10 +158,8 @@ func (s *started) account() (received float64) {
 // facilities of both communities, an account that balances, an orderly end, and
 // going on from there.
 func TestStandalone(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "standalone")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	t.Parallel()
+	binary := built.Path(t)
 	dir := filepath.Join(t.TempDir(), "data")
 	args := []string{"--data-dir", dir, "--http", freeAddr(t), "--mqtt", freeAddr(t), "--influxdb", freeAddr(t)}
 	s := start(t, binary, args...)
@@ -220,10 +215,8 @@ func TestStandalone(t *testing.T) {
 // A pass of a terminal that sends names and pictures leaves none of them in the
 // data directory, the broker's part of it included.
 func TestStandaloneKeepsNoPerson(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "standalone")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	t.Parallel()
+	binary := built.Path(t)
 	dir, broker := filepath.Join(t.TempDir(), "data"), freeAddr(t)
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		t.Fatal(err)

@@ -154,10 +154,7 @@ vendors:
 func planted(t *testing.T, inventory string) (*started, paho.Client) {
 	t.Helper()
 	dir := t.TempDir()
-	binary := filepath.Join(dir, "standalone")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("%v %s", err, out)
-	}
+	binary := built.Path(t)
 	data := filepath.Join(dir, "data")
 	if err := os.MkdirAll(data, 0o750); err != nil {
 		t.Fatal(err)
@@ -185,6 +182,7 @@ func plant(t *testing.T, c paho.Client, topic, payload string) {
 // The page shows what was planted, follows what comes, and says so when it
 // cannot.
 func TestPage(t *testing.T) {
+	t.Parallel()
 	s, c := planted(t, pageInventory)
 	now := time.Now()
 	midnight := now.Add(-time.Minute)
@@ -294,6 +292,7 @@ func TestPage(t *testing.T) {
 // A proxy's answer that is none ends a browser's stream of events for good: the
 // page opens it again by itself, and shows what there is by then.
 func TestPageComesBack(t *testing.T) {
+	t.Parallel()
 	s, c := planted(t, pageInventory)
 	plant(t, c, "nancheng/lighting/lamp-1", `{"active_power":1200,"light_on":true}`)
 	target, err := url.Parse(strings.TrimSuffix(s.http, "/metrics"))
@@ -321,6 +320,7 @@ func TestPageComesBack(t *testing.T) {
 // What a browser fetches for the page, all of it, is less than 150 kB; and
 // nothing is allowed that would reach elsewhere.
 func TestPageWeight(t *testing.T) {
+	t.Parallel()
 	s, _ := planted(t, ownInventory)
 	base := strings.TrimSuffix(s.http, "metrics")
 	total := 0
@@ -386,6 +386,7 @@ func TestPageWeight(t *testing.T) {
 
 // An empty system says that there is nothing, and shows no zeros.
 func TestPageEmpty(t *testing.T) {
+	t.Parallel()
 	s, _ := planted(t, ownInventory)
 	b := openBrowser(t, 1200, 800)
 	b.do(chromedp.Navigate(s.http[:len(s.http)-len("/metrics")]))

@@ -17,6 +17,7 @@ import (
 // Without checkpoint and account, what the journal has no more was not lost: it
 // was deleted when its time had come. What it has is counted.
 func TestNoCheckpointBesideAnOldJournal(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

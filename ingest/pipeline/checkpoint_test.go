@@ -12,6 +12,7 @@ import (
 
 // Every field of a device comes back from its line, fields to come included.
 func TestDevicesComeBack(t *testing.T) {
+	t.Parallel()
 	full := &ingest.Device{ID: "桶\n\"1\"", Origin: &ingest.Origin{}, Listing: &ingest.Listing{}}
 	for _, part := range []any{full.Origin, full.Listing} {
 		v := reflect.ValueOf(part).Elem()

@@ -23,6 +23,7 @@ type history struct {
 // However the clock was wrong: once it is right, readings with and without a time
 // of their own are new, none is late, and stamps are those of the clock.
 func TestClockHistories(t *testing.T) {
+	t.Parallel()
 	const day = 24 * time.Hour
 	for _, h := range []history{
 		{name: "right", offsets: []time.Duration{0, 0, 0, 0}},
@@ -81,6 +82,7 @@ func TestClockHistories(t *testing.T) {
 // is no step of it: read back from the journal, the clock's last reading is that of
 // the burst, no message gets a stamp of before, and the clock is not called wrong.
 func TestBurstIsNoStep(t *testing.T) {
+	t.Parallel()
 	start := time.Date(2026, 11, 28, 4, 0, 0, 123_456_789, time.UTC)
 	live := newSpacing()
 	var journaled []*ingest.Message
@@ -120,6 +122,7 @@ func TestBurstIsNoStep(t *testing.T) {
 // Case 07, and what else a start may find: whether messages are taken, and what
 // readiness says.
 func TestClockAtStart(t *testing.T) {
+	t.Parallel()
 	built := time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 	last := time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
 	for _, c := range []struct {
@@ -147,6 +150,7 @@ func TestClockAtStart(t *testing.T) {
 // A start before the build waits, and goes on when the clock is right; one before
 // the last receipt waits for a minute at most. Both are counted.
 func TestStartWaitsForTheClock(t *testing.T) {
+	t.Parallel()
 	for name, c := range map[string]struct {
 		built, last, waits time.Duration // from the start
 	}{

@@ -16,6 +16,7 @@ import (
 // A state that is not written is told hourly, and makes the service not ready
 // after a minute, until it is written.
 func TestUnwrittenStateIsToldSeldom(t *testing.T) {
+	t.Parallel()
 	var log bytes.Buffer
 	logger := slog.New(slog.NewTextHandler(&log, nil))
 	var h stateHealth
@@ -47,6 +48,7 @@ func TestUnwrittenStateIsToldSeldom(t *testing.T) {
 // like; one that is there is not written again, and one that has its number but
 // is another message is (attack F12).
 func TestRejectsAfterAnotherLife(t *testing.T) {
+	t.Parallel()
 	logger := slog.New(slog.DiscardHandler)
 	refusal := ingest.Refuse(ingest.BadValue, "no")
 	old := &ingest.Message{Seq: 7, Received: 1_700_000_000_123_456_789, Topic: "a", Payload: []byte("{")}

@@ -18,6 +18,7 @@ import (
 // waits for ever, and what comes next is stored (cases attack 02 and 03,
 // operations 19, and their kind).
 func TestDamagedJournal(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

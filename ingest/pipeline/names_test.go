@@ -18,6 +18,7 @@ import (
 // its channels, quantities and events are stored, also those of one time, also
 // after a restart (attack F5 and its kind).
 func TestHostileNames(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

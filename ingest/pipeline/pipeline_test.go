@@ -121,6 +121,7 @@ func (s *service) counters() map[string]float64 {
 // has shown: no counter goes back, nothing is lost or counted twice, and its
 // observers have been told of everything once.
 func TestAccountBetweenCheckpoints(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 // What the notes say after starts of which each died over some messages.
 func TestPoisonNotes(t *testing.T) {
+	t.Parallel()
 	type start struct {
 		first           uint64 // of the journal
 		walker, catchUp uint64 // what was being dealt with at the end; 0: nothing
@@ -52,6 +53,7 @@ func TestPoisonNotes(t *testing.T) {
 // More messages with one death than the notes have room for: the one with two
 // is kept.
 func TestPoisonNotesFull(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	for i := range uint64(100) {
 		p, err := openPoison(dir, 0, time.Now())

@@ -102,6 +102,7 @@ func poisonProcess(t *testing.T, dir string) {
 // rejected as internal at the third start; every other message keeps its fate,
 // and the starts after are as if it had never been.
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	if dir := os.Getenv(poisonDir); dir != "" {
 		poisonProcess(t, dir)
 		return

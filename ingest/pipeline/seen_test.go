@@ -11,6 +11,7 @@ import (
 // The last four times of a series are known for duplicates, in whatever order
 // they came, and over a checkpoint.
 func TestSeriesRemembersFourTimes(t *testing.T) {
+	t.Parallel()
 	const day = int64(24 * 3600 * 1000)
 	random := rand.New(rand.NewPCG(1, 1))
 	for range 2000 {

@@ -57,6 +57,7 @@ func rewrite(t *testing.T, path, old, with string) {
 // and says what it did (attack F12). Two at once are damaged as well, where
 // their damage is independent.
 func TestDamagedState(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -223,6 +224,7 @@ func TestDamagedState(t *testing.T) {
 // damaged twice in words that name the cure, and what the program before wrote
 // is read.
 func TestStateOfOtherVersions(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
@@ -326,6 +328,7 @@ func TestStateOfOtherVersions(t *testing.T) {
 // at all in what is stored; it recovers by itself (case operations
 // 14-checkpoint-unwritable: there inodes have run out).
 func TestOperations14CheckpointUnwritable(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

@@ -121,6 +121,7 @@ func (s *surroundings) settled(n int) map[string]float64 {
 // live one behind them. The late ones cost a few hundred requests at most and
 // are refused one and all; the live one is stored while they are sorted out.
 func TestCase04LateBeyondRetention(t *testing.T) {
+	t.Parallel()
 	s := startSurroundings(t, 30*24*time.Hour, 0)
 	const late = 100_000
 	start := time.Now().Add(-40 * 24 * time.Hour).UnixMilli()
@@ -150,6 +151,7 @@ func TestCase04LateBeyondRetention(t *testing.T) {
 // Late and live readings mixed: each live one is stored, each late one refused,
 // and requests do not grow with their number.
 func TestLateAmongLive(t *testing.T) {
+	t.Parallel()
 	s := startSurroundings(t, 30*24*time.Hour, 0)
 	const n = 20_000
 	now := time.Now().UnixMilli()
@@ -179,6 +181,7 @@ func TestLateAmongLive(t *testing.T) {
 // A field of another type costs its neighbours nothing; the message counts as
 // stored, and the field as a reading refused.
 func TestConflictKeepsNeighbours(t *testing.T) {
+	t.Parallel()
 	s := startSurroundings(t, 0, 0)
 	now := time.Now().UnixMilli()
 	line := fmt.Sprintf("lighting,device=other active_power=\"text\" %d000000", now)
@@ -208,6 +211,7 @@ func TestConflictKeepsNeighbours(t *testing.T) {
 // Case 15: InfluxDB needs a quarter of a millisecond a line and has half a
 // second for a request, so that a whole batch never passes. Everything gets there, and the same lines are not sent over and over.
 func TestCase15SlowInfluxDB(t *testing.T) {
+	t.Parallel()
 	s := startSurroundings(t, 0, 500*time.Millisecond)
 	var lines atomic.Int64
 	slow := func(w http.ResponseWriter, r *http.Request, real http.Handler) {
@@ -247,6 +251,7 @@ func TestCase15SlowInfluxDB(t *testing.T) {
 // Nothing is judged: the messages wait, readiness says why, and once it is
 // mended all are stored.
 func TestCase03InfluxHTTPToTLSPort(t *testing.T) {
+	t.Parallel()
 	s := startSurroundings(t, 0, 0)
 	for i, fault := range []func(http.ResponseWriter, *http.Request, http.Handler){
 		func(w http.ResponseWriter, _ *http.Request, _ http.Handler) {
@@ -284,6 +289,7 @@ func TestCase03InfluxHTTPToTLSPort(t *testing.T) {
 // The service ends at once while InfluxDB hangs, while refusals are sorted out
 // and while it is held, and stores everything when it is started again.
 func TestEndsInTheMiddle(t *testing.T) {
+	t.Parallel()
 	s := startSurroundings(t, 30*24*time.Hour, 0)
 	hang := func(_ http.ResponseWriter, r *http.Request, _ http.Handler) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -33,6 +33,7 @@ vendors:
 // topics or in one array, and whether InfluxDB takes them at once or after an
 // outage and a restart (cases attack 01 and its kind).
 func TestTimelessReadingsAreAllStored(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)
