@@ -26,6 +26,7 @@ type cli struct {
 	Detect     detectCmd     `cmd:"" help:"Run the detectors over the past, from tables or from InfluxDB, and show what they would have said."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
 	Watch      watchCmd      `cmd:"" help:"Follow what a vendor publishes: accepted, rejected, unmapped, late, out of order."`
+	Devices    devicesCmd    `cmd:"" help:"List the devices that are known, forget one, or hand it over to another vendor."`
 	ACL        aclCmd        `cmd:"" name:"acl" help:"Print Mosquitto's access rules for the inventory: vendors reach their own topics only."`
 	Simulate   simulateCmd   `cmd:"" help:"Publish simulated communities: history, live readings, planted faults."`
 	Notify     notifyCmd     `cmd:"" help:"Deliver alerts to chat groups of WeCom, DingTalk and Feishu."`

@@ -43,6 +43,7 @@ type checkpointHeader struct {
 	Names       []string // of channels and quantities, by number
 	Brought     map[ingest.VendorID]broughtIn
 	WideKeys    bool // a series' key has 32 bits for each name; 16 before
+	Told        bool // of a device also: since when it is heard, and how many messages; since version 4
 	Devices     int  // lines of the devices file
 	DeviceBytes int64
 	DeviceSum   uint32                   // CRC-32C of these lines; since version 3
@@ -59,7 +60,7 @@ type checkpointHeader struct {
 // a program before would misread what this one writes, the observers' states
 // included: it then refuses the file in words.
 const (
-	checkpointKind, checkpointVersion, checkpointOldest = "greencommunity checkpoint ", 3, 2
+	checkpointKind, checkpointVersion, checkpointOldest = "greencommunity checkpoint ", 4, 2
 	accountKind, accountVersion, accountOldest          = "greencommunity account ", 1, 1
 )
 
@@ -187,11 +188,13 @@ func syncDir(dir string) error {
 	return d.Sync()
 }
 
-// append encodes what is known of a device: when it last reported, how many
-// series it has, and of each the key, the latest time and what the others are
+// append encodes what is known of a device: when it last reported and first, how
+// many messages of it were accepted, how many series it has, and of each the key, the latest time and what the others are
 // before it.
 func (s *seen) append(b []byte, d *heard) []byte {
 	b = binary.AppendUvarint(b, uint64(d.Last))
+	b = binary.AppendUvarint(b, uint64(d.Since))
+	b = binary.AppendUvarint(b, uint64(d.Messages))
 	n := uint64(0)
 	for range s.of(d) {
 		n++
@@ -379,7 +382,7 @@ func (h *checkpointHeader) read(r *bufio.Reader, s *seen, observers []ingest.Sav
 	}
 	s.names.restore(h.Names, h.Brought)
 	for range h.Devices {
-		if err := s.read(r, h.WideKeys); err != nil {
+		if err := s.read(r, h.WideKeys, h.Told); err != nil {
 			return err
 		}
 	}
@@ -401,7 +404,7 @@ func (h *checkpointHeader) read(r *bufio.Reader, s *seen, observers []ingest.Sav
 }
 
 // read reads what append wrote, as the next device.
-func (s *seen) read(r *bufio.Reader, wide bool) (err error) {
+func (s *seen) read(r *bufio.Reader, wide, told bool) (err error) {
 	number := func() uint64 {
 		n, e := binary.ReadUvarint(r)
 		err = errors.Join(err, e)
@@ -409,6 +412,9 @@ func (s *seen) read(r *bufio.Reader, wide bool) (err error) {
 	}
 	d := s.devices.At(s.devices.Add())
 	d.Last = uint32(number())
+	if told {
+		d.Since, d.Messages = uint32(number()), uint32(number())
+	}
 	next := &d.First
 	n := number()
 	for i := uint64(0); i < n && err == nil; i++ {
@@ -494,7 +500,16 @@ func (d *deviceFile) restore(h *checkpointHeader, fn func(ingest.Device), log *s
 			return damaged, err
 		}
 	}
-	lines := bufio.NewReaderSize(io.NewSectionReader(d.files[0], 0, h.DeviceBytes), 256<<10)
+	if err := parseDevices(d.files[0], h, fn); err != nil {
+		return damaged, err
+	}
+	d.count, d.size, d.sum = h.Devices, h.DeviceBytes, sums[0]
+	return damaged, nil
+}
+
+// parseDevices calls fn with each device of the checkpoint.
+func parseDevices(f *os.File, h *checkpointHeader, fn func(ingest.Device)) error {
+	lines := bufio.NewReaderSize(io.NewSectionReader(f, 0, h.DeviceBytes), 256<<10)
 	parser := deviceParser{names: map[string]string{}, origins: ingest.Origins{}}
 	for i := range h.Devices {
 		line, err := lines.ReadBytes('\n')
@@ -503,12 +518,11 @@ func (d *deviceFile) restore(h *checkpointHeader, fn func(ingest.Device), log *s
 			err = parser.parse(line, &device)
 		}
 		if err != nil {
-			return damaged, fmt.Errorf("%s: device %d of %d: %w; move it, its copy and the checkpoints away to rebuild from the journal", d.files[0].Name(), i+1, h.Devices, err)
+			return fmt.Errorf("%s: device %d of %d: %w; move it, its copy and the checkpoints away to rebuild from the journal", f.Name(), i+1, h.Devices, err)
 		}
 		fn(device)
 	}
-	d.count, d.size, d.sum = h.Devices, h.DeviceBytes, sums[0]
-	return damaged, nil
+	return nil
 }
 
 // mend copies the first n bytes of a file to another, and makes them durable.

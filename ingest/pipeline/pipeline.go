@@ -95,6 +95,7 @@ type Pipeline struct {
 	toStore chan *chunk // full: the chunk is dropped and becomes backlog
 	spare   chan *chunk // used, to be used again
 	reloads chan *inventory.Inventory
+	tasks   chan func(*walker) // for the walker to do between messages
 	backlog backlog
 	apart   apart
 
@@ -163,7 +164,7 @@ func New(o Options) (*Pipeline, error) {
 	p := &Pipeline{
 		o: o, log: o.Logger,
 		live:    make(chan group, liveGroups),
-		toStore: make(chan *chunk, storeChunks), spare: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory),
+		toStore: make(chan *chunk, storeChunks), spare: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory), tasks: make(chan func(*walker)),
 		backlog: backlog{wake: make(chan struct{}, 1)}, derived: derived{wake: make(chan struct{}, 1)},
 		apart: apart{wake: make(chan struct{}, 1), room: make(chan struct{}, 1)},
 	}
@@ -277,6 +278,9 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	}
 	a := &appender{p: p}
 	if err := a.remember(p.journal, time.Now()); err != nil {
+		return err
+	}
+	if err := w.applyChanges(); err != nil {
 		return err
 	}
 	w.count(time.Now()) // lets go who was heard once, before the clock makes it offline

@@ -28,6 +28,9 @@ type seen struct {
 type heard struct {
 	Last  uint32 // when the last message was received, unix seconds
 	First uint32 // of its series, 0 none
+	Since uint32 // when its first message was received, unix seconds; 0: not known
+	// Messages is how many had something of it that was accepted, up to 2^32-1.
+	Messages uint32
 }
 
 // seriesKey is which of a device's series it is, by the numbers of its names.
@@ -100,9 +103,34 @@ func newSeen() *seen {
 // room makes room for n devices.
 func (s *seen) room(n int) { s.devices.Extend(n) }
 
-// heard notes when a device's last message was received.
-func (s *seen) heard(device uint32, received int64) {
-	s.devices.At(device + 1).Last = uint32(received / int64(time.Second))
+// heard notes when a device's last message was received, and counts it, once a
+// message: before are those of the message's readings and events so far.
+func (s *seen) heard(device uint32, received int64, before ...[]uint32) {
+	d := s.devices.At(device + 1)
+	d.Last = uint32(received / int64(time.Second))
+	for _, list := range before {
+		// Those of one device stand together, or nearly: a bound, as there may be thousands.
+		for i := len(list) - 1; i >= max(0, len(list)-64); i-- {
+			if list[i] == device {
+				return
+			}
+		}
+	}
+	if d.Messages < math.MaxUint32 {
+		d.Messages++
+	}
+	if d.Since == 0 {
+		d.Since = d.Last
+	}
+}
+
+// forget makes a device one that was never heard. Its series stay, so that what
+// is sent again is known as such.
+func (s *seen) forget(device uint32) {
+	if int(device) < s.devices.Len() {
+		d := s.devices.At(device + 1)
+		d.Last, d.Since, d.Messages = 0, 0, 0
+	}
 }
 
 // verdict is how a reading stands to what came before.

@@ -36,7 +36,7 @@ func TestSeriesRemembersFourTimes(t *testing.T) {
 			}
 			s.heard(0, 5e9)
 			again := newSeen()
-			if err := again.read(bufio.NewReader(bytes.NewReader(s.append(nil, s.devices.At(1)))), true); err != nil {
+			if err := again.read(bufio.NewReader(bytes.NewReader(s.append(nil, s.devices.At(1)))), true, true); err != nil {
 				t.Fatal(err)
 			}
 			if again.devices.At(1).Last != 5 || again.series.Len() != 2 {

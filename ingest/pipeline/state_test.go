@@ -266,8 +266,8 @@ func TestStateOfOtherVersions(t *testing.T) {
 		want   []string // in the error; none: it starts, with the two messages
 	}{
 		{"checkpoint of a later version", func(t *testing.T, dir string) {
-			rewrite(t, filepath.Join(dir, "checkpoint"), "checkpoint 3\n", "checkpoint 17\n")
-		}, []string{"version 17", "reads versions 2 to 3"}},
+			rewrite(t, filepath.Join(dir, "checkpoint"), "checkpoint 4\n", "checkpoint 17\n")
+		}, []string{"version 17", "reads versions 2 to 4"}},
 		{"account of a later version", func(t *testing.T, dir string) {
 			rewrite(t, filepath.Join(dir, "account"), "account 1\n", "account 2\n")
 		}, []string{"version 2", "reads versions 1 to 1"}},
@@ -287,7 +287,7 @@ func TestStateOfOtherVersions(t *testing.T) {
 			os.Remove(filepath.Join(dir, "account.1"))
 		}, nil},
 		{"of the version before, without second generations", func(t *testing.T, dir string) {
-			rewrite(t, filepath.Join(dir, "checkpoint"), "checkpoint 3\n", "checkpoint 2\n")
+			rewrite(t, filepath.Join(dir, "checkpoint"), "checkpoint 4\n", "checkpoint 2\n")
 			for _, name := range []string{"checkpoint.1", "account.1", "devices.ndjson.1"} {
 				os.Remove(filepath.Join(dir, name))
 			}

@@ -126,6 +126,8 @@ func (w *walker) run(ctx context.Context) error {
 				return nil
 			case next := <-w.p.reloads:
 				w.reload(next)
+			case task := <-w.p.tasks:
+				task(w)
 			default:
 			}
 		} else {
@@ -135,6 +137,8 @@ func (w *walker) run(ctx context.Context) error {
 				return nil
 			case next := <-w.p.reloads:
 				w.reload(next)
+			case task := <-w.p.tasks:
+				task(w)
 			case g := <-w.p.live:
 				behind = w.group(g)
 			case <-tick.C:
@@ -180,6 +184,9 @@ func (w *walker) letGo(now time.Time) {
 	}
 	for _, o := range w.observers.forget {
 		o.Forget(gone, now.UnixNano())
+	}
+	for _, index := range gone {
+		w.seen.forget(index)
 	}
 	w.p.log.Info("devices let go: their alarms have ended and their series are gone", "devices", len(gone))
 }
@@ -310,7 +317,7 @@ func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates i
 		if reading.Time != at {
 			moved = append(moved, retimed{i, reading.Time})
 		}
-		w.seen.heard(device, received)
+		w.seen.heard(device, received, r.Devices[:i])
 		if v == duplicate {
 			duplicates++
 			continue
@@ -331,7 +338,7 @@ func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates i
 		if e.Time != at {
 			moved = append(moved, retimed{len(r.Readings) + i, e.Time})
 		}
-		w.seen.heard(device, received)
+		w.seen.heard(device, received, r.EventDevices[:i], r.Devices)
 		if v == duplicate {
 			duplicates++
 			continue

@@ -161,7 +161,11 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error { return s.server.Run(ctx) })
 	g.Go(func() error { s.certificates.Run(ctx); return nil })
 	g.Go(func() error {
-		if err := s.pipeline.Run(ctx, s.server.Open); err != nil && ctx.Err() == nil {
+		opened := func() {
+			s.server.Open()
+			g.Go(func() error { control(ctx, s.settings.DataDir, s.pipeline, s.log); return nil })
+		}
+		if err := s.pipeline.Run(ctx, opened); err != nil && ctx.Err() == nil {
 			return err
 		}
 		return nil

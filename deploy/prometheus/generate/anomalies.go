@@ -206,7 +206,7 @@ var checks = map[string][]Text{
 		{ZH: "同一网关、同一位置的其他设备是否也离线：是则先查网关和供电。", EN: "Are others of the same gateway or place silent too? Then start with gateway and supply."},
 		{ZH: "电池设备看最后一次电量和信号强度。", EN: "On battery: the last battery level and signal strength."},
 		{ZH: "厂商平台能否看到该设备；能则是转发中断。", EN: "Does the vendor's platform see it? Then forwarding is broken."},
-		{ZH: "已拆除或报废的，从设备清单删除。", EN: "If it was removed, delete it from the inventory."},
+		{ZH: "已拆除或报废的，从设备清单删除；不在清单中的，用greencommunity devices forget让其退出。", EN: "If it was removed, delete it from the inventory; if no list has it, greencommunity devices forget."},
 	},
 	"clock_offset": {
 		{ZH: "偏差正好8小时：时区设置错误，在厂商格式中声明时区。", EN: "Exactly 8 hours: a time zone; declare it in the vendor's format."},

@@ -418,7 +418,7 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 			EN: "New names of devices, channels or events keep coming: most likely something that changes, a number or a time, is part of a name. Other vendors are not affected.",
 		},
 		Check: []Text{
-			{ZH: "页面“厂商”表和该厂商最近的报文：哪个名称每次都不同。", EN: "The page's table of vendors and the vendor's latest messages: which name differs each time?"},
+			{ZH: "页面“厂商”表和该厂商最近的报文：哪个名称每次都不同（greencommunity devices --unlisted列出设备名）。", EN: "The page's table of vendors and the vendor's latest messages: which name differs each time? greencommunity devices --unlisted lists devices."},
 			{ZH: "名称正常、只是多：在inventory.yaml中提高max_devices或limits，然后重新加载。", EN: "The names are right and only many: raise max_devices or limits in inventory.yaml and reload."},
 		},
 		Clears: Text{ZH: "提高上限并重新加载后自动解除。", EN: "Clears once the limit is raised and reloaded."},
