@@ -131,7 +131,12 @@ type savingsTableCmd struct {
 	Picture         string   `help:"Draw baseline, actual use and cumulative saving with its band into this .png or .svg." placeholder:"FILE"`
 	Resource        string   `help:"electricity (a day of 0 is missing), gas (no cooling), water, heat." enum:"electricity,gas,water,heat,other" default:"other"`
 	Unit            string   `help:"Unit of usage, for the picture." default:""`
-	Model           []string `help:"Kinds of model to choose from: intercept_only, hdd_only, cdd_only, cdd_hdd. Default: all." enum:"intercept_only,hdd_only,cdd_only,cdd_hdd" placeholder:"KIND"`
+	Model           []string `help:"Kinds of model to choose from: intercept_only, hdd_only, cdd_only, cdd_hdd, dark_hours. Default: all that the table has drivers for." enum:"intercept_only,hdd_only,cdd_only,cdd_hdd,dark_hours" placeholder:"KIND"`
+	Caltrack        bool     `name:"caltrack" help:"Take the model with the highest adjusted R² whatever it explains, as CalTRACK does. Default: the mean, unless a model foretells months it was not fitted to."`
+	Lat             *float64 `help:"Degrees north of the lamps: with --lon, the hours the sun is down are a driver." placeholder:"DEG"`
+	Lon             *float64 `help:"Degrees east of the lamps." placeholder:"DEG"`
+	Hours           string   `help:"What the lamps are switched at, with --lat and --lon: astro_civil (the sun at -6 degrees) or astro_horizon." enum:"astro_civil,astro_horizon" default:"astro_civil"`
+	Zone            string   `help:"Time zone of the table's days, with --lat and --lon." default:"Asia/Shanghai"`
 	Billing         bool     `help:"Usage is of billing periods: from a row's date to the next's."`
 	Temperature     string   `help:"CSV of daily temperatures (date, tmean_F or tmean_C) for billing periods." placeholder:"FILE"`
 	TemperatureUnit string   `help:"F or C, where the column's name does not say it." placeholder:"F|C"`
@@ -164,6 +169,20 @@ func (c *savingsTableCmd) table(s streams) error {
 			return fmt.Errorf("--picture: %w", err)
 		}
 	}
+	if c.Lat != nil || c.Lon != nil {
+		if c.Lat == nil || c.Lon == nil || !(math.Abs(*c.Lat) <= 90 && math.Abs(*c.Lon) <= 180) {
+			return errors.New("give both --lat, from -90 to 90, and --lon, from -180 to 180")
+		}
+		zone, err := time.LoadLocation(c.Zone)
+		if err != nil {
+			return fmt.Errorf("--zone: %w", err)
+		}
+		elevation := savings.Elevation(c.Hours)
+		o.Dark = func(day time.Time) float64 {
+			y, m, d := day.Date()
+			return baseline.BurnHours(time.Date(y, m, d, 0, 0, 0, 0, zone), *c.Lat, *c.Lon, elevation)
+		}
+	}
 	if c.Temperature != "" {
 		f, err := os.Open(c.Temperature)
 		if err != nil {
@@ -181,14 +200,14 @@ func (c *savingsTableCmd) table(s streams) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	var kinds []baseline.ModelKind
+	fitting := baseline.Fitting{InSample: c.Caltrack}
 	for _, k := range c.Model {
-		kinds = append(kinds, baseline.ModelKind(k))
+		fitting.Kinds = append(fitting.Kinds, baseline.ModelKind(k))
 	}
-	if len(kinds) == 0 && c.Resource == "gas" {
-		kinds = []baseline.ModelKind{baseline.InterceptOnly, baseline.HDDOnly}
+	if len(fitting.Kinds) == 0 && c.Resource == "gas" {
+		fitting.Kinds = []baseline.ModelKind{baseline.InterceptOnly, baseline.HDDOnly}
 	}
-	analysis, err := baseline.Analyse(table, kinds)
+	analysis, err := baseline.Analyse(table, fitting)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}

@@ -434,7 +434,7 @@ func (e *Engine) conditions(a *account, day int) Conditions {
 	start, end := e.calendar.bounds(day)
 	c := Conditions{HoursOfDay: float64(end-start) / float64(time.Hour)}
 	a.weather.conditions(day, &c)
-	if (a.Baseline != nil && a.Baseline.Method == "lamp_inventory" && a.Baseline.Hours != "fixed") || !a.metered() {
+	if a.followsNight() {
 		c.DarkHours = baseline.BurnHours(e.calendar.midnight(day), a.community.Lat, a.community.Lon, a.elevation)
 	}
 	return c

@@ -210,6 +210,9 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 			row = append(row, max(0, *l.HDD-w.TempF))
 		}
 	}
+	if l.DarkHours {
+		row = append(row, w.DarkHours)
+	}
 	for j := range row {
 		use += row[j] * l.Coef[j]
 	}

@@ -528,7 +528,7 @@ func analyseText(t testing.TB, table string) *baseline.Analysis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := baseline.Analyse(read, nil)
+	a, err := baseline.Analyse(read, baseline.Fitting{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -120,6 +120,7 @@ type BaselineSpec struct {
 	Coef      []float64   `yaml:"coef"`
 	CDD       *float64    `yaml:"cdd_F"`
 	HDD       *float64    `yaml:"hdd_F"`
+	DarkHours bool        `yaml:"dark_hours"` // regression: the last coefficient is of dark hours, by Hours
 	N         int         `yaml:"n"`
 	Effective float64     `yaml:"n_eff"`
 	RMSE      float64     `yaml:"rmse_n_minus_p"`
@@ -190,6 +191,12 @@ func (b *boundary) counts() bool {
 
 // saves reports whether there is a baseline to save against.
 func (b *boundary) saves() bool { return b.Baseline != nil && b.IPMVP != "none" }
+
+// followsNight reports whether a day's dark hours decide a figure.
+func (b *boundary) followsNight() bool {
+	l := b.Baseline
+	return !b.metered() || l != nil && (l.DarkHours || l.Method == "lamp_inventory" && l.Hours != "fixed")
+}
 
 // metered reports whether actual use comes from registers.
 func (b *boundary) metered() bool { return b.IPMVP != "A" }
@@ -397,7 +404,7 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 	}
 	fitted := func(coefficients int) {
 		if len(l.Coef) != coefficients {
-			p.Add(path+".coef", "%d coefficients; give %d: intercept, then cdd, then hdd, as far as there are balance points", len(l.Coef), coefficients)
+			p.Add(path+".coef", "%d coefficients; give %d: intercept, then cdd and hdd as far as there are balance points, then dark hours if these drive it", len(l.Coef), coefficients)
 		}
 		if l.N <= coefficients || l.RMSE <= 0 || l.Effective <= 0 {
 			p.Add(path, "needs n, n_eff and rmse_n_minus_p of the fit; `greencommunity savings` prints them")
@@ -436,6 +443,15 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 		}
 		if n > 1 && b.Weather == "" {
 			p.Add(strings.TrimSuffix(path, ".baseline")+".weather", "missing; name the device whose temperature the model needs")
+		}
+		if l.DarkHours {
+			n++
+			if !slices.Contains([]string{"", "astro_civil", "astro_horizon"}, l.Hours) {
+				p.Add(path+".hours", "%q is neither astro_civil nor astro_horizon, which is where the night begins", l.Hours)
+			}
+			if b.community.Lat == 0 && b.community.Lon == 0 {
+				p.Add(path+".dark_hours", "needs lat and lon of community %s", b.community.ID)
+			}
 		}
 		fitted(n)
 	case "mean":
@@ -523,10 +539,7 @@ func (b *boundary) resolve() {
 	if len(b.Intervention) == 2 {
 		b.from = b.Intervention[1].number()
 	}
-	b.elevation = sun.Civil
-	if l.Hours == "astro_horizon" {
-		b.elevation = sun.Horizon
-	}
+	b.elevation = Elevation(l.Hours)
 	if l.RMSE > 0 {
 		b.fit = &baseline.Regression{N: l.N, P: len(l.Coef), Coef: l.Coef, Inverse: l.Inverse, S: l.RMSE}
 		if l.Method == "per_capita_monthly" {
@@ -539,6 +552,14 @@ func (b *boundary) resolve() {
 		}
 		b.t = baseline.TQuantile(b.Uncertainty.Confidence, b.fit.N-b.fit.P)
 	}
+}
+
+// Elevation of the sun, degrees, at which lamps with these hours are switched.
+func Elevation(hours string) float64 {
+	if hours == "astro_horizon" {
+		return sun.Horizon
+	}
+	return sun.Civil
 }
 
 // persons on a day.

@@ -34,6 +34,11 @@ type Analysis struct {
 	PointsC    Points    `json:"balance_points_C"`
 	Candidates int       `json:"candidates"`
 	Qualified  int       `json:"candidates_qualified"`
+	// BestInSample is the model with the highest adjusted R², which CalTRACK takes.
+	// Explained is the share of the mean's squared error that it saves on months it
+	// was not fitted to; where that is next to nothing, Model is the mean.
+	BestInSample ModelKind `json:"model_best_in_sample,omitempty"`
+	Explained    Figure    `json:"explained_out_of_sample"`
 
 	N         int        `json:"n"`
 	P         int        `json:"p_including_intercept"`
@@ -151,13 +156,14 @@ const (
 )
 
 // Analyse fits the baseline rows of a table and compares its reporting rows
-// with it. A row without usage or without a temperature that the model needs
-// counts on neither side.
-func Analyse(t *Table, kinds []ModelKind) (*Analysis, error) {
+// with it. A row without usage, temperature or dark hours counts on neither side
+// where the table has these. How the model is chosen f says; whether the table is
+// of billing periods the table does.
+func Analyse(t *Table, f Fitting) (*Analysis, error) {
 	var baseline, reporting []Row
-	temperatures := false
+	temperatures, nights := false, false
 	for _, r := range t.Rows {
-		temperatures = temperatures || len(r.Temps) > 0
+		temperatures, nights = temperatures || len(r.Temps) > 0, nights || len(r.Dark) > 0
 		switch r.Period {
 		case BaselinePeriod:
 			baseline = append(baseline, r)
@@ -168,12 +174,12 @@ func Analyse(t *Table, kinds []ModelKind) (*Analysis, error) {
 	if len(baseline) == 0 {
 		return nil, errors.New("no row belongs to the baseline: without one there is no saving")
 	}
-	a := &Analysis{Interval: "daily", Ignored: t.Ignored}
+	a := &Analysis{Interval: "daily", Ignored: t.Ignored, Explained: Figure(math.NaN())}
 	if t.Billing {
 		a.Interval = "billing"
 	}
 	valid := func(r Row) bool {
-		return !math.IsNaN(r.Usage) && (!temperatures || len(r.Temps) > 0)
+		return !math.IsNaN(r.Usage) && (!temperatures || len(r.Temps) > 0) && (!nights || len(r.Dark) > 0)
 	}
 	used := slices.DeleteFunc(slices.Clone(baseline), func(r Row) bool { return !valid(r) })
 	a.sufficiency(baseline, used, t.Billing)
@@ -186,16 +192,18 @@ func Analyse(t *Table, kinds []ModelKind) (*Analysis, error) {
 	} else {
 		observations := make([]Observation, len(used))
 		for i, r := range used {
-			observations[i] = Observation{Days: float64(r.Days), Usage: r.Usage / float64(r.Days), Temps: r.Temps}
+			observations[i] = Observation{Days: float64(r.Days), Usage: r.Usage / float64(r.Days), Temps: r.Temps, Dark: r.Dark}
 		}
-		m, err := FitModel(observations, Fitting{Billing: t.Billing, Kinds: kinds})
+		f.Billing = t.Billing
+		m, err := FitModel(observations, f)
 		if err != nil {
 			return nil, fmt.Errorf("baseline: %w", err)
 		}
 		a.fit, a.Model, a.CoefNames = m.Regression, m.Kind, m.Names()
 		a.Candidates, a.Qualified = m.Candidates, m.Qualified
+		a.BestInSample, a.Explained = m.Best, Figure(m.Explained)
 		a.PointsF = Points{CDD: Figure(m.Cooling), HDD: Figure(m.Heating)}
-		rowOf = func(r Row) []float64 { return m.Row(r.Temps) }
+		rowOf = func(r Row) []float64 { return m.Row(Observation{Temps: r.Temps, Dark: r.Dark}) }
 	}
 	a.PointsC = Points{CDD: (a.PointsF.CDD - 32) * 5 / 9, HDD: (a.PointsF.HDD - 32) * 5 / 9}
 	a.statistics(used)
@@ -286,7 +294,9 @@ func (a *Analysis) statistics(used []Row) {
 	a.N, a.P, a.Coef, a.StdErr = f.N, f.P, f.Coef, f.StdErr
 	a.CoefC = slices.Clone(f.Coef)
 	for j := 1; j < len(a.CoefC); j++ {
-		a.CoefC[j] *= 9.0 / 5
+		if a.CoefNames[j] != string(DarkHours) { // an hour is one in any unit of temperature
+			a.CoefC[j] *= 9.0 / 5
+		}
 	}
 	a.R2, a.R2Adj, a.SSE, a.RMSE = Figure(f.R2), Figure(f.R2Adj), Figure(f.SSE), Figure(f.S)
 	residuals := make([]float64, f.N)

@@ -104,7 +104,7 @@ func analyseFile(t testing.TB, path string, o TableOptions) *Analysis {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := Analyse(table, nil)
+	a, err := Analyse(table, Fitting{})
 	if err != nil {
 		t.Fatal(err)
 	}

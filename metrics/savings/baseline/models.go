@@ -3,6 +3,7 @@ package baseline
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // DegreeDays of one day: by how much its mean temperature is below the heating
@@ -19,6 +20,8 @@ const (
 	HDDOnly       ModelKind = "hdd_only"
 	CDDOnly       ModelKind = "cdd_only"
 	CDDHDD        ModelKind = "cdd_hdd"
+	// DarkHours is for lamps: use grows with the hours the sun is down.
+	DarkHours ModelKind = "dark_hours"
 )
 
 // Grid of balance points, in degrees Fahrenheit, as CalTRACK has it. It is the
@@ -36,6 +39,7 @@ type Observation struct {
 	Days  float64   // length; 1 for a day
 	Usage float64   // per day
 	Temps []float64 // daily mean temperatures, °F; nil where unknown
+	Dark  []float64 // dark hours of each day; nil where unknown
 }
 
 // Fitting restricts how a model is chosen.
@@ -45,10 +49,14 @@ type Fitting struct {
 	Billing bool
 	// Kinds are the kinds of model to try; empty: all. Gas has no cooling.
 	Kinds []ModelKind
+	// InSample takes the model with the highest adjusted R² whatever it explains,
+	// as CalTRACK does. Otherwise the mean stands in for a model that does not
+	// foretell days it was not fitted to.
+	InSample bool
 }
 
-// Model is a fitted usage-per-day model,
-// usage = intercept + βc·CDD(cooling) + βh·HDD(heating), degree days in °F.
+// Model is a fitted usage-per-day model: usage = intercept + βc·CDD(cooling) +
+// βh·HDD(heating), degree days in °F, or usage = intercept + β·dark hours.
 type Model struct {
 	*Regression
 	Kind             ModelKind
@@ -57,22 +65,75 @@ type Model struct {
 	Qualified        int     // how many of them could be used
 	X                [][]float64
 	Weights          []float64
+	// Best is the kind with the highest adjusted R². Kind is intercept_only
+	// instead where that one explains nothing out of sample.
+	Best ModelKind
+	// Explained is the share of the mean's squared error that Best saves on days
+	// it was not fitted to, below 0 where it adds to it. NaN: not tried.
+	Explained float64
 }
 
 // FitModel chooses the model with the highest adjusted R² among all kinds and
 // all balance points of the grid (CalTRACK 3.3, 3.4). To qualify, a term needs
 // 20 degree days in total, and for daily data 10 days that have some; no
 // coefficient may be negative; the cooling balance point is not below the
-// heating one.
+// heating one. With dark hours the intercept may be negative: lamps that are
+// switched on after dusk burn for less than the night. Unless f.InSample, the
+// mean takes the place of a model that does not explain what it was not fitted
+// to: of thousands of candidates one always fits a load that has nothing to do
+// with the weather.
 func FitModel(observations []Observation, f Fitting) (*Model, error) {
+	m, choice, err := fitBest(observations, f)
+	if err != nil {
+		return nil, err
+	}
+	m.Best, m.Explained = m.Kind, math.NaN()
+	if f.InSample || m.Kind == InterceptOnly || !choice.withMean {
+		return m, nil
+	}
+	if m.Explained = explained(observations, f); m.Explained > least {
+		return m, nil
+	}
+	f.Kinds = []ModelKind{InterceptOnly}
+	mean, _, err := fitBest(observations, f)
+	if err != nil {
+		return nil, err
+	}
+	mean.Best, mean.Explained, mean.Candidates, mean.Qualified = m.Best, m.Explained, m.Candidates, m.Qualified
+	return mean, nil
+}
+
+// fitBest fits the model with the highest adjusted R².
+func fitBest(observations []Observation, f Fitting) (*Model, *search, error) {
+	choice, err := searchBest(observations, f)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &Model{Kind: choice.kind, Heating: math.NaN(), Cooling: math.NaN(), Candidates: choice.candidates, Qualified: choice.qualified, Weights: choice.weights}
+	if choice.cdd != nil {
+		m.Cooling = choice.cdd.point
+	}
+	if choice.hdd != nil {
+		m.Heating = choice.hdd.point
+	}
+	for _, o := range observations {
+		m.X = append(m.X, m.Row(o))
+	}
+	m.Regression, err = Fit(m.X, choice.y, choice.weights)
+	return m, choice, err
+}
+
+// searchBest looks at all candidates.
+func searchBest(observations []Observation, f Fitting) (*search, error) {
 	n := len(observations)
 	y, weights := make([]float64, n), []float64(nil)
 	if f.Billing {
 		weights = make([]float64, n)
 	}
-	temperatures := n > 0
+	temperatures, nights := n > 0, n > 0
 	for i, o := range observations {
 		y[i] = o.Usage
+		nights = nights && len(o.Dark) > 0
 		if f.Billing {
 			weights[i] = o.Days
 		}
@@ -80,7 +141,7 @@ func FitModel(observations []Observation, f Fitting) (*Model, error) {
 	}
 	tries := func(k ModelKind) bool {
 		if len(f.Kinds) == 0 {
-			return k == InterceptOnly || temperatures
+			return k == InterceptOnly || k == DarkHours && nights || k != DarkHours && temperatures
 		}
 		for _, kind := range f.Kinds {
 			if kind == k {
@@ -92,11 +153,17 @@ func FitModel(observations []Observation, f Fitting) (*Model, error) {
 	if !temperatures && (tries(HDDOnly) || tries(CDDOnly) || tries(CDDHDD)) {
 		return nil, fmt.Errorf("a model with degree days needs a temperature for each of its %d observations", n)
 	}
-	choice := search{y: y, weights: weights, best: math.Inf(-1)}
+	if !nights && tries(DarkHours) {
+		return nil, fmt.Errorf("a model of dark hours needs them for each of its %d observations", n)
+	}
+	choice := &search{y: y, weights: weights, best: math.Inf(-1)}
 	if tries(InterceptOnly) {
 		choice.intercept()
 	}
-	if temperatures {
+	if tries(DarkHours) {
+		choice.nights(observations)
+	}
+	if temperatures && (tries(HDDOnly) || tries(CDDOnly) || tries(CDDHDD)) {
 		hdd, cdd := choice.columns(observations, f.Billing, true), choice.columns(observations, f.Billing, false)
 		if tries(HDDOnly) {
 			for h := range hdd {
@@ -121,28 +188,63 @@ func FitModel(observations []Observation, f Fitting) (*Model, error) {
 	if choice.qualified == 0 {
 		return nil, fmt.Errorf("none of %d candidate models qualifies", choice.candidates)
 	}
-	m := &Model{Kind: choice.kind, Heating: math.NaN(), Cooling: math.NaN(), Candidates: choice.candidates, Qualified: choice.qualified, Weights: weights}
-	if choice.cdd != nil {
-		m.Cooling = choice.cdd.point
-	}
-	if choice.hdd != nil {
-		m.Heating = choice.hdd.point
-	}
-	for _, o := range observations {
-		m.X = append(m.X, m.Row(o.Temps))
-	}
-	var err error
-	m.Regression, err = Fit(m.X, y, weights)
-	if err != nil {
-		return nil, err
-	}
-	return m, nil
+	return choice, nil
 }
 
-// Row is the row of the design matrix, per day, for an interval with these
-// daily mean temperatures (°F).
-func (m *Model) Row(temps []float64) []float64 {
+const (
+	// blocks is how many stretches of successive observations are left out in turn:
+	// twelve of a year are its months. Successive days resemble each other, so that
+	// single days would be foretold by their neighbours.
+	blocks = 12
+
+	// least is the share of the mean's squared error that a model must save on
+	// stretches it was not fitted to. Of 120 years of a flat load with 8 % scatter
+	// (autocorrelation 0 and 0.4) none keeps a weather model at 0.02, and of 120 in
+	// which the weather explains 16 % of the variance all do. At 0.8 it is 8 of 60
+	// and 49 of 60.
+	least = 0.02
+)
+
+// explained is the share of the mean's squared error that the choice of a model
+// saves on stretches it was not fitted to, choosing anew for each.
+func explained(observations []Observation, f Fitting) float64 {
+	f.InSample = true
+	n := len(observations)
+	k := min(blocks, n)
+	plain, left, tried := 0.0, 0.0, 0
+	for b := range k {
+		from, to := b*n/k, (b+1)*n/k
+		m, choice, err := fitBest(slices.Concat(observations[:from], observations[to:]), f)
+		if err != nil {
+			continue // too little is left to fit
+		}
+		tried++
+		for _, o := range observations[from:to] {
+			weight, foretold := 1.0, 0.0
+			if f.Billing {
+				weight = o.Days
+			}
+			for j, x := range m.Row(o) {
+				foretold += x * m.Coef[j]
+			}
+			plain += weight * (o.Usage - choice.mean) * (o.Usage - choice.mean)
+			left += weight * (o.Usage - foretold) * (o.Usage - foretold)
+		}
+	}
+	if tried < 3 || plain == 0 {
+		return math.NaN()
+	}
+	return 1 - left/plain
+}
+
+// Row is the row of the design matrix, per day, for an interval with an
+// observation's temperatures and dark hours; its usage does not matter.
+func (m *Model) Row(o Observation) []float64 {
 	row := []float64{1}
+	if m.Kind == DarkHours {
+		return append(row, mean(o.Dark))
+	}
+	temps := o.Temps
 	cdd, hdd := 0.0, 0.0
 	for _, t := range temps {
 		h, c := DegreeDays(t, m.Heating, m.Cooling)
@@ -161,6 +263,9 @@ func (m *Model) Row(temps []float64) []float64 {
 // Names are the coefficients' names in the order of Coef.
 func (m *Model) Names() []string {
 	names := []string{"intercept"}
+	if m.Kind == DarkHours {
+		names = append(names, "dark_hours")
+	}
 	if !math.IsNaN(m.Cooling) {
 		names = append(names, "cdd")
 	}
@@ -176,6 +281,7 @@ type search struct {
 	y, weights            []float64
 	mean, total           float64
 	candidates, qualified int
+	withMean              bool // the mean is one of the candidates
 	best                  float64
 	kind                  ModelKind
 	cdd, hdd              *column
@@ -202,7 +308,7 @@ func (s *search) intercept() {
 	s.prepare()
 	s.candidates++
 	if s.mean >= 0 {
-		s.qualified++
+		s.qualified, s.withMean = s.qualified+1, true
 		s.take(0, InterceptOnly, nil, nil)
 	}
 }
@@ -258,6 +364,27 @@ func (s *search) columns(observations []Observation, billing, heating bool) []co
 		}
 	}
 	return columns
+}
+
+// nights tries the dark hours.
+func (s *search) nights(observations []Observation) {
+	s.prepare()
+	s.candidates++
+	n, average, sumW := float64(len(s.y)), 0.0, 0.0
+	for i, o := range observations {
+		average, sumW = average+s.weight(i)*mean(o.Dark), sumW+s.weight(i)
+	}
+	average /= sumW
+	xx, xy := 0.0, 0.0
+	for i, o := range observations {
+		x := mean(o.Dark) - average
+		xx, xy = xx+s.weight(i)*x*x, xy+s.weight(i)*x*(s.y[i]-s.mean)
+	}
+	if n <= 2 || s.total == 0 || !(xx > 0 && xy > 0) {
+		return
+	}
+	s.qualified++
+	s.take(1-(1-xy*xy/xx/s.total)*(n-1)/(n-2), DarkHours, nil, nil)
 }
 
 func (s *search) one(kind ModelKind, c *column) {

@@ -32,6 +32,7 @@ type Row struct {
 	Period Period
 	Usage  float64   // total of all Days; NaN: missing
 	Temps  []float64 // daily means, °F; nil: missing
+	Dark   []float64 // dark hours of each day; nil: not known
 	Degree []float64 // degree days per day, where the table has them instead of temperatures
 	// Estimated marks a read that nobody took: of a billing period it is added to
 	// the next, of a day it is missing.
@@ -62,6 +63,9 @@ type TableOptions struct {
 	// ZeroIsMissing takes a usage of 0 for a day without readings, which it is
 	// for electricity (CalTRACK 2.2).
 	ZeroIsMissing bool
+	// Dark gives the hours the sun is down on a local day (its date, as UTC
+	// midnight), for lamps. nil: the table's own column dark_hours, or none.
+	Dark func(day time.Time) float64
 }
 
 // Names by which a column is known, lower case; temperature ones may end in a unit.
@@ -74,12 +78,14 @@ var columnNames = map[string][]string{
 	"days":        {"days", "n_days", "n_days_kept"},
 	"dropped":     {"n_days_dropped"},
 	"estimated":   {"estimated", "估抄"},
+	"dark":        {"dark_hours", "天黑时数"},
 	"temperature": {"tmean", "temperature", "temp", "tavg", "t", "气温"},
 }
 
 // ReadTable reads CSV with a header: date, period (baseline, reporting or
 // blackout), usage, and a temperature whose name ends in _F or _C. Columns may
-// come in any order; comma, semicolon or tab separate them. An empty usage or
+// come in any order; comma, semicolon or tab separate them. A column dark_hours
+// has the hours the sun is down, of a table of days. An empty usage or
 // temperature is missing. A table of usage_per_day with cdd and hdd columns and
 // n_days_kept is a design matrix of billing periods. All problems are reported
 // together, each with its line.
@@ -149,6 +155,9 @@ func ReadTable(r io.Reader, o TableOptions) (*Table, error) {
 	_, hasEnd := at["end"]
 	t.Billing = t.Billing || hasDays || hasEnd || len(degree) > 0
 	t.Celsius = unit == "C"
+	if _, ok := at["dark"]; ok && t.Billing && o.Dark == nil {
+		return nil, errors.New("header: dark_hours are of days; for billing periods give the site, so that they are computed")
+	}
 
 	bad := func(line int, format string, args ...any) {
 		if len(problems) == 20 {
@@ -231,6 +240,14 @@ func ReadTable(r io.Reader, o TableOptions) (*Table, error) {
 				bad(line, "temperature %v", err)
 			}
 		}
+		if _, ok := at["dark"]; ok && o.Dark == nil {
+			v, err := parseFigure(cell("dark"))
+			if err != nil || v < 0 || v > 25 {
+				bad(line, "dark_hours %q is not a number of hours of a day", cell("dark"))
+			} else if !math.IsNaN(v) {
+				row.Dark = []float64{v}
+			}
+		}
 		for _, k := range degree {
 			v, err := parseFigure(strings.TrimSpace(record[k]))
 			if err != nil || v < 0 || math.IsNaN(v) {
@@ -273,6 +290,15 @@ func ReadTable(r io.Reader, o TableOptions) (*Table, error) {
 	if t.Billing && len(degree) == 0 {
 		if err := t.bill(o, hasDays || hasEnd, hasTemperature); err != nil {
 			return nil, err
+		}
+	}
+	if o.Dark != nil && len(degree) == 0 {
+		for i := range t.Rows {
+			r := &t.Rows[i]
+			r.Dark = make([]float64, r.Days)
+			for d := range r.Dark {
+				r.Dark[d] = o.Dark(r.Start.AddDate(0, 0, d))
+			}
 		}
 	}
 	return t, nil
