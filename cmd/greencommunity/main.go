@@ -22,6 +22,7 @@ import (
 type cli struct {
 	Run        runCmd        `cmd:"" help:"Take messages in until told to end."`
 	Check      checkCmd      `cmd:"" help:"Check configuration and inventory, and with --connect what they name."`
+	Config     configCmd     `cmd:"" help:"Print every key of config.yaml, or of inventory.yaml, with its meaning and default."`
 	Decode     decodeCmd     `cmd:"" help:"Show what a payload becomes: readings, events, unmapped fields, or why it is refused."`
 	Detect     detectCmd     `cmd:"" help:"Run the detectors over the past, from tables or from InfluxDB, and show what they would have said."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`

@@ -228,6 +228,14 @@ func parse(data []byte, dir string) (*Config, *document.Problems) {
 	return c, p
 }
 
+// Defaults is a configuration that says nothing: every default, and nothing of
+// what is required. It is for showing, not for running.
+func Defaults() *Config {
+	c := &Config{}
+	c.complete(".", &document.Problems{})
+	return c
+}
+
 // complete fills in defaults and checks what is there.
 func (c *Config) complete(dir string, p *document.Problems) {
 	resolve := func(path *string) {

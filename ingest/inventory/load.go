@@ -18,11 +18,14 @@ import (
 	"greencommunity/ingest/javascript"
 )
 
-// file is inventory.yaml.
-type file struct {
-	Communities []*Community                             `yaml:"communities"`
-	Vendors     []*Vendor                                `yaml:"vendors"`
-	Facilities  map[ingest.FacilityKind]*ingest.Facility `yaml:"facilities"`
+// File is inventory.yaml, as it is written. The comments of its members, and of
+// theirs, are the reference of what can be said (`greencommunity config --inventory`).
+type File struct {
+	Communities []*Community `yaml:"communities"`
+	Vendors     []*Vendor    `yaml:"vendors"`
+	// Facilities are further kinds of facility, and quantities of them, beside
+	// those that `greencommunity quantities` prints.
+	Facilities map[ingest.FacilityKind]*ingest.Facility `yaml:"facilities"`
 }
 
 // Load reads an inventory and the devices files it names; zone is the site's.
@@ -63,7 +66,7 @@ func Read(path string, zone *time.Location) (*Inventory, *document.Problems, err
 }
 
 func parse(data []byte, dir string, zone *time.Location) (inv *Inventory, p *document.Problems) {
-	var f file
+	var f File
 	p = &document.Problems{}
 	if document.Decode(data, &f, p) {
 		inv = build(&f, dir, zone, p)
@@ -80,7 +83,7 @@ func (inv *Inventory) Problems() *document.Problems {
 	return inv.problems.Fresh()
 }
 
-func build(f *file, dir string, zone *time.Location, p *document.Problems) *Inventory {
+func build(f *File, dir string, zone *time.Location, p *document.Problems) *Inventory {
 	inv := &Inventory{
 		Communities: f.Communities, Vendors: f.Vendors, Zone: zone,
 		communities: map[ingest.CommunityID]*Community{},

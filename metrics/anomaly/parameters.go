@@ -195,9 +195,12 @@ func DefaultParameters() Parameters {
 // what differs for communities and devices. Each level says only what differs
 // from the one before: a device from its community.
 type Config struct {
-	Parameters  Parameters                        `yaml:",inline"`
+	Parameters Parameters `yaml:",inline"`
+	// Communities are the levels of single communities, by id, in the form of
+	// those above: {nancheng: {water: {small_after: 48h}}}.
 	Communities map[ingest.CommunityID]Parameters `yaml:"communities"`
-	Devices     map[ingest.DeviceID]Parameters    `yaml:"devices"`
+	// Devices are the levels of single devices, by id.
+	Devices map[ingest.DeviceID]Parameters `yaml:"devices"`
 	// Budget is how many open alarms a community lists before the rest is only
 	// counted; the worst come first.
 	Budget int `yaml:"budget"`

@@ -1,0 +1,20 @@
+// Package reference holds the reference of config.yaml and inventory.yaml: each
+// key with its comment and its default. `go generate` makes both files from the
+// structs that read them, so that a key cannot be read without standing here;
+// the test makes them again and compares.
+package reference
+
+import _ "embed"
+
+//go:generate go run ./generate
+
+// Config is config.yaml with every key. It is valid once what is required is
+// filled in, and then says nothing but the defaults.
+//
+//go:embed config.yaml
+var Config string
+
+// Inventory is inventory.yaml with every key, each list with one element.
+//
+//go:embed inventory.yaml
+var Inventory string
