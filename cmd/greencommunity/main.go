@@ -24,6 +24,7 @@ type cli struct {
 	Check      checkCmd      `cmd:"" help:"Check configuration and inventory, and with --connect what they name."`
 	Config     configCmd     `cmd:"" help:"Print every key of config.yaml, or of inventory.yaml, with its meaning and default."`
 	Decode     decodeCmd     `cmd:"" help:"Show what a payload becomes: readings, events, unmapped fields, or why it is refused."`
+	Codecs     codecsCmd     `cmd:"" help:"Try a collection of JavaScript decoders on the examples that come with them: what they return, as node, how fast, and what arrives."`
 	Detect     detectCmd     `cmd:"" help:"Run the detectors over the past, from tables or from InfluxDB, and show what they would have said."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
 	Watch      watchCmd      `cmd:"" help:"Follow what a vendor publishes: accepted, rejected, unmapped, late, out of order."`
