@@ -199,11 +199,12 @@ func Compile(name, text string) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not JavaScript that can be run: %w", err)
 	}
+	keeping := keptBy(tree)
 	code, err := goja.CompileAST(tree, false)
 	if err != nil {
 		return nil, fmt.Errorf("not JavaScript that can be run: %w", err)
 	}
-	p := &Program{code: code, keeping: keptBy(tree)}
+	p := &Program{code: code, keeping: keeping}
 	r := New(p)
 	err = r.restart()
 	for range attempts - 1 {
@@ -273,7 +274,12 @@ func (r *Runtime) restart() error {
 	if err := r.vm.Set("native", map[string]any{"depth": nesting, "gbk": fromGBK}); err != nil {
 		return err
 	}
-	err := r.limited(func(vm *goja.Runtime) error {
+	r.kept = nil
+	err := r.vm.GlobalObject().DefineDataProperty(barrier, r.vm.ToValue(r.written), goja.FLAG_FALSE, goja.FLAG_FALSE, goja.FLAG_FALSE)
+	if err != nil {
+		return err
+	}
+	err = r.limited(func(vm *goja.Runtime) error {
 		if _, err := vm.RunProgram(boundsProgram); err != nil {
 			return err
 		}
@@ -303,6 +309,15 @@ func (r *Runtime) restart() error {
 		return reason(err)
 	}
 	return nil
+}
+
+// written is the barrier: a member of its argument is about to be changed.
+func (r *Runtime) written(call goja.FunctionCall) goja.Value {
+	v := call.Argument(0)
+	if o, ok := v.(*goja.Object); ok && r.kept != nil && r.kept.behind[o] {
+		r.kept.written = true
+	}
+	return v
 }
 
 // Decode calls the decoder and returns what it returns: nil for undefined and

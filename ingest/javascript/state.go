@@ -14,9 +14,13 @@ import (
 // or where what it leaves behind can be seen and taken back:
 //
 //   - a global variable that a function assigns gets back its value, or goes;
-//   - the objects that global variables hold are compared with what they were,
-//     where some function may change them; a machine in which one has changed is
-//     not used again;
+//   - where a function assigns a member of what it may not have made itself, the
+//     object goes through a barrier, which knows the objects that global variables
+//     hold; a machine in which one of them was written to is not used again.
+//     o.a[i] = v becomes written(o.a)[i] = v when the text is compiled. Comparing
+//     all tables with what they were, after each call, took six times as long as
+//     the call;
+//   - where a change goes by a way the text does not show, they are compared;
 //   - where a function may change what cannot be seen (a prototype, a function's
 //     own properties, variables that closures share), each call has a new machine.
 //
@@ -25,23 +29,69 @@ import (
 type keeping struct {
 	anew     bool            // each call has a new machine
 	assigned map[string]bool // global variables that functions assign
-	compare  bool            // functions may change objects they have not made
+	compare  bool            // functions may change objects they have not made, past the barrier
 	declared map[string]bool // variables of the top level; true: a function or a class
 
 	roots   map[string]bool // global variables whose members functions assign
 	scopes  []*scope        // the functions around the node at hand
 	class   int             // depth of classes around it
 	statics bool            // a class has static members
-	this    bool            // members of this are assigned in a class
+	callees map[*ast.DotExpression]bool
+	this    bool // members of this are assigned in a class
 }
 
 type scope struct {
 	names map[string]bool // variables of the function; true: they only ever hold what it made itself
 }
 
-// keptBy reads a program's text.
+// barrier is the name of the function that objects go through. No program can
+// name it.
+const barrier = "an object is written to"
+
+// guarded is e through the barrier.
+func guarded(e ast.Expression) ast.Expression {
+	switch e := e.(type) {
+	case *ast.CallExpression:
+		if id, ok := e.Callee.(*ast.Identifier); ok && id.Name == barrier {
+			return e
+		}
+	case *ast.SuperExpression:
+		return nil
+	case *ast.Optional: // a?.push(1)
+		if inner := guarded(e.Expression); inner != nil {
+			return &ast.Optional{Expression: inner}
+		}
+		return nil
+	}
+	at := e.Idx0()
+	return &ast.CallExpression{Callee: &ast.Identifier{Name: barrier, Idx: at}, LeftParenthesis: at, ArgumentList: []ast.Expression{e}, RightParenthesis: at}
+}
+
+// guard puts an object whose members a function changes behind the barrier,
+// unless the function has made it.
+func (k *keeping) guard(object *ast.Expression) {
+	if id, ok := (*object).(*ast.Identifier); ok {
+		if i := k.owner(id.Name.String()); i >= 0 && k.scopes[i].fresh(id.Name.String()) {
+			return
+		}
+	}
+	if made(*object) {
+		return
+	}
+	if _, direct := (*object).(*ast.Optional); !direct && optional(*object) {
+		k.compare = true // a?.b.push(1): what ends the chain cannot stand in an argument
+		return
+	}
+	if g := guarded(*object); g != nil {
+		*object = g
+	} else {
+		k.anew = true
+	}
+}
+
+// keptBy reads a program's text, and puts the barrier into it.
 func keptBy(program *ast.Program) *keeping {
-	k := &keeping{assigned: map[string]bool{}, declared: map[string]bool{}, roots: map[string]bool{}}
+	k := &keeping{assigned: map[string]bool{}, declared: map[string]bool{}, roots: map[string]bool{}, callees: map[*ast.DotExpression]bool{}}
 	top := &scope{names: k.declared}
 	for _, s := range program.Body {
 		declare(reflect.ValueOf(s), top)
@@ -149,6 +199,8 @@ func made(e ast.Expression) bool {
 // changing are methods that change what they are called on; the others name
 // ways to change objects without an assignment.
 var (
+	changingArgument = []string{"assign", "freeze", "seal", "preventExtensions"}
+
 	changing = []string{"push", "pop", "shift", "unshift", "splice", "sort", "reverse", "fill", "copyWithin"}
 	unseen   = []string{"__proto__", "constructor", "setPrototypeOf", "getPrototypeOf", "defineProperty", "defineProperties", "__defineGetter__", "__defineSetter__", "lookupGetter__"}
 )
@@ -197,8 +249,15 @@ func (k *keeping) visit(v reflect.Value) {
 			case inside && (name == "globalThis" || name == "Reflect" || name == "Proxy"):
 				k.anew = true
 			}
+		case *ast.StringLiteral: // o["__proto__"]
+			if name := n.Value.String(); inside && (name == "prototype" || slices.Contains(unseen, name)) {
+				k.anew = true
+			}
 		case *ast.DotExpression:
 			name := n.Identifier.Name.String()
+			if inside && slices.Contains(changing, name) && !k.callees[n] {
+				k.compare = true // var add = list.push
+			}
 			if inside && slices.Contains(unseen, name) || inside && name == "prototype" {
 				k.anew = true
 			}
@@ -221,6 +280,12 @@ func (k *keeping) visit(v reflect.Value) {
 // may leave variables behind that only closures see.
 func (k *keeping) called(callee ast.Expression, arguments []ast.Expression) {
 	member, _ := callee.(*ast.DotExpression)
+	if member != nil {
+		k.callees[member] = true
+		if of, ok := member.Left.(*ast.DotExpression); ok { // [].push.apply
+			k.callees[of] = true
+		}
+	}
 	if len(k.scopes) == 0 {
 		switch root := rootOf(callee).(type) {
 		case *ast.Identifier:
@@ -232,22 +297,28 @@ func (k *keeping) called(callee ast.Expression, arguments []ast.Expression) {
 		}
 		return
 	}
+	if computed, ok := callee.(*ast.BracketExpression); ok { // list["push"](1)
+		if name, ok := computed.Member.(*ast.StringLiteral); !ok || slices.Contains(changing, name.Value.String()) {
+			k.changed(computed.Left, true)
+			k.guard(&computed.Left)
+		}
+	}
 	if member == nil {
 		return
 	}
 	switch name := member.Identifier.Name.String(); {
 	case slices.Contains(changing, name):
 		k.changed(member.Left, true)
+		k.guard(&member.Left)
 	case name == "call" || name == "apply" || name == "bind": // [].push.apply(list, more)
-		if of, ok := member.Left.(*ast.DotExpression); ok && slices.Contains(changing, of.Identifier.Name.String()) {
-			k.compare = true
-			if len(arguments) > 0 {
-				k.changed(arguments[0], true)
-			}
-		}
-	case name == "assign" && len(arguments) > 0:
-		if _, ok := arguments[0].(*ast.ObjectLiteral); !ok {
+		if of, ok := member.Left.(*ast.DotExpression); ok && slices.Contains(changing, of.Identifier.Name.String()) && len(arguments) > 0 {
 			k.changed(arguments[0], true)
+			k.guard(&arguments[0])
+		}
+	case slices.Contains(changingArgument, name) && len(arguments) > 0:
+		if !made(arguments[0]) {
+			k.changed(arguments[0], true)
+			k.guard(&arguments[0])
 		}
 	}
 }
@@ -278,6 +349,11 @@ func (k *keeping) owner(name string) int {
 // target is what is assigned. At the top level it is the same at every start.
 func (k *keeping) target(e any) {
 	if len(k.scopes) == 0 {
+		if id, ok := e.(*ast.Identifier); ok && k.class == 0 {
+			if _, declared := k.declared[id.Name.String()]; !declared {
+				k.declared[id.Name.String()] = false
+			}
+		}
 		return
 	}
 	switch t := e.(type) {
@@ -290,13 +366,16 @@ func (k *keeping) target(e any) {
 		}
 	case *ast.DotExpression:
 		k.changed(t.Left, false)
+		k.guard(&t.Left)
 		if t.Identifier.Name == "prototype" {
 			k.anew = true
 		}
 	case *ast.BracketExpression:
 		k.changed(t.Left, false)
+		k.guard(&t.Left)
 	case *ast.PrivateDotExpression:
 		k.changed(t.Left, false)
+		k.guard(&t.Left)
 	case *ast.ObjectPattern:
 		for _, p := range t.Properties {
 			switch p := p.(type) {
@@ -314,6 +393,8 @@ func (k *keeping) target(e any) {
 		k.target(t.Rest)
 	case *ast.AssignExpression:
 		k.target(t.Left)
+	case *ast.OptionalChain: // delete a?.b
+		k.compare = true
 	}
 }
 
@@ -324,7 +405,6 @@ func (k *keeping) changed(object ast.Expression, method bool) {
 			return
 		}
 	}
-	k.compare = true
 	if method {
 		if d, ok := object.(*ast.DotExpression); ok && d.Left != nil {
 			if inner, ok := d.Left.(*ast.DotExpression); ok && inner.Identifier.Name == "prototype" {
@@ -361,6 +441,25 @@ func (k *keeping) changed(object ast.Expression, method bool) {
 			e = d.Left
 		default:
 			e = nil
+		}
+	}
+}
+
+// optional reports whether a?.b stands in the leftmost part of a.b[c].d().
+func optional(e ast.Expression) bool {
+	for {
+		switch d := e.(type) {
+		case *ast.DotExpression:
+			e = d.Left
+		case *ast.BracketExpression:
+			e = d.Left
+		case *ast.PrivateDotExpression:
+			e = d.Left
+		case *ast.CallExpression:
+			e = d.Callee
+		default:
+			_, is := e.(*ast.Optional)
+			return is
 		}
 	}
 }
@@ -430,7 +529,9 @@ var nodes = reflect.TypeFor[ast.Identifier]().PkgPath()
 type kept struct {
 	anew    bool
 	globals []global
-	objects []held
+	objects []held                // those that are compared
+	behind  map[*goja.Object]bool // all that were there: the barrier's
+	written bool                  // to one of them
 }
 
 type global struct {
@@ -455,6 +556,12 @@ func (k *keeping) remember(vm *goja.Runtime) *kept {
 	if m.anew {
 		return m
 	}
+	m.behind = map[*goja.Object]bool{vm.GlobalObject(): true}
+	for _, name := range []string{"console", "Math", "JSON", "Object", "Array", "String", "Number", "Date", "Buffer"} {
+		if o, ok := vm.Get(name).(*goja.Object); ok {
+			m.behind[o] = true
+		}
+	}
 	for name := range k.assigned {
 		m.globals = append(m.globals, global{name, vm.Get(name)})
 	}
@@ -466,7 +573,7 @@ func (k *keeping) remember(vm *goja.Runtime) *kept {
 		if !ok || seen[o] || m.anew {
 			return
 		}
-		seen[o] = true
+		seen[o], m.behind[o] = true, true
 		h := held{object: o}
 		switch class := o.ClassName(); {
 		case class == "Array":
@@ -507,7 +614,7 @@ func (k *keeping) remember(vm *goja.Runtime) *kept {
 // restore takes back what a call left behind. It reports whether the machine may
 // be used again.
 func (m *kept) restore(vm *goja.Runtime) bool {
-	if m.anew {
+	if m.anew || m.written {
 		return false
 	}
 	for _, h := range m.objects {
