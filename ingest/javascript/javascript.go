@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/dop251/goja"
@@ -234,6 +235,10 @@ type Runtime struct {
 	now     time.Time
 	random  *rand.PCG
 	timer   *time.Timer
+	// Of the call that runs: its thread, 0 before it has begun, and how it ended.
+	// They are used again, unless the call is left behind.
+	thread *atomic.Int64
+	ended  chan error
 }
 
 // Broken stands for a decoder that cannot be run: each message is refused with
@@ -366,7 +371,10 @@ func (r *Runtime) run(port int, data []byte, received time.Time) (any, error) {
 		if err == nil && v != nil {
 			result, err = new(taking).value(v, 0)
 		}
-		if err = told(vm, err); err == nil || errors.As(err, new(*thrown)) {
+		switch err = told(vm, err); {
+		case r.kept.plain():
+			again = err == nil || errors.As(err, new(*thrown))
+		case err == nil || errors.As(err, new(*thrown)):
 			if failed := vm.Try(func() { again = r.kept.restore(vm) }); failed != nil {
 				again = false
 			}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/metrics"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/dlclark/regexp2/v2"
@@ -123,12 +124,17 @@ func (s *rest) over() {
 // even so is left behind with the machine. What ends within a tick pays for a
 // goroutine and a timer.
 func (r *Runtime) limited(f func(*goja.Runtime) error) error {
-	vm, thread, ended := r.vm, make(chan int, 1), make(chan error, 1)
+	vm := r.vm
+	if r.thread == nil {
+		r.thread, r.ended = new(atomic.Int64), make(chan error, 1)
+	}
+	thread, ended := r.thread, r.ended
+	thread.Store(0)
 	started := time.Now()
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		thread <- threadID()
+		thread.Store(int64(threadID()))
 		ended <- protected(vm, f)
 	}()
 	if r.timer == nil {
@@ -142,7 +148,10 @@ func (r *Runtime) limited(f func(*goja.Runtime) error) error {
 		return r.settled(err)
 	case <-r.timer.C:
 	}
-	used, interrupted := newStopwatch(<-thread), false
+	for thread.Load() == 0 { // it has not begun: the machine is busy
+		time.Sleep(tick)
+	}
+	used, interrupted := newStopwatch(int(thread.Load())), false
 	heap := heapBytes()
 	for {
 		r.timer.Reset(tick)
@@ -164,7 +173,7 @@ func (r *Runtime) limited(f func(*goja.Runtime) error) error {
 				return r.settled(err)
 			default:
 			}
-			r.vm = nil
+			r.vm, r.thread, r.ended = nil, nil, nil
 			r.program.rest.begin(time.Now())
 			go func() { <-ended; r.program.rest.ended() }()
 			return errStuck
@@ -181,7 +190,7 @@ func (r *Runtime) limited(f func(*goja.Runtime) error) error {
 
 // settled drops the machine a call has broken.
 func (r *Runtime) settled(err error) error {
-	if errors.As(err, new(*panicked)) {
+	if err != nil && errors.As(err, new(*panicked)) {
 		r.vm = nil
 	}
 	return err

@@ -111,6 +111,9 @@ func (t *thrown) Error() string { return "threw " + t.text }
 // told turns what a decoder threw into text while the limits still hold: the
 // value's own toString may run code that does not end.
 func told(vm *goja.Runtime, err error) error {
+	if err == nil {
+		return nil
+	}
 	var exception *goja.Exception
 	if errors.As(err, new(*goja.StackOverflowError)) || !errors.As(err, &exception) {
 		return err

@@ -152,6 +152,31 @@ func (s *scope) taint(name string) { s.names["="+name] = true }
 
 func (s *scope) fresh(name string) bool { return s.names[name] && !s.names["="+name] }
 
+// assignedInside taints what the function, or one inside it, assigns something
+// that it may not have made.
+func (s *scope) assignedInside(v reflect.Value) {
+	assigned := func(target any) {
+		names := &scope{names: map[string]bool{}}
+		bind(target, names, false)
+		for name := range names.names {
+			s.taint(name)
+		}
+	}
+	walk(v, func(n any) bool {
+		switch n := n.(type) {
+		case *ast.AssignExpression:
+			if !made(n.Right) {
+				assigned(n.Left)
+			} else if _, ok := n.Left.(*ast.Identifier); !ok {
+				assigned(n.Left)
+			}
+		case *ast.ForIntoExpression:
+			assigned(n.Expression)
+		}
+		return true
+	})
+}
+
 // bind enters the names of a declaration.
 func bind(target any, s *scope, fresh bool) {
 	switch t := target.(type) {
@@ -330,6 +355,8 @@ func (k *keeping) function(parameters *ast.ParameterList, body any) {
 	}
 	bind(parameters.Rest, s, false)
 	declare(reflect.ValueOf(body), s)
+	s.assignedInside(reflect.ValueOf(parameters))
+	s.assignedInside(reflect.ValueOf(body))
 	k.scopes = append(k.scopes, s)
 	k.visit(reflect.ValueOf(parameters))
 	k.visit(reflect.ValueOf(body))
@@ -361,8 +388,7 @@ func (k *keeping) target(e any) {
 		if i := k.owner(t.Name.String()); i < 0 {
 			k.assigned[t.Name.String()] = true
 		} else if i < len(k.scopes)-1 {
-			k.scopes[i].taint(t.Name.String())
-			k.compare = true
+			k.scopes[i].taint(t.Name.String()) // seen before by assignedInside
 		}
 	case *ast.DotExpression:
 		k.changed(t.Left, false)
@@ -424,10 +450,7 @@ func (k *keeping) changed(object ast.Expression, method bool) {
 				}
 			}
 		}
-	case *ast.ThisExpression:
-		if k.class == 0 {
-			k.anew = true
-		}
+	case *ast.ThisExpression: // the barrier knows the global object
 		k.this = true
 	}
 	for e := object; e != nil; {
@@ -609,6 +632,11 @@ func (k *keeping) remember(vm *goja.Runtime) *kept {
 		look(vm.Get(name))
 	}
 	return m
+}
+
+// plain reports whether a call has left nothing that restore would look at.
+func (m *kept) plain() bool {
+	return !m.anew && !m.written && len(m.objects) == 0 && len(m.globals) == 0
 }
 
 // restore takes back what a call left behind. It reports whether the machine may
