@@ -118,6 +118,8 @@ func recomputed(ctx context.Context, db *history.Database, inv *inventory.Invent
 	if err != nil {
 		return nil, err
 	}
+	y, m, d := time.Now().In(inv.Zone).Date()
+	r.Due(savings.Date{Time: time.Date(y, m, d, 0, 0, 0, 0, time.UTC)})
 	if err := db.Run(ctx, r); err != nil {
 		return nil, err
 	}

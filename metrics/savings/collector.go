@@ -145,10 +145,14 @@ func (e *Engine) gauges(a *account, s *shown) {
 	for day := quarterStart(quarter(e.closed)); day < e.closed; day++ {
 		c := a.ledger.peek(day)
 		start, end := e.calendar.bounds(day)
-		if c == nil || a.meters == 0 || c.Covered < covered*float64(a.meters)*float64(end-start) {
+		if c == nil {
 			continue
 		}
-		use, days, personDays = use+c.Use, days+1, personDays+a.persons(day)
+		metered, share, _ := c.mask(a.meters, end-start)
+		if share == 0 {
+			continue
+		}
+		use, days, personDays = use+metered/share, days+1, personDays+a.persons(day)
 	}
 	if a.parent == nil && days > 0 && personDays > 0 {
 		s.perCapita, s.quota = baseline.PerCapita(use, personDays/float64(days), float64(days), a.Quota)

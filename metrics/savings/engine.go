@@ -101,6 +101,8 @@ type meter struct {
 	spec    MeterSpec
 	account *account
 	next    int32 // the next meter of the same device, 0: none
+	part    int32 // where it is among a day's parts, as a rule
+	key     uint64
 }
 
 // account is a boundary's books.
@@ -293,7 +295,8 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 	default:
 		return
 	}
-	if a := e.owner(slot, r.Channel, resource); a != nil {
+	if m := e.meter(slot, r.Channel, resource); m != nil {
+		a := m.account
 		a.lastRead = max(a.lastRead, r.Time)
 		if r.TimeSource == ingest.TimeDevice {
 			a.skew = received - r.Time
@@ -307,17 +310,18 @@ func (e *Engine) Use(index uint32, u *usage.Use) {
 	if slot <= nothing {
 		return
 	}
-	a := e.owner(slot, u.Channel, u.Resource)
-	if a == nil {
+	m := e.meter(slot, u.Channel, u.Resource)
+	if m == nil {
 		return
 	}
+	a := m.account
 	if reason := reasonOf(u); reason != Plain && u.At >= e.counted {
 		a.anomalies[slices.Index(reasons[:], reason)]++
 	}
 	for i := range u.Bookings {
 		b := &u.Bookings[i]
 		e.changed = e.changed || b.From < e.open
-		if !a.ledger.book(&e.calendar, b) && u.At >= e.counted {
+		if !a.ledger.book(&e.calendar, b, m.key, &m.part) && u.At >= e.counted {
 			a.anomalies[slices.Index(reasons[:], Late)]++
 		}
 	}
@@ -334,11 +338,11 @@ func (e *Engine) slot(index uint32, d *ingest.Device) int32 {
 	return e.slots[index]
 }
 
-// owner is the account a channel is a meter of, nil: none.
-func (e *Engine) owner(slot int32, channel string, resource usage.Resource) *account {
+// meter that a channel is, nil: none.
+func (e *Engine) meter(slot int32, channel string, resource usage.Resource) *meter {
 	for i := slot; i != 0; i = e.meters[i-1].next {
 		if m := &e.meters[i-1]; m.spec.Channel == channel && m.account.resource == resource {
-			return m.account
+			return m
 		}
 	}
 	return nil
@@ -359,7 +363,7 @@ func (e *Engine) resolve(d *ingest.Device) int32 {
 	head := nothing
 	for _, o := range owners {
 		spec := MeterSpec{d.ID, o.channel}
-		e.meters = append(e.meters, meter{spec: spec, account: o.account, next: max(head, 0)})
+		e.meters = append(e.meters, meter{spec: spec, account: o.account, next: max(head, 0), key: spec.key()})
 		head = int32(len(e.meters))
 	}
 	return head
@@ -480,8 +484,16 @@ func (e *Engine) settle(day int) {
 				continue
 			}
 			e.evaluate(a, c, d)
+			if d <= day-foldAfter {
+				start, end := e.calendar.bounds(d)
+				c.fold(end - start)
+			}
 			changed[quarter(d)] = true
 			touched[dayOf{a.group(), d}] = true
+		}
+		if c := a.ledger.peek(day - foldAfter); c != nil && c.Dirty == "" {
+			start, end := e.calendar.bounds(day - foldAfter)
+			c.fold(end - start)
 		}
 		for q := range changed {
 			e.sum(a, q, day+1)
@@ -527,6 +539,10 @@ func (e *Engine) settle(day int) {
 		})
 	}
 }
+
+// foldAfter is for how many days what each meter used is kept apart: within them the
+// book of use confirms or contradicts a doubtful read.
+const foldAfter = 6
 
 // evaluate a day and accrue the difference.
 func (e *Engine) evaluate(a *account, c *Cell, day int) {
@@ -579,14 +595,14 @@ func (e *Engine) sum(a *account, number, to int) {
 }
 
 func sameSums(a, b Sums) bool {
-	return a.Days == b.Days && a.Due == b.Due && a.Actual == b.Actual && a.Baseline == b.Baseline && a.Adjusted == b.Adjusted && slices.Equal(a.Row, b.Row)
+	return a.Days == b.Days && a.Due == b.Due && a.Share == b.Share && a.Spread == b.Spread && a.Actual == b.Actual && a.Baseline == b.Baseline && a.Adjusted == b.Adjusted && slices.Equal(a.Row, b.Row)
 }
 
 // combine adds up the independent boundaries of a group that count.
 func (e *Engine) combine(g group, sums func(*account) (s Sums, revision int)) Result {
 	var total Result
 	total.Coverage = math.NaN()
-	squares, due, days := 0.0, 0, 0
+	squares, due, days, share := 0.0, 0, 0, 0.0
 	total.Revision = math.MaxInt
 	for _, a := range e.groups[g] {
 		if a.conflict || !a.saves() || !a.counts() {
@@ -601,6 +617,7 @@ func (e *Engine) combine(g group, sums func(*account) (s Sums, revision int)) Re
 		squares += r.Uncertainty * r.Uncertainty
 		due += s.Due
 		days += s.Days
+		share += s.Share
 		if s.Due > 0 {
 			total.Revision = min(total.Revision, revision)
 		}
@@ -610,7 +627,7 @@ func (e *Engine) combine(g group, sums func(*account) (s Sums, revision int)) Re
 	}
 	total.Uncertainty = math.Sqrt(squares)
 	if due > 0 {
-		total.Coverage = float64(days) / float64(due)
+		total.Coverage = share / float64(due)
 	}
 	total.Significant = days > 0 && math.Abs(total.Saving) > total.Uncertainty
 	return total

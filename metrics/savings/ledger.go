@@ -61,6 +61,53 @@ type Cell struct {
 	Actual, Baseline, Adjusted float64 // Baseline without Adjusted
 	Counted, Closed            bool
 	Dirty                      Reason // why it must be evaluated again, "" if not
+	// Share of the meters that both sides are of, 0-1, and how far, in relative
+	// terms, the baseline of these may be from that share of the whole.
+	Share, Spread float64
+
+	// Parts are the meters' own shares of the day. Those that cover all of it are
+	// folded once late reads are not expected any more: Full meters, which used
+	// FullUse, and Squares is the sum of the squares of what each used.
+	Parts            []Part
+	Full             int
+	FullUse, Squares float64
+	Old              bool // of a program that did not keep parts: all meters or none
+}
+
+// Part is what one meter has of a day.
+type Part struct {
+	Meter   uint64 // MeterSpec.key
+	Covered float64
+	Use     float64
+}
+
+// part of a meter. hint is where it was when it was last asked for.
+func (c *Cell) part(meter uint64, hint *int32) *Part {
+	if i := int(*hint); i < len(c.Parts) && c.Parts[i].Meter == meter {
+		return &c.Parts[i]
+	}
+	for i := range c.Parts {
+		if c.Parts[i].Meter == meter {
+			*hint = int32(i)
+			return &c.Parts[i]
+		}
+	}
+	*hint = int32(len(c.Parts))
+	c.Parts = append(c.Parts, Part{Meter: meter})
+	return &c.Parts[*hint]
+}
+
+// fold sums up the meters that cover all of the day.
+func (c *Cell) fold(length int64) {
+	var left []Part
+	for _, p := range c.Parts {
+		if p.Covered < float64(length) {
+			left = append(left, p)
+			continue
+		}
+		c.Full, c.FullUse, c.Squares = c.Full+1, c.FullUse+p.Use, c.Squares+p.Use*p.Use
+	}
+	c.Parts = left
 }
 
 // Ledger is the days of one boundary, in order of time and without holes.
@@ -111,7 +158,7 @@ const keptDays = 920
 
 // book enters a booking of a register on its days, as the book of use divides it:
 // an hour is of the day in which it begins. It reports whether all of it was kept.
-func (l *Ledger) book(c *calendar, b *usage.Booking) bool {
+func (l *Ledger) book(c *calendar, b *usage.Booking, meter uint64, hint *int32) bool {
 	if b.From >= b.To {
 		return true
 	}
@@ -120,7 +167,7 @@ func (l *Ledger) book(c *calendar, b *usage.Booking) bool {
 	for from := b.From; from < b.To; {
 		c.at(from / hour * hour)
 		to := min(b.To, (c.end+hour-1)/hour*hour)
-		kept = l.add(c, b, b.Until(to)-b.Until(from), from, to) && kept
+		kept = l.add(c, b, b.Until(to)-b.Until(from), from, to, meter, hint) && kept
 		from = to
 	}
 	return kept
@@ -133,7 +180,7 @@ const (
 
 // add enters what a booking has of one day. Sums stay the nearest numbers to
 // whole millionths, as those of the book of use are, so that figures agree.
-func (l *Ledger) add(c *calendar, b *usage.Booking, amount usage.Amount, from, to int64) bool {
+func (l *Ledger) add(c *calendar, b *usage.Booking, amount usage.Amount, from, to int64, meter uint64, hint *int32) bool {
 	cell := l.cell(c.day)
 	if cell == nil {
 		return false
@@ -141,6 +188,11 @@ func (l *Ledger) add(c *calendar, b *usage.Booking, amount usage.Amount, from, t
 	cell.Use = exactly(cell.Use, amount)
 	covers := float64(b.Covers)
 	cell.Covered += covers * float64(to-from)
+	if !cell.Old {
+		part := cell.part(meter, hint)
+		part.Use = exactly(part.Use, amount)
+		part.Covered += covers * float64(to-from)
+	}
 	if night := min(to, c.start+nightTo) - max(from, c.start+nightFrom); night > 0 && b.To-b.From <= int64(time.Hour) {
 		cell.Night += amount.Units() * float64(night) / float64(to-from)
 		cell.NightCovered += covers * float64(night)
@@ -224,19 +276,66 @@ func (b *boundary) reported(day int) bool {
 	return b.saves() && day >= b.from
 }
 
-// covered is the share of a day's meter time that must be booked.
-const covered = 0.98
+// covered is the share of a day that must be booked for a meter, and enough the
+// share of a boundary's meters that must be, for a day to count (CalTRACK 2.2 asks
+// for half of a day's values).
+const (
+	covered = 0.98
+	enough  = 0.5
+)
+
+// mask is what the meters used that cover a day, which share of all they are, and
+// by how much, in relative terms, such a share of the whole's use may be off: the
+// meters that are silent are in neither side, and nobody knows what they used.
+// With k of n meters whose use scatters by s it is s·√((n−k)/(k·n)) of the whole,
+// so that equal lamps cost no certainty and a silent master meter all of it.
+// 0: too few do.
+func (c *Cell) mask(meters int, length int64) (use, share, spread float64) {
+	if meters == 0 {
+		return 0, 0, 0
+	}
+	if c.Old {
+		if c.Covered < covered*float64(meters)*float64(length) {
+			return 0, 0, 0
+		}
+		return c.Use, 1, 0
+	}
+	k, squares := c.Full, c.Squares
+	use = c.FullUse
+	for _, p := range c.Parts {
+		switch {
+		case p.Covered >= covered*float64(length):
+			k, use, squares = k+1, use+p.Use, squares+p.Use*p.Use
+		case p.Covered == 0: // of a meter that was folded: its time is known, its use was corrected
+			use += p.Use
+		case p.Covered < -(1-covered)*float64(length): // what was folded is not known any more
+			k--
+		}
+	}
+	n := float64(meters)
+	if k >= meters {
+		return c.Use, 1, 0
+	}
+	if float64(k) < enough*n || k <= 0 {
+		return 0, 0, 0
+	}
+	scatter := 1.0
+	if mean := use / float64(k); k > 1 && mean > 0 {
+		scatter = math.Sqrt(max(0, squares/float64(k)-mean*mean)*float64(k)/float64(k-1)) / mean
+	}
+	return use, float64(k) / n, scatter * math.Sqrt((n-float64(k))/(float64(k)*n))
+}
 
 // evaluate compares both sides of a day. Either both count or neither does.
 func (b *boundary) evaluate(c *Cell, day, meters int, length int64, w Conditions) {
 	c.Closed, c.Dirty, c.Counted = true, "", false
-	c.Actual, c.Baseline, c.Adjusted = 0, 0, 0
+	c.Actual, c.Baseline, c.Adjusted, c.Share, c.Spread = 0, 0, 0, 0, 0
 	if !b.reported(day) {
 		return
 	}
-	actual := c.Use
+	actual, share, spread := 0.0, 1.0, 0.0
 	if b.metered() {
-		if meters == 0 || c.Covered < covered*float64(meters)*float64(length) {
+		if actual, share, spread = c.mask(meters, length); share == 0 {
 			return
 		}
 	} else {
@@ -250,12 +349,15 @@ func (b *boundary) evaluate(c *Cell, day, meters int, length int64, w Conditions
 		return
 	}
 	c.Counted = true
-	c.Actual, c.Baseline, c.Adjusted = actual, use, b.adjustment(day)
+	c.Share, c.Spread = share, use*spread
+	c.Actual, c.Baseline, c.Adjusted = actual, use*share, b.adjustment(day)*share
 }
 
 // Sums are what a saving over some days is computed from. They add up.
 type Sums struct {
-	Due, Days                  int // days of the reporting period, and those that count
+	Due, Days                  int     // days of the reporting period, and those that count
+	Share                      float64 // of the meters' time: Days where no meter was silent
+	Spread                     float64 // standard error for the meters that were
 	Actual, Baseline, Adjusted float64
 	Noise                      float64   // of a fitted baseline: Σ weight²
 	Row                        []float64 // of a fitted baseline: Σ regressors
@@ -264,6 +366,8 @@ type Sums struct {
 func (s *Sums) add(o Sums) {
 	s.Due += o.Due
 	s.Days += o.Days
+	s.Share += o.Share
+	s.Spread += o.Spread
 	s.Actual += o.Actual
 	s.Baseline += o.Baseline
 	s.Adjusted += o.Adjusted
@@ -291,6 +395,8 @@ func (b *boundary) sum(l *Ledger, from, to int, conditions func(day int) Conditi
 			continue
 		}
 		s.Days++
+		s.Share += c.Share
+		s.Spread += c.Spread
 		s.Actual += c.Actual
 		s.Baseline += c.Baseline
 		s.Adjusted += c.Adjusted
@@ -301,23 +407,28 @@ func (b *boundary) sum(l *Ledger, from, to int, conditions func(day int) Conditi
 		if !ok {
 			continue
 		}
-		s.Noise += weight * weight
+		s.Noise += weight * weight * c.Share * c.Share
 		if s.Row == nil {
 			s.Row = make([]float64, len(row))
 		}
 		for j := range row {
-			s.Row[j] += row[j]
+			s.Row[j] += row[j] * c.Share
 		}
 	}
 	return s
 }
 
 // band is the half width at the boundary's confidence: that of the fit, or of
-// what is stated, and of the meter.
+// what is stated, of the meter, and of the meters that were silent.
 func (b *boundary) band(s Sums) float64 {
 	if b.Baseline == nil || s.Days == 0 {
 		return 0
 	}
+	return math.Hypot(b.known(s), s.Spread*math.Sqrt2*math.Erfinv(b.Uncertainty.Confidence))
+}
+
+// known is the band but for silent meters.
+func (b *boundary) known(s Sums) float64 {
 	class := 0.0
 	if b.metered() {
 		class = b.Uncertainty.MeterClass / 100
@@ -338,7 +449,7 @@ type Result struct {
 	Adjustment       float64 // the non-routine part of Baseline
 	Saving           float64 // Baseline − Actual; GB() has the other sign
 	Uncertainty      float64 // half width of the band
-	Coverage         float64 // counted days over days due; NaN: none due
+	Coverage         float64 // meter time that counts over that of the days due; NaN: none due
 	Significant      bool    // |Saving| > Uncertainty
 	Revision         int     // of a final figure; 0: provisional
 }
@@ -371,7 +482,7 @@ func (b *boundary) result(s Sums) Result {
 	r := Result{Actual: s.Actual, Baseline: s.Baseline + s.Adjusted, Adjustment: s.Adjusted, Uncertainty: b.band(s), Coverage: math.NaN()}
 	r.Saving = r.Baseline - r.Actual
 	if s.Due > 0 {
-		r.Coverage = float64(s.Days) / float64(s.Due)
+		r.Coverage = s.Share / float64(s.Due)
 	}
 	r.Significant = s.Days > 0 && math.Abs(r.Saving) > r.Uncertainty
 	return r

@@ -20,6 +20,7 @@ type Recomputation struct {
 	engine   *Engine
 	inv      *inventory.Inventory
 	from, to int // days
+	over     int // the first day after those that are due
 	devices  map[string]uint32
 	list     []*ingest.Device
 
@@ -63,7 +64,7 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 	if err := Check(inv); err != nil {
 		return nil, err
 	}
-	r := &Recomputation{engine: New(Options{}), inv: inv, from: from.number(), to: to.number(), devices: map[string]uint32{}, fields: map[string]*ingest.Quantity{}}
+	r := &Recomputation{engine: New(Options{}), inv: inv, from: from.number(), to: to.number(), over: to.number(), devices: map[string]uint32{}, fields: map[string]*ingest.Quantity{}}
 	r.engine.Bind(inv)
 	if community != "" {
 		r.engine.accounts = slices.DeleteFunc(r.engine.accounts, func(a *account) bool { return a.boundary.community.ID != community })
@@ -76,6 +77,10 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 	}
 	return r, nil
 }
+
+// Due leaves the days from today on out of what is due: a day that is not over has
+// no saving yet, and is not missed either. Their use is still told.
+func (r *Recomputation) Due(today Date) { r.over = max(r.from, min(r.to, today.number())) }
 
 // Queries are what to read, in a fixed order.
 func (r *Recomputation) Queries() []Query {
@@ -182,8 +187,9 @@ type StatementBoundary struct {
 	Meters    int              `json:"meters"`
 	Use       baseline.Figure  `json:"use"` // of all days, covered or not
 	Days      int              `json:"days"`
-	Covered   int              `json:"days_covered"`
-	Saving    baseline.Figure  `json:"saving"` // null without a baseline
+	Covered   int              `json:"days_covered"` // on which enough meters were
+	Coverage  baseline.Figure  `json:"coverage"`     // share of the meters' time
+	Saving    baseline.Figure  `json:"saving"`       // null without a baseline
 	Band      baseline.Figure  `json:"uncertainty"`
 	Anomalies map[Reason]int64 `json:"meter_anomalies,omitempty"`
 	// Non-routine adjustments in force on some of the days.
@@ -209,10 +215,14 @@ func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
 	for d := from; d < to; d++ {
 		c := a.ledger.peek(d)
 		start, end := e.calendar.bounds(d)
-		if c == nil || c.Covered < covered*float64(a.meters)*float64(end-start) {
+		if c == nil {
 			continue
 		}
-		use, days, personDays = use+c.Use, days+1, personDays+a.persons(d)
+		metered, share, _ := c.mask(a.meters, end-start)
+		if share == 0 {
+			continue
+		}
+		use, days, personDays = use+metered/share, days+1, personDays+a.persons(d)
 		if c.NightCovered >= covered*full {
 			flow := c.Night / float64(nightTo-nightFrom) * float64(time.Hour)
 			night, net, b.Nights = night+flow, net+baseline.NightFlow{}.Balance(flow, a.persons(d)).Net, b.Nights+1
@@ -236,12 +246,12 @@ func (r *Recomputation) Statement() *Statement {
 	var order []group
 	listed := map[group]bool{}
 	for _, a := range e.accounts {
-		for d := r.from; d < r.to; d++ {
+		for d := r.from; d < r.over; d++ {
 			if c := a.ledger.cell(d); c != nil {
 				e.evaluate(a, c, d)
 			}
 		}
-		sums[a] = a.sum(&a.ledger, r.from, r.to, func(d int) Conditions { return e.conditions(a, d) })
+		sums[a] = a.sum(&a.ledger, r.from, r.over, func(d int) Conditions { return e.conditions(a, d) })
 		if !listed[a.group()] {
 			listed[a.group()] = true
 			order = append(order, a.group())
@@ -261,7 +271,7 @@ func (r *Recomputation) Statement() *Statement {
 		saves := false
 		for _, a := range e.groups[g] {
 			info := a.describe()
-			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: r.to - r.from, Saving: baseline.Figure(math.NaN()), Band: baseline.Figure(math.NaN())}
+			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: r.over - r.from, Saving: baseline.Figure(math.NaN()), Band: baseline.Figure(math.NaN())}
 			e.waterState(a, &b, r.from, r.to)
 			for _, n := range a.Adjustments {
 				if n.From.number() < r.to && (n.To.IsZero() || n.To.number() > r.from) {
@@ -272,8 +282,16 @@ func (r *Recomputation) Statement() *Statement {
 				start, end := e.calendar.bounds(d)
 				if c := a.ledger.peek(d); c != nil {
 					b.Use += baseline.Figure(c.Use)
-					if !a.metered() || c.Covered >= covered*float64(a.meters)*float64(end-start) && a.meters > 0 {
+					if d >= r.over {
+						continue
+					}
+					share := 1.0
+					if a.metered() {
+						_, share, _ = c.mask(a.meters, end-start)
+					}
+					if share > 0 {
 						b.Covered++
+						b.Coverage += baseline.Figure(share / float64(r.over-r.from))
 					}
 				}
 			}

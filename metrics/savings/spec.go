@@ -76,6 +76,18 @@ type MeterSpec struct {
 	Channel string          `yaml:"channel"`
 }
 
+// key names a meter within its boundary: FNV-1a of device and channel.
+func (m MeterSpec) key() uint64 {
+	h := uint64(14695981039346656037)
+	for _, s := range [...]string{string(m.Device), m.Channel} {
+		for i := range len(s) {
+			h = (h ^ uint64(s[i])) * 1099511628211
+		}
+		h *= 1099511628211 // an end that no name holds
+	}
+	return h
+}
+
 // RegisterSpec is what is known of the registers, in the boundary's unit. All of it
 // may be left out: the book of use knows plausible limits of its own.
 type RegisterSpec struct {

@@ -14,8 +14,9 @@ import (
 )
 
 // stateVersion of what Save writes. Load takes version 1 as well, in which the
-// registers were kept here: they go on in the book of use.
-const stateVersion = 2
+// registers were kept here: they go on in the book of use; and version 2, in which
+// days had no parts by meter: they count for all of a boundary's meters or for none.
+const stateVersion = 3
 
 type savedHeader struct {
 	Version          int
@@ -112,6 +113,24 @@ func (e *Engine) Save(w io.Writer) error {
 	return buffered.Flush()
 }
 
+// wholeDays takes over days and sums that were kept without parts by meter.
+func (a *account) wholeDays() {
+	for i := range a.ledger.Cells {
+		c := &a.ledger.Cells[i]
+		c.Old = c.Covered != 0
+		if c.Counted {
+			c.Share = 1
+		}
+	}
+	for i := range a.quarters {
+		q := &a.quarters[i]
+		q.Sums.Share = float64(q.Sums.Days)
+		for j := range q.Finals {
+			q.Finals[j].Share = float64(q.Finals[j].Days)
+		}
+	}
+}
+
 func corrections(m map[Reason]float64) []savedCorrection {
 	var list []savedCorrection
 	for r, v := range m {
@@ -146,6 +165,9 @@ func (e *Engine) Load(r io.Reader) error {
 			e.byKey[s.Key] = a
 		}
 		a.ledger, a.quarters, a.actual, a.baseline = s.Ledger, s.Quarters, s.Actual, s.Baseline
+		if h.Version < 3 {
+			a.wholeDays()
+		}
 		for side := range 2 {
 			a.up[side], a.down[side] = nil, nil
 			for _, c := range s.Up[side] {
