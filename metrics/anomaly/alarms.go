@@ -37,10 +37,11 @@ type Alarm struct {
 	OverBudget bool `json:"over_budget,omitempty"`
 
 	key     alarmKey
-	expires int64 // unix nanoseconds; 0: a condition clears it
-	held    int64 // until when it waits to be told, unix nanoseconds; 0: it is told
-	ended   int64 // when it was over, of one that is told afterwards; else 0
-	within  int64 // for how long, or in which time, Value was seen, nanoseconds; 0: not kept
+	expires int64   // unix nanoseconds; 0: a condition clears it
+	held    int64   // until when it waits to be told, unix nanoseconds; 0: it is told
+	ended   int64   // when it was over, of one that is told afterwards; else 0
+	told    float64 // Value when it was told last
+	within  int64   // for how long, or in which time, Value was seen, nanoseconds; 0: not kept
 }
 
 // Change is an alarm raised or cleared.
@@ -119,6 +120,7 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	until := f.until
 	if a := b.alarms[k]; a != nil {
 		b.mu.Lock()
+		again := b.grown(k, a, f)
 		switch {
 		case a.ended != 0 && a.held == 0 && until == 0:
 			a.expires = 0 // on again: now its condition clears it
@@ -134,7 +136,11 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 		}
 		a.ended = 0
 		a.Why = why(k.Kind, a)
+		told := a.held == 0
 		b.mu.Unlock()
+		if again && told {
+			b.note(a, at, true)
+		}
 		return
 	}
 	var d *device
@@ -150,6 +156,8 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	}
 	a := b.alarm(k, at)
 	a.Value, a.Expected, a.within, a.expires = f.value, f.expected, f.within, until
+	a.told = f.value
+	a.grade()
 	a.Why = why(k.Kind, a)
 	if until != 0 {
 		b.timers.push(timer{Due: until, What: timeExpire, K: k})
@@ -167,6 +175,54 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	}
 	b.tell(k, a, at)
 }
+
+// grown brings an open alarm up to what is found now, and says whether it is to be
+// told again: a flow that has doubled since it was told, or become what somebody
+// is called for at night.
+func (b *book) grown(k alarmKey, a *Alarm, f finding) bool {
+	if !slices.Contains(growing, k.Kind) || math.IsNaN(f.value) || f.value == 0 {
+		return false
+	}
+	a.Value = f.value
+	if !slices.Contains(flows, k.Kind) {
+		return false
+	}
+	if a.within != f.within {
+		return false
+	}
+	a.Expected = f.expected
+	before := a.Severity
+	a.grade()
+	if f.value < 2*a.told && a.Severity == before || a.told == 0 {
+		return false
+	}
+	a.told = f.value
+	return true
+}
+
+// growing are kinds whose newest value is shown, and flows those that are told
+// again as they grow.
+var (
+	flows   = []kind{continuousFlow, nightFlow, burst}
+	growing = append([]kind{binFire, overfull, missedCollection, stuckRegister, stuckFill}, flows...)
+)
+
+// grade raises the severity of a leak that loses as much as a burst: 227 L/h is
+// what utilities call somebody for.
+func (a *Alarm) grade() {
+	s := Kinds[a.key.Kind].Severity
+	if lost := a.Value; s == Warning && slices.Contains(flows, a.key.Kind) {
+		if a.key.Kind != continuousFlow || a.within != 0 {
+			lost -= a.Expected
+		}
+		if lost >= pagedFlow {
+			s = Critical
+		}
+	}
+	a.Severity = s.String()
+}
+
+const pagedFlow = 227 // L/h: 60 gallons
 
 // Readings that come much later than they were taken are history: what was
 // wrong then may be over by the last of them. So an alarm of more than behind
@@ -261,6 +317,18 @@ func (b *book) clearAlarm(k alarmKey, at int64) {
 	if k.Device < groupBase {
 		b.count(k, b.devices.At(k.Device+1), at, -1)
 	}
+}
+
+// endsAt has an open alarm end at a time, unless its rule raises it again.
+func (b *book) endsAt(k alarmKey, at int64) {
+	if !b.active(k) {
+		return
+	}
+	b.mu.Lock()
+	a := b.alarms[k]
+	a.expires = max(a.expires, at)
+	b.mu.Unlock()
+	b.timers.push(timer{Due: a.expires, What: timeExpire, K: k})
 }
 
 func (b *book) expireDue(t timer) {

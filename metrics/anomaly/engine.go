@@ -331,6 +331,9 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 			at, late = received, false
 		}
 	}
+	if late && r.Device.Facility == ingest.Waste && !r.Estimated {
+		e.bins.lateFire(index, d, e.channel(r.Channel), r, at)
+	}
 	if late || r.Estimated {
 		return
 	}
@@ -472,7 +475,14 @@ func (e *Engine) offlineDue(t timer) {
 	}
 	silent := float64(t.Due-d.LastSeen) / 1e9
 	e.raise(alarmKey{t.Of, 0, offline}, t.Due+e.lost, silent, float64(d.Longest))
+	// A fire takes its sensor with it: what says so from now on is that it is silent.
+	for i := d.Bin; i != 0; i = e.bins.bins.At(i).Next {
+		e.endsAt(alarmKey{t.Of, e.bins.bins.At(i).Channel, binFire}, t.Due+e.lost+burntOut)
+	}
 }
+
+// burntOut is how long a fire stays told of a bin that has been silent since.
+const burntOut = int64(24 * time.Hour)
 
 // clockFor is how long a clock must have been wrong, by ours.
 const clockFor = 10 * time.Minute

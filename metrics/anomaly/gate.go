@@ -41,6 +41,10 @@ type gate struct {
 	Count  uint16
 	Rate   [48]float32 // passes an hour, by hour of workdays and of weekends
 	Hours  [48]uint8
+
+	Spread  float32 // variance of quiet hours over their mean, less the 2 it begins with
+	SpreadN uint16  // quiet hours it was learned from
+	Peak    float32 // the least likely quiet hour so far, in nats, slowly forgotten
 }
 
 const (
@@ -280,6 +284,29 @@ func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
 	// As if half a pass more had been seen: an hour without any so far is not
 	// one without any for ever.
 	expected := (float64(g.Rate[slot])*float64(g.Hours[slot]) + 0.5) / float64(g.Hours[slot])
+	if !g.quiet(slot, p.Quiet) {
+		return
+	}
+	nats := -math.Log(g.odds(int(g.Count), slot))
+	need := max(-math.Log(p.Odds), 1.3*float64(g.Peak))
+	d.score(nats / need)
+	if nats > need {
+		rules.raiseUntil(alarmKey{g.Device, g.Channel, offHours}, at, float64(g.Count), expected, at+int64(time.Hour))
+	}
+}
+
+// odds is the probability of n or more passes in an hour, by the gate's own past.
+// People come in groups and by the day, so that counts vary more than a Poisson
+// process would: at a door of a university by 2 to 10 times, at a station by 60.
+func (g *gate) odds(n, slot int) float64 {
+	hours := float64(g.Hours[slot])
+	mean := (float64(g.Rate[slot])*hours + 0.5) / hours
+	v := max(2+float64(g.Spread), 1.05) * (1 + 1/hours)
+	return predictiveTail(n, mean/(v-1), 1/(v-1))
+}
+
+// quiet says whether an hour of the week is a quiet one.
+func (g *gate) quiet(slot int, share float64) bool {
 	mean := 0.0
 	for i, r := range g.Rate {
 		if i < 24 {
@@ -288,14 +315,7 @@ func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
 			mean += 2 * float64(r) / (7 * 24)
 		}
 	}
-	if expected > p.Quiet*mean {
-		return
-	}
-	odds := predictiveTail(int(g.Count), float64(g.Rate[slot])*float64(g.Hours[slot])+0.5, float64(g.Hours[slot]))
-	d.score(math.Log(odds) / math.Log(p.Odds))
-	if odds < p.Odds {
-		rules.raiseUntil(alarmKey{g.Device, g.Channel, offHours}, at, float64(g.Count), expected, at+int64(time.Hour))
-	}
+	return (float64(g.Rate[slot])*float64(g.Hours[slot])+0.5)/float64(g.Hours[slot]) <= share*mean
 }
 
 // learnHour takes the hour that has ended into the gate's past, at most as
@@ -307,6 +327,9 @@ func (rules *gateRules) learnHour(g *gate, d *device) {
 		slot += 24
 	}
 	count := float32(g.Count)
+	if g.Hours[slot] >= 4 && g.quiet(slot, rules.parameters(d).Gate.Quiet) {
+		g.learnSpread(count, slot)
+	}
 	if g.Hours[slot] >= 2 {
 		count = min(count, 3*g.Rate[slot]+3)
 	}
@@ -314,6 +337,21 @@ func (rules *gateRules) learnHour(g *gate, d *device) {
 		g.Hours[slot]++
 	}
 	g.Rate[slot] += (count - g.Rate[slot]) / float32(g.Hours[slot])
+}
+
+// learnSpread takes in by how much a quiet hour differed from its mean: as if 50
+// hours of twice a Poisson process's variance had been seen before.
+func (g *gate) learnSpread(count float32, slot int) {
+	r := g.Rate[slot]
+	have := 2 + g.Spread
+	e := min((count-r)*(count-r)/(r+0.25), 20*have)
+	g.SpreadN = min(g.SpreadN+1, 1000)
+	g.Spread += (e - have) / float32(50+g.SpreadN)
+	g.Peak *= 0.9998
+	if count > r {
+		// What was told counts for less: the like of it is told again.
+		g.Peak = max(g.Peak, min(float32(-math.Log(g.odds(int(count), slot))), 1.2*max(g.Peak, 10)))
+	}
 }
 
 // persons takes in how many went through on one opening.

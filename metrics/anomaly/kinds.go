@@ -47,6 +47,7 @@ const (
 	registerReset
 	stuckRegister
 	overQmax
+	nightFlow
 	dayBurner
 	outage
 	cycling
@@ -61,6 +62,7 @@ const (
 	blocked
 	stuckFill
 	missedCollection
+	erraticFill
 	heldOpen
 	forcedOpen
 	stuckClosed
@@ -104,6 +106,10 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "超过水表过载流量", EN: "Above the meter's overload flow"},
 		Means:  ingest.Text{ZH: "流量超过水表的过载流量：口径过小、爆管或读数错误。", EN: "The flow exceeds what the meter is built for: too small a meter, a burst or a wrong reading."},
 		Clears: ingest.Text{ZH: "流量低于过载流量后自动解除。", EN: "Clears when the flow is below it."}},
+	nightFlow: {Name: "night_flow", Facility: ingest.Water, Severity: Warning, Unit: "L/h",
+		Title:  ingest.Text{ZH: "夜间最小流量升高", EN: "Night flow has risen"},
+		Means:  ingest.Text{ZH: "总表近两日的最小流量高于以往任何时候：表后管网可能漏水。", EN: "The least flow of the last two days through a master meter is above any before: the pipes behind it may leak."},
+		Clears: ingest.Text{ZH: "最小流量回落后自动解除。", EN: "Clears when the least flow has come down again."}},
 	dayBurner: {Name: "day_burner", Facility: ingest.Lighting, Severity: Warning, Unit: "W", ExpectedUnit: "deg",
 		Title:  ingest.Text{ZH: "白天亮灯", EN: "Lamp burns by day"},
 		Means:  ingest.Text{ZH: "太阳已高出地平线，灯仍亮一小时以上。", EN: "The sun is up and the lamp has been burning for more than an hour."},
@@ -160,6 +166,10 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "漏收", EN: "Missed collection"},
 		Means:  ingest.Text{ZH: "按以往规律早该清运而未清运，且桶中有垃圾。", EN: "By its own rhythm the bin should have been emptied long ago, and it is not empty."},
 		Clears: ingest.Text{ZH: "清运后自动解除。", EN: "Clears when it has been emptied."}},
+	erraticFill: {Name: "erratic_fill", Facility: ingest.Waste, Severity: Warning, Unit: "1",
+		Title:  ingest.Text{ZH: "装满度乱跳", EN: "Fill level jumps about"},
+		Means:  ingest.Text{ZH: "一天内装满度反复大幅升降：桶盖摆动、探头松动或进水。", EN: "Within a day the fill level has gone far up and down again many times: a swinging lid, a loose or wet sensor."},
+		Clears: ingest.Text{ZH: "一昼夜内不再乱跳后自动解除。", EN: "Clears after a day without."}},
 	heldOpen: {Name: "held_open", Facility: ingest.Gate, Severity: Warning, Unit: "s",
 		Title:  ingest.Text{ZH: "门长时间未关", EN: "Gate held open"},
 		Means:  ingest.Text{ZH: "开门超过两分钟未关。", EN: "Open for more than two minutes."},

@@ -37,7 +37,12 @@ func seen(k kind, a *Alarm) ingest.Text {
 		return both("设备自身报告。", "The device itself reports it.")
 	}
 	switch k {
-	case continuousFlow:
+	case continuousFlow, nightFlow:
+		if a.within != 0 {
+			return both("近两日每%[3]g小时的最小流量%.0[1]f升/小时，以往最高%.0[2]f升/小时，升高%.0[4]f升/小时（每天%.1[5]f立方米）。",
+				"Over any %[3]g hours of the last two days at least %.0[1]f L/h flowed, %.0[2]f L/h before: %.0[4]f L/h more, %.1[5]f m3 a day.",
+				v, x, inHours(a.within), v-x, (v-x)*24/1000)
+		}
 		return both("流量%.0f小时未归零，最小小时流量%.1f升。", "The flow has not come to rest for %.0f hours; its least hour was %.1f L.", x, v)
 	case burst:
 		return both("连续两小时流量%.0f升/小时，以往最高%.0f升/小时。", "%.0f L/h for two hours; the most so far was %.0f L/h.", v, x)
@@ -76,7 +81,9 @@ func seen(k kind, a *Alarm) ingest.Text {
 	case stuckFill:
 		return both("装满度%s小时不变，以往最长%s小时。", "No change for %s hours; the longest so far was %s hours.", hours(v), hours(x))
 	case missedCollection:
-		return both("%s小时未清运，以往最长%s小时。", "Not emptied for %s hours; the longest so far was %s hours.", hours(v), hours(x))
+		return both("%s小时未清运，平常最长约%s小时。", "Not emptied for %s hours; about %s hours are usual at most.", hours(v), hours(x))
+	case erraticFill:
+		return both("一天内装满度大幅升降%.0f次，正常不超过%.0f次。", "The fill level has jumped %.0f times within a day; %.0f are usual at most.", v, x)
 	case heldOpen:
 		return both("开门超过%.0f秒。", "Open for more than %.0f s.", v)
 	case forcedOpen:

@@ -242,6 +242,8 @@ func (e *Engine) loadAlarms(b *loader, version int64) error {
 		}
 		a.Value, a.Expected = math.Float64frombits(uint64(b.int())), math.Float64frombits(uint64(b.int()))
 		a.Inhibited = b.text()
+		a.told = a.Value
+		a.grade()
 		a.Why = why(k.Kind, a)
 		e.alarms[k] = a
 	}

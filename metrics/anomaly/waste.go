@@ -16,6 +16,7 @@ type bin struct {
 	Flags   uint8
 	Tilts   uint8 // readings in a row that said tilted
 	Upright uint8 // and since then, that did not
+	Jumped  bool  // it became full in one reading
 	Rises   uint8 // steep rises of temperature in a row
 
 	At    int64
@@ -41,6 +42,9 @@ type bin struct {
 	Intervals uint16
 	Interval  float32 // longest between two, s, slowly forgotten
 	FillAt    float32 // running mean of the fill level when it is emptied
+	Swings    float32 // times the level went far up or down, halved each six hours
+	SwingAt   int64
+	Swing     int8 // the way it went last
 }
 
 const (
@@ -80,7 +84,8 @@ func (rules *binRules) reading(index uint32, d *device, channel uint16, r *inges
 		flag = binFill
 	case "bin_tilted":
 		flag = binTilt
-	case "bin_temperature":
+	case "bin_temperature", "temperature":
+		// Whatever its name: a device in a bin has no other temperature than the bin's.
 		flag = binTemp
 	default:
 		return
@@ -97,6 +102,9 @@ func (rules *binRules) reading(index uint32, d *device, channel uint16, r *inges
 	case binTilt:
 		b.Tilt = v
 	case binTemp:
+		if b.Flags&binTemp != 0 { // it has two: the hotter
+			v = max(v, b.Temp)
+		}
 		b.Temp = v
 	}
 	b.Flags |= flag
@@ -192,6 +200,18 @@ func (rules *binRules) judgeFire(b *bin, d *device) {
 	}
 }
 
+// lateFire looks at a temperature that came out of order. What only fire reaches is
+// told however late it comes.
+func (rules *binRules) lateFire(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+	if n := r.Quantity.Name; n != "bin_temperature" && n != "temperature" {
+		return
+	}
+	key := alarmKey{index, channel, binFire}
+	if p := &rules.parameters(d).Waste; r.Value >= p.Fire && !rules.active(key) {
+		rules.raiseUntil(key, at, r.Value, float64(rules.ambient[d.Place].Mean), at+int64(p.FireQuiet))
+	}
+}
+
 // judgeFill looks at the fill level of an upright bin.
 func (rules *binRules) judgeFill(b *bin, d *device) {
 	p := &rules.parameters(d).Waste
@@ -201,9 +221,13 @@ func (rules *binRules) judgeFill(b *bin, d *device) {
 	known := b.Flags&binKnown != 0
 	b.Flags |= binKnown
 	b.LastFill = b.Fill
+	if known && rules.erratic(b, d, fill-last) {
+		return // it says nothing of the bin
+	}
 
-	// Emptied: falls by a tenth of the bin, to less than half of what it was.
-	if known && last-fill >= 0.1 && fill < 0.5*last && b.JumpAt == 0 {
+	// Emptied: falls by a tenth of the bin, to less than half of what it was. One
+	// that was full from one reading to the next was not, and nobody emptied it.
+	if known && last-fill >= 0.1 && fill < 0.5*last && b.JumpAt == 0 && !b.Jumped {
 		rules.emptied(b, at, last)
 	}
 
@@ -227,16 +251,21 @@ func (rules *binRules) judgeFill(b *bin, d *device) {
 	case fill >= p.Full && b.JumpAt == 0:
 		if b.FullFrom == 0 {
 			b.FullFrom = at
+			b.Jumped = known && fill-last >= fullJump
 		}
-		d.score(min(float64(at-b.FullFrom)/float64(p.FullAfter), 5))
-		if at-b.FullFrom >= int64(p.FullAfter) {
-			rules.raiseFor(key(overfull), at, finding{value: fill, expected: p.FullClear, within: int64(p.FullAfter)})
+		after := p.FullAfter
+		if b.Jumped {
+			after *= 4 // dew on the sensor is gone before noon
+		}
+		d.score(min(float64(at-b.FullFrom)/float64(after), 5))
+		if at-b.FullFrom >= int64(after) {
+			rules.raiseFor(key(overfull), at, finding{value: fill, expected: p.FullClear, within: int64(after)})
 		}
 	case fill < p.FullClear:
-		b.FullFrom = 0
+		b.FullFrom, b.Jumped = 0, false
 		rules.clearAlarm(key(overfull), at)
 	case !rules.active(key(overfull)):
-		b.FullFrom = 0
+		b.FullFrom, b.Jumped = 0, false
 	}
 
 	// Standing still. Empty and full bins have a right to.
@@ -268,6 +297,40 @@ func (rules *binRules) judgeFill(b *bin, d *device) {
 	}
 }
 
+// fullJump is by how much people do not fill a bin from one reading to the next.
+const fullJump = 0.3
+
+// A level that goes half the bin up or down again swings; people and lorries do so
+// a few times a day at most.
+const (
+	swing  = 0.4
+	swings = 5
+)
+
+// erratic finds a level that jumps about, as of a lid that swings, and says whether
+// it does.
+func (rules *binRules) erratic(b *bin, d *device, by float64) bool {
+	if b.SwingAt != 0 {
+		b.Swings *= float32(math.Exp2(-float64(b.At-b.SwingAt) / float64(6*time.Hour)))
+	}
+	b.SwingAt = b.At
+	way := int8(sign(float32(by)))
+	if math.Abs(by) >= swing && way != b.Swing {
+		b.Swing = way
+		b.Swings++
+	}
+	d.score(min(float64(b.Swings)/swings, 5))
+	if b.Swings >= swings {
+		key := alarmKey{b.Device, b.Channel, erraticFill}
+		rules.raiseUntil(key, b.At, float64(b.Swings), 2, b.At+int64(24*time.Hour))
+	}
+	if b.Swings < swings/2 {
+		return false
+	}
+	b.JumpAt, b.FullFrom, b.SameFrom, b.Jumped = 0, 0, 0, false
+	return true
+}
+
 // collected takes in a collection somebody reported.
 func (rules *binRules) collected(index uint32, d *device, channel uint16, at int64) {
 	_, b := rules.bin(index, d, channel)
@@ -285,10 +348,23 @@ func (rules *binRules) emptied(b *bin, at int64, fill float64) {
 		return
 	}
 	if b.Emptied != 0 && !rules.active(key) {
-		b.Interval = max(float32(float64(at-b.Emptied)/1e9), b.Interval*0.98)
-		b.Intervals = min(b.Intervals+1, 1000)
+		b.learnInterval(float32(float64(at-b.Emptied) / 1e9))
 		b.FillAt += (float32(fill) - b.FillAt) * max(0.1, 1/float32(b.Intervals))
 	}
 	b.Emptied = at
 	rules.clearAlarm(key, at)
+}
+
+// learnInterval keeps about the ninth decile of the times between collections: a
+// weekend is in it, a collection that was not noticed and doubles one is not.
+func (b *bin) learnInterval(s float32) {
+	switch {
+	case b.Intervals < 4:
+		b.Interval = max(b.Interval, s)
+	case s > b.Interval:
+		b.Interval = min(s, 1.25*b.Interval)
+	default:
+		b.Interval = max(s, 0.975*b.Interval)
+	}
+	b.Intervals = min(b.Intervals+1, 1000)
 }

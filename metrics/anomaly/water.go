@@ -1,6 +1,7 @@
 package anomaly
 
 import (
+	"math"
 	"time"
 
 	"greencommunity/ingest"
@@ -35,12 +36,18 @@ type meter struct {
 	BackAt      int64
 	BackFrom    float64 // register before it first ran backwards, L
 	BackN       uint8
-	Known       int64 // first reading
-	Until       int64 // until when use is known, by the book of use
+	Known       int64   // first reading
+	Until       int64   // until when use is known, by the book of use
+	HeldFrom    int64   // reads that the book of use does not believe yet: since when,
+	HeldFlow    float32 // and the least flow of them, L/h
+
+	night night // its least flow against its own past
+	even  even  // whether its reads are somebody's estimate
 }
 
 const (
 	meterRegister = 1 << iota // has a register
+	meterAnew                 // was reset, and nothing has been booked since
 )
 
 // waterRules look for leaks, bursts, backflow and meters that stand still.
@@ -73,8 +80,14 @@ func (rules *waterRules) reading(index uint32, d *device, channel uint16, r *ing
 	case "water_volume_total":
 		m := rules.meter(d, channel)
 		m.Flags |= meterRegister
+		before, since := m.Value, m.At
 		rules.register(index, d, m, r.Value*1000, at)
-		rules.booking(index, d, m, used, at-r.Time)
+		if used = inUnit(used, r.Value*1000-before, since, at); m.Flags&meterAnew == 0 {
+			rules.booking(index, d, m, used, at-r.Time)
+		} else if len(used) == 1 && used[0].Reason == usage.Plain && used[0].Amount > 0 {
+			m.Flags &^= meterAnew // what the book took in while it was not sure is in any unit
+		}
+		rules.held(index, d, m, used, r.Value*1000-before, since, at)
 	case "water_flow":
 		m := rules.meter(d, channel)
 		litres := r.Value * 3.6e6
@@ -91,6 +104,22 @@ func (rules *waterRules) reading(index uint32, d *device, channel uint16, r *ing
 		}
 		m.Flow, m.At = litres, at
 	}
+}
+
+// inUnit returns a booking in the unit the register is read in now: the book goes
+// on in the unit it began with, which may be the one that was wrong.
+func inUnit(list []usage.Booking, litres float64, since, at int64) []usage.Booking {
+	if len(list) != 1 || since == 0 || litres <= 0 || list[0].Covers <= 0 || list[0].Amount <= 0 {
+		return list
+	}
+	b := &list[0]
+	factor := b.Amount.Units() * 1000 / litres
+	for _, other := range []float64{1e3, 100, 10, 0.1, 0.01, 1e-3} {
+		if math.Abs(factor/other-1) < 1e-6 && b.To-b.From == at-since {
+			b.Amount = usage.Amount(math.Round(float64(b.Amount) / other))
+		}
+	}
+	return list
 }
 
 // booking takes in what the book of use says that a read came to, by a clock that
@@ -118,6 +147,36 @@ func (rules *waterRules) booking(index uint32, d *device, m *meter, list []usage
 	}
 }
 
+// held looks at reads that the book of use does not believe yet. A burst is many
+// times what the meter has passed so far, and two of them in a row that no meter
+// could pass faster are one: the book takes it in once it is sure.
+func (rules *waterRules) held(index uint32, d *device, m *meter, used []usage.Booking, litres float64, since, at int64) {
+	if len(used) == 0 || used[len(used)-1].Reason != usage.Implausible || since == 0 || at <= since {
+		m.HeldFrom = 0
+		return
+	}
+	p := rules.parameters(d)
+	flow := litres / (float64(at-since) / float64(time.Hour))
+	if flow < p.Water.BurstFlow || flow > burstMost || at-m.Known < int64(3*24*time.Hour) {
+		m.HeldFrom = 0
+		return
+	}
+	if m.HeldFrom == 0 {
+		m.HeldFrom, m.HeldFlow = since, float32(flow)
+		return
+	}
+	m.HeldFlow = min(m.HeldFlow, float32(flow))
+	limit := max(p.Water.BurstFlow, p.Water.BurstFactor*m.Sustained)
+	if at-m.HeldFrom >= int64(110*time.Minute) && float64(m.HeldFlow) > limit {
+		d.score(float64(m.HeldFlow) / limit)
+		rules.raise(alarmKey{index, m.Channel, burst}, at, float64(m.HeldFlow), m.Sustained)
+	}
+}
+
+// burstMost is more than a home's service pipe passes, L/h: what looks like more is
+// another unit.
+const burstMost = 20000
+
 // register looks for a register that runs backwards or was reset. What it adds
 // to use is told by the book of use.
 func (rules *waterRules) register(index uint32, d *device, m *meter, litres float64, at int64) {
@@ -135,6 +194,10 @@ func (rules *waterRules) register(index uint32, d *device, m *meter, litres floa
 	if used < 0 {
 		// To less than a tenth is another meter or a reset, not a flow.
 		if litres < before/10 && -used > 1000 {
+			// Another meter, or another unit: what was learned is of the one before.
+			m.Sustained, m.Doubtful, m.BeforeFlow, m.LongestRest, m.Known = 0, 0, 0, 0, at
+			m.night, m.even = night{}, even{}
+			m.Flags |= meterAnew
 			rules.raiseUntil(alarmKey{index, m.Channel, registerReset}, at, litres/1000, before/1000, at+int64(24*time.Hour))
 			return
 		}
@@ -196,6 +259,7 @@ func (rules *waterRules) used(index uint32, d *device, m *meter, litres float64,
 	}
 	flow := m.Volume / (float64(length) / float64(time.Hour))
 	rules.hour(index, d, m, flow, m.Volume, length, m.Covered, at)
+	rules.nightFlow(index, d, m, flow, length, at)
 	m.HourAt, m.Volume, m.Covered = at, 0, 0
 }
 
@@ -204,9 +268,11 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 	p := &rules.parameters(d).Water
 
 	// Continuous flow: rests end it, hours with flow make it longer, and a long
-	// gap does neither.
+	// gap does neither. Nor do equal steps, which are somebody's estimate.
 	key := alarmKey{index, m.Channel, continuousFlow}
-	if volume <= 0 {
+	estimated := m.even.step(volume, length)
+	switch {
+	case volume <= 0:
 		if m.Rests < 255 {
 			m.Rests++
 		}
@@ -214,12 +280,16 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 			m.RestSince = at - length
 		}
 		m.FlowingFor, m.Least = 0, 0
-		if int(m.Rests) >= p.ClearRests {
-			rules.clearAlarm(key, at)
+		if m.Rests >= uint8(min(p.ClearRests, 255)) {
+			if rules.active(key) && rules.within(key) == 0 {
+				rules.clearAlarm(key, at)
+			}
 		}
-	} else {
+	case estimated:
+		m.FlowingFor = max(0, m.FlowingFor-m.even.take())
+	default:
 		m.Rests = 0
-		m.FlowingFor += covered
+		m.FlowingFor += covered + m.even.give()
 		if m.Least == 0 || flow < m.Least {
 			m.Least = flow
 		}
@@ -227,12 +297,17 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 		if m.Least >= p.SmallFlow {
 			need = p.ContinuousAfter
 		}
-		if !p.AlwaysFlowing {
-			d.score(min(float64(m.FlowingFor)/float64(need), 5))
-			// A burst that goes on is one thing wrong.
-			if m.FlowingFor >= int64(need) && !rules.active(alarmKey{index, m.Channel, burst}) {
-				rules.raise(key, at, m.Least, float64(m.FlowingFor)/float64(time.Hour))
-			}
+		if p.AlwaysFlowing || length > int64(restLength) {
+			break // a family uses water in any two hours of a day
+		}
+		n := &m.night
+		if n.Mean >= masterFlow || n.Mean == 0 || n.learned(hours3) && n.Ceiling[hours3] >= 10 && m.Least <= 1.25*float64(n.Ceiling[hours3]) {
+			break // many homes never rest all together; nor does this one, by its own past
+		}
+		d.score(min(float64(m.FlowingFor)/float64(need), 5))
+		// A burst that goes on is one thing wrong.
+		if m.FlowingFor >= int64(need) && !rules.active(alarmKey{index, m.Channel, burst}) && rules.within(key) == 0 {
+			rules.raise(key, at, max(m.Least, n.least(hours3)), float64(m.FlowingFor)/float64(time.Hour))
 		}
 	}
 
@@ -265,6 +340,9 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 	m.BeforeFlow = flow
 	key.Kind = burst
 	limit := max(p.BurstFlow, p.BurstFactor*m.Sustained)
+	if at-m.Known < int64(7*24*time.Hour) {
+		limit *= 2 // it has not shown a whole week
+	}
 	young := at-m.Known < int64(3*24*time.Hour)
 	switch {
 	case sustained > limit && !young:

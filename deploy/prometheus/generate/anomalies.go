@@ -103,6 +103,12 @@ var checks = map[string][]Text{
 		{ZH: "是否同时有“爆管”告警；有则按爆管处理。", EN: "Is there a burst alarm as well? Then treat it as that."},
 		{ZH: "经常如此：表的口径选小了，长期超载会损坏，申请换大一号。", EN: "If it happens often the meter is too small and will wear out: have it replaced by the next size."},
 	},
+	"night_flow": {
+		{ZH: "看告警中升高了多少（升/小时、每天多少立方米）和起始时间，对照当天的施工、抢修、绿化浇灌。", EN: "How much it has risen and since when: works, repairs or watering of that day?"},
+		{ZH: "凌晨2至5点对比总表与其下各分表之和：差额不变是某户漏，差额变大是公共管段漏。", EN: "Between 2 and 5 in the night compare it with the sum of the meters below: the same difference is a home's leak, a larger one leaks in between."},
+		{ZH: "用听漏棒逐井听音，逐段关阀缩小范围；看消防管、水箱浮球、绿化管。", EN: "Listen at the chambers, shut valves section by section; look at fire mains, tank floats and watering."},
+		{ZH: "新住户入住或夜间用水单位开业：正常，学会后不再告警。", EN: "New tenants or a user by night: right, and learned once the alarm is closed."},
+	},
 	"day_burner": {
 		{ZH: "控制柜是否在“手动”档（检修后忘记复位最常见）。", EN: "Is the cabinet switched to manual? After maintenance that is the usual cause."},
 		{ZH: "光控探头是否被遮挡或污损，时控器时间是否正确。", EN: "Is the photocell covered or dirty, is the timer's clock right?"},
@@ -172,6 +178,11 @@ var checks = map[string][]Text{
 		{ZH: "联系清运单位核对当日路线和车辆轨迹。", EN: "Ask the collector for the day's route and track."},
 		{ZH: "是否因停车、施工进不去。", EN: "Was the way blocked by cars or works?"},
 		{ZH: "清运计划改疏了的，下次清运后自动按新的间隔判断。", EN: "If the plan has fewer trips now, the next collection teaches the longer interval."},
+	},
+	"erratic_fill": {
+		{ZH: "桶盖是否摆动、关不严，探头支架是否松动。", EN: "Does the lid swing or not shut, is the sensor's bracket loose?"},
+		{ZH: "探头是否进水、结露或有蛛网：擦净后看读数。", EN: "Is the sensor wet or in a cobweb? Clean it and look again."},
+		{ZH: "桶深（台账）是否填错，或探头正对桶壁。", EN: "Is the bin's depth in the inventory right, does the sensor look at the wall?"},
 	},
 	"held_open": {
 		{ZH: "看视频或派门岗：是否有物品顶住门、正在搬家。", EN: "Look at the camera or send the guard: is it propped open, is somebody moving house?"},

@@ -1,0 +1,353 @@
+package anomaly
+
+import (
+	"math"
+	"time"
+)
+
+// night is the least flow of a meter against its own past: what is left when
+// those who use water sleep. It holds where continuous flow does not: for a
+// master meter, which never rests; for a register that shows 10 or 100 L at a
+// time; and for one that is read a few times a day.
+//
+// The flow is averaged over spans of 3, 8 and 24 hours, each where the register
+// is read at least as often. Of each span the least average within the last two
+// days counts, so that one flow that goes on must have been there in all of them,
+// and any one night without it is enough to see that there is none. It is
+// compared with the highest such least that the meter has shown, because a home
+// with guests has shown that too. Minimum night flow is what utilities look at
+// (IWA, Water Loss Task Force); the least of several days is LeakDB's baseline.
+//
+// night has no pointers.
+type night struct {
+	Cells   [24]float32       // L/h of the last hours, by number of the hour; below 0: unknown
+	Hour    int32             // number of the latest, since 1970; 0: none
+	Block   int32             // number of the half day that runs
+	Epoch   int32             // number of the days that run, see learn
+	Epochs  uint8             // learned from, saturating
+	Volume  float32           // of the read before, L
+	Coarse  float32           // the smallest step of the register, L
+	Mean    float32           // L/h, over about a week
+	Blocks  [spans][5]float32 // least average that ended in the half day, the latest first; below 0: none
+	Most    [spans][2]float32 // highest least of these days, and of those before
+	Ceiling [spans]float32    // highest least before these, slowly forgotten
+}
+
+const (
+	hours3 = iota
+	hours8
+	hours24
+	spans
+)
+
+var spanHours = [spans]int{3, 8, 24}
+
+// spanBlocks is how many half days before the present one count. After 72 hours
+// nothing is left in them of the time before.
+var spanBlocks = [spans]int{4, 4, 2}
+
+// spanReads is how long a read may cover: an average over one read alone is
+// higher the luckier the times of the reads.
+var spanReads = [spans]int64{int64(70 * time.Minute), int64(6 * time.Hour), int64(26 * time.Hour)}
+
+const (
+	// masterFlow is from which mean in L/h a meter is not one of a home: 10 m3 a
+	// day.
+	masterFlow = 417
+	// restLength is for how long a meter must be read at least for rests to show.
+	restLength = 100 * time.Minute
+	epoch      = 4 * 24 // hours
+)
+
+// enough epochs make a past. A day's use differs by season and holiday more than
+// a night's.
+var enough = [spans]uint8{3, 4, 6}
+
+func (n *night) learned(span int) bool { return n.Epochs >= enough[span] }
+
+// least is the least average over a span within the last two days, -1 if not known.
+func (n *night) least(span int) float64 {
+	have, least := 0, float32(math.MaxFloat32)
+	for i := range spanBlocks[span] + 1 {
+		if v := n.Blocks[span][i]; v >= 0 {
+			least = min(least, v)
+			have++
+		}
+	}
+	if have < 2 || have < spanBlocks[span]-1 {
+		return -1
+	}
+	return float64(least)
+}
+
+// limit is how high a least must be to be told, L/h, above the highest so far.
+// The step of the register is what two leasts may differ by for no reason.
+func (n *night) limit(span int, ceiling float32) float64 {
+	hours := float64(spanHours[span])
+	share := [spans]float64{0.25, 0.25, 0.1}[span]
+	least := [spans]float64{1.5, 3, 4}[span]
+	return float64(ceiling)*(1+share) + max(least, 0.5*float64(n.Coarse)/hours)
+}
+
+// add takes in the flow of a stretch of time that ends at.
+func (n *night) add(flow float64, length, at, known int64) (judged bool) {
+	last := int32(at / int64(time.Hour))
+	first := int32((at - length + int64(30*time.Minute)) / int64(time.Hour))
+	if at%int64(time.Hour) < int64(30*time.Minute) {
+		last-- // less than half of it has passed
+	}
+	if n.Hour == 0 {
+		n.clear(first - 1)
+	}
+	if first > n.Hour+1 {
+		for h := max(n.Hour+1, first-24); h < first; h++ {
+			n.Cells[mod(h, 24)] = -1
+		}
+		n.Hour = first - 1
+	}
+	seconds := float32(length / int64(time.Second))
+	a := max(seconds/(7*86400), seconds/max(float32(known/int64(time.Second)), seconds))
+	n.Mean += min(a, 1) * (float32(flow) - n.Mean)
+	for h := max(n.Hour+1, last-23); h <= last; h++ {
+		n.Cells[mod(h, 24)] = float32(flow)
+		n.Hour = h
+		n.cell(length)
+		judged = true
+	}
+	return judged
+}
+
+func (n *night) clear(hour int32) {
+	n.Hour, n.Block, n.Epoch = hour, hour/12, hour/epoch
+	for i := range n.Cells {
+		n.Cells[i] = -1
+	}
+	for s := range n.Blocks {
+		for i := range n.Blocks[s] {
+			n.Blocks[s][i] = -1
+		}
+		n.Most[s], n.Ceiling[s] = [2]float32{-1, -1}, 0
+	}
+	n.Epochs = 0
+}
+
+// cell takes in the latest hour.
+func (n *night) cell(length int64) {
+	for block := n.Hour / 12; n.Block < block; n.Block++ {
+		if block-n.Block > 5 {
+			n.Block = block - 5
+		}
+		for s := range n.Blocks {
+			copy(n.Blocks[s][1:], n.Blocks[s][:])
+			n.Blocks[s][0] = -1
+		}
+	}
+	sum, at := float32(0), n.Hour
+	for s, hours := range spanHours {
+		known := true
+		for ; at > n.Hour-int32(hours); at-- {
+			v := n.Cells[mod(at, 24)]
+			if v < 0 {
+				known = false
+				break
+			}
+			sum += v
+		}
+		if !known {
+			break
+		}
+		if length > spanReads[s] {
+			continue
+		}
+		v := sum / float32(hours)
+		if b := &n.Blocks[s][0]; *b < 0 || v < *b {
+			*b = v
+		}
+	}
+}
+
+// mod is h mod 24, also before 1970.
+func mod(h, by int32) int32 { return ((h % by) + by) % by }
+
+// learn takes what the meter has shown into its past, once some days have gone
+// by: what begins now must not be its own measure.
+func (n *night) learn() {
+	for s := range n.Most {
+		if v := n.least(s); v >= 0 {
+			n.Most[s][0] = max(n.Most[s][0], float32(v))
+		}
+	}
+	for now := n.Hour / epoch; n.Epoch < now; n.Epoch++ {
+		if now-n.Epoch > 3 {
+			n.Epoch = now - 3
+		}
+		for s := range n.Most {
+			n.Ceiling[s] = max(n.Ceiling[s]*0.98, n.Most[s][1])
+			n.Most[s] = [2]float32{-1, n.Most[s][0]}
+		}
+		n.Epochs = min(n.Epochs+1, 250)
+	}
+}
+
+// resolve notes the smallest step of the register, by what reads differ in.
+func (n *night) resolve(volume float32) {
+	if n.Coarse == 0 {
+		n.Coarse = float32(math.Inf(1))
+	}
+	if volume > 0.01 {
+		n.Coarse = min(n.Coarse, volume)
+	}
+	if d := max(volume-n.Volume, n.Volume-volume); d > 0.01 {
+		n.Coarse = min(n.Coarse, d)
+	}
+	n.Volume = volume
+}
+
+// tells is whether a span is the shortest that shows a leak: a longer one only
+// adds the days on which there are guests.
+func (n *night) tells(span int, length int64) bool {
+	switch span {
+	case hours3:
+		// Of a fine register that rests its rests say more.
+		return n.Coarse < coarse && (n.Coarse >= 4 || n.Mean >= masterFlow || n.Ceiling[hours3] >= 10)
+	case hours8:
+		return n.Coarse >= coarse || length > spanReads[hours3]
+	}
+	return n.Coarse >= coarse || length > spanReads[hours8]
+}
+
+// coarse is from which step in L a register rests for hours while a leak runs.
+const coarse = 50
+
+// nightFlow compares the least flow with that of the past.
+func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float64, length, at int64) {
+	n := &m.night
+	if m.even.Odd == 0 && m.even.Run >= evenSteps && time.Duration(m.even.For) >= evenFor && time.Duration(m.even.For) < evenMost {
+		n.Hour = max(n.Hour, int32(at/int64(time.Hour)))
+		for i := range n.Cells {
+			n.Cells[i] = -1
+		}
+		for s := range n.Blocks { // what came of it before that was clear
+			n.Blocks[s][0], n.Blocks[s][1] = -1, -1
+		}
+		return
+	}
+	n.resolve(float32(flow * float64(length) / float64(time.Hour)))
+	if !n.add(flow, length, at, at-m.Known) {
+		return
+	}
+	leak, over := alarmKey{index, m.Channel, continuousFlow}, alarmKey{index, m.Channel, nightFlow}
+	key := over
+	if !rules.active(over) {
+		key = leak
+	}
+	if rules.active(key) {
+		span := rules.span(key)
+		if span < 0 {
+			return // told by its rests
+		}
+		b := n.Blocks[span][0]
+		if b >= 0 && float64(b) < float64(n.Ceiling[span])+0.4*(n.limit(span, n.Ceiling[span])-float64(n.Ceiling[span])) {
+			rules.clearAlarm(key, at)
+			n.Most = [spans][2]float32{{-1, -1}, {-1, -1}, {-1, -1}}
+			return
+		}
+		if v := n.least(span); v > 0 {
+			rules.raiseFor(key, at, finding{value: v, expected: float64(n.Ceiling[span]), within: int64(spanHours[span]) * int64(time.Hour)})
+		}
+		return
+	}
+	if rules.parameters(d).Water.AlwaysFlowing || rules.active(alarmKey{index, m.Channel, burst}) {
+		n.learn()
+		return
+	}
+	for s, hours := range spanHours {
+		v := n.least(s)
+		if v < 0 || !n.learned(s) || !n.tells(s, length) {
+			continue
+		}
+		limit := n.limit(s, n.Ceiling[s])
+		d.score(min(v/limit, 5))
+		if v > limit {
+			if n.Mean >= masterFlow || n.Ceiling[hours3] >= 40 {
+				key = over
+			}
+			rules.raiseFor(key, at, finding{value: v, expected: float64(n.Ceiling[s]), within: int64(hours) * int64(time.Hour)})
+			return
+		}
+	}
+	n.learn()
+}
+
+// within is the span an alarm was raised for, nanoseconds; 0: none, or not raised.
+func (rules *waterRules) within(k alarmKey) int64 {
+	if !rules.active(k) {
+		return 0
+	}
+	return rules.alarms[k].within
+}
+
+// span is that of an open alarm, -1 if it has none.
+func (rules *waterRules) span(k alarmKey) int {
+	for s, hours := range spanHours {
+		if rules.within(k) == int64(hours)*int64(time.Hour) {
+			return s
+		}
+	}
+	return -1
+}
+
+// even follows steps of a register that are all alike. Where reads are missing,
+// platforms divide what was used evenly over the time, in all meters of a site.
+// Badger's AquaCUE lets estimated reads neither raise nor clear; nor do these.
+// It has no pointers.
+type even struct {
+	Step float32 // L an hour
+	Run  uint16  // steps alike in a row
+	For  int64   // how long they took, ns
+	Took bool    // and were taken out of the flow
+	Odd  uint8   // steps since that are not alike
+}
+
+const (
+	// evenSteps and evenFor are from when on equal steps are an estimate. Where a
+	// leak is all that flows, a night and a working day can be even; a day and a
+	// half is nobody's estimate any more: then it is a leak and nobody at home.
+	evenSteps = 6
+	evenFor   = 16 * time.Hour
+	evenMost  = 36 * time.Hour
+)
+
+// step takes in a step and says whether it is one of an estimate.
+func (e *even) step(volume float64, length int64) bool {
+	flow := float32(volume / (float64(length) / float64(time.Hour)))
+	if volume <= 0 || e.Step == 0 || math.Abs(float64(flow/e.Step-1)) > 1e-3 {
+		if e.Took && e.Odd < 3 { // one day's remainder, and the next day's estimate
+			e.Odd++
+			return false
+		}
+		*e = even{Step: max(flow, 0), Run: 1, For: length}
+		return false
+	}
+	e.Odd = 0
+	e.Run, e.For = min(e.Run+1, math.MaxUint16-1), e.For+length
+	return e.Run >= evenSteps && time.Duration(e.For) >= evenFor && time.Duration(e.For) < evenMost
+}
+
+// take is how much of the flow so far was an estimate, once.
+func (e *even) take() int64 {
+	if e.Took {
+		return 0
+	}
+	e.Took = true
+	return e.For
+}
+
+// give is what was taken for an estimate and is none, as it goes on too long.
+func (e *even) give() int64 {
+	if !e.Took || time.Duration(e.For) < evenMost {
+		return 0
+	}
+	e.Took = false
+	return e.For
+}
