@@ -28,18 +28,18 @@ const Prefix = "greencommunity_"
 
 var (
 	always        = ingest.Text{}
-	onReject      = ingest.Text{ZH: "首次拒收后", EN: "once something was refused"}
+	onHeard       = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
 	ofProgram     = ingest.Text{ZH: "由程序提供", EN: "of the program"}
 	onCertificate = ingest.Text{ZH: "有 TLS 地址时", EN: "where an address has TLS"}
 	onDevice      = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
-	onAlarm       = ingest.Text{ZH: "首次告警后", EN: "once there was an alarm"}
+	onAlarm       = ingest.Text{ZH: "有可告警的设备后", EN: "once there are devices that can raise one"}
 	onBoundary    = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
-	onVendor      = ingest.Text{ZH: "厂商首次上报后", EN: "once a vendor has published"}
+	onVendor      = ingest.Text{ZH: "台账中有厂商后", EN: "once the inventory has a vendor"}
 	onFacility    = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
 	onKind        = ingest.Text{ZH: "该类设施首次上报后", EN: "once a facility of the kind has reported"}
-	onDeposit     = ingest.Text{ZH: "首次上报投放或称重后", EN: "once a deposit or its weight was reported"}
+	onDeposit     = ingest.Text{ZH: "台账中有垃圾桶或首次上报后", EN: "once the inventory lists a bin, or one has reported it"}
 	onSite        = ingest.Text{ZH: "台账中有社区坐标且有灯上报后", EN: "once a lamp has reported, where the community has coordinates"}
-	onInspection  = ingest.Text{ZH: "台账定义了抽查量并有上报后", EN: "once an inspection was reported, where the inventory has quantities for it"}
+	onInspection  = ingest.Text{ZH: "台账定义了抽查量后", EN: "where the inventory has quantities for it"}
 	onFactor      = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
 	onDensity     = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
 	onInventory   = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
@@ -158,19 +158,19 @@ var Metrics = []Metric{
 	{"water_net_night_flow_cubic_meters_per_hour", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "夜间流量减合理夜间用水。", EN: "Night flow less legitimate night use."}, onBoundary},
 
 	{"vendor_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "接收的读数和事件，不含重复。", EN: "Readings and events accepted, without duplicates."}, onVendor},
-	{"vendor_messages_rejected_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "拒收的报文。", EN: "Messages refused."}, onReject},
-	{"vendor_values_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被拒的单个值。", EN: "Single values refused in accepted messages."}, onReject},
+	{"vendor_messages_rejected_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "拒收的报文。", EN: "Messages refused."}, onVendor},
+	{"vendor_values_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被拒的单个值。", EN: "Single values refused in accepted messages."}, onVendor},
 	{"vendor_unmapped_values_total", "counter", []string{"vendor"}, ingest.Text{ZH: "尚无含义的字段值。", EN: "Values of fields that have no meaning yet."}, onVendor},
 	{"vendor_unmapped_fields", "gauge", []string{"vendor"}, ingest.Text{ZH: "尚无含义的字段数。", EN: "Fields that have no meaning yet."}, onVendor},
 	{"vendor_late_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "接收时已超过 5 分钟的读数。", EN: "Readings more than 5 minutes old when received."}, onVendor},
 	{"vendor_out_of_order_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "早于已接收读数的读数。", EN: "Readings older than one accepted before."}, onVendor},
 	{"vendor_duplicate_readings_total", "counter", []string{"vendor"}, ingest.Text{ZH: "重复的读数。", EN: "Readings that repeat one accepted before."}, onVendor},
 	{"vendor_times_replaced_total", "counter", []string{"vendor"}, ingest.Text{ZH: "时间超界、以接收时间代替的读数。", EN: "Readings whose time was out of bounds."}, onVendor},
-	{"vendor_clock_offset_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "近 101 条报文接收时间减设备时间的中位数；负值表示设备时钟超前。", EN: "Median of received minus device time of the last 101 messages; negative is a clock that is ahead."}, onVendor},
+	{"vendor_clock_offset_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "近 101 条报文接收时间减设备时间的中位数；负值表示设备时钟超前。", EN: "Median of received minus device time of the last 101 messages; negative is a clock that is ahead."}, onHeard},
 	{"vendor_messages_missing_total", "counter", []string{"vendor"}, ingest.Text{ZH: "按格式自带的序号（Sparkplug）应有而未到的消息数。", EN: "Messages that have not come, by the numbers their format gives them (Sparkplug)."}, onVendor},
 	{"vendor_gaps_total", "counter", []string{"vendor"}, ingest.Text{ZH: "设备静默超过自身三个上报间隔的次数。", EN: "Silences of a device of more than three of its own intervals, when it is heard again."}, onVendor},
 	{"vendor_silent_devices", "gauge", []string{"vendor"}, ingest.Text{ZH: "当前静默超过自身三个上报间隔的设备数。", EN: "Devices silent now for more than three of their own intervals."}, onVendor},
-	{"vendor_last_message_timestamp_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "最近一条报文的接收时间。", EN: "When the last message was received."}, onVendor},
+	{"vendor_last_message_timestamp_seconds", "gauge", []string{"vendor"}, ingest.Text{ZH: "最近一条报文的接收时间。", EN: "When the last message was received."}, onHeard},
 }
 
 // foreign are metrics that are not the service's own.

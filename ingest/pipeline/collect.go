@@ -62,23 +62,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	// What is known exists from the start at 0, or the first refusal would be an
 	// increase from nothing, which no rate or alert sees.
+	known := []ingest.VendorID{""} // what no source matches is of no vendor
 	for _, v := range p.inventory.Load().Vendors {
-		if _, there := t.Received[v.ID]; !there {
-			t.Received[v.ID] = 0
-		}
-		for _, reason := range ingest.Reasons {
-			key := rejectKey{v.ID, reason}
-			if _, there := t.Rejected[key]; !there {
-				t.Rejected[key] = 0
-			}
-			if _, there := t.Refused[key]; !there {
-				t.Refused[key] = 0
-			}
-		}
+		known = append(known, v.ID)
 	}
-	for _, key := range []rejectKey{{"", ingest.UnknownTopic}, {"", ingest.Lost}} { // of no vendor
-		if _, there := t.Rejected[key]; !there {
-			t.Rejected[key] = 0
+	for _, vendor := range known {
+		t.Received[vendor] += 0
+		for _, reason := range ingest.Reasons {
+			t.Rejected[rejectKey{vendor, reason}] += 0
+			t.Refused[rejectKey{vendor, reason}] += 0
 		}
 	}
 	received, lost := uint64(0), uint64(0)

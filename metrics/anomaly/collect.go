@@ -20,9 +20,10 @@ var (
 		"Lamps that are dark when they should burn or report a fault, without those whose feeder, gateway or community is at fault.", []string{"community"}, nil)
 )
 
-// Describe and Collect make an Engine a prometheus.Collector. What was raised
-// before stays in the gauge at 0, so that a series does not vanish: an alert on
-// it would end and begin again with every scrape that missed it.
+// Describe and Collect make an Engine a prometheus.Collector. Every kind that the
+// devices of a community can raise is there from the start at 0: the first alarm
+// is an increase then, and a series does not vanish, which would end an alert and
+// begin it again with every scrape that missed it.
 func (e *Engine) Describe(ch chan<- *prometheus.Desc) {
 	ch <- activeDesc
 	ch <- totalDesc
@@ -36,6 +37,19 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	inhibited := map[string]int{}
 	totals := maps.Clone(e.totals)
 	failed := map[ingest.CommunityID]map[uint32]bool{} // devices: a lamp may be dark and say so as well
+	e.sitesMu.Lock()
+	for at := range e.sites {
+		inhibited[string(at.Community)] = 0
+		for i, k := range Kinds {
+			switch {
+			case k.Rollup && k.Facility == anyFacility:
+				totals[totalKey{at.Community, anyFacility, kind(i)}] += 0
+			case k.Facility == at.Facility || k.Facility == anyFacility:
+				totals[totalKey{at.Community, at.Facility, kind(i)}] += 0
+			}
+		}
+	}
+	e.sitesMu.Unlock()
 	for k := range totals {
 		active[k] = 0
 		if k.Facility == ingest.Lighting {

@@ -121,6 +121,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 		e.locate(&e.places[i])
 	}
 	e.dropTotals()
+	e.listSites()
 	moved := false
 	for i, d := range e.info {
 		if d == nil {

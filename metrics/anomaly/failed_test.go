@@ -7,7 +7,34 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
 )
+
+// Before any message every kind that the listed devices can raise is counted, at
+// 0, and no kind of other facilities (field/grafana case 01).
+func TestKindsAreCountedFromTheStart(t *testing.T) {
+	const text = "communities:\n- {id: c, name: 社区, town: 镇}\nvendors:\n- id: v\n  sources: [{topic: \"v/{device}\", format: json}]\n" +
+		"  devices: [{id: m1, community: c, facility: water}, {id: m2, community: c, facility: water}]\n"
+	inv, err := inventory.Parse([]byte(text), time.FixedZone("", 8*3600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := NewEngine(Options{Config: DefaultConfig()})
+	e.Bind(inv)
+	want := 0
+	for _, k := range Kinds {
+		if k.Facility == ingest.Water || k.Facility == anyFacility {
+			want++
+		}
+	}
+	for _, metric := range []string{"greencommunity_anomalies_total", "greencommunity_anomaly_active"} {
+		if n := testutil.CollectAndCount(e, metric); n != want {
+			t.Errorf("%d series of %s, want %d", n, metric, want)
+		}
+	}
+}
 
 // A lamp that is dark, or says that it is broken, has failed, once; one behind a
 // feeder that is out has not.

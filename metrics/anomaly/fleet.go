@@ -2,6 +2,7 @@ package anomaly
 
 import (
 	"strings"
+	"sync"
 	"time"
 
 	"greencommunity/ingest"
@@ -30,12 +31,45 @@ type fleet struct {
 	deviceOf    map[ownKey]*Parameters // those made so far
 	placeOf     map[ingest.CommunityID]uint16
 	groupOf     map[groupKey]int32
+
+	sitesMu sync.Mutex        // guards sites between the walker, which alone writes, and a scrape
+	sites   map[site]struct{} // where devices are, as the inventory lists them or as they report
+}
+
+// site is the devices of a facility in a community: what can raise an alarm there.
+type site struct {
+	Community ingest.CommunityID
+	Facility  ingest.FacilityKind
+}
+
+// noteSite remembers that there are devices of a facility in a community.
+func (f *fleet) noteSite(info *ingest.Device) {
+	at := site{info.Community, info.Facility}
+	if _, there := f.sites[at]; there || len(f.inv.Communities) > 0 && f.inv.Community(at.Community) == nil {
+		return
+	}
+	f.sitesMu.Lock()
+	f.sites[at] = struct{}{}
+	f.sitesMu.Unlock()
+}
+
+// listSites begins anew with the devices the inventory lists; those that report
+// are noted as they are settled.
+func (f *fleet) listSites() {
+	f.sitesMu.Lock()
+	clear(f.sites)
+	f.sitesMu.Unlock()
+	for info := range f.inv.AllDevices() {
+		if f.inv.Here(info) {
+			f.noteSite(info)
+		}
+	}
 }
 
 func newFleet(o Options) *fleet {
 	return &fleet{
 		o: o, channels: []string{""}, channelID: map[string]uint16{"": 0},
-		paramsOf: map[*Parameters]uint16{}, placeOf: map[ingest.CommunityID]uint16{}, groupOf: map[groupKey]int32{},
+		paramsOf: map[*Parameters]uint16{}, placeOf: map[ingest.CommunityID]uint16{}, groupOf: map[groupKey]int32{}, sites: map[site]struct{}{},
 	}
 }
 
@@ -110,6 +144,7 @@ func (f *fleet) locate(p *place) {
 // reports whether it has changed its groups.
 func (f *fleet) settle(index uint32) (moved bool) {
 	d, info := f.devices.At(index+1), f.info[index]
+	f.noteSite(info)
 	before := [3]int32{d.Town, d.Gateway, d.Feeder}
 	p := f.params[0]
 	if own := f.communityOf[info.Community]; own != nil {

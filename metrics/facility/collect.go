@@ -1,6 +1,7 @@
 package facility
 
 import (
+	"maps"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -54,11 +55,16 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 	counter := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v, labels...)
 	}
+	// What counts things that happen is there before the first of them, at 0: the
+	// first would be the beginning of a series else, of which Prometheus knows no
+	// increase.
+	quiet := maps.Clone(o.listed)
 	for i, n := range o.summarise(time.Now().UnixNano()) {
 		p := &o.places[i]
 		if !o.here(p) || n.known == 0 {
 			continue // taken out of the inventory
 		}
+		delete(quiet, p.Key)
 		community := string(p.Key.Community)
 		gauge(lastDesc, float64(n.Last)/1e9, community, string(p.Key.Facility))
 		switch p.Key.Facility {
@@ -70,12 +76,18 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 		case ingest.Waste:
 			counter(pickDesc, p.Collections, community)
 			counter(overDesc, float64(p.Overfull)/1e9, community)
-			if p.Right+p.Wrong > 0 { // 0 is nobody who looks, not nothing wrong
+			if p.Right+p.Wrong > 0 || o.inspected() {
 				counter(checkDesc, p.Right, community, "correct")
 				counter(checkDesc, p.Wrong, community, "wrong")
 			}
+			streams := o.listed[p.Key]
+			for name := range streams {
+				if p.Streams[name] == nil {
+					counter(dropDesc, 0, community, name)
+				}
+			}
 			for name, s := range p.Streams {
-				if s.Deposits > 0 {
+				if s.Deposits > 0 || streams[name] {
 					counter(dropDesc, s.Deposits, community, name)
 				}
 				if s.Kilograms > 0 { // 0 is nobody who weighs, not no waste
@@ -115,6 +127,25 @@ func (o *Observer) Collect(ch chan<- prometheus.Metric) {
 			if n.Doors > 0 {
 				gauge(openDesc, float64(n.Open), community)
 			}
+		}
+	}
+	for at, streams := range quiet {
+		community := string(at.Community)
+		switch at.Facility {
+		case ingest.Waste:
+			counter(pickDesc, 0, community)
+			for name := range streams {
+				counter(dropDesc, 0, community, name)
+			}
+			if o.inspected() {
+				counter(checkDesc, 0, community, "correct")
+				counter(checkDesc, 0, community, "wrong")
+			}
+		case ingest.Gate:
+			counter(passesDesc, 0, community, "in")
+			counter(passesDesc, 0, community, "out")
+			counter(forcedDesc, 0, community)
+			counter(heldDesc, 0, community)
 		}
 	}
 }

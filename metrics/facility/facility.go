@@ -124,7 +124,8 @@ type Observer struct {
 	index   map[Place]uint16
 	devices arena.Arena[device] // by index of the device + 1
 	sites   map[ingest.CommunityID]*inventory.Community
-	inv     *inventory.Inventory // nil before Bind
+	inv     *inventory.Inventory      // nil before Bind
+	listed  map[Place]map[string]bool // where the inventory has devices, and the waste streams of its bins there
 }
 
 // New returns an observer that has seen nothing. Book is where registers become
@@ -156,6 +157,22 @@ func (o *Observer) Bind(inv *inventory.Inventory) {
 	for i := range o.places {
 		o.locate(&o.places[i])
 	}
+	o.listed = map[Place]map[string]bool{}
+	for d := range inv.AllDevices() {
+		if at := (Place{d.Community, d.Facility}); inv.Here(d) {
+			if o.listed[at] == nil {
+				o.listed[at] = map[string]bool{}
+			}
+			if d.Facility == ingest.Waste {
+				o.listed[at][d.Stream] = true
+			}
+		}
+	}
+}
+
+// inspected reports whether the inventory has quantities for inspections.
+func (o *Observer) inspected() bool {
+	return o.inv != nil && o.inv.Facilities != nil && o.inv.Facilities.Quantity(ingest.Waste, "inspections_correct") != nil
 }
 
 // here reports whether the inventory has a place's community. Where it says of

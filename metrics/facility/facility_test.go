@@ -389,6 +389,28 @@ greencommunity_gate_up_seconds_total{community="nancheng"} 7800
 	})
 }
 
+// What counts events is there before the first message, for the communities and
+// waste streams of the listed devices (field/grafana case 01).
+func TestCountersFromTheStart(t *testing.T) {
+	const text = "communities:\n- {id: c, name: 社区, town: 镇}\nvendors:\n- id: v\n  sources: [{topic: \"v/{device}\", format: json}]\n" +
+		"  devices: [{id: b1, community: c, facility: waste, stream: kitchen}, {id: b2, community: c, facility: waste, stream: residual}, {id: g1, community: c, facility: gate}]\n" +
+		"facilities: {waste: {quantities: {inspections_correct: {unit: '1', kind: delta}, inspections_wrong: {unit: '1', kind: delta}}}}\n"
+	inv, err := inventory.Parse([]byte(text), time.FixedZone("", 8*3600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := New(nil)
+	o.Bind(inv)
+	for metric, want := range map[string]int{
+		"greencommunity_waste_deposits_total": 2, "greencommunity_waste_inspections_total": 2, "greencommunity_waste_collections_total": 1,
+		"greencommunity_gate_passes_total": 2, "greencommunity_gate_forced_total": 1, "greencommunity_gate_held_open_total": 1,
+	} {
+		if n := testutil.CollectAndCount(o, metric); n != want {
+			t.Errorf("%d series of %s, want %d", n, metric, want)
+		}
+	}
+}
+
 // Inspections are counted where the inventory has quantities for them.
 func TestInspections(t *testing.T) {
 	o := observer()

@@ -36,6 +36,11 @@ const (
 	minIntervals = 5
 	// minGap keeps devices that report by the second from counting hiccups.
 	minGap = 30 * time.Second
+	// minInterval is how far apart, in s, messages are of two contacts: a rhythm
+	// that is quicker allows for minGap all the same.
+	minInterval = 10
+	// maxMissed is how many gaps in a row end a rhythm.
+	maxMissed = 5
 	// maxFields bounds how many unmapped fields are told apart, a vendor.
 	maxFields = 1000
 	// offsets is how many of the last messages the clock offset is the median of.
@@ -58,6 +63,7 @@ type vendor struct {
 type device struct {
 	Vendor    uint16 // index+1 of vendors; 0: not heard of
 	Intervals uint8
+	Missed    uint8   // gaps in a row
 	Rhythm    float32 // s, a running mean of the intervals
 	Last      int64   // received, unix ns
 }
@@ -70,7 +76,7 @@ type Scorecard struct {
 	vendors map[ingest.VendorID]*vendor
 	devices arena.Arena[device] // by dense index + 1
 	now     int64
-	listed  map[ingest.VendorID]bool // by the inventory; nil: nobody has said
+	listed  []ingest.VendorID // by the inventory; nil: nobody has said
 }
 
 // New returns an empty scorecard.
@@ -176,6 +182,15 @@ func (s *Scorecard) Message(m *ingest.Message, r *decode.Result, duplicates, out
 	v.OutOfOrder += uint64(outOfOrder)
 	v.Readings += uint64(len(r.Readings) + len(r.Events) - duplicates)
 	var newest int64
+	// A message of old readings only is a backlog that is caught up with: it says
+	// that the device is there and nothing of how often it reports.
+	backlog := len(r.Readings) > 0
+	for i := range r.Readings {
+		reading := &r.Readings[i]
+		timed := !reading.TimeReplaced && (reading.TimeSource == ingest.TimeDevice || reading.TimeSource == ingest.TimeGateway)
+		backlog = backlog && timed && m.Received-reading.Time > int64(LateAfter)
+	}
+	backlog = backlog || outOfOrder > 0 || duplicates > 0
 	for i := range r.Readings {
 		reading := &r.Readings[i]
 		switch {
@@ -190,12 +205,12 @@ func (s *Scorecard) Message(m *ingest.Message, r *decode.Result, duplicates, out
 			}
 		}
 		if i == 0 || r.Devices[i] != r.Devices[i-1] {
-			s.heard(name, v, r.Devices[i], m.Received)
+			s.heard(name, v, r.Devices[i], m.Received, backlog)
 		}
 	}
 	for i := range r.Events {
 		if len(r.Readings) == 0 && (i == 0 || r.EventDevices[i] != r.EventDevices[i-1]) {
-			s.heard(name, v, r.EventDevices[i], m.Received)
+			s.heard(name, v, r.EventDevices[i], m.Received, false)
 		}
 	}
 	// What is history says nothing of the clock.
@@ -209,13 +224,14 @@ func (s *Scorecard) Message(m *ingest.Message, r *decode.Result, duplicates, out
 	}
 }
 
-// Bind takes the vendors there are: of others nothing is shown.
+// Bind takes the vendors there are: of others nothing is shown, and of each of
+// these all counters are, from the start at 0.
 func (s *Scorecard) Bind(inv *inventory.Inventory) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.listed = map[ingest.VendorID]bool{}
+	s.listed = []ingest.VendorID{}
 	for _, v := range inv.Vendors {
-		s.listed[v.ID] = true
+		s.listed = append(s.listed, v.ID)
 	}
 }
 
@@ -241,8 +257,14 @@ func (s *Scorecard) Forget(indexes []uint32, _ int64) {
 	}
 }
 
-// heard notes that a device has reported.
-func (s *Scorecard) heard(name ingest.VendorID, v *vendor, index uint32, at int64) {
+// heard notes that a device has reported, out of a backlog or not.
+//
+// A rhythm is learned from the time between contacts; messages that come in one
+// go are one contact. A gap is no part of it, but several in a row are a device
+// that reports less often from now on, or one whose rhythm was learned wrong: it
+// is learned anew. What a backlog is sent with may be slower than the rhythm it
+// was measured with, and never says that a device reports more often.
+func (s *Scorecard) heard(name ingest.VendorID, v *vendor, index uint32, at int64, backlog bool) {
 	s.devices.Extend(int(index) + 1)
 	d := s.devices.At(index + 1)
 	if d.Vendor == 0 {
@@ -250,22 +272,30 @@ func (s *Scorecard) heard(name ingest.VendorID, v *vendor, index uint32, at int6
 		return
 	}
 	interval := float32(float64(at-d.Last) / 1e9)
-	if interval <= 0 {
+	if interval < minInterval {
 		return // several messages at once
 	}
-	if d.overdue(at) {
-		v.Gaps++ // and no part of its rhythm
-	} else {
-		weight := float32(0.1)
-		if d.Intervals < 10 {
-			weight = 1 / float32(d.Intervals+1)
-		}
-		d.Rhythm += weight * (interval - d.Rhythm)
-		if d.Intervals < 255 {
-			d.Intervals++
-		}
-	}
+	overdue := d.overdue(at)
 	d.Last = at
+	if overdue {
+		v.Gaps++
+		if d.Missed++; d.Missed >= maxMissed {
+			d.Missed, d.Intervals, d.Rhythm = 0, 0, 0
+		}
+		return
+	}
+	d.Missed = 0
+	if backlog && d.Intervals > 0 && interval <= d.Rhythm {
+		return
+	}
+	weight := float32(0.1)
+	if d.Intervals < 10 {
+		weight = 1 / float32(d.Intervals+1)
+	}
+	d.Rhythm += weight * (interval - d.Rhythm)
+	if d.Intervals < 255 {
+		d.Intervals++
+	}
 }
 
 // overdue reports whether a device is silent for longer than its rhythm allows.
@@ -340,11 +370,15 @@ func (s *Scorecard) Collect(ch chan<- prometheus.Metric) {
 			silent[d.Vendor]++
 		}
 	}
-	for i, name := range s.names {
-		if s.listed != nil && !s.listed[name] {
-			continue
-		}
+	shown := s.listed
+	if shown == nil {
+		shown = s.names
+	}
+	for _, name := range shown {
 		v, label := s.vendors[name], string(name)
+		if v == nil {
+			v = &vendor{} // not heard of yet
+		}
 		send := func(d *prometheus.Desc, kind prometheus.ValueType, value float64, more ...string) {
 			ch <- prometheus.MustNewConstMetric(d, kind, value, append([]string{label}, more...)...)
 		}
@@ -354,15 +388,17 @@ func (s *Scorecard) Collect(ch chan<- prometheus.Metric) {
 		} {
 			send(d, prometheus.CounterValue, float64(n))
 		}
-		for reason, n := range v.Rejected {
-			send(rejectedDesc, prometheus.CounterValue, float64(n), string(reason))
-		}
-		for reason, n := range v.Refused {
-			send(refusedDesc, prometheus.CounterValue, float64(n), string(reason))
+		// Every reason is there at 0: the first refusals are an increase then, and
+		// not the beginning of a series, of which Prometheus knows no increase.
+		for _, reason := range ingest.Reasons {
+			send(rejectedDesc, prometheus.CounterValue, float64(v.Rejected[reason]), string(reason))
+			send(refusedDesc, prometheus.CounterValue, float64(v.Refused[reason]), string(reason))
 		}
 		send(fieldsDesc, prometheus.GaugeValue, float64(len(v.Fields)))
-		send(silentDesc, prometheus.GaugeValue, float64(silent[i+1]))
-		send(lastDesc, prometheus.GaugeValue, float64(v.LastMessage)/1e9)
+		send(silentDesc, prometheus.GaugeValue, float64(silent[slices.Index(s.names, name)+1]))
+		if v.LastMessage > 0 {
+			send(lastDesc, prometheus.GaugeValue, float64(v.LastMessage)/1e9)
+		}
 		if len(v.Offsets) > 0 {
 			sorted := slices.Sorted(slices.Values(v.Offsets))
 			send(offsetDesc, prometheus.GaugeValue, float64(sorted[len(sorted)/2])/1e9)

@@ -3,6 +3,7 @@ package scorecard
 import (
 	"bytes"
 	"encoding/gob"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -46,7 +47,18 @@ func TestScorecard(t *testing.T) {
 		Refused:  []format.FieldRefusal{{Refusal: refused(ingest.BadValue)}}, Unmapped: []decode.Unmapped{{Field: "U"}, {Field: "U"}, {Field: "I"}}}, 1, 1)
 	s.Message(&ingest.Message{Received: at}, &decode.Result{Err: refused(ingest.UnknownTopic)}, 0, 0) // of nobody
 
-	const want = `
+	// Each reason that is not in a text is there at 0.
+	full := func(want string) string {
+		for _, metric := range []string{"greencommunity_vendor_messages_rejected_total", "greencommunity_vendor_values_refused_total"} {
+			for _, r := range ingest.Reasons {
+				if line := fmt.Sprintf("%s{reason=%q,vendor=\"lamps\"} ", metric, r); !strings.Contains(want, line) {
+					want += line + "0\n"
+				}
+			}
+		}
+		return want
+	}
+	want := full(`
 # HELP greencommunity_vendor_clock_offset_seconds Median of received minus device time of the last 101 messages; negative is a clock that is ahead.
 # TYPE greencommunity_vendor_clock_offset_seconds gauge
 greencommunity_vendor_clock_offset_seconds{vendor="lamps"} 2
@@ -89,7 +101,7 @@ greencommunity_vendor_unmapped_values_total{vendor="lamps"} 3
 # HELP greencommunity_vendor_values_refused_total Single values refused in accepted messages.
 # TYPE greencommunity_vendor_values_refused_total counter
 greencommunity_vendor_values_refused_total{reason="bad_value",vendor="lamps"} 1
-`
+`)
 	if err := testutil.CollectAndCompare(s, strings.NewReader(want)); err != nil {
 		t.Error(err)
 	}
@@ -134,6 +146,87 @@ greencommunity_vendor_gaps_total{vendor="lamps"} 2
 greencommunity_vendor_silent_devices{vendor="lamps"} 2
 `), "greencommunity_vendor_gaps_total", "greencommunity_vendor_silent_devices"); err != nil {
 		t.Error(err)
+	}
+}
+
+// Before any message each vendor of the inventory has every counter at 0, with
+// every reason: the first refusals are an increase then (field/grafana case 01).
+func TestCountersAreThereBeforeTheFirstMessage(t *testing.T) {
+	s := New()
+	s.Bind(&inventory.Inventory{Vendors: []*inventory.Vendor{{ID: "lamps"}, {ID: "bins"}}})
+	for _, metric := range []string{"greencommunity_vendor_messages_rejected_total", "greencommunity_vendor_values_refused_total"} {
+		if n := testutil.CollectAndCount(s, metric); n != 2*len(ingest.Reasons) {
+			t.Errorf("%d series of %s, want %d", n, metric, 2*len(ingest.Reasons))
+		}
+	}
+	if n := testutil.CollectAndCount(s, "greencommunity_vendor_readings_total", "greencommunity_vendor_gaps_total"); n != 4 {
+		t.Errorf("%d series of counters without a reason, want 4", n)
+	}
+	if n := testutil.CollectAndCount(s, "greencommunity_vendor_last_message_timestamp_seconds"); n != 0 {
+		t.Errorf("a vendor that was never heard of has a last message")
+	}
+}
+
+// A device's rhythm is that of its ordinary days, whatever else it sends.
+func TestRhythm(t *testing.T) {
+	const gaps, silent = "greencommunity_vendor_gaps_total", "greencommunity_vendor_silent_devices"
+	every := func(s *Scorecard, from time.Duration, n int, step, ago time.Duration) time.Duration {
+		for range n {
+			message(s, 3, from, ago)
+			from += step
+		}
+		return from
+	}
+	for name, c := range map[string]struct {
+		feed         func(*Scorecard) time.Duration // returns when it is then
+		gaps, silent int
+	}{
+		"history of 14 days in a second, then every minute": {func(s *Scorecard) time.Duration {
+			every(s, 0, 1000, time.Millisecond, 14*24*time.Hour)
+			return every(s, time.Minute, 60, time.Minute, 0)
+		}, 0, 0},
+		"history without times in a second, then every minute": {func(s *Scorecard) time.Duration {
+			every(s, 0, 1000, time.Millisecond, 0)
+			return every(s, time.Minute, 60, time.Minute, 0)
+		}, 0, 0},
+		"a backlog in the middle, slower than the burst": {func(s *Scorecard) time.Duration {
+			at := every(s, 0, 30, 10*time.Minute, 0)
+			at = every(s, at, 40, 12*time.Second, 3*time.Hour)
+			return every(s, at+10*time.Minute, 30, 10*time.Minute, 0)
+		}, 0, 0},
+		"an upload of a quarter of an hour's readings each quarter": {func(s *Scorecard) time.Duration {
+			at := time.Duration(0)
+			for range 40 {
+				for i := range 15 {
+					message(s, 3, at+time.Duration(i)*time.Millisecond, time.Duration(15-i)*time.Minute)
+				}
+				at += 15 * time.Minute
+			}
+			return at
+		}, 0, 0},
+		"every minute, then every hour": {func(s *Scorecard) time.Duration {
+			at := every(s, 0, 60, time.Minute, 0)
+			return every(s, at+time.Hour, 60, time.Hour, 0)
+		}, maxMissed, 0},
+		"two real gaps, with the backlog of the second": {func(s *Scorecard) time.Duration {
+			at := every(s, 0, 60, time.Minute, 0)
+			at = every(s, at+time.Hour, 60, time.Minute, 0)
+			at = every(s, at+3*time.Hour, 180, 20*time.Millisecond, 2*time.Hour)
+			return every(s, at+time.Minute, 60, time.Minute, 0)
+		}, 2, 0},
+		"silent since an hour": {func(s *Scorecard) time.Duration {
+			return every(s, 0, 60, time.Minute, 0) + time.Hour
+		}, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := New()
+			s.Tick(start + int64(c.feed(s)))
+			want := fmt.Sprintf("# HELP %[1]s Silences of a device of more than three of its own intervals, when it is heard again.\n# TYPE %[1]s counter\n%[1]s{vendor=\"lamps\"} %[3]d\n"+
+				"# HELP %[2]s Devices silent now for more than three of their own intervals.\n# TYPE %[2]s gauge\n%[2]s{vendor=\"lamps\"} %[4]d\n", gaps, silent, c.gaps, c.silent)
+			if err := testutil.CollectAndCompare(s, strings.NewReader(want), gaps, silent); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 
