@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"greencommunity/cmd/internal/systemd"
 	"greencommunity/cmd/internal/version"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics"
@@ -48,6 +49,7 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	go systemd.Run(ctx, log, func() error { return nil })
 	server.Open() // nothing is counted that was counted before
 	fmt.Fprintf(s.out, "greencommunity notify listens on http://%s\n", server.Addr())
 	return server.Run(ctx)

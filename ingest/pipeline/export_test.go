@@ -1,6 +1,11 @@
 package pipeline
 
-import "greencommunity/ingest"
+import (
+	"context"
+	"time"
+
+	"greencommunity/ingest"
+)
 
 // Walker returns what decides the fates of a group of messages, without the
 // broker and the journal before it, and with an InfluxDB after it that takes
@@ -22,4 +27,12 @@ func (p *Pipeline) Walker() (walk func(group []*ingest.Message), end func(), err
 		default:
 		}
 	}, p.close, nil
+}
+
+// AliveAt is Alive at another time.
+func AliveAt(p *Pipeline, now time.Time) error { return p.beat.hangs(now) }
+
+// HoldWalker holds the walker up from when it closes held until release is closed.
+func HoldWalker(ctx context.Context, p *Pipeline, held, release chan struct{}) error {
+	return p.ask(ctx, func(*walker) { close(held); <-release })
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -103,4 +104,38 @@ func (h *stateHealth) damaged(s state) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.files[s].damaged
+}
+
+// beat counts what the walker does: it goes on several times a second, also where
+// nothing comes.
+type beat struct {
+	count atomic.Uint64
+
+	mu   sync.Mutex // between callers of hangs
+	seen uint64
+	at   time.Time // when seen was first seen
+}
+
+// hangsAfter is long after the longest thing the walker does between two beats:
+// writing the state of a million devices takes seconds.
+const hangsAfter = time.Minute
+
+func (b *beat) hangs(now time.Time) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := b.count.Load(); n != b.seen || b.at.IsZero() {
+		b.seen, b.at = n, now
+	}
+	if silent := now.Sub(b.at); silent > hangsAfter {
+		return fmt.Errorf("the walk through the journal has stood still for %s", silent.Round(time.Second))
+	}
+	return nil
+}
+
+// Alive says whether the pipeline hangs, nil if it does not, and hangs itself where
+// the account's lock is never given back. It is to be asked every few seconds.
+func (p *Pipeline) Alive() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.beat.hangs(time.Now())
 }

@@ -96,6 +96,7 @@ type Pipeline struct {
 	spare   chan *chunk // used, to be used again
 	reloads chan *inventory.Inventory
 	tasks   chan func(*walker) // for the walker to do between messages
+	beat    beat
 	backlog backlog
 	apart   apart
 

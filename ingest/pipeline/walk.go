@@ -114,6 +114,7 @@ func (w *walker) run(ctx context.Context) error {
 	behind := false // what is next has to be read from the journal
 	idle := w.seq   // where the walker stood at the tick before
 	for {
+		w.p.beat.count.Add(1)
 		if behind {
 			end, err := w.read()
 			if err != nil {
@@ -237,6 +238,7 @@ func (w *walker) group(g group) (gap bool) {
 
 // message deals with one message, and notes which one meanwhile.
 func (w *walker) message(m *ingest.Message) {
+	w.p.beat.count.Add(1)
 	w.p.poison.walker.Store(m.Seq)
 	w.decide(m)
 	w.p.poison.walker.Store(0) // not deferred: a panic leaves the note

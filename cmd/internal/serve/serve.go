@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"greencommunity/cmd/internal/systemd"
 	"greencommunity/cmd/internal/version"
 	"greencommunity/dashboards/page"
 	"greencommunity/ingest"
@@ -160,6 +161,7 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.server.Run(ctx) })
 	g.Go(func() error { s.certificates.Run(ctx); return nil })
+	g.Go(func() error { systemd.Run(ctx, s.log, s.pipeline.Alive); return nil })
 	g.Go(func() error {
 		opened := func() {
 			s.server.Open()
