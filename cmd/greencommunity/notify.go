@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -40,19 +42,52 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := version.Read()
 	registry.MustRegister(build.Collector())
+	current := newNames(conf, names, log)
+	notifier := notify.New(conf, current.get, log, registry)
+	reload := func(context.Context) error { return reloadNotify(c.Config, conf, notifier, current, log) }
 	server, err := metrics.Listen(metrics.Options{
 		Listen: conf.Listen, WebConfigFile: conf.WebConfigFile, Gatherer: registry, Logger: log,
 		Ready:  func() error { return nil },
-		Reload: func(context.Context) error { return errors.New("the configuration is read at the start; restart") },
-		Routes: map[string]http.Handler{"POST /alerts/{robot}": notify.New(conf, newNames(conf, names, log).get, log, registry)},
+		Reload: reload,
+		Routes: map[string]http.Handler{"POST /alerts/{robot}": notifier},
 	})
 	if err != nil {
 		return err
 	}
+	reloads := make(chan os.Signal, 1)
+	signal.Notify(reloads, syscall.SIGHUP)
+	defer signal.Stop(reloads)
+	go func() { // ends with Run
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-reloads:
+				_ = reload(ctx) // logged there
+			}
+		}
+	}()
 	go systemd.Run(ctx, log, func() error { return nil })
 	server.Open() // nothing is counted that was counted before
 	fmt.Fprintf(s.out, "greencommunity notify listens on http://%s\n", server.Addr())
 	return server.Run(ctx)
+}
+
+// reloadNotify reads configuration, robots' addresses and the inventory's names again.
+// Anything wrong with any of it changes nothing, and all of it is told.
+func reloadNotify(path string, running *notify.Config, n *notify.Notifier, names *currentNames, log *slog.Logger) error {
+	conf, read, err := loadNotify(path)
+	if err != nil {
+		log.Error("nothing reloaded", "error", err)
+		return err
+	}
+	if conf.Listen != running.Listen || conf.WebConfigFile != running.WebConfigFile {
+		log.Warn("changed, and in force after a restart only", "settings", "listen, web_config_file")
+	}
+	names.set(conf, read)
+	n.Configure(conf)
+	log.Info("reloaded", "robots", len(conf.Robots), "communities", len(read.Communities))
+	return nil
 }
 
 // loadNotify reads the configuration and the inventory it names. All problems of
@@ -74,18 +109,26 @@ func loadNotify(path string) (*notify.Config, notify.Names, error) {
 
 // currentNames is the names as the inventory's file has them now.
 type currentNames struct {
-	conf *notify.Config
-	log  *slog.Logger
+	log *slog.Logger
 
 	mu    sync.Mutex // messages of several robots ask at once
+	conf  *notify.Config
 	names notify.Names
 	read  fs.FileInfo // the file that names is of, or that was found wrong
 }
 
 func newNames(conf *notify.Config, names notify.Names, log *slog.Logger) *currentNames {
-	c := &currentNames{conf: conf, log: log, names: names}
-	c.read, _ = os.Stat(conf.Inventory)
+	c := &currentNames{log: log}
+	c.set(conf, names)
 	return c
+}
+
+// set goes on with another configuration and its names.
+func (c *currentNames) set(conf *notify.Config, names notify.Names) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.conf, c.names = conf, names
+	c.read, _ = os.Stat(conf.Inventory)
 }
 
 // get reads the names again where the file has changed. One that is wrong

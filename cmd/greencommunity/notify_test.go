@@ -85,6 +85,44 @@ vendors: [{id: v, sources: [{topic: "greencommunity/v1/{community}/{facility}/{d
 		t.Fatal(err)
 	}
 	wantOutput(t, string(text), `greencommunity_notify_messages_total{result="delivered",robot="duty"} 3`)
+
+	// /-/reload takes another robot, a new address from its file and the names of
+	// another inventory; a configuration that is wrong changes nothing, and says all
+	// that is wrong with it.
+	reload := func() (int, string) {
+		answer, err := http.Post("http://127.0.0.1:"+port+"/-/reload", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		text, _ := io.ReadAll(answer.Body)
+		return answer.StatusCode, string(text)
+	}
+	moved := make(chan string, 10)
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		moved <- r.URL.Path
+		io.WriteString(w, `{"errcode":0}`)
+	}))
+	defer other.Close()
+	write(t, filepath.Join(dir, "url"), other.URL+"/moved?key=k\n")
+	write(t, filepath.Join(dir, "second"), other.URL+"/second?key=k\n")
+	write(t, path, fmt.Sprintf("listen: 127.0.0.1:%s\nrobots: [{name: duty, kind: wecom, url_file: nothing}, {name: day, kind: whatsapp, url_file: second}]\n", port))
+	if status, text := reload(); status == 200 || !strings.Contains(text, "nothing") || !strings.Contains(text, "whatsapp") {
+		t.Errorf("a wrong configuration: %d %s", status, text)
+	}
+	if post(notification); len(moved) != 0 {
+		t.Error("a wrong configuration is taken")
+	}
+	write(t, path, fmt.Sprintf("listen: 127.0.0.1:%s\nrobots: [{name: duty, kind: wecom, url_file: url}, {name: day, kind: wecom, url_file: second}]\n", port))
+	if status, text := reload(); status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	if post(notification); len(moved) != 1 || <-moved != "/moved" {
+		t.Error("the robot's new address is not used")
+	}
+	if answer, err := http.Post("http://127.0.0.1:"+port+"/alerts/day", "application/json", strings.NewReader(notification)); err != nil || answer.StatusCode != 200 || <-moved != "/second" {
+		t.Error("the new robot gets nothing", err)
+	}
 	cancel()
 	select {
 	case err := <-ended:

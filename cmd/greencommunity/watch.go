@@ -18,6 +18,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/scorecard"
 )
 
@@ -147,25 +148,17 @@ type vendorWatch struct {
 	redactor *decode.Redactor
 	inv      *inventory.Inventory
 	card     *scorecard.Scorecard
-	last     map[watchSeries]int64 // time of the newest reading, ns
+	judge    *pipeline.Retimer
 	counts   map[string]int
 	reasons  map[ingest.Reason]int
 	messages int
 	foreign  int // on topics this vendor's filters reach, of other vendors
 }
 
-type watchSeries struct {
-	device            uint32
-	channel, quantity string
-}
-
-// maxWatched bounds what series are remembered for what is out of order.
-const maxWatched = 1 << 20
-
 func newWatch(inv *inventory.Inventory, vendor ingest.VendorID, out io.Writer) *vendorWatch {
 	return &vendorWatch{
 		out: out, vendor: vendor, inv: inv, worker: decode.NewWorker(inv, inventory.NewRegistry(inv)), redactor: decode.NewRedactor(inv),
-		card: scorecard.New(), last: map[watchSeries]int64{}, counts: map[string]int{}, reasons: map[ingest.Reason]int{},
+		card: scorecard.New(), judge: pipeline.NewRetimer(), counts: map[string]int{}, reasons: map[ingest.Reason]int{},
 	}
 }
 
@@ -177,20 +170,10 @@ func (w *vendorWatch) message(m *ingest.Message) {
 		return
 	}
 	w.messages++
-	duplicates, outOfOrder, late := 0, 0, 0
+	duplicates, outOfOrder := w.judge.Judge(m, r)
+	late := 0
 	for i := range r.Readings {
-		v := &r.Readings[i]
-		key := watchSeries{r.Devices[i], strings.Clone(v.Channel), v.Quantity.Name}
-		last, known := w.last[key]
-		switch {
-		case known && v.Time == last:
-			duplicates++
-		case known && v.Time < last:
-			outOfOrder++
-		case known || len(w.last) < maxWatched:
-			w.last[key] = v.Time
-		}
-		if v.TimeSource != ingest.TimeReceived && m.Received-v.Time > int64(scorecard.LateAfter) {
+		if v := &r.Readings[i]; v.TimeSource != ingest.TimeReceived && m.Received-v.Time > int64(scorecard.LateAfter) {
 			late++
 		}
 	}
@@ -202,12 +185,12 @@ func (w *vendorWatch) message(m *ingest.Message) {
 		w.reasons[r.Err.Reason]++
 	case r.Ignored != "":
 		verdict = "ignored"
-	case duplicates > 0 && duplicates == len(r.Readings) && len(r.Events) == 0:
+	case duplicates > 0 && duplicates == len(r.Readings)+len(r.Events):
 		verdict = "duplicate"
 	}
 	w.counts[verdict]++
 	w.counts["missing#"] += r.Missing
-	for name, n := range map[string]int{"unmapped": len(r.Unmapped), "late": late, "out of order": outOfOrder, "duplicate readings": duplicates, "readings": len(r.Readings), "events": len(r.Events)} {
+	for name, n := range map[string]int{"unmapped": len(r.Unmapped), "late": late, "out of order": outOfOrder, "repeated": duplicates, "readings": len(r.Readings), "events": len(r.Events)} {
 		w.counts[name+"#"] += n
 	}
 	if r.Err == nil {
@@ -309,7 +292,7 @@ func (w *vendorWatch) summary() {
 			fmt.Fprintf(t, "    %s\t%d\n", reason, n)
 		}
 	}
-	for _, name := range []string{"readings", "events", "refused", "unmapped", "late", "out of order", "duplicate readings", "missing"} {
+	for _, name := range []string{"readings", "events", "refused", "unmapped", "late", "out of order", "repeated", "missing"} {
 		if name == "missing" && w.counts[name+"#"] == 0 {
 			continue // few formats number their messages
 		}

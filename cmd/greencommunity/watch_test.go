@@ -44,6 +44,8 @@ func TestWatch(t *testing.T) {
 		{"lamps/L1", fmt.Sprintf(`{"time":%d,"active_power":43.2,"colour":"red"}`, now), `accepted  lamps/L1  L1: active_power=43.2  unmapped colour`},
 		{"lamps/L1", fmt.Sprintf(`{"time":%d,"active_power":43.2}`, now), `duplicate lamps/L1  L1: active_power=43.2`},
 		{"lamps/L1", fmt.Sprintf(`{"time":%d,"active_power":41}`, now-1000), `accepted  lamps/L1  L1: active_power=41  1 out of order`},
+		{"lamps/L1", fmt.Sprintf(`{"time":%d,"active_power":43.2}`, now), `duplicate lamps/L1  L1: active_power=43.2`}, // as the service, which remembers four
+		{"lamps/L1", fmt.Sprintf(`{"time":%d,"active_power":41}`, now-1000), `duplicate lamps/L1  L1: active_power=41`},
 		{"lamps/L2", fmt.Sprintf(`{"time":%d,"active_power":40}`, now-3600_000), `accepted  lamps/L2  L2: active_power=40  1 late`},
 		{"lamps/L3", `{"active_power":"n/a"}`, `rejected  lamps/L3  bad_value: active_power: "n/a" is not a number`},
 		{"lamps/L3", `{"active_power":1,"voltage":"x"}`, `accepted  lamps/L3  L3: active_power=1  refused voltage: bad_value`},
@@ -55,7 +57,7 @@ func TestWatch(t *testing.T) {
 	var out, log logBuffer
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(context.Background(), []string{"watch", "--vendor", "lamps", "--config", config, "--count", "9"}, streams{nil, &out, &log})
+		ended <- run(context.Background(), []string{"watch", "--vendor", "lamps", "--config", config, "--count", "11"}, streams{nil, &out, &log})
 	}()
 	p := newPublisher(t, broker.Addr())
 	eventually(t, 10*time.Second, "watching", func() error {
@@ -73,21 +75,21 @@ func TestWatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	case <-time.After(20 * time.Second):
-		t.Fatalf("not ended after 9 messages:\n%s", out.String())
+		t.Fatalf("not ended after 11 messages:\n%s", out.String())
 	}
 	text := out.String()
 	if strings.Contains(text, "诸葛小明") {
 		t.Error("a person is shown")
 	}
-	if n := len(regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d`).FindAllString(text, -1)); n != 9 {
-		t.Errorf("%d lines, want 9", n)
+	if n := len(regexp.MustCompile(`(?m)^\d\d:\d\d:\d\d`).FindAllString(text, -1)); n != 11 {
+		t.Errorf("%d lines, want 11", n)
 	}
 	for _, m := range messages {
 		if !strings.Contains(text, m.want+"\n") && m.want != "" {
 			t.Errorf("no line %q", m.want)
 		}
 	}
-	for _, want := range []string{`messages +9`, ` +accepted +6`, ` +rejected +1`, ` +bad_value +1`, ` +ignored +1`, ` +duplicate +1`, `readings +6`, `events +1`, `refused +1`, `unmapped +2`, `late +1`, `out of order +1`, ` +unmapped colour +1`, `of other vendors +1`} {
+	for _, want := range []string{`messages +11`, ` +accepted +6`, ` +rejected +1`, ` +bad_value +1`, ` +ignored +1`, ` +duplicate +3`, `readings +8`, `events +1`, `refused +1`, `unmapped +2`, `late +1`, `out of order +1`, ` +unmapped colour +1`, `of other vendors +1`} {
 		if !regexp.MustCompile(`(?m)^` + want + `$`).MatchString(text) {
 			t.Errorf("no line %q in the counts", want)
 		}

@@ -168,12 +168,40 @@ type Retimer struct{ seen *seen }
 func NewRetimer() *Retimer { return &Retimer{newSeen()} }
 
 // Retime changes the times in a message's result, messages in the journal's order.
-func (t *Retimer) Retime(r *decode.Result) {
+func (t *Retimer) Retime(r *decode.Result) { t.enter(r) }
+
+func (t *Retimer) enter(r *decode.Result) (duplicates, lates int) {
 	spread(r)
+	count := func(v verdict) {
+		switch v {
+		case duplicate:
+			duplicates++
+		case late:
+			lates++
+		}
+	}
 	for i := range r.Readings {
-		t.seen.reading(r.Devices[i], &r.Readings[i])
+		count(t.seen.reading(r.Devices[i], &r.Readings[i]))
 	}
 	for i := range r.Events {
-		t.seen.event(r.EventDevices[i], &r.Events[i])
+		if v := t.seen.event(r.EventDevices[i], &r.Events[i]); v == duplicate {
+			count(v) // no event is called late
+		}
 	}
+	return duplicates, lates
+}
+
+// Judge judges a message as the walker does, for those who watch beside it: it
+// refuses one whose names are too many, gives what carries no time its times, and
+// counts the readings and events that repeat others, and the readings that come
+// after later ones of their series.
+func (t *Retimer) Judge(m *ingest.Message, r *decode.Result) (duplicates, late int) {
+	if r.Err != nil || r.Ignored != "" {
+		return 0, 0
+	}
+	if t.seen.names.admit(r, true); r.Err != nil {
+		return 0, 0
+	}
+	t.seen.until = (m.Received + int64(ingest.MaxAhead)) / 1e6
+	return t.enter(r)
 }

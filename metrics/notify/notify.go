@@ -23,6 +23,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,40 +37,70 @@ const (
 
 // Notifier is the handler of /alerts/{robot}. It is safe for concurrent use.
 type Notifier struct {
-	renderer renderer // but for the names
-	names    func() Names
-	alarms   string // address, "" for none
-	client   *http.Client
-	robots   map[string]*robot
-	log      *slog.Logger
+	names  func() Names
+	client *http.Client
+	log    *slog.Logger
+	mu     sync.Mutex // between those who configure
+	setup  atomic.Pointer[setup]
 
 	messages *prometheus.CounterVec
 	retries  *prometheus.CounterVec
+}
+
+// setup is what a configuration says. It is replaced as a whole.
+type setup struct {
+	renderer renderer // but for the names
+	alarms   string   // address, "" for none
+	robots   map[string]*robot
 }
 
 // New returns a notifier to the robots of a configuration. It asks for the names
 // with each message, so that new communities go by theirs.
 func New(c *Config, names func() Names, log *slog.Logger, reg prometheus.Registerer) *Notifier {
 	n := &Notifier{
-		renderer: renderer{zone: c.Zone, page: c.Page, runbooks: c.Runbooks}, names: names,
-		alarms: c.Alarms, client: &http.Client{Timeout: 3 * time.Second}, robots: map[string]*robot{}, log: log,
+		names: names, client: &http.Client{Timeout: 3 * time.Second}, log: log,
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greencommunity_notify_messages_total", Help: "Messages by robot and what became of them: delivered, refused by the robot, or failed for now."}, []string{"robot", "result"}),
 		retries:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greencommunity_notify_retries_total", Help: "Requests to a robot that were made again."}, []string{"robot"}),
 	}
+	n.setup.Store(&setup{})
+	n.Configure(c)
+	reg.MustRegister(n.messages, n.retries)
+	return n
+}
+
+// Configure goes on with another configuration: robots, and how messages look. A
+// robot that is as it was keeps what it has sent within its limit, and what waits for
+// it; messages for one that is gone are answered as before until they are sent. It
+// is safe for concurrent use.
+func (n *Notifier) Configure(c *Config) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	before := n.setup.Load()
+	next := &setup{renderer: renderer{zone: c.Zone, page: c.Page, runbooks: c.Runbooks}, alarms: c.Alarms, robots: map[string]*robot{}}
 	for _, r := range c.Robots {
-		n.robots[r.Name] = newRobot(r)
+		if same := before.robots[r.Name]; same != nil && same.Robot == r {
+			next.robots[r.Name] = same
+		} else {
+			next.robots[r.Name] = newRobot(r)
+		}
 		for _, result := range []string{"delivered", "refused", "failed"} {
 			n.messages.WithLabelValues(r.Name, result)
 		}
 		n.retries.WithLabelValues(r.Name)
 	}
-	reg.MustRegister(n.messages, n.retries)
-	return n
+	for name := range before.robots {
+		if next.robots[name] == nil {
+			n.messages.DeletePartialMatch(prometheus.Labels{"robot": name})
+			n.retries.DeleteLabelValues(name)
+		}
+	}
+	n.setup.Store(next)
 }
 
 // ServeHTTP delivers one notification of Alertmanager.
 func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	r := n.robots[req.PathValue("robot")]
+	s := n.setup.Load()
+	r := s.robots[req.PathValue("robot")]
 	if r == nil {
 		http.Error(w, "no robot has this name", http.StatusNotFound)
 		return
@@ -82,9 +114,9 @@ func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "not a notification of Alertmanager in version 4", http.StatusBadRequest)
 		return
 	}
-	renderer := n.renderer
+	renderer := s.renderer
 	renderer.names = n.names()
-	m := renderer.render(&hook, n.open(req.Context(), &hook), r.fits)
+	m := renderer.render(&hook, n.open(req.Context(), s.alarms, &hook), r.fits)
 	err := r.deliver(req.Context(), m, n.retries.WithLabelValues(r.Name).Inc)
 	switch {
 	case err == nil:
@@ -102,11 +134,11 @@ func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 
 // open asks the ingester which devices are concerned. A message without them
 // is better than none, so nothing hinders it.
-func (n *Notifier) open(ctx context.Context, hook *webhook) []alarm {
-	if n.alarms == "" || hook.GroupLabels["community"] == "" || hook.Status != "firing" {
+func (n *Notifier) open(ctx context.Context, from string, hook *webhook) []alarm {
+	if from == "" || hook.GroupLabels["community"] == "" || hook.Status != "firing" {
 		return nil
 	}
-	alarms, err := n.list(ctx)
+	alarms, err := n.list(ctx, from)
 	if err != nil {
 		n.log.Warn("the message names no devices", "alert", hook.GroupLabels["alertname"], "error", err)
 	}
@@ -115,8 +147,8 @@ func (n *Notifier) open(ctx context.Context, hook *webhook) []alarm {
 
 // list returns the open alarms, the worst first. The ingester lists all of
 // them; those of the community are picked out while rendering.
-func (n *Notifier) list(ctx context.Context) ([]alarm, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, n.alarms, nil)
+func (n *Notifier) list(ctx context.Context, from string) ([]alarm, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {
 		return nil, fmt.Errorf("alarms: %w", err)
 	}

@@ -81,8 +81,8 @@ func notifier(t *testing.T, r Robot, alarms string) (*Notifier, *bytes.Buffer) {
 			return Names{Communities: map[string]string{"nancheng": "南城社区"}, Facilities: map[string]string{"water": "供水"}}
 		},
 		slog.New(slog.NewTextHandler(&log, nil)), prometheus.NewRegistry())
-	n.robots["duty"].now = func() time.Time { return time.Date(2026, 3, 1, 4, 0, 0, 123e6, time.UTC) }
-	n.robots["duty"].backoff = time.Millisecond
+	n.setup.Load().robots["duty"].now = func() time.Time { return time.Date(2026, 3, 1, 4, 0, 0, 123e6, time.UTC) }
+	n.setup.Load().robots["duty"].backoff = time.Millisecond
 	return n, &log
 }
 
