@@ -14,15 +14,15 @@ import (
 	"testing"
 )
 
-// Wide lets eight tests of a package run beside each other instead of one a
+// wide lets so many tests of a package run beside each other instead of one a
 // core, unless the command line says otherwise: these tests mostly wait for
-// processes, acknowledgements and flushes. TestMain calls it.
-func Wide() {
+// processes, acknowledgements and flushes.
+func wide(tests int) {
 	flag.Parse()
 	set := false
 	flag.Visit(func(f *flag.Flag) { set = set || f.Name == "test.parallel" })
 	if !set {
-		_ = flag.Set("test.parallel", "8")
+		_ = flag.Set("test.parallel", strconv.Itoa(tests))
 	}
 }
 
@@ -82,10 +82,10 @@ func (p *Program) Path(t testing.TB) string {
 
 func (p *Program) file() string { return filepath.Join(p.dir, "program.exe") }
 
-// Run runs the tests of the package, eight beside each other, removes the
+// Run runs the tests of the package, so many beside each other, removes the
 // program and returns the code to exit with.
-func (p *Program) Run(m *testing.M) int {
-	Wide()
+func (p *Program) Run(m *testing.M, beside int) int {
+	wide(beside)
 	defer func() {
 		if p.dir != "" {
 			os.RemoveAll(p.dir)
