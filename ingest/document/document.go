@@ -320,9 +320,16 @@ func member(t reflect.Type, key string) (*reflect.StructField, []string) {
 	var names []string
 	for i := range t.NumField() {
 		f := t.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("yaml"), ",")
+		name, options, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		switch name {
 		case "-", "":
+			if options == "inline" { // its keys are those of the struct it is in
+				inner, more := member(f.Type, key)
+				if inner != nil {
+					return inner, nil
+				}
+				names = append(names, more...)
+			}
 			continue
 		case key:
 			return &f, nil

@@ -299,7 +299,7 @@ func (x *exposition) accrual(s *shown) {
 	x.counter(m.actual, s.actual*base)
 	x.counter(m.baseline, s.baseline*base)
 	for side, of := range []string{"actual", "baseline"} {
-		for _, reason := range []Reason{Late, "nra", TrueUp} {
+		for _, reason := range []Reason{Late, "nra", "population", TrueUp} {
 			x.counter(m.corrections, s.up[side][reason]*base, "up", string(reason), of)
 			x.counter(m.corrections, s.down[side][reason]*base, "down", string(reason), of)
 		}

@@ -58,6 +58,7 @@ type Engine struct {
 	quantity struct{ energy, water, temperature, evapotranspiration, rainfall int }
 	closed   int   // days before it are closed; 0: nothing seen yet
 	review   int64 // when closed days that changed are looked at next, unix nanoseconds
+	at       int64 // when days are evaluated that now are, unix nanoseconds
 	due      int64 // when the first open day is closed, unix nanoseconds
 	bound    bool
 	counted  int64 // from when on odd reads are counted, unix nanoseconds
@@ -123,6 +124,8 @@ type account struct {
 	savedHash        string // baseline as frozen under savedVersion
 	savedVersion     int
 	savedNRA         string
+	savedTerms       string // "": of a program that did not freeze them
+	savedDated       string
 	conflict         bool // the baseline changed and its version did not
 }
 
@@ -246,9 +249,13 @@ func (e *Engine) adopt(a *account) {
 			if a.savedVersion != 0 {
 				e.stain(a, "nra")
 			}
-			a.savedHash, a.savedVersion = a.hash, a.Baseline.Version
+			a.savedHash, a.savedTerms, a.savedVersion = a.hash, a.terms, a.Baseline.Version
+		case a.Baseline.Version == a.savedVersion && a.Baseline.frozenAs(a.savedHash) && (a.savedTerms == "" || a.savedTerms == a.terms):
+			a.savedHash, a.savedTerms = a.hash, a.terms
 		case a.Baseline.Version == a.savedVersion && a.Baseline.frozenAs(a.savedHash):
-			a.savedHash = a.hash
+			a.conflict = true
+			e.o.Logger.Error("what decides a frozen verdict changed; raise the baseline's version, with who approved it", "boundary", a.key,
+				"version", a.Baseline.Version, "one of", "uncertainty, register, quota, weather, intervention, ipmvp, the community's lat and lon")
 		default:
 			a.conflict = true
 			e.o.Logger.Error("a frozen baseline changed; raise its version, with who approved it", "boundary", a.key, "version", a.Baseline.Version, "frozen", a.savedVersion)
@@ -259,6 +266,13 @@ func (e *Engine) adopt(a *account) {
 			e.stain(a, "nra")
 		}
 		a.savedNRA = a.nraHash
+	}
+	if a.savedDated != a.dated {
+		if a.savedDated != "" {
+			e.stain(a, "population")
+			e.o.Logger.Warn("persons or lamps of the past changed: the days concerned are evaluated again, and a final quarter has a new revision", "boundary", a.key)
+		}
+		a.savedDated = a.dated
 	}
 }
 
@@ -406,6 +420,7 @@ func (e *Engine) Tick(now int64) {
 		return
 	}
 	for now >= min(e.due, e.review) {
+		e.at = min(e.due, e.review)
 		if e.review < e.due {
 			if e.changed {
 				e.settle(e.closed - 1)
@@ -504,7 +519,7 @@ func (e *Engine) settle(day int) {
 			q := &a.quarters[i]
 			end := e.calendar.midnight(quarterStart(q.Number + 1)).Add(e.o.FinalAfter)
 			if q.Finals == nil && !e.calendar.midnight(day+1).Before(end) {
-				q.Finals = []Sums{q.Sums}
+				q.Finals, q.At = []Sums{q.Sums}, []int64{e.at}
 			}
 		}
 		a.ledger.drop(quarterStart(quarter(day) - 2))
@@ -524,8 +539,8 @@ func (e *Engine) settle(day int) {
 			cmp.Compare(a.group.resource, b.group.resource), cmp.Compare(a.day, b.day))
 	})
 	for _, d := range days {
-		r := e.combine(d.group, func(a *account) (Sums, int) {
-			return a.sum(&a.ledger, d.day, d.day+1, func(day int) Conditions { return e.conditions(a, day) }), 0
+		r := e.combine(d.group, func(a *account) (Sums, []int64) {
+			return a.sum(&a.ledger, d.day, d.day+1, func(day int) Conditions { return e.conditions(a, day) }), nil
 		})
 		if math.IsNaN(r.Coverage) {
 			continue
@@ -590,7 +605,10 @@ func (e *Engine) sum(a *account, number, to int) {
 	q := a.quarters.at(number)
 	q.Sums = s
 	if n := len(q.Finals); n > 0 && !sameSums(q.Finals[n-1], s) {
-		q.Finals = append(q.Finals, s)
+		for len(q.At) < n { // of a program that did not keep them
+			q.At = append(q.At, int64(len(q.At)))
+		}
+		q.Finals, q.At = append(q.Finals, s), append(q.At, e.at)
 	}
 }
 
@@ -598,17 +616,19 @@ func sameSums(a, b Sums) bool {
 	return a.Days == b.Days && a.Due == b.Due && a.Share == b.Share && a.Spread == b.Spread && a.Actual == b.Actual && a.Baseline == b.Baseline && a.Adjusted == b.Adjusted && slices.Equal(a.Row, b.Row)
 }
 
-// combine adds up the independent boundaries of a group that count.
-func (e *Engine) combine(g group, sums func(*account) (s Sums, revision int)) Result {
+// combine adds up the independent boundaries of a group that count. Their figures were
+// final from some time on, and changed at others; each of these is a revision of the
+// total, which is final where all are.
+func (e *Engine) combine(g group, sums func(*account) (s Sums, finals []int64)) Result {
 	var total Result
 	total.Coverage = math.NaN()
 	squares, due, days, share := 0.0, 0, 0, 0.0
-	total.Revision = math.MaxInt
+	final, revised := true, map[int64]bool{}
 	for _, a := range e.groups[g] {
 		if a.conflict || !a.saves() || !a.counts() {
 			continue
 		}
-		s, revision := sums(a)
+		s, finals := sums(a)
 		r := a.result(s)
 		total.Actual += r.Actual
 		total.Baseline += r.Baseline
@@ -619,11 +639,14 @@ func (e *Engine) combine(g group, sums func(*account) (s Sums, revision int)) Re
 		days += s.Days
 		share += s.Share
 		if s.Due > 0 {
-			total.Revision = min(total.Revision, revision)
+			final = final && len(finals) > 0
+			for _, at := range finals[min(1, len(finals)):] {
+				revised[at] = true
+			}
 		}
 	}
-	if total.Revision == math.MaxInt {
-		total.Revision = 0
+	if final && due > 0 {
+		total.Revision = 1 + len(revised)
 	}
 	total.Uncertainty = math.Sqrt(squares)
 	if due > 0 {
@@ -648,24 +671,24 @@ func (e *Engine) Quarter(community ingest.CommunityID, facility ingest.FacilityK
 }
 
 func (e *Engine) quarter(g group, number int) Result {
-	return e.combine(g, func(a *account) (Sums, int) {
+	return e.combine(g, func(a *account) (Sums, []int64) {
 		for _, q := range a.quarters {
 			if q.Number == number {
-				return q.Sums, len(q.Finals)
+				return q.Sums, q.At
 			}
 		}
-		return Sums{}, 0
+		return Sums{}, nil
 	})
 }
 
 // since is the result over all quarters.
 func (e *Engine) since(g group) Result {
-	return e.combine(g, func(a *account) (Sums, int) {
+	return e.combine(g, func(a *account) (Sums, []int64) {
 		var s Sums
 		for _, q := range a.quarters {
 			s.add(q.Sums)
 		}
-		return s, 0
+		return s, nil
 	})
 }
 

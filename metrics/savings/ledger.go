@@ -340,7 +340,7 @@ func (b *boundary) evaluate(c *Cell, day, meters int, length int64, w Conditions
 		}
 	} else {
 		var err error
-		if actual, err = baseline.LampEnergy(b.Reporting, w.DarkHours, w.HoursOfDay); err != nil {
+		if actual, err = baseline.LampEnergy(b.lamps(day), w.DarkHours, w.HoursOfDay); err != nil {
 			return
 		}
 	}
@@ -350,7 +350,7 @@ func (b *boundary) evaluate(c *Cell, day, meters int, length int64, w Conditions
 	}
 	c.Counted = true
 	c.Share, c.Spread = share, use*spread
-	c.Actual, c.Baseline, c.Adjusted = actual, use*share, b.adjustment(day)*share
+	c.Actual, c.Baseline, c.Adjusted = actual, use*share, b.adjustment(day, w)*share
 }
 
 // Sums are what a saving over some days is computed from. They add up.
@@ -541,7 +541,8 @@ func (w *weather) conditions(day int, c *Conditions) {
 type Quarter struct {
 	Number int // year*4 + 0..3
 	Sums   Sums
-	Finals []Sums // revision 1 first
+	Finals []Sums  // revision 1 first
+	At     []int64 // when each was found, unix nanoseconds
 }
 
 // quarters in order of time.

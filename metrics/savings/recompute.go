@@ -258,7 +258,7 @@ func (r *Recomputation) Statement() *Statement {
 		}
 	}
 	for _, g := range order {
-		total := e.combine(g, func(a *account) (Sums, int) { return sums[a], 0 })
+		total := e.combine(g, func(a *account) (Sums, []int64) { return sums[a], nil })
 		c := r.inv.Community(g.community)
 		item := StatementItem{
 			Community: g.community, Name: c.Name, Facility: g.facility, Resource: g.resource.String(),

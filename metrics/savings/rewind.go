@@ -63,7 +63,7 @@ func (e *Engine) rewind(a *account, today int) {
 	for i := range a.quarters {
 		q := &a.quarters[i]
 		if e.calendar.midnight(today).Before(e.calendar.midnight(quarterStart(q.Number + 1)).Add(e.o.FinalAfter)) {
-			q.Finals = nil
+			q.Finals, q.At = nil, nil
 		}
 	}
 	if a.boundary != nil {

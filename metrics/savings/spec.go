@@ -53,14 +53,47 @@ type Spec struct {
 	Weather    string        `yaml:"weather"` // device whose temperature (and rainfall) drives the baseline
 	Baseline   *BaselineSpec `yaml:"baseline"`
 	// Reporting are the lamps after the measure: option A's actual use.
-	Reporting    []baseline.Lamps `yaml:"reporting"`
-	Intervention []Date           `yaml:"intervention"` // [first day, first day after]: counted on neither side
-	Uncertainty  UncertaintySpec  `yaml:"uncertainty"`
-	Adjustments  []Adjustment     `yaml:"nra"`
+	Reporting    []DatedLamps    `yaml:"reporting"`
+	Intervention []Date          `yaml:"intervention"` // [first day, first day after]: counted on neither side
+	Uncertainty  UncertaintySpec `yaml:"uncertainty"`
+	Adjustments  []Adjustment    `yaml:"nra"`
 	// Quota in litres a person and day: a compliance figure, never a baseline.
 	Quota float64 `yaml:"quota_liters_per_person_day"`
 	// PowerDensity of the lamps that are there now: a compliance figure as well.
 	PowerDensity *PowerDensitySpec `yaml:"power_density"`
+}
+
+// DatedLamps are lamps that are there on some days: from the first, to the day after
+// the last. Without dates they always are.
+type DatedLamps struct {
+	baseline.Lamps `yaml:",inline"`
+	From           Date `yaml:"from"`
+	To             Date `yaml:"to"`
+}
+
+// inForce reports whether a day is in [from, to), where no date is no limit.
+func inForce(from, to Date, day int) bool {
+	return (from.IsZero() || from.number() <= day) && (to.IsZero() || day < to.number())
+}
+
+// lamps of option A on a day.
+func (b *boundary) lamps(day int) []baseline.Lamps {
+	var there []baseline.Lamps
+	for _, l := range b.Reporting {
+		if inForce(l.From, l.To, day) {
+			there = append(there, l.Lamps)
+		}
+	}
+	return there
+}
+
+// stated are the lamps of a list, whenever they are there.
+func stated(dated []DatedLamps) []baseline.Lamps {
+	var all []baseline.Lamps
+	for _, l := range dated {
+		all = append(all, l.Lamps)
+	}
+	return all
 }
 
 // PowerDensitySpec is an area that is lit, and the limit of CJJ 45 for it.
@@ -163,8 +196,12 @@ type Adjustment struct {
 	To     Date    `yaml:"to" json:"to,omitzero"` // first day after; none: for good
 	PerDay float64 `yaml:"per_day" json:"per_day"`
 	KWh    float64 `yaml:"kwh_per_day" json:"-"` // the same, for electricity
-	Why    string  `yaml:"why" json:"why"`
-	Doc    string  `yaml:"doc" json:"doc"`
+	// Groups are lamps that were added, or with remove taken away: they burn as long
+	// as the night of each day, or as baseline.fixed_hours say.
+	Groups []baseline.Lamps `yaml:"groups" json:"groups,omitempty"`
+	Remove bool             `yaml:"remove" json:"remove,omitempty"`
+	Why    string           `yaml:"why" json:"why"`
+	Doc    string           `yaml:"doc" json:"doc"`
 }
 
 // boundary is a checked Spec.
@@ -175,6 +212,8 @@ type boundary struct {
 	id        string
 	hash      string // of the baseline
 	resource  usage.Resource
+	terms     string // hash of what decides the verdict beside the baseline
+	dated     string // hash of population and reporting, which hold from a day on
 	nraHash   string // of the adjustments
 	nraBefore string // the same as programs before the form b1 wrote it
 	parent    *boundary
@@ -207,7 +246,8 @@ func (b *boundary) saves() bool { return b.Baseline != nil && b.IPMVP != "none" 
 // followsNight reports whether a day's dark hours decide a figure.
 func (b *boundary) followsNight() bool {
 	l := b.Baseline
-	return !b.metered() || l != nil && (l.DarkHours || l.Method == "lamp_inventory" && l.Hours != "fixed")
+	added := slices.ContainsFunc(b.Adjustments, func(a Adjustment) bool { return len(a.Groups) > 0 })
+	return !b.metered() || l != nil && (added && l.Hours != "fixed" || l.DarkHours || l.Method == "lamp_inventory" && l.Hours != "fixed")
 }
 
 // metered reports whether actual use comes from registers.
@@ -309,7 +349,31 @@ func (b *boundary) decode(path string, raw *inventory.Boundary, problems *docume
 		b.hash = hash(b.Baseline)
 	}
 	b.nraHash, b.nraBefore = hash(b.Adjustments), digest(unversionedAdjustments(b.Adjustments))
+	b.dated = hash(&dated{b.Population, b.community.Population, b.Reporting})
 	return ok
+}
+
+// terms are what decides a verdict beside the baseline. They are frozen with it, under
+// its version. A member that is added here must be left out where it is zero, as the
+// form of hash does, so that what is frozen stays.
+type terms struct {
+	Resource     string          `yaml:"resource"`
+	IPMVP        string          `yaml:"ipmvp"`
+	Register     RegisterSpec    `yaml:"register"`
+	Weather      string          `yaml:"weather"`
+	Intervention []Date          `yaml:"intervention"`
+	Uncertainty  UncertaintySpec `yaml:"uncertainty"`
+	Quota        float64         `yaml:"quota"`
+	Lat          float64         `yaml:"lat"`
+	Lon          float64         `yaml:"lon"`
+}
+
+// dated is what holds from a day on. It is corrected as people learn of it, and what is
+// final has a new revision then.
+type dated struct {
+	Population []PersonsSpec `yaml:"population"`
+	Persons    int           `yaml:"persons"`
+	Reporting  []DatedLamps  `yaml:"reporting"`
 }
 
 func (b *boundary) check(path string, p *document.Problems) {
@@ -350,7 +414,7 @@ func (b *boundary) check(path string, p *document.Problems) {
 	for _, list := range b.swaps {
 		slices.SortFunc(list, func(a, c swap) int { return int(min(1, max(-1, a.at-c.at))) })
 	}
-	checkLamps(path+".reporting", b.Reporting, p)
+	checkLamps(path+".reporting", stated(b.Reporting), p)
 	if n := len(b.Intervention); n != 0 && (n != 2 || !b.Intervention[0].Before(b.Intervention[1].Time)) {
 		p.Add(path+".intervention", "give the first day and the first day after, such as [2021-03-01, 2021-03-20]")
 	}
@@ -364,7 +428,17 @@ func (b *boundary) check(path string, p *document.Problems) {
 	if u.MeterClass < 0 || u.Watts < 0 || u.Watts > 1 {
 		p.Add(path+".uncertainty", "meter_class is in percent, watts_rel a ratio from 0 to 1")
 	}
+	if b.Baseline != nil {
+		b.terms = hash(&terms{b.Resource, b.IPMVP, b.Register, b.Weather, b.Intervention, b.Uncertainty, b.Quota, b.community.Lat, b.community.Lon})
+	}
 	for i, a := range b.Adjustments {
+		checkLamps(fmt.Sprintf("%s.nra[%d].groups", path, i), a.Groups, p)
+		if len(a.Groups) > 0 && (b.resource != usage.Electricity || a.PerDay != 0 || a.KWh != 0) {
+			p.Add(fmt.Sprintf("%s.nra[%d].groups", path, i), "lamps are of a boundary of electricity, and stand in place of per_day")
+		}
+		if l := b.Baseline; len(a.Groups) > 0 && (l == nil || l.Hours != "fixed") && b.community.Lat == 0 && b.community.Lon == 0 {
+			p.Add(fmt.Sprintf("%s.nra[%d].groups", path, i), "lamps follow the night: needs lat and lon of community %s", b.community.ID)
+		}
 		if a.Why == "" || a.Doc == "" {
 			p.Add(fmt.Sprintf("%s.nra[%d]", path, i), "an adjustment needs why and doc, its evidence")
 		}
@@ -379,7 +453,7 @@ func (b *boundary) check(path string, p *document.Problems) {
 	}
 	if d := b.PowerDensity; d != nil {
 		if len(d.Groups) == 0 {
-			d.Groups = b.Reporting
+			d.Groups = stated(b.Reporting)
 		}
 		if len(d.Groups) == 0 {
 			p.Add(path+".power_density.groups", "missing; list the lamps there are now: count, watts with ballast")
@@ -586,11 +660,24 @@ func (b *boundary) persons(day int) float64 {
 }
 
 // adjustment of a day: the sum of the non-routine ones in force.
-func (b *boundary) adjustment(day int) float64 {
+func (b *boundary) adjustment(day int, w Conditions) float64 {
 	sum := 0.0
 	for _, a := range b.Adjustments {
-		if a.From.number() <= day && (a.To.IsZero() || day < a.To.number()) {
-			sum += a.PerDay
+		if !inForce(a.From, a.To, day) {
+			continue
+		}
+		sum += a.PerDay
+		hours := w.DarkHours
+		if b.Baseline.Hours == "fixed" {
+			hours = b.Baseline.FixedHours[time.Unix(int64(day)*86400, 0).UTC().Month()-1]
+		}
+		use, err := baseline.LampEnergy(a.Groups, hours, w.HoursOfDay)
+		switch {
+		case err != nil: // check has refused it
+		case a.Remove:
+			sum -= use
+		default:
+			sum += use
 		}
 	}
 	return sum

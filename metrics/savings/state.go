@@ -37,6 +37,7 @@ type savedAccount struct {
 	Hash             string
 	FrozenVersion    int
 	Adjustments      string
+	Terms, Dated     string
 }
 
 type savedCorrection struct {
@@ -83,7 +84,7 @@ func (e *Engine) Save(w io.Writer) error {
 	for _, k := range keys {
 		a := e.byKey[k]
 		s := savedAccount{Key: k, Ledger: a.ledger, Quarters: a.quarters, Actual: a.actual, Baseline: a.baseline,
-			LastRead: a.lastRead, Skew: a.skew, Hash: a.savedHash, FrozenVersion: a.savedVersion, Adjustments: a.savedNRA}
+			LastRead: a.lastRead, Skew: a.skew, Hash: a.savedHash, FrozenVersion: a.savedVersion, Adjustments: a.savedNRA, Terms: a.savedTerms, Dated: a.savedDated}
 		for side := range 2 {
 			s.Up[side], s.Down[side] = corrections(a.up[side]), corrections(a.down[side])
 		}
@@ -127,6 +128,7 @@ func (a *account) wholeDays() {
 		q.Sums.Share = float64(q.Sums.Days)
 		for j := range q.Finals {
 			q.Finals[j].Share = float64(q.Finals[j].Days)
+			q.At = append(q.At, int64(j))
 		}
 	}
 }
@@ -184,6 +186,7 @@ func (e *Engine) Load(r io.Reader) error {
 		}
 		a.lastRead, a.skew = s.LastRead, s.Skew
 		a.savedHash, a.savedVersion, a.savedNRA = s.Hash, s.FrozenVersion, s.Adjustments
+		a.savedTerms, a.savedDated = s.Terms, s.Dated
 		if a.boundary != nil {
 			e.adopt(a)
 		}

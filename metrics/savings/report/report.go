@@ -263,7 +263,15 @@ func (s *Source) basis(names map[ingest.CommunityID]string) Section {
 				if !n.To.IsZero() {
 					until = " 至 " + day(n.To.AddDate(0, 0, -1))
 				}
-				notes = append(notes, fmt.Sprintf("%s%s 每日 %+g %s：%s（%s）", day(n.From.Time), until, n.PerDay, named(units, item.Unit), n.Why, n.Doc))
+				amount := fmt.Sprintf("每日 %+g %s", n.PerDay, named(units, item.Unit))
+				if len(n.Groups) > 0 {
+					lamps := 0.0
+					for _, g := range n.Groups {
+						lamps += g.Count
+					}
+					amount = fmt.Sprintf("%s %g 盏灯，按当日夜长", map[bool]string{false: "增", true: "减"}[n.Remove], lamps)
+				}
+				notes = append(notes, fmt.Sprintf("%s%s %s：%s（%s）", day(n.From.Time), until, amount, n.Why, n.Doc))
 			}
 			version := "—"
 			if b.Version > 0 {
