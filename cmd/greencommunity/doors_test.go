@@ -1,0 +1,111 @@
+//go:build unix
+
+package main
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	paho "github.com/eclipse/paho.mqtt.golang"
+)
+
+// Doors open in any order, and none tells the time. Half of the messages wait
+// with the broker while the service is away, half come while it runs; it is
+// killed in between. Each opening is a point of its own: nothing is missing,
+// nothing stands twice, and nothing is taken for a redelivery.
+func testDoors(t *testing.T, doors, backlog int) {
+	_, broker := startMosquitto(t)
+	db := startDatabase(t)
+	in := startIngester(t, broker, "http://"+db.addr, "")
+	in.waitReady()
+	in.end(syscall.SIGTERM) // the session stays, and its queue
+	p := newPublisher(t, broker)
+	seed := uint64(time.Now().UnixNano())
+	random := rand.New(rand.NewPCG(seed, 1))
+	sent := map[string]int{}
+	openings := func(from, n int) {
+		window := make([]paho.Token, 0, 400)
+		wait := func() {
+			for _, token := range window {
+				if !token.WaitTimeout(30*time.Second) || token.Error() != nil {
+					t.Fatalf("not acknowledged: %v", token.Error())
+				}
+			}
+			window = window[:0]
+		}
+		for i := from; i < from+n; i++ {
+			door := fmt.Sprintf("g%d", random.IntN(doors))
+			sent[door]++
+			payload := `{"pass_in":1}`
+			if i%2 == 0 {
+				payload = fmt.Sprintf(`{"pass_in":1,"event":"door_forced","code":"v%d"}`, i)
+			}
+			window = append(window, p.client.Publish("greencommunity/v1/nancheng/gate/"+door, 1, false, payload))
+			if len(window) == cap(window) {
+				wait()
+			}
+		}
+		wait()
+	}
+	openings(0, backlog)
+	in.start()
+	for n := range 4 {
+		openings(backlog+n*backlog/4, backlog/4)
+		if n%2 == 0 {
+			in.end(syscall.SIGKILL)
+			in.start()
+		}
+	}
+	all := backlog + backlog/4*4
+	s := in.waitSettled(float64(all), 3*time.Minute)
+	events := 0
+	for _, row := range db.rows(`SELECT code FROM events WHERE type = 'door_forced'`) {
+		if row["code"] != nil {
+			events++
+		}
+	}
+	missing, more := 0, 0
+	got := map[string]int{}
+	for _, row := range db.rows(`SELECT sum(pass_in) FROM gate GROUP BY device`) {
+		n := 0
+		if _, err := fmt.Sscan(fmt.Sprint(row["sum"]), &n); err != nil {
+			t.Fatal(err)
+		}
+		got[fmt.Sprint(row["device"])] = n
+	}
+	for door, n := range sent {
+		missing += max(0, n-got[door])
+		more += max(0, got[door]-n)
+	}
+	t.Logf("seed %d: %d doors, %d openings, %d of them in the backlog: missing %d, double %d, events %d; duplicates %.0f, received %.0f",
+		seed, doors, all, backlog, missing, more, events, s.sum("greencommunity_messages_duplicate_total"), s.sum("greencommunity_messages_received_total"))
+	if missing != 0 || more != 0 || events != (all+1)/2 {
+		t.Errorf("%d openings are missing, %d are double, %d events of %d", missing, more, events, (all+1)/2)
+	}
+	// What the broker sends again after a kill comes on top of what was sent.
+	if again := s.sum("greencommunity_messages_received_total") - float64(all); s.sum("greencommunity_messages_duplicate_total") != again {
+		t.Errorf("%.0f messages were taken for others", s.sum("greencommunity_messages_duplicate_total")-again)
+	}
+	if info, err := os.Stat(filepath.Join(in.dir, "data", "rejects.ndjson")); err == nil && info.Size() > 0 {
+		t.Errorf("%d bytes of rejects", info.Size())
+	}
+}
+
+func TestDoors(t *testing.T) {
+	t.Parallel()
+	testDoors(t, 200, 4000)
+}
+
+func TestDoorsLong(t *testing.T) {
+	if !long() {
+		t.Skip("GREENCOMMUNITY_LONG is not set")
+	}
+	for _, size := range [][2]int{{200, 30_000}, {2000, 60_000}, {10_000, 100_000}} {
+		t.Run(fmt.Sprintf("%d doors", size[0]), func(t *testing.T) { testDoors(t, size[0], size[1]) })
+	}
+}
