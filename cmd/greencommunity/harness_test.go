@@ -109,6 +109,17 @@ func (p *process) start() {
 	go func(cmd *exec.Cmd) { done <- cmd.Wait() }(p.cmd)
 }
 
+// ended reports whether it is gone by itself.
+func (p *process) ended() bool {
+	select {
+	case err := <-p.done:
+		p.done <- err // end waits for it
+		return true
+	default:
+		return false
+	}
+}
+
 // end sends a signal and waits for the process to be gone.
 func (p *process) end(signal syscall.Signal) {
 	if p.cmd == nil {

@@ -120,7 +120,8 @@ type Pipeline struct {
 	poison *poison
 	state  stateHealth // locks itself
 
-	rejectsMu sync.Mutex // the walker and both writers reject
+	rejectsMu sync.Mutex      // the walker and both writers reject
+	ending    <-chan struct{} // closed when the service ends: nobody waits any more
 	rejects   *rejects
 
 	devices *deviceFile // owned by the walker
@@ -267,6 +268,7 @@ func (p *Pipeline) Ready() error {
 // complete: the time to open /metrics.
 func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	defer p.close()
+	p.ending = ctx.Done()
 	w, err := p.restore()
 	if err != nil {
 		return err
@@ -296,6 +298,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	opened()
 
 	g, ctx := errgroup.WithContext(ctx)
+	p.ending = ctx.Done()
 	g.Go(func() error { p.watchClock(ctx); return nil })
 	g.Go(func() error { p.waitForClock(ctx); return p.subscriber.Run(ctx) })
 	g.Go(func() error { a.run(ctx); return nil })
@@ -472,7 +475,8 @@ func (p *Pipeline) Redact(topic string, payload []byte) []byte {
 }
 
 // rejected keeps a refused message where people look. What is walked again is
-// there already.
+// there already. Where the file cannot be written to, some lines wait in memory;
+// with more of them the caller waits: the journal keeps what comes meanwhile.
 func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal, walking bool) {
 	p.rejectsMu.Lock()
 	defer p.rejectsMu.Unlock()
@@ -480,6 +484,31 @@ func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *
 		return
 	}
 	p.rejects.add(m, vendor, refusal)
+	for p.rejects.waitingBytes > maxWaiting {
+		p.rejectsMu.Unlock()
+		select {
+		case <-p.ending:
+			p.rejectsMu.Lock()
+			return // no state is written, and the next start refuses it again
+		case <-time.After(rejectAgain):
+		}
+		p.rejectsMu.Lock()
+		if err := p.rejects.sync(); err != nil {
+			p.state.failed(stateCheckpoint, err, time.Now(), p.log)
+		}
+	}
+}
+
+// rejectAgain is how often lines that wait are tried again, where the walker
+// waits for them.
+const rejectAgain = 200 * time.Millisecond
+
+// syncRejects makes the rejects durable. A state that counts their messages may
+// only become durable behind them.
+func (p *Pipeline) syncRejects() error {
+	p.rejectsMu.Lock()
+	defer p.rejectsMu.Unlock()
+	return p.rejects.sync()
 }
 
 func (p *Pipeline) close() {

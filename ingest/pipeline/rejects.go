@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -30,8 +31,17 @@ type rejects struct {
 	f     *os.File
 	size  int64
 	torn  bool // the last line has no end, and the next begins after a newline
-	log   *slog.Logger
+	// waiting are lines that could not be written, as where the disk is full.
+	// They are tried again; until then no state is made durable, so that a start
+	// refuses their messages again.
+	waiting      [][]byte
+	waitingBytes int
+	dirty        bool // written to since the last fsync
+	log          *slog.Logger
 }
+
+// maxWaiting is how many bytes of lines wait; then the walker waits as well.
+const maxWaiting = 4 << 20
 
 // reject is a line of the file. Payload is text; PayloadBytes is base64, where
 // it is not.
@@ -141,7 +151,7 @@ func (r *rejects) open() error {
 	return nil
 }
 
-// add writes a line. An error is logged: the journal still has the message.
+// add writes a line, or keeps it for later.
 func (r *rejects) add(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal) {
 	line := reject{Time: time.Unix(0, m.Received).UTC(), Seq: m.Seq, Vendor: vendor, Reason: refusal.Reason, Detail: refusal.Detail, Topic: m.Topic}
 	payload := m.Payload
@@ -158,26 +168,57 @@ func (r *rejects) add(m *ingest.Message, vendor ingest.VendorID, refusal *ingest
 	}
 	r.remember(&line)
 	text, err := json.Marshal(line)
-	if err == nil {
-		text = append(text, '\n')
-		if r.size+int64(len(text)) > r.maxBytes/2 {
-			err = r.rotate()
-		}
-		if err == nil {
-			if r.torn {
-				text = append([]byte("\n"), text...)
-			}
-			var n int
-			n, err = r.f.Write(text)
-			r.size += int64(n)
-			if n > 0 {
-				r.torn = n < len(text)
-			}
-		}
-	}
 	if err != nil {
 		r.log.Error("reject not written", "seq", m.Seq, "error", err)
+		return
 	}
+	r.waiting = append(r.waiting, append(text, '\n'))
+	r.waitingBytes += len(text) + 1
+	_ = r.flush() // the checkpoint tells
+}
+
+// flush writes what waits. On an error the rest goes on waiting.
+func (r *rejects) flush() error {
+	for i, text := range r.waiting {
+		if err := r.write(text); err != nil {
+			r.waiting = append(r.waiting[:0], r.waiting[i:]...)
+			return err
+		}
+		r.waitingBytes -= len(text)
+	}
+	clear(r.waiting)
+	r.waiting = r.waiting[:0]
+	return nil
+}
+
+func (r *rejects) write(text []byte) error {
+	if r.size+int64(len(text)) > r.maxBytes/2 {
+		if err := r.rotate(); err != nil {
+			return err
+		}
+	}
+	if r.torn {
+		text = append([]byte("\n"), text...)
+	}
+	n, err := r.f.Write(text)
+	r.size += int64(n)
+	if n > 0 {
+		r.torn, r.dirty = n < len(text), true
+	}
+	return err
+}
+
+// sync writes what waits and makes all lines durable.
+func (r *rejects) sync() error {
+	err := r.flush()
+	if err == nil && r.dirty {
+		err = r.f.Sync()
+		r.dirty = err != nil
+	}
+	if err != nil {
+		return fmt.Errorf("rejects.ndjson cannot be written to, and %d lines wait: %w", len(r.waiting), err)
+	}
+	return nil
 }
 
 // Reject is a message that was refused, without its payload.
@@ -199,14 +240,19 @@ func (r *rejects) remember(line *reject) {
 	r.recent = append(r.recent, Reject{line.Time, line.Vendor, line.Reason, line.Detail, line.Topic})
 }
 
+// rotate begins a new file. Where a step fails, the next call goes on with it.
 func (r *rejects) rotate() error {
-	if err := r.f.Close(); err != nil {
+	if err := r.f.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(r.path, r.path+".1"); err != nil {
+	if err := os.Rename(r.path, r.path+".1"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return r.open()
+	before := r.f
+	if err := r.open(); err != nil {
+		return err
+	}
+	return before.Close()
 }
 
-func (r *rejects) close() error { return r.f.Close() }
+func (r *rejects) close() error { return errors.Join(r.sync(), r.f.Close()) }

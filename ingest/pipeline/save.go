@@ -100,8 +100,10 @@ func (w *walker) account(now time.Time) {
 	}
 	done := make(chan saved, 1)
 	h := &accountHeader{Seq: w.seq, Tally: t, Pending: pending, Settled: w.p.subscriber.Settled()}
-	go func() { // ends with the file's fsync
-		s.err = writeAccount(w.p.o.DataDir, h)
+	go func() { // ends with the files' fsync
+		if s.err = w.p.syncRejects(); s.err == nil {
+			s.err = writeAccount(w.p.o.DataDir, h)
+		}
 		done <- s
 	}()
 	w.checkpoints.account = done
@@ -139,8 +141,12 @@ func (w *walker) begin(now time.Time) error {
 	}
 	p.log.Debug("checkpoint taken", "devices", h.Devices, "seconds", time.Since(begun).Seconds())
 	finished := make(chan saved, 1)
-	go func() { // ends with the file's fsync
-		s.err = f.finish()
+	go func() { // ends with the files' fsync
+		if s.err = p.syncRejects(); s.err == nil {
+			s.err = f.finish()
+		} else {
+			f.abandon()
+		}
 		finished <- s
 	}()
 	w.checkpoints.finished = finished

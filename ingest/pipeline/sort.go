@@ -231,7 +231,7 @@ func (p *Pipeline) settleBatch(b *batch, done []int) {
 		return
 	}
 	slices.Sort(done)
-	var bad []int
+	p.keepRefused(b, done) // before they are counted, and an account may say so
 	points, why := 0, ""
 	p.mu.Lock()
 	for _, i := range done {
@@ -247,7 +247,6 @@ func (p *Pipeline) settleBatch(b *batch, done []int) {
 		p.tally.Points += uint64(m.lines - b.refused[i])
 		if b.stored[i] == 0 {
 			p.tally.Rejected[key]++
-			bad = append(bad, i)
 			continue
 		}
 		p.tally.Stored++
@@ -259,6 +258,19 @@ func (p *Pipeline) settleBatch(b *batch, done []int) {
 	if now := time.Now().Unix(); points > 0 && now-p.apart.logged.Swap(now) > 60 {
 		p.log.Warn("InfluxDB refuses points; all others are written, and rejects.ndjson and the metrics go on telling", "points", points, "why", why)
 	}
+}
+
+// keepRefused writes the messages of which InfluxDB has taken nothing to the
+// rejects.
+func (p *Pipeline) keepRefused(b *batch, done []int) {
+	var bad []int
+	p.mu.Lock()
+	for _, i := range done {
+		if b.stored[i] == 0 && p.pending.has(b.messages[i].seq) {
+			bad = append(bad, i)
+		}
+	}
+	p.mu.Unlock()
 	if len(bad) == 0 {
 		return
 	}

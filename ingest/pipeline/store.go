@@ -344,10 +344,10 @@ func (p *Pipeline) refuse(m *ingest.Message, vendor ingest.VendorID, refusal *in
 	if refusal == nil {
 		refusal = ingest.Refuse(ingest.NoReading, "the inventory has changed: nothing of it has a meaning any more")
 	}
+	p.rejected(m, vendor, refusal, false) // before it is counted, and an account may say so
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.pending.remove(m.Seq) {
 		p.tally.Rejected[rejectKey{vendor, refusal.Reason}]++
 	}
-	p.mu.Unlock()
-	p.rejected(m, vendor, refusal, false)
 }
