@@ -197,6 +197,9 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 		}
 		value = c.Apply(value)
 	}
+	if quantity.Name == "power_factor" && unit == "" && math.Abs(value) > 1 && math.Abs(value) <= 100 {
+		value /= 100 // nothing else is possible than a percentage
+	}
 	if quantity.Kind == ingest.State && value != 0 && value != 1 && s.IsBool {
 		value = 1
 	}
@@ -347,6 +350,10 @@ func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *in
 		name = s.Field
 	}
 	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
+	for rest := name; quantity == nil && rest != ""; { // of a profile: the first the kind of facility has
+		name, rest, _ = strings.Cut(rest, "|")
+		quantity = w.inv.Facilities.Quantity(dev.Facility, name)
+	}
 	if i == len(known.list) && i < maxMeanings {
 		known.list = append(known.list, meaning{strings.Clone(s.Field), strings.Clone(s.Quantity), field, quantity})
 	}

@@ -49,6 +49,11 @@ func (p *profiles) field(source, profile, name string) *format.Field {
 	if f := p.fields[source][name]; f != nil {
 		return f
 	}
+	if _, rest, ok := strings.Cut(name, "."); ok { // of any section: "*.Temperature"
+		if f := p.fields[source]["*."+rest]; f != nil {
+			return f
+		}
+	}
 	if profile != "" {
 		for d := range p.known(profile) {
 			if f := d.field(name); f != nil {

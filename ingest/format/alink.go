@@ -14,7 +14,7 @@ import (
 // sub-devices by identity, as a member (Alink) or as an array (OneNET); history
 // has arrays of values for each property, or arrays of properties. What is no
 // JSON is a pass-through product's frame, for the source's codec.
-type alink struct{ parser fastjson.Parser }
+type alink struct{ parser, inner fastjson.Parser }
 
 func newAlink(*Source) (Decoder, error) { return &alink{}, nil }
 
@@ -29,10 +29,22 @@ func (d *alink) Decode(in *Input, out *Output) error {
 	if err != nil {
 		return err
 	}
+	for range 2 { // OneNET pushes its message as text under msg
+		if pushed := root.Get("msg"); pushed != nil && pushed.Type() == fastjson.TypeString && len(pushed.GetStringBytes()) > 1 && !root.Exists("params") {
+			if root, err = parseObject(&d.inner, pushed.GetStringBytes()); err != nil {
+				return err
+			}
+		} else if pushed != nil && pushed.Type() == fastjson.TypeObject && !root.Exists("params") {
+			root = pushed
+		}
+	}
 	if out.Ignored = alinkCommand("", text(root, "method")); out.Ignored != "" {
 		return nil
 	}
 	base := Sample{}
+	if handled, err := d.oneNET(in, root, out); handled || err != nil {
+		return err
+	}
 	for _, name := range []string{"time", "timestamp", "gmtCreate"} {
 		if v := root.Get(name); v != nil && base.Time == 0 {
 			if t, ok := jsonTime(in, v); ok {
@@ -99,6 +111,85 @@ func (d *alink) Decode(in *Input, out *Output) error {
 	}
 	d.properties(in, base, params, out)
 	return nil
+}
+
+// oneNET reads what OneNET's rules forward and its push sends, with the device at
+// the top, and data points of its older devices ({"id":1,"dp":{"T":[{"v":1}]}}). It
+// reports whether the message was one of these.
+func (d *alink) oneNET(in *Input, root *fastjson.Value, out *Output) (bool, error) {
+	base := Sample{Device: text(root, "deviceName")}
+	kind := text(root, "messageType") + text(root, "notifyType")
+	data := root.Get("data")
+	switch {
+	case root.Exists("dp"):
+		if v := root.Get("t"); v != nil {
+			base.Time, _ = jsonTime(in, v)
+		}
+		root.Get("dp").GetObject().Visit(func(name []byte, v *fastjson.Value) {
+			items := []*fastjson.Value{v}
+			if v.Type() == fastjson.TypeArray {
+				items = v.GetArray()
+			}
+			for _, item := range items {
+				out.flatten(in, base, string(name), item)
+			}
+		})
+		return true, nil
+	case kind == "lifeCycle", text(root, "type") == "2" && root.Exists("status") && root.Exists("dev_id"):
+		of := data
+		if kind != "lifeCycle" { // of the older platform: 1 is online, 0 offline
+			of, base.Device = root, text(root, "dev_id")
+		}
+		e := Event{Device: base.Device, Type: "node_offline"}
+		for _, name := range []string{"time", "at"} {
+			if at := of.Get(name); at != nil {
+				e.Time, _ = jsonTime(in, at)
+				e.TimeSource = ingest.TimeGateway
+			}
+		}
+		switch status := text(of, "status"); status {
+		case "offline", "0":
+			e.Active = true
+		case "online", "1":
+		default:
+			return true, ingest.Refuse(ingest.BadValue, "status %.20q is neither online nor offline", status)
+		}
+		out.Events = append(out.Events, e)
+		return true, nil
+	case text(root, "type") == "1" && root.Exists("dev_id"): // a data point of the older platform
+		base.Device = text(root, "dev_id")
+		if at := root.Get("at"); at != nil {
+			base.Time, _ = jsonTime(in, at)
+		}
+		name := text(root, "ds_id")
+		if v := root.Get("value"); v != nil && name != "" {
+			out.flatten(in, base, name, v)
+			return true, nil
+		}
+		return true, ingest.Refuse(ingest.Malformed, "a data point without ds_id or value")
+	case root.Exists("messageType") && data != nil && base.Device != "":
+		params := data.Get("params")
+		if params == nil {
+			params = data
+		}
+		switch text(root, "notifyType") {
+		case "event":
+			d.events(in, base, params, out)
+		case "property", "":
+			if params.Exists("properties") || params.Exists("events") {
+				d.content(in, base, params, out)
+			} else {
+				d.properties(in, base, params, out)
+			}
+			for i, sub := range data.GetArray("subDevices") {
+				d.pack(in, base, sub, i, out)
+			}
+		default:
+			out.Ignored = text(root, "notifyType")
+		}
+		return true, nil
+	}
+	return false, nil
 }
 
 // raw reports whether a message is a pass-through product's frame.
@@ -213,7 +304,7 @@ func (d *alink) events(in *Input, base Sample, events *fastjson.Value, out *Outp
 }
 
 func (d *alink) event(in *Input, base Sample, name string, v *fastjson.Value, out *Output) {
-	e := Event{Device: base.Device, Type: snake(name), Active: true, Time: base.Time}
+	e := Event{Device: base.Device, Type: canonicalEvent(snake(name)), Active: true, Code: name, Time: base.Time}
 	for _, at := range []*fastjson.Value{v.Get("time"), v.Get("eventTime")} {
 		if at == nil {
 			continue
@@ -223,6 +314,46 @@ func (d *alink) event(in *Input, base Sample, name string, v *fastjson.Value, ou
 		}
 	}
 	out.Events = append(out.Events, e)
+	// What it says beside its name and time: of an alarm, of what.
+	base.Time = e.Time
+	content := v
+	if inner := v.Get("value"); inner != nil && inner.Type() == fastjson.TypeObject {
+		content = inner
+	} else if inner := v.Get("outputParams"); inner != nil && inner.Type() == fastjson.TypeObject {
+		content = inner
+	}
+	content.GetObject().Visit(func(key []byte, member *fastjson.Value) {
+		switch string(key) {
+		case "time", "eventTime", "eventType", "eventCode":
+			return
+		}
+		out.flatten(in, base, name+"."+string(key), member)
+	})
+}
+
+// canonicalEvent is our name of an event that a vendor has named in its own words,
+// leakAlarm or LampFault; the vendor's where we have none.
+func canonicalEvent(event string) string {
+	words := strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(event, "_event"), "_alarm"), "_warning")
+	switch words {
+	case "leak", "leakage", "water_leak", "water_leakage", "leak_detected", "burst", "pipe_burst":
+		return "leak"
+	case "backflow", "back_flow", "reverse_flow", "reverse":
+		return "backflow"
+	case "tamper", "tampered", "disassembly", "dismantle", "anti_dismantle", "magnetic", "magnetic_attack":
+		return "tamper"
+	case "lamp_fault", "lamp_failure", "lamp_error", "light_fault", "light_failure":
+		return "lamp_fault"
+	case "overfull", "full", "bin_full", "overflow":
+		return "overfull"
+	case "low_battery", "battery_low", "low_voltage":
+		return "low_battery"
+	case "door_forced", "forced_open", "break_in":
+		return "door_forced"
+	case "door_held_open", "door_open_timeout", "door_not_closed":
+		return "door_held_open"
+	}
+	return event
 }
 
 // snake turns a vendor's word into the form names have: alarmEvent1 and

@@ -131,9 +131,9 @@ func address(data []byte) string {
 
 // frameStart is where in data a whole frame begins: transparent modems put
 // their own number before it. It is -1 where there is none.
-func frameStart(data []byte, whole func([]byte) bool) int {
+func frameStart(data []byte, whole func([]byte) int) int {
 	for i := range min(len(data), 256) {
-		if whole(data[i:]) {
+		if whole(data[i:]) > 0 {
 			return i
 		}
 	}
@@ -150,8 +150,8 @@ func sum(data []byte) byte {
 }
 
 // provesFrame says whether data is or holds a frame with a right checksum.
-func provesFrame(data []byte, whole func([]byte) bool) Proof {
-	if whole(bytes.TrimLeft(data, "\xfe")) || frameStart(data, whole) > 0 {
+func provesFrame(data []byte, whole func([]byte) int) Proof {
+	if whole(bytes.TrimLeft(data, "\xfe")) > 0 || frameStart(data, whole) > 0 {
 		return ByChecksum
 	}
 	return NoProof

@@ -17,11 +17,7 @@ func newTasmota(*Source) (Decoder, error) { return &tasmota{}, nil }
 
 func (d *tasmota) Decode(in *Input, out *Output) error {
 	if word := string(in.Payload); strings.HasSuffix(in.Topic, "/LWT") && (word == "Online" || word == "Offline") {
-		if word == "Online" {
-			out.Ignored = "online"
-			return nil
-		}
-		out.Events = append(out.Events, Event{Type: "node_offline", Active: true})
+		out.Events = append(out.Events, Event{Type: "node_offline", Active: word == "Offline"})
 		return nil
 	}
 	if word := string(in.Payload); word == "ON" || word == "OFF" { // stat/…/POWER
@@ -59,11 +55,19 @@ func (d *tasmota) Decode(in *Input, out *Output) error {
 			out.flatten(in, base, string(section), v)
 			return
 		}
+		// Of several sensors of a kind, DS18B20-1 and -2, the number is the channel.
+		of := base
+		if _, number, ok := strings.Cut(string(section), "-"); ok && number != "" && len(number) <= 2 && number[0] >= '0' && number[0] <= '9' {
+			of.Channel = number
+		}
 		v.GetObject().Visit(func(name []byte, value *fastjson.Value) {
-			s := base
+			s := of
 			field := string(section) + "." + string(name)
 			if fahrenheit && string(name) == "Temperature" {
 				s.Unit = "degF"
+			}
+			if unit := tasmotaPressure[text(root, "PressureUnit")]; unit != "" && (string(name) == "Pressure" || string(name) == "SeaPressure") {
+				s.Unit = unit
 			}
 			if value.Type() != fastjson.TypeArray {
 				out.flatten(in, s, field, value)
@@ -78,6 +82,9 @@ func (d *tasmota) Decode(in *Input, out *Output) error {
 	return nil
 }
 
+// tasmotaPressure are the units of pressure it names.
+var tasmotaPressure = map[string]string{"hPa": "hPa", "mbar": "mbar", "kPa": "kPa", "inHg": "inHg", "mmHg": "mmHg"}
+
 // shelly reads notifications (events/rpc) and component status of Shelly Gen2
 // and later. A component is a channel; a notification has what has changed.
 type shelly struct{ parser fastjson.Parser }
@@ -86,11 +93,7 @@ func newShelly(*Source) (Decoder, error) { return &shelly{}, nil }
 
 func (d *shelly) Decode(in *Input, out *Output) error {
 	if word := string(in.Payload); strings.HasSuffix(in.Topic, "/online") && (word == "true" || word == "false") {
-		if word == "true" {
-			out.Ignored = "online"
-			return nil
-		}
-		out.Events = append(out.Events, Event{Type: "node_offline", Active: true})
+		out.Events = append(out.Events, Event{Type: "node_offline", Active: word == "false"})
 		return nil
 	}
 	root, err := parseObject(&d.parser, in.Payload)
@@ -147,9 +150,32 @@ func (d *shelly) component(in *Input, base Sample, name string, v *fastjson.Valu
 	if number != "" && number != "0" {
 		base.Channel = number
 	}
+	blind := "" // why what it measures is no measurement
 	v.GetObject().Visit(func(field []byte, value *fastjson.Value) {
+		if name := string(field); name != "errors" && !strings.HasSuffix(name, "_errors") {
+			return
+		}
+		for _, item := range value.GetArray() {
+			word := scalarText(item)
+			e := Event{Device: base.Device, Channel: base.Channel, Type: snake(strings.ReplaceAll(word, ":", " ")), Active: true, Code: word, Time: base.Time}
+			if phase, _, ok := strings.Cut(string(field), "_errors"); ok && phase != "" {
+				e.Channel = shellyPhases[phase]
+			}
+			if e.Type != "" {
+				out.Events = append(out.Events, e)
+			}
+			if strings.HasSuffix(word, "failure") || word == "read" {
+				blind = word
+			}
+		}
+	})
+	v.GetObject().Visit(func(field []byte, value *fastjson.Value) {
+		if blind != "" && value.Type() == fastjson.TypeNumber && shellyMeasured(string(field)) {
+			out.Refuse(base.Device, kind+"."+string(field), ingest.BadValue, "%s.%.40s: the device says %.40s", kind, field, blind)
+			return
+		}
 		switch string(field) {
-		case "id", "source", "minute_ts":
+		case "id", "source", "minute_ts", "errors", "a_errors", "b_errors", "c_errors", "n_errors":
 			return
 		case "aenergy", "ret_aenergy":
 			if total := value.Get("total"); total != nil {
@@ -166,6 +192,19 @@ func (d *shelly) component(in *Input, base Sample, name string, v *fastjson.Valu
 	})
 }
 
+// shellyPhases are the channels of what has a phase in its name.
+var shellyPhases = map[string]string{"a": "l1", "b": "l2", "c": "l3", "n": "n"}
+
+// shellyMeasured reports whether a member is measured now, and not counted.
+func shellyMeasured(name string) bool {
+	for _, suffix := range []string{"power", "voltage", "current", "pf", "freq", "tC", "tF", "rh", "lux"} {
+		if strings.HasSuffix(name, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
 // zigbee2mqtt reads what Zigbee2MQTT publishes of a device: an object, or one
 // attribute in a topic of its own.
 type zigbee2mqtt struct{ parser fastjson.Parser }
@@ -177,8 +216,11 @@ func (d *zigbee2mqtt) Decode(in *Input, out *Output) error {
 		out.Ignored = "command to a device"
 		return nil
 	}
-	if strings.HasSuffix(in.Topic, "/availability") || strings.HasPrefix(in.Topic, "zigbee2mqtt/bridge/") {
-		out.Ignored = "availability"
+	if strings.HasSuffix(in.Topic, "/availability") {
+		return d.availability(in, out)
+	}
+	if strings.Contains(in.Topic, "/bridge/") {
+		out.Ignored = "the bridge's own"
 		return nil
 	}
 	root, err := parseJSON(&d.parser, in.Payload)
@@ -215,9 +257,28 @@ func (d *zigbee2mqtt) Decode(in *Input, out *Output) error {
 				out.scalar(s, "voltage", v)
 				return
 			}
+		case "illuminance":
+			if root.Exists("illuminance_lux") { // of version 1: this is the raw measure beside it
+				out.flatten(in, base, "illuminance_raw", v)
+				return
+			}
 		}
 		out.flatten(in, base, string(name), v)
 	})
+	return nil
+}
+
+// availability reads whether a device is there: {"state":"offline"}, or the word.
+func (d *zigbee2mqtt) availability(in *Input, out *Output) error {
+	in.Captures.Channel = ""
+	word := strings.Trim(string(in.Payload), "\" \r\n")
+	if root, err := parseJSON(&d.parser, in.Payload); err == nil && root.Type() == fastjson.TypeObject {
+		word = text(root, "state")
+	}
+	if word != "online" && word != "offline" {
+		return ingest.Refuse(ingest.BadValue, "availability %.20q is neither online nor offline", word)
+	}
+	out.Events = append(out.Events, Event{Type: "node_offline", Active: word == "offline"})
 	return nil
 }
 

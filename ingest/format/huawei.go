@@ -34,6 +34,9 @@ func (d *huawei) Decode(in *Input, out *Output) error {
 		return err
 	}
 	base := Sample{}
+	if text(root, "notifyType") != "" { // of the platform before IoTDA, pushed
+		base.Device = text(root, "deviceId")
+	}
 	if forwarded := root.Get("notify_data"); forwarded != nil {
 		base.Device = text(forwarded, "header", "device_id")
 		if at := root.Get("event_time"); at != nil {
@@ -62,6 +65,12 @@ func (d *huawei) Decode(in *Input, out *Output) error {
 	switch {
 	case root.Exists("services"):
 		d.services(in, base, root, out)
+	case root.Exists("service"):
+		d.service(in, base, root.Get("service"), out)
+	case huaweiStates[text(root, "status")] != 0 && base.Device != "":
+		out.Events = append(out.Events, Event{Device: base.Device, Type: "node_offline", Active: huaweiStates[text(root, "status")] > 1, Time: base.Time, TimeSource: base.TimeSource})
+	case text(root, "notifyType") != "" && text(root, "notifyType") != "deviceEvent":
+		out.Ignored = text(root, "notifyType")
 	case text(root, "msgType") == "deviceReq":
 		for _, item := range root.GetArray("data") {
 			d.service(in, base, item, out)
@@ -73,6 +82,9 @@ func (d *huawei) Decode(in *Input, out *Output) error {
 	}
 	return nil
 }
+
+// huaweiStates are the states of devices a rule forwards: 1 is there, 2 is gone.
+var huaweiStates = map[string]int{"ONLINE": 1, "OFFLINE": 2, "ABNORMAL": 2}
 
 // huaweiCommand reports whether a topic, from sys/ on, is one of the platform's:
 // what is to be set has not been measured.
@@ -117,6 +129,9 @@ func (d *huawei) service(in *Input, base Sample, service *fastjson.Value, out *O
 	}
 	id := text(service, "service_id")
 	if event := snake(text(service, "event_type")); event != "" && len(id) > 0 && id[0] != '$' {
-		out.Events = append(out.Events, Event{Device: base.Device, Type: event, Active: true, Time: base.Time, TimeSource: base.TimeSource})
+		out.Events = append(out.Events, Event{Device: base.Device, Type: canonicalEvent(event), Active: true, Code: text(service, "event_type"), Time: base.Time, TimeSource: base.TimeSource})
+		if paras := service.Get("paras"); paras != nil {
+			out.flatten(in, base, "paras", paras)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"encoding/hex"
 	"math"
 	"strings"
 
@@ -29,6 +30,7 @@ type senmlRecord struct {
 	BaseTime  *float64 `cbor:"-3,keyasint"`
 	BaseUnit  string   `cbor:"-4,keyasint"`
 	BaseValue *float64 `cbor:"-5,keyasint"`
+	BaseSum   *float64 `cbor:"-6,keyasint"`
 	Name      string   `cbor:"0,keyasint"`
 	Unit      string   `cbor:"1,keyasint"`
 	Value     *float64 `cbor:"2,keyasint"`
@@ -36,6 +38,11 @@ type senmlRecord struct {
 	Bool      *bool    `cbor:"4,keyasint"`
 	Sum       *float64 `cbor:"5,keyasint"`
 	Time      float64  `cbor:"6,keyasint"`
+	Data      *[]byte  `cbor:"8,keyasint"`
+
+	data  string            // in JSON, as it stands there
+	extra []*fastjson.Value // members beyond the specification's
+	names []string          // of extra
 }
 
 var senmlCBOR = func() cbor.DecMode {
@@ -73,8 +80,14 @@ func (d *senml) Decode(in *Input, out *Output) error {
 		if r.BaseValue != nil {
 			base.BaseValue = r.BaseValue
 		}
+		if r.BaseSum != nil {
+			base.BaseSum = r.BaseSum
+		}
+		if r.Data != nil {
+			r.data = hex.EncodeToString(*r.Data)
+		}
 		name := base.BaseName + r.Name
-		if r.Value == nil && r.Text == nil && r.Bool == nil && r.Sum == nil {
+		if r.Value == nil && r.Text == nil && r.Bool == nil && r.Sum == nil && r.data == "" && len(r.extra) == 0 {
 			continue // a record may set base values only
 		}
 		if name == "" {
@@ -102,12 +115,19 @@ func (d *senml) Decode(in *Input, out *Output) error {
 			seconds, fraction := math.Modf(at)
 			s.Time = int64(seconds)*1e9 + int64(math.Round(fraction*1e6))*1e3
 		}
+		for i, v := range r.extra {
+			of := s
+			of.Unit = ""
+			out.flatten(in, of, field+"."+r.names[i], v)
+		}
+		if r.Sum != nil || base.BaseSum != nil && (r.Value != nil || r.Text != nil || r.Bool != nil) {
+			out.sum(s, sumOf(r.Sum, base.BaseSum))
+		}
 		switch {
 		case r.Value != nil:
-			s.Value = *r.Value
-			if base.BaseValue != nil {
-				s.Value += *base.BaseValue
-			}
+			s.Value = sumOf(r.Value, base.BaseValue)
+		case r.data != "":
+			s.Text, s.IsText = r.data, true
 		case r.Text != nil:
 			s.Text, s.IsText = *r.Text, true
 		case r.Bool != nil:
@@ -116,7 +136,7 @@ func (d *senml) Decode(in *Input, out *Output) error {
 				s.Value = 1
 			}
 		default:
-			s.Value = *r.Sum
+			continue // a sum alone, or what is beyond the specification
 		}
 		if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
 			out.Refuse(device, field, ingest.BadValue, "%.60s: not a finite number", field)
@@ -125,6 +145,47 @@ func (d *senml) Decode(in *Input, out *Output) error {
 		out.Samples = append(out.Samples, s)
 	}
 	return nil
+}
+
+// sumOf adds what of two is there.
+func sumOf(a, b *float64) float64 {
+	switch {
+	case a == nil && b == nil:
+		return 0
+	case a == nil:
+		return *b
+	case b == nil:
+		return *a
+	}
+	return *a + *b
+}
+
+// sums are the quantities that sums over time are of, by the unit of what is
+// summed: a sum is in that unit times a second (RFC 8428, 4.5.4).
+var sums = map[string]struct {
+	quantity, unit string
+	factor         float64
+}{
+	"W": {"energy_total", "J", 1}, "kW": {"energy_total", "kJ", 1}, "MW": {"energy_total", "MJ", 1}, "mW": {"energy_total", "J", 1e-3},
+	"m3/s": {"water_volume_total", "m3", 1}, "m3/h": {"water_volume_total", "m3", 1.0 / 3600}, "l/s": {"water_volume_total", "L", 1},
+	"L/s": {"water_volume_total", "L", 1}, "l/min": {"water_volume_total", "L", 1.0 / 60}, "l/h": {"water_volume_total", "L", 1.0 / 3600},
+}
+
+// sum adds the sum of a record. Its field is that of the record with .sum
+// behind it; what is no energy and no volume nobody here has a quantity for.
+func (o *Output) sum(s Sample, value float64) {
+	s.Field += ".sum"
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		o.Refuse(s.Device, s.Field, ingest.BadValue, "%.60s: not a finite number", s.Field)
+		return
+	}
+	s.Value = value
+	if of, ok := sums[s.Unit]; ok {
+		s.Quantity, s.Unit, s.Value = of.quantity, of.unit, value*of.factor
+	} else if s.Unit != "" {
+		s.Unit += ".s"
+	}
+	o.Samples = append(o.Samples, s)
 }
 
 // json reads a pack in JSON. A member whose name ends in _ must be understood,
@@ -189,12 +250,18 @@ func (d *senml) json(payload []byte) ([]senmlRecord, error) {
 				r.Bool = &b
 			case "s":
 				r.Sum = number()
+			case "bs":
+				r.BaseSum = number()
+			case "vd":
+				r.data = words()
+			case "ut": // how often it will be sent
 			case "t":
 				r.Time = *number()
 			default:
 				if len(key) > 0 && key[len(key)-1] == '_' {
 					bad = string(key)
 				}
+				r.extra, r.names = append(r.extra, v), append(r.names, string(key))
 			}
 		})
 		if bad != "" {

@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"encoding/gob"
+	"encoding/hex"
 	"math"
 	"strconv"
 	"strings"
@@ -109,27 +110,128 @@ func (d *sparkplug) Decode(in *Input, out *Output) error {
 			d.rebirth(in, levels[1], levels[3], out)
 			return ingest.Refuse(ingest.MissingState, "alias %d of %s: its birth has not been seen; request a rebirth", m.alias, key)
 		}
-		if m.name == "bdSeq" || strings.HasPrefix(m.name, "Node Control/") || strings.HasPrefix(m.name, "Device Control/") || strings.HasPrefix(m.name, "Properties/") || m.null {
+		if m.name == "bdSeq" || strings.HasPrefix(m.name, "Node Control/") || strings.HasPrefix(m.name, "Device Control/") || strings.HasPrefix(m.name, "Properties/") {
 			continue
 		}
-		s := Sample{Device: device, Field: m.name, Unit: m.unit, Time: sparkplugTime(m.timestamp)}
-		if s.Time == 0 {
-			s.Time = sparkplugTime(p.timestamp)
+		at := sparkplugTime(m.timestamp)
+		if at == 0 {
+			at = sparkplugTime(p.timestamp)
 		}
-		s.Value, s.Text, s.IsText, s.IsBool = m.value, m.text, m.isText, m.isBool
-		if !m.has {
-			continue // a dataset, a template: no value of a quantity
+		if err := d.metric(Sample{Device: device, Time: at}, m, 0, out); err != nil {
+			return err
 		}
-		if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
-			out.Refuse(device, m.name, ingest.BadValue, "%.60s: not a finite number", m.name)
-			continue
-		}
-		out.Samples = append(out.Samples, s)
 	}
 	if len(out.Samples) == first && len(out.Refused) == 0 {
 		out.Ignored = kind
 	}
 	return nil
+}
+
+// metric adds what a metric says: its value, each cell of a data set, each
+// metric of a template. A value that its quality calls bad or stale is refused:
+// what stands there is the last one, or 0.
+func (d *sparkplug) metric(s Sample, m *sparkplugMetric, depth int, out *Output) error {
+	if m.quality != "" && !goodQuality(m.quality) {
+		out.Refuse(s.Device, m.name, ingest.BadValue, "%.60s: quality %.20s", m.name, m.quality)
+		return nil
+	}
+	if depth > maxTemplates || len(out.Samples) > MaxReadings {
+		return ingest.Refuse(ingest.TooLarge, "templates in templates, or more than %d values", MaxReadings)
+	}
+	s.Field, s.Unit = m.name, m.unit
+	switch {
+	case m.null:
+		return nil
+	case m.dataset != nil:
+		return sparkplugCells(s, m.dataset, out)
+	case m.template != nil:
+		return fields(m.template, func(number protowire.Number, _ uint64, data []byte) error {
+			if number != 2 { // 5 is a definition: of its metrics, too
+				return nil
+			}
+			inner, err := parseMetric(data)
+			if err != nil {
+				return err
+			}
+			inner.name = m.name + "/" + inner.name
+			if at := sparkplugTime(inner.timestamp); at != 0 {
+				s.Time = at
+			}
+			return d.metric(s, &inner, depth+1, out)
+		})
+	case !m.has:
+		out.Refuse(s.Device, m.name, ingest.BadValue, "%.60s: no value of a kind we know", m.name)
+		return nil
+	}
+	s.Value, s.Text, s.IsText, s.IsBool = m.value, m.text, m.isText, m.isBool
+	if math.IsNaN(s.Value) || math.IsInf(s.Value, 0) {
+		out.Refuse(s.Device, m.name, ingest.BadValue, "%.60s: not a finite number", m.name)
+		return nil
+	}
+	out.Samples = append(out.Samples, s)
+	return nil
+}
+
+// maxTemplates bounds templates inside templates.
+const maxTemplates = 8
+
+// sparkplugCells adds each cell of a data set (2 columns, 3 types, 4 rows of 1
+// elements) as "name[row].column".
+func sparkplugCells(s Sample, dataset []byte, out *Output) error {
+	var columns []string
+	row := 0
+	return fields(dataset, func(number protowire.Number, _ uint64, data []byte) error {
+		switch number {
+		case 2:
+			columns = append(columns, strings.ToValidUTF8(string(data), "?"))
+		case 4:
+			column := 0
+			if err := fields(data, func(_ protowire.Number, _ uint64, element []byte) error {
+				cell := s
+				cell.Field = s.Field + "[" + strconv.Itoa(row) + "]." + strconv.Itoa(column)
+				if column < len(columns) {
+					cell.Field = s.Field + "[" + strconv.Itoa(row) + "]." + columns[column]
+				}
+				column++
+				if len(out.Samples) > MaxReadings {
+					return ingest.Refuse(ingest.TooLarge, "more than %d values", MaxReadings)
+				}
+				return fields(element, func(number protowire.Number, v uint64, data []byte) error {
+					switch number { // as of a metric's value, from 10 on
+					case 1, 2:
+						cell.Value = float64(int64(v))
+					case 3:
+						cell.Value = shortFloat(uint32(v))
+					case 4:
+						cell.Value = math.Float64frombits(v)
+					case 5:
+						cell.IsBool, cell.Value = true, min(float64(v), 1)
+					case 6:
+						cell.IsText, cell.Text = true, strings.ToValidUTF8(string(data), "?")
+					default:
+						return nil
+					}
+					if math.IsNaN(cell.Value) || math.IsInf(cell.Value, 0) {
+						out.Refuse(s.Device, cell.Field, ingest.BadValue, "%.60s: not a finite number", cell.Field)
+						return nil
+					}
+					out.Samples = append(out.Samples, cell)
+					return nil
+				})
+			}); err != nil {
+				return err
+			}
+			row++
+		}
+		return nil
+	})
+}
+
+// shortFloat is the decimal number a float of 32 bits was made of.
+func shortFloat(bits uint32) float64 {
+	f := math.Float32frombits(bits)
+	v, _ := strconv.ParseFloat(strconv.FormatFloat(float64(f), 'g', -1, 32), 64)
+	return v
 }
 
 // death reads a node's or device's last message. A node's was left with the
@@ -276,6 +378,9 @@ type sparkplugMetric struct {
 	raw            uint64 // of an integer, to be read again by its type
 	isInt          bool
 	unit           string // of the property engUnit, where it has one we know
+	quality        string
+	dataset        []byte
+	template       []byte
 }
 
 // retype reads an integer by the datatype its birth gave.
@@ -311,7 +416,8 @@ func parseSparkplug(b []byte) (*sparkplugPayload, error) {
 }
 
 // parseMetric: 1 name, 2 alias, 3 timestamp, 4 datatype, 7 is_null, 10 int,
-// 9 properties, 11 long, 12 float, 13 double, 14 boolean, 15 string.
+// 9 properties, 11 long, 12 float, 13 double, 14 boolean, 15 string,
+// 16 bytes, 17 data set, 18 template.
 func parseMetric(b []byte) (m sparkplugMetric, err error) {
 	err = fields(b, func(number protowire.Number, v uint64, data []byte) error {
 		switch number {
@@ -326,12 +432,12 @@ func parseMetric(b []byte) (m sparkplugMetric, err error) {
 		case 7:
 			m.null = v != 0
 		case 9:
-			m.unit = sparkplugUnit(data)
+			m.unit, m.quality = sparkplugProperties(data)
 		case 10, 11:
 			m.has, m.isInt, m.raw = true, true, v
 		case 12:
 			m.has = true
-			m.value, _ = strconv.ParseFloat(strconv.FormatFloat(float64(math.Float32frombits(uint32(v))), 'g', -1, 32), 64)
+			m.value = shortFloat(uint32(v))
 		case 13:
 			m.has, m.value = true, math.Float64frombits(v)
 		case 14:
@@ -341,6 +447,12 @@ func parseMetric(b []byte) (m sparkplugMetric, err error) {
 			}
 		case 15:
 			m.has, m.isText, m.text = true, true, strings.ToValidUTF8(string(data), "?")
+		case 16, 19: // bytes, and the extensions of others
+			m.has, m.isText, m.text = true, true, hex.EncodeToString(data[:min(len(data), 64)])
+		case 17:
+			m.dataset = data
+		case 18:
+			m.template = data
 		}
 		return nil
 	})
@@ -348,9 +460,10 @@ func parseMetric(b []byte) (m sparkplugMetric, err error) {
 	return m, err
 }
 
-// sparkplugUnit is the unit in a metric's properties (1 keys, 2 values, of
-// which 8 is a string); "" where there is none that converts.
-func sparkplugUnit(properties []byte) string {
+// sparkplugProperties are the unit and the quality in a metric's properties (1
+// keys, 2 values, of which 3 to 7 are numbers and 8 is a string); "" where there
+// is none, or none that converts. A node sends a quality where a value is not good.
+func sparkplugProperties(properties []byte) (unit, quality string) {
 	var keys, values []string
 	err := fields(properties, func(number protowire.Number, _ uint64, data []byte) error {
 		switch number {
@@ -358,9 +471,12 @@ func sparkplugUnit(properties []byte) string {
 			keys = append(keys, string(data))
 		case 2:
 			value := ""
-			if err := fields(data, func(number protowire.Number, _ uint64, data []byte) error {
-				if number == 8 {
-					value = string(data)
+			if err := fields(data, func(number protowire.Number, v uint64, data []byte) error {
+				switch number {
+				case 3, 4, 7:
+					value = strconv.FormatUint(v, 10)
+				case 8:
+					value = strings.ToValidUTF8(string(data), "?")
 				}
 				return nil
 			}); err != nil {
@@ -371,14 +487,26 @@ func sparkplugUnit(properties []byte) string {
 		return nil
 	})
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	for i, key := range keys {
-		if (strings.EqualFold(key, "engUnit") || strings.EqualFold(key, "unit")) && i < len(values) && ingest.KnownUnit(values[i]) {
-			return values[i]
+	for i, key := range keys[:min(len(keys), len(values))] {
+		switch {
+		case (strings.EqualFold(key, "engUnit") || strings.EqualFold(key, "unit")) && ingest.KnownUnit(values[i]):
+			unit = values[i]
+		case strings.EqualFold(key, "quality"):
+			quality = values[i]
 		}
 	}
-	return ""
+	return unit, quality
+}
+
+// goodQuality reports whether a mark of quality says that a value is good: 192
+// to 255 as OPC and Sparkplug count, or a word that begins with good.
+func goodQuality(mark string) bool {
+	if n, ok := ParseNumber(mark); ok {
+		return n >= 192 && n < 256
+	}
+	return len(mark) >= 4 && strings.EqualFold(mark[:4], "good") || strings.EqualFold(mark, "true")
 }
 
 // signed reads an integer by its datatype: Int8 to Int64 are 1 to 4, and sent

@@ -11,9 +11,12 @@ import (
 // wmbusmeters reads the JSON of wmbusmeters. A field's unit is the suffix of
 // its name; the meter's own clock goes before the receiver's, and 1111-11-11
 // is no time.
-type wmbusmeters struct{ parser fastjson.Parser }
+type wmbusmeters struct {
+	parser fastjson.Parser
+	opened
+}
 
-func newWMBusMeters(*Source) (Decoder, error) { return &wmbusmeters{}, nil }
+func newWMBusMeters(*Source) (Decoder, error) { return &wmbusmeters{opened: opened{}}, nil }
 
 // wmbusUnits are the suffixes of fields.
 var wmbusUnits = []struct{ suffix, unit string }{
@@ -52,18 +55,22 @@ func (d *wmbusmeters) Decode(in *Input, out *Output) error {
 			set = t
 		}
 	}
-	statuses := map[string]bool{}
+	said, statuses := false, map[string]bool{}
 	root.GetObject().Visit(func(key []byte, v *fastjson.Value) {
 		name := string(key)
 		switch {
 		case wmbusText[name]:
 			return
-		case name == "status" || name == "current_status":
-			for word := range strings.FieldsSeq(string(v.GetStringBytes())) {
-				if event := snake(strings.ToLower(word)); event != "" && event != "ok" && !statuses[event] {
-					statuses[event] = true
-					out.Events = append(out.Events, Event{Device: base.Device, Type: event, Active: true, Time: base.Time, TimeSource: base.TimeSource})
+		case (name == "status" || name == "current_status" || name == "current_alarms" || name == "alarms") && v.Type() == fastjson.TypeString:
+			words := string(v.GetStringBytes())
+			for word := range strings.FieldsFuncSeq(words, func(r rune) bool { return r == ' ' || r == ',' }) {
+				said = true
+				event := meterEvent(word)
+				if event == "" || event == "ok" || event == "no_alarm" || event == "null" || statuses[event] {
+					continue
 				}
+				statuses[event] = true
+				out.Events = append(out.Events, Event{Device: base.Device, Type: event, Active: true, Code: word, Time: base.Time, TimeSource: base.TimeSource})
 			}
 			return
 		}
@@ -79,5 +86,41 @@ func (d *wmbusmeters) Decode(in *Input, out *Output) error {
 		}
 		out.scalar(s, name, v)
 	})
+	if said { // a status is the state now: what it does not name has ended
+		of := Event{Device: base.Device, Code: "OK", Time: base.Time, TimeSource: base.TimeSource}
+		d.settle(of, meterConditions, func(event string) bool { return statuses[event] }, out)
+	}
 	return nil
+}
+
+// meterConditions are the conditions that a status without them ends.
+var meterConditions = []string{"leak", "backflow", "tamper", "low_battery"}
+
+// meterEvent is the event that a meter's word for its condition stands for: leak,
+// backflow, tamper and low_battery where it is one of now, else the word itself. What
+// was in an earlier month or day is no condition of now.
+func meterEvent(word string) string {
+	event := snake(strings.ToLower(word))
+	if strings.Contains(event, "prev") || strings.Contains(event, "last_") || strings.Contains(event, "history") {
+		return event
+	}
+	has := func(parts ...string) bool {
+		for _, p := range parts {
+			if strings.Contains(event, p) {
+				return true
+			}
+		}
+		return false
+	}
+	switch {
+	case has("leak", "burst", "broken_pipe", "pipe_break"):
+		return "leak"
+	case has("reverse", "backflow", "back_flow", "backward"):
+		return "backflow"
+	case has("tamper", "magnet", "fraud", "manipulation", "sabotage", "case_open", "removal", "removed"):
+		return "tamper"
+	case has("low_battery", "battery_low", "power_low", "batt_low", "low_power"):
+		return "low_battery"
+	}
+	return event
 }

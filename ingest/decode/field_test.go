@@ -1,0 +1,263 @@
+package decode
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/format"
+	"greencommunity/ingest/inventory"
+)
+
+// fieldCase is a payload seen in the field, or several one after the other, and
+// what it must come to.
+type fieldCase struct {
+	dir       string // of the payloads, "" where they stand in payloads
+	format    string
+	facility  ingest.FacilityKind
+	inventory string // instead of format: a file in dir, or text
+	topics    []string
+	files     []string // in dir
+	payloads  []string
+	received  string
+	// want must be there: the beginning of a line of told, up to a space. not
+	// must not.
+	want, not []string
+}
+
+// told is a result as lines: "active_power l1 317 of lamp-9 at 03:20:00.499Z 2026-11-28".
+func told(r *Result) []string {
+	var lines []string
+	add := func(format string, args ...any) {
+		lines = append(lines, strings.Join(strings.Fields(fmt.Sprintf(format, args...)), " "))
+	}
+	at := func(t int64) string { return time.Unix(0, t).UTC().Format("15:04:05.999Z 2006-01-02") }
+	if r.Err != nil {
+		add("rejected %s %s", r.Err.Reason, r.Err.Detail)
+	}
+	if r.Ignored != "" {
+		add("ignored %s", r.Ignored)
+	}
+	for i := range r.Readings {
+		v := &r.Readings[i]
+		flag := ""
+		if v.TimeReplaced {
+			flag = "replaced"
+		}
+		add("%s %s %.9g of %s at %s %s", v.Quantity.Name, v.Channel, v.Value, v.Device.ID, at(v.Time), flag)
+	}
+	for _, e := range r.Events {
+		state := "active"
+		if !e.Active {
+			state = "ended"
+		}
+		add("event %s %s %s of %s code %s at %s", e.Type, e.Channel, state, e.Device.ID, e.Code, at(e.Time))
+	}
+	for _, u := range r.Unmapped {
+		value := numberText(u.Value)
+		if u.IsText {
+			value = u.Text
+		}
+		add("unmapped %s %s of %s", u.Field, value, u.Device)
+	}
+	for _, f := range r.Refused {
+		add("refused %s %s %s", f.Field, f.Reason, f.Detail)
+	}
+	return lines
+}
+
+func (c *fieldCase) worker(t *testing.T, dir string) *Worker {
+	t.Helper()
+	if c.inventory == "" {
+		topic := ""
+		if len(c.topics) == 1 {
+			topic = inventory.TemplateFor(format.Formats[c.format], c.topics[0])
+		}
+		kind := c.facility
+		if kind == "" {
+			kind = format.Formats[c.format].Facility
+		}
+		if kind == "" {
+			kind = "lighting"
+		}
+		return source(t, kind, c.format, topic, "")
+	}
+	text := []byte(c.inventory)
+	if !strings.Contains(c.inventory, "\n") {
+		var err error
+		if text, err = os.ReadFile(filepath.Join(dir, c.inventory)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inv, err := inventory.Parse(text, time.FixedZone("Asia/Shanghai", 8*3600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return NewWorker(inv, anyDevice{inventory.NewRegistry(inv)})
+}
+
+func (c *fieldCase) run(t *testing.T, dir string) {
+	payloads := c.payloads
+	for _, name := range c.files {
+		payload, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		payloads = append(payloads, string(payload))
+	}
+	received, err := time.Parse(time.RFC3339, "2026-11-28T03:31:00Z")
+	if c.received != "" {
+		received, err = time.Parse(time.RFC3339, c.received)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := c.worker(t, dir)
+	var lines []string
+	for i, payload := range payloads {
+		topic := c.topics[min(i, len(c.topics)-1)]
+		kept := []byte(payload)
+		if redact := format.Formats[w.inv.Match(topic, &format.Captures{}).Format].Redact; redact != nil {
+			kept = redact(kept)
+		}
+		r := w.Decode(&ingest.Message{Seq: uint64(i + 1), Topic: topic, Payload: kept, Received: received.UnixNano() + int64(i)*1e6})
+		checkResult(t, r)
+		lines = append(lines, told(r)...)
+	}
+	has := func(want string) bool {
+		return slices.ContainsFunc(lines, func(line string) bool { return line == want || strings.HasPrefix(line, want+" ") })
+	}
+	for _, want := range c.want {
+		if !has(want) {
+			t.Errorf("no %q in\n\t%s", want, strings.Join(lines, "\n\t"))
+		}
+	}
+	for _, not := range c.not {
+		if has(not) {
+			t.Errorf("%q in\n\t%s", not, strings.Join(lines, "\n\t"))
+		}
+	}
+}
+
+// Each case is a finding of people who sent what is in the field, named after
+// its directory; /-parts are of one directory.
+var fieldCases = map[string]fieldCase{
+	"01-senml-sum-as-power/a": {format: "senml", topics: []string{"senml/site"}, files: []string{"a.json"}, want: []string{"energy_total 1"}, not: []string{"active_power"}},
+	"01-senml-sum-as-power/b": {format: "senml", topics: []string{"senml/site"}, files: []string{"b.json"}, want: []string{"active_power 43.2", "energy_total 36"}},
+	"02-sparkplug-bad-quality": {format: "sparkplug", topics: []string{"spBv1.0/plant/NBIRTH/c1", "spBv1.0/plant/NDATA/c1"}, files: []string{"birth.bin", "stale.bin"},
+		want: []string{"voltage 229", "refused voltage bad_value", "refused active_power bad_value"}, not: []string{"voltage 0", "active_power 0"}},
+	"03-dlt645-combined-energy": {format: "dlt645", topics: []string{"dtu/1/645"}, files: []string{"frames.hex"},
+		want: []string{"energy_total 2000", "energy_export_total 500", "energy_combined_total 1500"}, not: []string{"energy_total 1500"}},
+	"04-json-date-and-time-apart": {inventory: "inventory.yaml", topics: []string{"acme/m1/data"}, files: []string{"a.json", "b.json"}, received: "2026-11-28T03:00:00Z",
+		want: []string{"water_volume_total 108.5 of m1 at 00:00:00Z 2026-11-28", "water_volume_total 109.5 of m1 at 01:00:00Z 2026-11-28"}},
+	"05-fiware-three-phase-units/m": {format: "fiware", topics: []string{"ngsi/site"}, files: []string{"m.json"},
+		want: []string{"active_power 317", "reactive_power -78.3", "active_power l1 119.9", "active_power l3 102.4", "current l2 0.45", "current n 0", "voltage l1 234.9", "energy_total 150781.96", "energy_export_total 1059.8", "frequency 50.02"}},
+	"05-fiware-three-phase-units/f": {format: "fiware", topics: []string{"ngsi/site"}, files: []string{"f.json"},
+		want: []string{"current l1 25", "current l3 30", "voltage l1 240", "active_power l1 120", "active_power l3 150", "active_power 30", "light_on 1"}},
+	"08-dahua-utc-is-local": {format: "dahua", topics: []string{"dahua/gate-2/AccessControl"}, files: []string{"event.json"}, received: "2026-11-28T03:46:40Z",
+		want: []string{"event access_granted in active of gate-2 code 0 at 17:46:38Z 2026-11-27"}},
+	"09-tasmota-export-active": {format: "tasmota", topics: []string{"tele/em3/SENSOR"}, files: []string{"sensor.json"},
+		want: []string{"energy_export_total l1 8.196", "energy_export_total l2 0", "energy_export_total l3 0.012", "energy_total l1 9.588", "current n"}},
+	"10-z2m-three-phase-abc/m": {format: "zigbee2mqtt", topics: []string{"zigbee2mqtt/m"}, files: []string{"m.json"},
+		want: []string{"current l1 0.996", "current l2 6.668", "power_factor l1 0.09", "power_factor l2 1", "power_factor l3 0.94", "energy_total l3 223.713", "active_power l2 1825", "voltage l3 227.4"}, not: []string{"unmapped", "refused"}},
+	"10-z2m-three-phase-abc/pf":            {format: "zigbee2mqtt", topics: []string{"zigbee2mqtt/m"}, files: []string{"pf.json"}, want: []string{"power_factor 0.98"}},
+	"11-onenet-forwarded/property":         {format: "alink", topics: []string{"onenet/push"}, files: []string{"property.json"}, want: []string{"active_power 41.5 of lamp-9 at 03:20:00.499Z 2026-11-28", "light_on 1 of lamp-9 at 03:20:00.499Z 2026-11-28"}},
+	"11-onenet-forwarded/event":            {format: "alink", topics: []string{"onenet/push"}, files: []string{"event.json"}, want: []string{"event lamp_fault active of lamp-9"}},
+	"11-onenet-forwarded/life":             {format: "alink", topics: []string{"onenet/push"}, files: []string{"life.json"}, want: []string{"event node_offline active of lamp-9"}},
+	"11-onenet-forwarded/pushed":           {format: "alink", topics: []string{"onenet/push"}, files: []string{"pushed.json"}, want: []string{"active_power 41.5 of lamp-9 at 03:20:00.123Z 2026-11-28"}},
+	"13-huawei-device-data-changed/many":   {format: "huawei-iotda", facility: "water", topics: []string{"hw/push"}, files: []string{"many.json"}, want: []string{"water_volume_total 12.5 of f1a0 at 03:30:00Z 2026-11-28"}},
+	"13-huawei-device-data-changed/one":    {format: "huawei-iotda", facility: "water", topics: []string{"hw/push"}, files: []string{"one.json"}, want: []string{"water_volume_total 12.5 of f1a0 at 03:30:00Z 2026-11-28"}},
+	"14-units-as-people-write-them/light":  {inventory: "inventory.yaml", topics: []string{"lighting/d/p"}, files: []string{"light.json"}, want: []string{"energy_total 1", "active_power 100", "illuminance 10118", "temperature 23.4"}},
+	"14-units-as-people-write-them/wh":     {inventory: "inventory.yaml", topics: []string{"lighting/d/p"}, files: []string{"wh.json"}, want: []string{"energy_total 1.5", "energy_total 691.9946"}},
+	"14-units-as-people-write-them/water":  {inventory: "inventory.yaml", topics: []string{"water/d/p"}, files: []string{"water.json"}, want: []string{"water_volume_total 12", "water_pressure 300000"}},
+	"15-one-byte-that-is-not-utf8/tasmota": {format: "tasmota", topics: []string{"tele/x/SENSOR"}, files: []string{"tasmota.json"}, want: []string{"energy_total 6.294", "active_power 26"}},
+	"15-one-byte-that-is-not-utf8/ems":     {format: "json", topics: []string{"a/b"}, files: []string{"ems.json"}, want: []string{"active_power 41.5"}},
+	"17-wmbus-leak-words/aptmbusna":        {format: "wmbusmeters", topics: []string{"wmbus/w"}, files: []string{"aptmbusna.json"}, want: []string{"event leak active of 12345678 code P_LEAK", "event backflow active of 12345678 code P_REVERSE_FLOW"}},
+	"17-wmbus-leak-words/multical":         {format: "wmbusmeters", topics: []string{"wmbus/w"}, files: []string{"multical.json"}, want: []string{"event leak active of 12345678 code LEAK", "event backflow active of 12345678 code REVERSED"}},
+	"17-wmbus-leak-words/picoflux":         {format: "wmbusmeters", topics: []string{"wmbus/w"}, files: []string{"picoflux.json"}, want: []string{"event leak active of 12345678 code LEAK_FLOW_HIGH"}},
+	"17-wmbus-leak-words/ultrimis":         {format: "wmbusmeters", topics: []string{"wmbus/w"}, files: []string{"ultrimis.json"}, want: []string{"event backflow active of 12345678 code REVERSE_THIS_MONTH"}},
+	"17-wmbus-leak-words/waterstarm":       {format: "wmbusmeters", topics: []string{"wmbus/w"}, files: []string{"waterstarm.json"}, want: []string{"event leak active of 12345678 code LEAKAGE_OR_NO_USAGE"}},
+	"18-fiware-lid-latches": {format: "fiware", facility: "waste", topics: []string{"ngsi/s", "ngsi/s"}, files: []string{"open.json", "ok.json"},
+		want: []string{"lid_open 1 of bin1", "lid_open 0 of bin1", "bin_tilted 0 of bin1", "fill_level 0.41"}},
+	"20-frames-with-something-between/crlf":           {format: "dlt645", topics: []string{"dtu/1/645"}, files: []string{"crlf.bin"}, want: []string{"energy_total 2000", "voltage l1 230.5"}, not: []string{"refused"}},
+	"20-frames-with-something-between/cut-then-whole": {format: "dlt645", topics: []string{"dtu/1/645"}, files: []string{"cut-then-whole.bin"}, want: []string{"voltage l1 230.5", "refused frame malformed"}},
+	"20-frames-with-something-between/cj188-crlf": {format: "cjt188", topics: []string{"dtu/1/188"}, files: []string{"cj188-crlf.bin"}, received: "2026-11-28T03:00:00Z",
+		want: []string{"water_volume_total 1234.56 of 11223344556677", "water_volume_total 0.99 of 11223344556678"}, not: []string{"refused"}},
+	"24-fiware-other-facilities/noise": {format: "fiware", facility: "noise", topics: []string{"ngsi/s"}, files: []string{"noise.json"}, want: []string{"sound_level_equivalent 67.8 of n1 at 03:00:00Z", "sound_level_max 94.5"}},
+	"24-fiware-other-facilities/spot":  {format: "fiware", facility: "parking", topics: []string{"ngsi/s"}, files: []string{"spot.json"}, want: []string{"space_occupied 0"}},
+	"24-fiware-other-facilities/lot":   {format: "fiware", facility: "parking", topics: []string{"ngsi/s"}, files: []string{"lot.json"}, want: []string{"spaces_free 132", "spaces_occupied 282"}},
+	"24-fiware-other-facilities/crowd": {format: "fiware", facility: "public_area", topics: []string{"ngsi/s"}, files: []string{"crowd.json"}, want: []string{"people_in 100"}},
+	"25-json-text-keyed-by-meter/path": {topics: []string{"iotinfo/861551056415409"}, files: []string{"up.json"},
+		inventory: jsonInventory("iotinfo/+", "lighting", `json: {records: "d.*", device: "@key"}, fields: {energy: {quantity: energy_total}}`),
+		want:      []string{"energy_total 12.5 of 111111111112", "energy_total 7.25 of 111111111113"}},
+	"25-json-text-keyed-by-meter/payload": {topics: []string{"iotinfo/861551056415409"}, files: []string{"up.json"},
+		inventory: jsonInventory("iotinfo/+", "lighting", `json: {values: d, records: "*", device: "@key"}, payload: json, fields: {energy: {quantity: energy_total}}`),
+		want:      []string{"energy_total 12.5 of 111111111112", "energy_total 7.25 of 111111111113"}},
+	"26-json-quality-flag": {topics: []string{"kep/1"}, files: []string{"up.json"},
+		inventory: jsonInventory("kep/+", "lighting", `json: {records: "values[*]", name: id, value: v, time: [{path: t}], device: "$.node", valid: {path: q, values: [true, 192, Good]}}, fields: {"Ch1.Dev1.P": {quantity: active_power}}`),
+		want:      []string{"refused Ch1.Dev1.P bad_value"}, not: []string{"active_power"}},
+	"27-clock-never-set-as-text/zero":     {inventory: "inventory.yaml", topics: []string{"acme/m/data"}, files: []string{"zero.json"}, received: "2026-11-28T16:05:00Z", want: []string{"water_volume_total 12.5 of m at 16:05:00Z 2026-11-28 replaced"}},
+	"27-clock-never-set-as-text/empty":    {inventory: "inventory.yaml", topics: []string{"acme/m/data"}, files: []string{"empty.json"}, received: "2026-11-28T16:05:00Z", want: []string{"water_volume_total 12.5 of m at 16:05:00Z 2026-11-28 replaced"}},
+	"27-clock-never-set-as-text/midnight": {inventory: "inventory.yaml", topics: []string{"acme/m/data"}, files: []string{"midnight.json"}, received: "2026-11-28T16:05:00Z", want: []string{"water_volume_total 12.5 of m at 16:00:00Z 2026-11-28"}},
+	"27-clock-never-set-as-text/space":    {inventory: "inventory.yaml", topics: []string{"acme/m/data"}, files: []string{"space.json"}, received: "2026-11-28T16:05:00Z", want: []string{"water_volume_total 12.5 of m at 02:30:00Z 2026-11-28"}},
+	"27-clock-never-set-as-text/tasmota":  {format: "tasmota", topics: []string{"tele/x/SENSOR"}, files: []string{"tasmota.json"}, want: []string{"energy_total 6.294"}},
+	"29-which-way-people-went/face":       {format: "face-gate", topics: []string{"mqtt/face/1026700/Rec"}, files: []string{"face.json"}, received: "2026-11-28T03:01:00Z", want: []string{"pass_out 1 of 1026700", "event access_granted out active of 1026700"}},
+	"29-which-way-people-went/dahua":      {format: "dahua", topics: []string{"dahua/g/x"}, files: []string{"dahua.json"}, received: "2026-11-28T03:01:00Z", want: []string{"pass_out 1 of g", "event access_granted out active of g"}},
+	"30-face-terminal-heartbeats/hb":      {topics: []string{"mqtt/face/heartbeat"}, files: []string{"hb.json"}, inventory: formatInventory("face-gate", "mqtt/face/#", "gate", ""), want: []string{"ignored HeartBeat"}},
+	"30-face-terminal-heartbeats/off":     {topics: []string{"mqtt/face/basic"}, files: []string{"off.json"}, inventory: formatInventory("face-gate", "mqtt/face/#", "gate", ""), want: []string{"event node_offline active of 1026700"}},
+	"32-z2m-valve-and-water/valve":        {format: "zigbee2mqtt", facility: "water", topics: []string{"zigbee2mqtt/v"}, files: []string{"valve.json"}, want: []string{"valve_open 1", "battery_level 50"}},
+	"32-z2m-valve-and-water/meter":        {format: "zigbee2mqtt", facility: "water", topics: []string{"zigbee2mqtt/v"}, files: []string{"meter.json"}, want: []string{"valve_open 0", "unmapped water_consumed 12.345"}},
+	"32-z2m-valve-and-water/env":          {format: "zigbee2mqtt", facility: "environment", topics: []string{"zigbee2mqtt/e"}, files: []string{"env.json"}, want: []string{"pressure 101320"}},
+	"36-dlt645-in-text-of-a-modem/up":     {format: "dlt645", topics: []string{"dtu/1/645"}, files: []string{"up.txt"}, want: []string{"energy_total 8443.75 of 000000052086"}},
+	"36-dlt645-in-text-of-a-modem/header": {format: "dlt645", topics: []string{"dtu/1/645"}, files: []string{"header.txt"}, want: []string{"energy_total 34.12 of 000987654321"}},
+}
+
+// jsonInventory is an inventory of one source in format json.
+func jsonInventory(topic string, kind ingest.FacilityKind, more string) string {
+	return formatInventory("json", topic, kind, more)
+}
+
+func formatInventory(name, topic string, kind ingest.FacilityKind, more string) string {
+	if more != "" {
+		more = ", " + more
+	}
+	return fmt.Sprintf("communities: [{id: c, name: c}]\nvendors:\n- id: v\n  unknown_devices: accept\n  sources:\n  - {topic: %q, format: %s, community: c, facility: %s%s}\n", topic, name, kind, more)
+}
+
+// TestFieldPayloads runs every case of the field; a directory without one fails.
+func TestFieldPayloads(t *testing.T) {
+	root := filepath.Join(filepath.Dir(casesDir(t)), "field", "payloads")
+	run := map[string]bool{}
+	for name, c := range fieldCases {
+		directory, _, _ := strings.Cut(name, "/")
+		run[directory] = true
+		t.Run(name, func(t *testing.T) { c.run(t, filepath.Join(root, directory)) })
+	}
+	run["07-hikvision-other-passes"] = true
+	t.Run("07-hikvision-other-passes", func(t *testing.T) {
+		files, err := filepath.Glob(filepath.Join(root, "07-hikvision-other-passes", "*.json"))
+		if err != nil || len(files) == 0 {
+			t.Fatal(err, files)
+		}
+		for _, file := range files {
+			word, code, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "-")
+			want := map[string]string{"pass": "event access_granted active of g1 code 5/" + code, "fail": "event access_denied active of g1 code 5/" + code, "tamper": "event tamper active of g1 code 1/" + code}[word]
+			c := fieldCase{format: "hikvision", topics: []string{"hikvision/g1/event"}, files: []string{filepath.Base(file)}, received: "2026-11-28T03:01:00Z", want: []string{want}}
+			c.run(t, filepath.Dir(file))
+		}
+	})
+	directories, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range directories {
+		if !run[d.Name()] {
+			t.Errorf("%s has no case here", d.Name())
+		}
+	}
+}
