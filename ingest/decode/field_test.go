@@ -160,7 +160,7 @@ var fieldCases = map[string]fieldCase{
 	"05-fiware-three-phase-units/f": {format: "fiware", topics: []string{"ngsi/site"}, files: []string{"f.json"},
 		want: []string{"current l1 25", "current l3 30", "voltage l1 240", "active_power l1 120", "active_power l3 150", "active_power 30", "light_on 1"}},
 	"08-dahua-utc-is-local": {format: "dahua", topics: []string{"dahua/gate-2/AccessControl"}, files: []string{"event.json"}, received: "2026-11-28T03:46:40Z",
-		want: []string{"event access_granted in active of gate-2 code 0 at 17:46:38Z 2026-11-27"}},
+		want: []string{"event access_granted active of gate-2 code at 17:46:38Z 2026-11-27", "pass_in 1 of gate-2"}},
 	"09-tasmota-export-active": {format: "tasmota", topics: []string{"tele/em3/SENSOR"}, files: []string{"sensor.json"},
 		want: []string{"energy_export_total l1 8.196", "energy_export_total l2 0", "energy_export_total l3 0.012", "energy_total l1 9.588", "current n"}},
 	"10-z2m-three-phase-abc/m": {format: "zigbee2mqtt", topics: []string{"zigbee2mqtt/m"}, files: []string{"m.json"},
@@ -206,8 +206,8 @@ var fieldCases = map[string]fieldCase{
 	"27-clock-never-set-as-text/midnight": {inventory: "inventory.yaml", topics: []string{"acme/m/data"}, files: []string{"midnight.json"}, received: "2026-11-28T16:05:00Z", want: []string{"water_volume_total 12.5 of m at 16:00:00Z 2026-11-28"}},
 	"27-clock-never-set-as-text/space":    {inventory: "inventory.yaml", topics: []string{"acme/m/data"}, files: []string{"space.json"}, received: "2026-11-28T16:05:00Z", want: []string{"water_volume_total 12.5 of m at 02:30:00Z 2026-11-28"}},
 	"27-clock-never-set-as-text/tasmota":  {format: "tasmota", topics: []string{"tele/x/SENSOR"}, files: []string{"tasmota.json"}, want: []string{"energy_total 6.294"}},
-	"29-which-way-people-went/face":       {format: "face-gate", topics: []string{"mqtt/face/1026700/Rec"}, files: []string{"face.json"}, received: "2026-11-28T03:01:00Z", want: []string{"pass_out 1 of 1026700", "event access_granted out active of 1026700"}},
-	"29-which-way-people-went/dahua":      {format: "dahua", topics: []string{"dahua/g/x"}, files: []string{"dahua.json"}, received: "2026-11-28T03:01:00Z", want: []string{"pass_out 1 of g", "event access_granted out active of g"}},
+	"29-which-way-people-went/face":       {format: "face-gate", topics: []string{"mqtt/face/1026700/Rec"}, files: []string{"face.json"}, received: "2026-11-28T03:01:00Z", want: []string{"pass_out 1 of 1026700", "event access_granted active of 1026700"}},
+	"29-which-way-people-went/dahua":      {format: "dahua", topics: []string{"dahua/g/x"}, files: []string{"dahua.json"}, received: "2026-11-28T03:01:00Z", want: []string{"pass_out 1 of g", "event access_granted active of g"}},
 	"30-face-terminal-heartbeats/hb":      {topics: []string{"mqtt/face/heartbeat"}, files: []string{"hb.json"}, inventory: formatInventory("face-gate", "mqtt/face/#", "gate", ""), want: []string{"ignored HeartBeat"}},
 	"30-face-terminal-heartbeats/off":     {topics: []string{"mqtt/face/basic"}, files: []string{"off.json"}, inventory: formatInventory("face-gate", "mqtt/face/#", "gate", ""), want: []string{"event node_offline active of 1026700"}},
 	"32-z2m-valve-and-water/valve":        {format: "zigbee2mqtt", facility: "water", topics: []string{"zigbee2mqtt/v"}, files: []string{"valve.json"}, want: []string{"valve_open 1", "battery_level 50"}},
@@ -246,7 +246,7 @@ func TestFieldPayloads(t *testing.T) {
 		}
 		for _, file := range files {
 			word, code, _ := strings.Cut(strings.TrimSuffix(filepath.Base(file), ".json"), "-")
-			want := map[string]string{"pass": "event access_granted active of g1 code 5/" + code, "fail": "event access_denied active of g1 code 5/" + code, "tamper": "event tamper active of g1 code 1/" + code}[word]
+			want := map[string]string{"pass": "event access_granted 1 active of g1 code 5/" + code, "fail": "event access_denied 1 active of g1 code 5/" + code, "tamper": "event tamper 1 active of g1 code 1/" + code}[word]
 			c := fieldCase{format: "hikvision", topics: []string{"hikvision/g1/event"}, files: []string{filepath.Base(file)}, received: "2026-11-28T03:01:00Z", want: []string{want}}
 			c.run(t, filepath.Dir(file))
 		}

@@ -186,6 +186,15 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 	if refusal := validChannel(channel); refusal != nil {
 		return refusal
 	}
+	if s.IsText {
+		written, own, refusal := w.withUnit(s, field, quantity)
+		if refusal != nil {
+			return refusal
+		}
+		if own != "" {
+			s, unit = &written, own
+		}
+	}
 	value, refusal := sampleValue(s, field, quantity)
 	if refusal != nil {
 		return refusal
@@ -220,6 +229,27 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 		w.fillLevel(r, index)
 	}
 	return nil
+}
+
+// withUnit takes a number and its unit apart that stand in one text: "47%", "2799
+// mm". Unit is "" where the text is none of that. A unit of another dimension is
+// refused by name.
+func (w *Worker) withUnit(s *format.Sample, field *format.Field, quantity *ingest.Quantity) (written format.Sample, unit string, refusal *ingest.Refusal) {
+	if field != nil && field.Values != nil || quantity.Kind == ingest.State {
+		return *s, "", nil
+	}
+	value, unit, ok := format.NumberAndUnit(s.Text)
+	if !ok || !ingest.KnownUnit(unit) {
+		return *s, "", nil
+	}
+	if unit != quantity.Unit {
+		if _, refusal := w.conversion(unit, quantity); refusal != nil {
+			return *s, "", refusal
+		}
+	}
+	written = *s
+	written.Value, written.Text, written.IsText = value, "", false
+	return written, unit, nil
 }
 
 func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
@@ -379,6 +409,12 @@ func (w *Worker) field(src *inventory.Source, s *format.Sample, dev *ingest.Devi
 		}
 		if f, ok := src.Fields[s.Field]; ok {
 			return f
+		}
+		for _, of := range [...]string{".value", ".data", ".v"} { // as written before objects of value and unit were one value
+			w.key = append(append(w.key[:0], s.Field...), of...)
+			if f, ok := src.Fields[string(w.key)]; ok {
+				return f
+			}
 		}
 	}
 	if s.Quantity != "" {

@@ -206,6 +206,10 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d, by limits.payload_bytes of vendor %s", len(m.Payload), limit, source.Vendor.ID)
 	}
 	how := format.Formats[source.Format]
+	if len(source.Ignore) > 0 && source.Ignores(m.Payload) {
+		r.Ignored = "a payload the source ignores"
+		return nil
+	}
 	if m.Retained && !how.Retained {
 		r.Ignored = "retained"
 		return nil

@@ -241,6 +241,9 @@ func (c *checker) misfits(path, format string, args ...any) {
 
 var textUnmarshaler = reflect.TypeFor[encoding.TextUnmarshaler]()
 
+// oneOrSeveral are types of lists that take one value without brackets, too.
+var oneOrSeveral = reflect.TypeFor[interface{ UnmarshalYAML(func(any) error) error }]()
+
 // node compares a node with the type it is to become. Aliases and tags are
 // left to the decoder.
 func (c *checker) node(path string, n ast.Node, t reflect.Type) {
@@ -381,6 +384,10 @@ func (c *checker) scalar(path string, n ast.Node, t reflect.Type) {
 		if err := reflect.New(t).Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
 			c.misfits(at(path, n), "%v", err)
 		}
+		return
+	}
+	if t.Kind() == reflect.Slice && reflect.PointerTo(t).Implements(oneOrSeveral) {
+		c.scalar(path, n, t.Elem())
 		return
 	}
 	if t == durationType {

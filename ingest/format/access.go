@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/valyala/fastjson"
 
@@ -19,13 +20,15 @@ import (
 // form that belongs there.
 var (
 	faceGateKept = []kept{{"operator", aWord}, {"info.facesluiceId", aWord}, {"info.VerifyStatus", aNumber}, {"info.verifyStatus", aNumber},
-		{"info.RecordID", aNumber}, {"info.time", aTime}, {"info.PushType", aNumber}, {"info.Sendintime", aNumber}}
+		{"info.RecordID", aNumber}, {"info.time", aTime}, {"info.PushType", aNumber}, {"info.Sendintime", aNumber}, {"info.direction", aDirection}}
 	hikvisionKept = []kept{{"macAddress", aWord}, {"dateTime", aTime}, {"eventType", aWord}, {"eventState", aWord}, {"channelID", aNumber},
 		{"AccessControllerEvent.majorEventType", aNumber}, {"AccessControllerEvent.subEventType", aNumber},
-		{"AccessControllerEvent.doorNo", aNumber}, {"AccessControllerEvent.serialNo", aNumber}}
+		{"AccessControllerEvent.doorNo", aNumber}, {"AccessControllerEvent.serialNo", aNumber},
+		{"AccessControllerEvent.cardReaderNo", aNumber}, {"AccessControllerEvent.attendanceStatus", aDirection}}
 	dahuaKept = []kept{{"Code", aWord}, {"Action", aWord}, {"Index", aNumber}, {"code", aWord}, {"action", aWord}, {"index", aNumber},
 		{"Data.UTC", aTime}, {"Data.RealUTC", aTime}, {"Data.CreateTime", aTime}, {"Data.LocaleTime", aTime}, {"Data.Status", aWord}, {"Data.ErrorCode", aNumber},
-		{"data.UTC", aTime}, {"data.RealUTC", aTime}, {"data.CreateTime", aTime}, {"data.LocaleTime", aTime}, {"data.Status", aWord}, {"data.ErrorCode", aNumber}}
+		{"data.UTC", aTime}, {"data.RealUTC", aTime}, {"data.CreateTime", aTime}, {"data.LocaleTime", aTime}, {"data.Status", aWord}, {"data.ErrorCode", aNumber},
+		{"Data.Type", aDirection}, {"data.Type", aDirection}}
 )
 
 // kept is a member that is kept, and what it is.
@@ -38,10 +41,31 @@ type kept struct {
 type form int
 
 const (
-	aNumber form = iota // a code, a count: ten digits at most
-	aTime               // digits and what parts them
-	aWord               // a code or an address in ASCII, without spaces
+	aNumber    form = iota // a code, a count: ten digits at most
+	aTime                  // digits and what parts them
+	aWord                  // a code or an address in ASCII, without spaces
+	aDirection             // which way somebody went, by a closed list
 )
+
+// directions are the words for which way somebody went: 1 is in, -1 is out, 0 is
+// neither.
+var directions = map[string]int{
+	"entr": 1, "enter": 1, "entry": 1, "entrance": 1, "in": 1, "checkin": 1, "breakin": 1, "overtimein": 1,
+	"exit": -1, "out": -1, "leave": -1, "checkout": -1, "breakout": -1, "overtimeout": -1,
+	"unknow": 0, "unknown": 0, "undefined": 0,
+}
+
+// passed adds an event and, of a pass that says which way, pass_in or pass_out.
+func (o *Output) passed(e Event, direction string) {
+	if way := directions[strings.ToLower(direction)]; way != 0 && e.Type == "access_granted" {
+		s := Sample{Device: e.Device, Channel: e.Channel, Field: "pass_in", Quantity: "pass_in", Value: 1, Time: e.Time, TimeSource: e.TimeSource}
+		if way < 0 {
+			s.Field, s.Quantity = "pass_out", "pass_out"
+		}
+		o.Samples = append(o.Samples, s)
+	}
+	o.Events = append(o.Events, e)
+}
 
 // personal reports whether a text holds what may be a mobile number (11 digits
 // from 13 on) or an identity number (17 digits and a digit or X), written with
@@ -79,6 +103,10 @@ func personal(text string) bool {
 // keeps reports whether a text has the form. Fifteen digits and more may be the
 // number of an identity card, eleven that of a telephone.
 func (f form) keeps(text string) bool {
+	if f == aDirection {
+		_, known := directions[strings.ToLower(text)]
+		return known || aNumber.keeps(text)
+	}
 	letters, digits := 0, 0
 	for _, c := range []byte(text) {
 		switch {
@@ -189,12 +217,32 @@ func (d *faceGate) Decode(in *Input, out *Output) error {
 	operator := text(root, "operator")
 	info := root.Get("info")
 	switch operator {
-	case "RecPush":
+	case "RecPush", "VerifyPush":
+	case "Online", "Offline":
+		e := Event{Device: text(info, "facesluiceId"), Type: "node_offline", Active: operator == "Offline"}
+		if e.Device == "" {
+			return ingest.Refuse(ingest.BadIdentifier, "%s without facesluiceId", operator)
+		}
+		out.Events = append(out.Events, e)
+		return nil
+	case "AlarmPush", "DoorAlarm":
+		e := Event{Device: text(info, "facesluiceId"), Type: "door_alarm", Active: true}
+		if at := text(info, "time"); at != "" {
+			e.Time, _ = clockText(at, in.Zone())
+		}
+		out.Events = append(out.Events, e)
+		return nil
+	case "HeartBeat", "Heartbeat", "heartBeat", "SnapPush", "StrSnapPush", "QRCodePush", "IDCardPush", "CardPush", "BasicInfo":
+		out.Ignored = operator
+		return nil
 	case "":
 		return ingest.Refuse(ingest.Malformed, "no operator")
 	default:
-		out.Ignored = operator
-		return nil
+		if strings.HasSuffix(operator, "-Ack") || strings.HasSuffix(operator, "_Ack") || strings.HasSuffix(operator, "Ack") {
+			out.Ignored = "answer to a command"
+			return nil
+		}
+		return ingest.Refuse(ingest.NoReading, "operator %.40q is none we read", operator)
 	}
 	if info == nil {
 		return ingest.Refuse(ingest.Malformed, "RecPush without info")
@@ -204,7 +252,7 @@ func (d *faceGate) Decode(in *Input, out *Output) error {
 		e.Code = text(info, "verifyStatus")
 	}
 	if at := text(info, "time"); at != "" {
-		t, ok := ParseTime(at, in.Zone())
+		t, ok := clockText(at, in.Zone())
 		if !ok {
 			return ingest.Refuse(ingest.Malformed, "time: %.60q is no time", at)
 		}
@@ -221,7 +269,7 @@ func (d *faceGate) Decode(in *Input, out *Output) error {
 	default:
 		return ingest.Refuse(ingest.BadValue, "VerifyStatus %.20q is none of 0, 1, 2, 3", e.Code)
 	}
-	out.Events = append(out.Events, e)
+	out.passed(e, text(info, "direction"))
 	return nil
 }
 
@@ -230,13 +278,6 @@ func (d *faceGate) Decode(in *Input, out *Output) error {
 type hikvision struct{ parser fastjson.Parser }
 
 func newHikvision(*Source) (Decoder, error) { return &hikvision{}, nil }
-
-// hikvisionEvents are the sub-events of major event 5, in decimal.
-var hikvisionEvents = map[int]string{
-	1: "access_granted", 38: "access_granted", 75: "access_granted",
-	6: "access_denied", 7: "access_denied", 8: "access_denied", 9: "access_denied", 39: "access_denied", 76: "access_denied",
-	21: "door_unlocked", 22: "door_locked", 25: "door_opened", 26: "door_closed", 27: "door_forced", 28: "door_held_open",
-}
 
 // hikvisionNotice is what of an XML notice is kept.
 type hikvisionNotice struct {
@@ -342,7 +383,7 @@ func (d *hikvision) Decode(in *Input, out *Output) error {
 		e.Device = text(root, "macAddress")
 	}
 	if at := text(root, "dateTime"); at != "" {
-		t, ok := ParseTime(at, in.Zone())
+		t, ok := clockText(at, in.Zone())
 		if !ok {
 			return ingest.Refuse(ingest.Malformed, "dateTime: %.60q is no time", at)
 		}
@@ -375,11 +416,16 @@ func (d *hikvision) Decode(in *Input, out *Output) error {
 	major, sub := code("majorEventType"), code("subEventType")
 	e.Code = strconv.Itoa(major) + "/" + strconv.Itoa(sub)
 	e.Channel = text(controller, "doorNo")
-	if e.Type = hikvisionEvents[sub]; major != 5 || e.Type == "" {
-		out.Ignored = "event " + e.Code
+	known, ok := hikvisionEvents[[2]int{major, sub}]
+	switch {
+	case !ok:
+		return ingest.Refuse(ingest.NoReading, "event %s is none we know: major event %d, minor event %d", e.Code, major, sub)
+	case known.event == "":
+		out.Ignored = "event " + e.Code + ": " + known.is
 		return nil
 	}
-	out.Events = append(out.Events, e)
+	e.Type, e.Active = known.event, e.Active && !known.ends
+	out.passed(e, text(controller, "attendanceStatus"))
 	return nil
 }
 
@@ -428,14 +474,7 @@ func (d *dahua) event(in *Input, root *fastjson.Value, out *Output) error {
 	}
 	s := Sample{}
 	if data != nil {
-		for _, name := range []string{"RealUTC", "UTC", "CreateTime"} {
-			if utc := data.Get(name); utc != nil && s.Time == 0 {
-				s.Time, _ = jsonTime(in, utc)
-			}
-		}
-		if local := text(data, "LocaleTime"); s.Time == 0 && local != "" {
-			s.Time, _ = ParseTime(local, in.Zone())
-		}
+		s.Time = dahuaTime(in, data)
 	}
 	// Doors count from 0, and the first has no channel; -1 is none at all.
 	if index, ok := ParseNumber(scalarText(either("Index", "index"))); ok && index > 0 && index < 1000 {
@@ -466,12 +505,44 @@ func (d *dahua) event(in *Input, root *fastjson.Value, out *Output) error {
 		e.Code = text(data, "ErrorCode")
 	case "Tamper", "AlarmLocal.Tamper":
 		e.Type = "tamper"
-	default:
-		out.Ignored = "event " + code[:min(len(code), 40)]
+	case "AlarmLocal", "LocalAlarm", "ExAlarm", "CallNoAnswered", "DuressAlarm", "Duress", "RepeatEnter", "AntiPassback", "MaliciousOpen", "PasswordError", "BlackList", "ProfileAlarmTransmit":
+		e.Type = snake(code)
+	case "DeviceOffline", "NetAbort":
+		e.Type = "node_offline"
+	case "Heartbeat", "HeartBeat", "VideoMotion", "VideoMotionInfo", "NTPAdjustTime", "TimeChange", "NewFile", "Reboot", "AccessSnap", "_DoorFace_", "DoorCard", "SIPRegisterResult", "KeepLightOn",
+		"Hangup", "Invite", "IgnoreInvite", "BackKeyLight", "RequestCallState", "CallSnap", "UpdateFile", "AlarmOutput", "UserManager", "RtspSessionDisconnect", "InfoTip", "StorageChange", "ConfigModify":
+		out.Ignored = "event " + code + ": no pass and no state of a door"
 		return nil
+	default:
+		return ingest.Refuse(ingest.NoReading, "event %.40q is none we know", code)
 	}
-	out.Events = append(out.Events, e)
+	out.passed(e, text(data, "Type"))
 	return nil
+}
+
+// dahuaTime is when an event happened: RealUTC where there is one. UTC is the local
+// time as an epoch on some devices, which shows where LocaleTime has the same digits.
+func dahuaTime(in *Input, data *fastjson.Value) (at int64) {
+	if v := data.Get("RealUTC"); v != nil {
+		if at, _ = jsonTime(in, v); at > neverSet {
+			return at
+		}
+	}
+	local := text(data, "LocaleTime")
+	for _, name := range []string{"UTC", "CreateTime"} {
+		v := data.Get(name)
+		if v == nil || at > neverSet {
+			continue
+		}
+		at, _ = jsonTime(in, v)
+		if wall, ok := ParseTime(local, time.UTC); ok && name == "UTC" && at > neverSet && wall/1e9 == at/1e9 {
+			at, _ = ParseTime(local, in.Zone())
+		}
+	}
+	if at == 0 && local != "" {
+		at, _ = clockText(local, in.Zone())
+	}
+	return at
 }
 
 // scalarText is a scalar as it is written, without quotes; "" for others.

@@ -280,7 +280,7 @@ func (d *alink) properties(in *Input, base Sample, properties *fastjson.Value, o
 		}
 		items := v.GetArray()
 		for _, item := range items { // history
-			if _, ok := out.timed(in, &Sample{}, item); !ok {
+			if item.Type() != fastjson.TypeObject || !item.Exists("value") && !item.Exists("v") {
 				out.flatten(in, base, string(name), v)
 				return
 			}

@@ -2,11 +2,13 @@ package format
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
 	"strconv"
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
+	"golang.org/x/text/encoding/simplifiedchinese"
 
 	"greencommunity/ingest"
 )
@@ -25,7 +27,7 @@ const (
 func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
 	payload = jsonText(payload)
 	if !utf8.Valid(payload) {
-		return nil, ingest.Refuse(ingest.Malformed, "payload is not UTF-8")
+		payload = repaired(payload)
 	}
 	if len(payload) > keptPayload {
 		if n := bytes.Count(payload, []byte(",")) + bytes.Count(payload, []byte("{")) + bytes.Count(payload, []byte("[")); n > maxValues {
@@ -38,6 +40,22 @@ func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
 		return nil, ingest.Refuse(ingest.Malformed, "not JSON: %.120s", err.Error())
 	}
 	return root, nil
+}
+
+// repaired is a text that is not UTF-8 as if it were: of GBK, which Chinese
+// firmware writes names in, where all of it is; else with ? for what is none. The
+// structure of JSON is ASCII, so a bad byte stands inside a string, and what is
+// measured is not in one.
+func repaired(text []byte) []byte {
+	degrees := bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("\xb0C"), []byte("°C")), []byte("\xb0F"), []byte("°F"))
+	if utf8.Valid(degrees) { // of Latin-1
+		return degrees
+	}
+	// Its second bytes may be \ or {: what is GBK must be read as GBK.
+	if decoded, err := simplifiedchinese.GBK.NewDecoder().Bytes(text); err == nil && !bytes.Contains(decoded, []byte("\ufffd")) && json.Valid(decoded) {
+		return decoded
+	}
+	return bytes.ToValidUTF8(text, []byte("?"))
 }
 
 // jsonText is a payload without what firmware puts around it: a byte order mark
@@ -100,8 +118,11 @@ func (o *Output) Refuse(device, field string, reason ingest.Reason, format strin
 func (o *Output) flatten(in *Input, base Sample, path string, v *fastjson.Value) {
 	switch v.Type() {
 	case fastjson.TypeObject:
-		if value, ok := o.timed(in, &base, v); ok {
-			o.flatten(in, base, path, value)
+		of := base
+		if value, ok := o.timed(in, &of, path, v); ok {
+			if value != nil {
+				o.flatten(in, of, path, value)
+			}
 			return
 		}
 		v.GetObject().Visit(func(key []byte, member *fastjson.Value) {
@@ -122,29 +143,69 @@ func (o *Output) flatten(in *Input, base Sample, path string, v *fastjson.Value)
 	}
 }
 
-var valueNames, timeNames = []string{"value", "v"}, []string{"time", "ts", "timestamp", "t"}
+// What the members of an object are called that is one value with what belongs to it.
+var (
+	valueNames   = []string{"value", "v", "val", "data"}
+	timeNames    = []string{"time", "ts", "timestamp", "t"}
+	unitNames    = []string{"unit", "units", "u", "uom", "unitCode"}
+	qualityNames = []string{"quality", "q"}
+)
 
-// timed reports whether v is an object of a value and a time, and sets the time.
-func (o *Output) timed(in *Input, base *Sample, v *fastjson.Value) (*fastjson.Value, bool) {
+// timed reports whether v is an object of a value and what belongs to it: a time, a
+// unit, a mark of quality. It sets time and unit. Where the mark is bad it
+// refuses the value, and returns none.
+func (o *Output) timed(in *Input, base *Sample, path string, v *fastjson.Value) (*fastjson.Value, bool) {
 	if v == nil || v.Type() != fastjson.TypeObject {
 		return nil, false
 	}
 	object := v.GetObject()
-	var value, at *fastjson.Value
-	for _, name := range valueNames {
-		if value == nil {
-			value = object.Get(name)
-		}
-	}
-	for _, name := range timeNames {
-		if at == nil {
-			at = object.Get(name)
-		}
-	}
-	switch {
-	case value == nil || object.Len() > 2 || object.Len() == 2 && at == nil:
+	if object.Len() > 4 {
 		return nil, false
-	case at != nil:
+	}
+	known := 0
+	member := func(names []string) *fastjson.Value {
+		for _, name := range names {
+			if found := object.Get(name); found != nil {
+				known++
+				return found
+			}
+		}
+		return nil
+	}
+	value, at := member(valueNames), member(timeNames)
+	if value == nil || object.Len() == 1 && object.Get("value") == nil && object.Get("v") == nil {
+		return nil, false // data alone is a wrapper
+	}
+	if object.Len() > known {
+		unit := member(unitNames)
+		quality := member(qualityNames)
+		if object.Len() > known || unit != nil && unit.Type() != fastjson.TypeString {
+			return nil, false
+		}
+		if n := quality; n != nil && n.Type() == fastjson.TypeNumber && n == object.Get("q") && n.GetFloat64() != 0 && n.GetFloat64() < 24 {
+			return nil, false // a reactive power, say, beside a voltage
+		}
+		if unit != nil {
+			if name := string(unit.GetStringBytes()); ingest.KnownUnit(name) {
+				base.Unit = name
+			} else if code := fiwareUnit(name); ingest.KnownUnit(code) {
+				base.Unit = code
+			} else if name != "" {
+				base.Unit = name // refused later, by its name
+			}
+		}
+		if quality != nil {
+			mark := scalarText(quality)
+			if t := quality.Type(); t == fastjson.TypeTrue || t == fastjson.TypeFalse {
+				mark = t.String()
+			}
+			if !goodQuality(mark) {
+				o.Refuse(base.Device, path, ingest.BadValue, "%.60s: quality %.20s", path, mark)
+				return nil, true
+			}
+		}
+	}
+	if at != nil {
 		if at.Type() == fastjson.TypeNumber && at == object.Get("t") && math.Abs(at.GetFloat64()) < 1e8 {
 			return nil, false // a temperature, say, beside a voltage
 		}

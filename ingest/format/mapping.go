@@ -1,5 +1,7 @@
 package format
 
+import "strings"
+
 // Field is the meaning of one field of a vendor's payload.
 type Field struct {
 	Quantity string `yaml:"quantity"` // canonical quantity; or Event
@@ -26,7 +28,8 @@ type Field struct {
 
 // Mapping reads a vendor's private JSON. Paths are dotted member names with
 // [n] for one element, [*] for each, and * for each member: "data.items[*].sn".
-// "@key" is the name of the member a * stands for.
+// "@key" is the name of the member a * stands for. A path goes on into a text that
+// is JSON itself.
 type Mapping struct {
 	// Records is the path of the objects that are one reading each. Default:
 	// the payload, or each element of it where it is an array.
@@ -47,11 +50,43 @@ type Mapping struct {
 	Value string `yaml:"value"`
 	// Unit is the path of the unit of a record that is one field.
 	Unit string `yaml:"unit"`
+	// Valid is where a record says whether its value is good.
+	Valid *ValidRule `yaml:"valid"`
 }
+
+// ValidRule is where a record marks its value as good, and the marks that do: a value
+// with another is refused. Where a record has no mark its value is good.
+type ValidRule struct {
+	Path   string `yaml:"path"`
+	Values []any  `yaml:"values"` // true, 192, Good; default: true, 192 to 255, and what begins with good
+}
+
+// Paths is one path, or a list of them whose texts belong together.
+type Paths []string
+
+// UnmarshalYAML takes a path or a list of paths.
+func (p *Paths) UnmarshalYAML(unmarshal func(any) error) error {
+	var one string
+	if unmarshal(&one) == nil {
+		*p = Paths{one}
+		return nil
+	}
+	var several []string
+	if err := unmarshal(&several); err != nil {
+		return err
+	}
+	*p = several
+	return nil
+}
+
+func (p Paths) String() string { return strings.Join(p, " + ") }
 
 // TimeRule is where a time is and how it is written.
 type TimeRule struct {
-	Path   string `yaml:"path"`
+	// Path may be a list of a date and a time of day, or of year, month, day, hour,
+	// minute and second. A rule that finds a day only is completed by the next one that
+	// finds a time of day.
+	Path   Paths  `yaml:"path"`
 	Unit   string `yaml:"unit"`   // auto (by magnitude, default), s, ms, us, ns
 	Layout string `yaml:"layout"` // Go's reference time layout; default: RFC 3339 and common forms
 	// Source is device (default) or gateway: whose clock it is.

@@ -152,7 +152,7 @@ func jsonTime(in *Input, v *fastjson.Value) (int64, bool) {
 		}
 		return TimeOfNumber(f)
 	case fastjson.TypeString:
-		return ParseTime(string(v.GetStringBytes()), in.Zone())
+		return clockText(string(v.GetStringBytes()), in.Zone())
 	case fastjson.TypeNull:
 		return 0, true
 	}

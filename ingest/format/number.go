@@ -6,6 +6,22 @@ import (
 	"strings"
 )
 
+// NumberAndUnit takes a text apart that is a number with a unit behind it: "47%",
+// "229.5V", "2799 mm".
+func NumberAndUnit(text string) (value float64, unit string, ok bool) {
+	text = strings.TrimSpace(text)
+	end := 0
+	for end < len(text) && (text[end] >= '0' && text[end] <= '9' || text[end] == '.' || end == 0 && (text[end] == '-' || text[end] == '+')) {
+		end++
+	}
+	unit = strings.TrimSpace(text[end:])
+	if end == 0 || unit == "" || len(unit) > 24 {
+		return 0, "", false
+	}
+	value, ok = ParseNumber(text[:end])
+	return value, unit, ok
+}
+
 // ParseNumber reads a decimal number from text, as vendors quote them: "23.6",
 // "003283.35", " 7 ". NaN, infinities, hexadecimal and digits with underscores
 // are not numbers.

@@ -20,6 +20,9 @@ var layouts = []string{
 	"20060102T150405Z0700",
 	"20060102T150405",
 	"20060102150405",
+	"20060102 150405",
+	"20060102 15:04:05",
+	"20060102 15:04",
 	"2006-01-02T15:04",
 	"2006-01-02 15:04",
 	"2006-01-02",
@@ -32,6 +35,13 @@ func ParseTime(text string, zone *time.Location) (unixNano int64, ok bool) {
 	if len(text) < 8 || len(text) > 40 {
 		return 0, false
 	}
+	if i := strings.Index(text, "24:00"); i >= 9 && strings.Trim(text[i+len("24:00"):], ":0.") == "" { // the end of a day
+		t, ok := ParseTime(text[:i]+"00:00"+text[i+len("24:00"):], zone)
+		if ok {
+			t = time.Unix(0, t).In(zone).AddDate(0, 0, 1).UnixNano()
+		}
+		return t, ok
+	}
 	for _, layout := range layouts {
 		if !fits(layout, text) {
 			continue // a failed attempt costs more than all else here
@@ -42,6 +52,27 @@ func ParseTime(text string, zone *time.Location) (unixNano int64, ok bool) {
 	}
 	if v, ok := ParseNumber(text); ok {
 		return TimeOfNumber(v)
+	}
+	return 0, false
+}
+
+// clockText reads a time from text as ParseTime does. Text that has no digit but 0
+// is that of a clock never set: "", "0000-00-00 00:00:00", "--", "null".
+func clockText(text string, zone *time.Location) (unixNano int64, ok bool) {
+	if t, ok := ParseTime(text, zone); ok {
+		return t, true
+	}
+	return emptyClock(text)
+}
+
+// emptyClock is the time of a clock never set, where a text is what such a one writes.
+func emptyClock(text string) (unixNano int64, ok bool) {
+	if strings.ContainsAny(text, "123456789") || len(text) > 40 {
+		return 0, false
+	}
+	switch strings.Trim(strings.ToLower(text), " \t\r\n0-/:.tz+") {
+	case "", "null", "none", "nil", "nan", "n/a", "na", "n", "invalid", "unknown", "undefined":
+		return neverSet, true
 	}
 	return 0, false
 }

@@ -172,6 +172,13 @@ type Source struct {
 	Compound  ingest.CompoundID   `yaml:"compound"`
 	Facility  ingest.FacilityKind `yaml:"facility"`
 	Profile   string              `yaml:"profile"`
+	// Device is the device everything that arrives here is of, where neither topic nor
+	// payload name one.
+	Device ingest.DeviceID `yaml:"device"`
+	// Ignore lists payloads that are no readings and no mistakes, such as heartbeats and
+	// registration texts of DTUs: whole texts, with * for any part of one, or bytes
+	// in hex.
+	Ignore []string `yaml:"ignore"`
 	// Codecs are vendors' own JavaScript decoders of what an envelope carries,
 	// by device profile; "" is for every profile. Paths are relative to the
 	// inventory.

@@ -262,6 +262,9 @@ func (inv *Inventory) checkSource(s *Source, path string, p *document.Problems) 
 	if s.Facility != "" && inv.Facilities.Kind(s.Facility) == nil {
 		p.Add(path+".facility", "%q is no kind of facility; one of %s, or declare it under facilities", s.Facility, kinds(inv.Facilities))
 	}
+	if s.Device != "" && !ingest.ValidID(string(s.Device)) {
+		p.Add(path+".device", "%q: printable, at most 128 bytes, without .. / + # , = quotes or \\", s.Device)
+	}
 	if s.TimeZone != "" {
 		named, err := time.LoadLocation(s.TimeZone)
 		if err != nil {
@@ -281,11 +284,30 @@ func (inv *Inventory) checkSource(s *Source, path string, p *document.Problems) 
 		if (s.JSON.Name == "") != (s.JSON.Value == "") {
 			p.Add(path+".json", "name and value go together")
 		}
+		for _, of := range []struct{ name, path string }{
+			{"records", s.JSON.Records}, {"values", s.JSON.Values}, {"device", s.JSON.Device}, {"community", s.JSON.Community}, {"compound", s.JSON.Compound},
+			{"facility", s.JSON.Facility}, {"channel", s.JSON.Channel}, {"name", s.JSON.Name}, {"value", s.JSON.Value}, {"unit", s.JSON.Unit},
+		} {
+			if err := format.CheckPath(of.path); err != nil {
+				p.Add(path+".json."+of.name, "%v", err)
+			}
+		}
+		if s.JSON.Valid != nil && s.JSON.Valid.Path == "" {
+			p.Add(path+".json.valid", "has no path")
+		}
 		for i, rule := range s.JSON.Time {
 			path := fmt.Sprintf("%s.json.time[%d]", path, i)
-			if rule == nil || rule.Path == "" {
+			if rule == nil || len(rule.Path) == 0 || slices.Contains(rule.Path, "") {
 				p.Add(path, "has no path")
 				continue
+			}
+			for _, of := range rule.Path {
+				if err := format.CheckPath(of); err != nil {
+					p.Add(path+".path", "%v", err)
+				}
+			}
+			if err := format.CheckLayout(rule.Layout); err != nil {
+				p.Add(path+".layout", "%v", err)
 			}
 			if !slices.Contains([]string{"", "auto", "s", "ms", "us", "ns"}, rule.Unit) {
 				p.Add(path+".unit", "%q is none of auto, s, ms, us, ns", rule.Unit)

@@ -48,8 +48,9 @@ const Unregistered = math.MaxUint32
 // what it leaves out, and a listed device is where the inventory says it is.
 // It registers none: the device returned with Unregistered shares the strings.
 func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
-	device = first(device, c.Device)
-	if !ingest.ValidID(device) {
+	device = first(device, c.Device, string(src.Device))
+	// What the inventory lists by an alias may be called anything, a URL too.
+	if !ingest.ValidID(device) && !r.aliased(src, device) {
 		if device == "" {
 			return nil, 0, ingest.Refuse(ingest.BadIdentifier, "neither topic nor payload name the device")
 		}
@@ -107,6 +108,16 @@ func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, f
 		}
 	}
 	return &ingest.Device{ID: ingest.DeviceID(device), Origin: &from, Listing: ingest.Unlisted}, Unregistered, nil
+}
+
+// aliased reports whether a name is the alias of a listed device of the source's vendor.
+func (r *Registry) aliased(src *Source, device string) bool {
+	if device == "" {
+		return false
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.inv.aliases[aliasKey{src.Vendor.ID, device}] != nil
 }
 
 func tooManyDevices(v *Vendor, introduced int) *ingest.Refusal {
