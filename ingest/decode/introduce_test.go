@@ -10,6 +10,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // A message that is refused introduces no device (case house
@@ -50,7 +51,7 @@ func TestHouse01RefusedIntroducesDevice(t *testing.T) {
 // the quota, whatever refuses the message; in one message with more new devices
 // than the vendor may introduce, the first ones are taken and the others told.
 func TestWhatIntroducesDevices(t *testing.T) {
-	inv, err := inventory.Parse([]byte(`
+	inv := inventorytest.Parse(t, `
 communities: [{id: c, name: c}]
 vendors:
 - id: v
@@ -60,10 +61,7 @@ vendors:
   - {topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}
   - {topic: "batch/{facility}", format: json, community: c, json: {device: id, records: "[*]"}, fields: {p: {quantity: active_power, unit: W}, door: {event: door_opened}}}
   - {topic: "lora/up", format: chirpstack, community: c, facility: water}
-`), time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+`, time.UTC)
 	for _, c := range []struct {
 		name, topic, payload string
 		devices, readings    int // registered, accepted

@@ -9,6 +9,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // Attack case 07, and more of its kind: large messages are refused as too large,
@@ -31,7 +32,7 @@ func TestCase07MemoryByBytes(t *testing.T) {
 		"arrays deep":    strings.Repeat("[", 1_000_000),
 	}
 	for _, limit := range []int{0, 8 << 20} { // the default, and the most a vendor may have
-		inv, err := inventory.Parse([]byte(fmt.Sprintf(`
+		inv := inventorytest.Parse(t, fmt.Sprintf(`
 communities: [{id: c, name: C}]
 vendors:
 - id: v
@@ -40,10 +41,7 @@ vendors:
   sources:
   - {topic: "n/{community}/{facility}/{device}", format: native}
   - {topic: "j/{community}/{facility}/{device}", format: json}
-`, limit)), time.UTC)
-		if err != nil {
-			t.Fatal(err)
-		}
+`, limit), time.UTC)
 		w := NewWorker(inv, inventory.NewRegistry(inv))
 		for name, payload := range payloads {
 			for _, topic := range []string{"n/c/lighting/d", "j/c/lighting/d"} {

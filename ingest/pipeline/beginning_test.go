@@ -10,7 +10,7 @@ import (
 
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest"
-	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 	"greencommunity/ingest/journal"
 )
 
@@ -23,14 +23,7 @@ func TestNoCheckpointBesideAnOldJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer broker.Close()
-	file := filepath.Join(t.TempDir(), "inventory.yaml")
-	if err := os.WriteFile(file, []byte(doors), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(file, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := inventorytest.Parse(t, doors, time.UTC)
 	dir := filepath.Join(t.TempDir(), "new", "data")
 	for part := range 3 { // each opening begins a segment
 		j, err := journal.Open(journal.Options{Dir: filepath.Join(dir, "journal")})

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 	"greencommunity/ingest/simulator"
 )
 
@@ -29,14 +29,7 @@ func TestDamagedJournal(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer database.Close()
-	file := filepath.Join(t.TempDir(), "inventory.yaml")
-	if err := os.WriteFile(file, []byte(doors), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(file, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := inventorytest.Parse(t, doors, time.UTC)
 	publish, err := simulator.Connect(broker.URL(), "feed", "", "")
 	if err != nil {
 		t.Fatal(err)

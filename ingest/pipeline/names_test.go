@@ -3,14 +3,13 @@ package pipeline_test
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 	"greencommunity/ingest/simulator"
 )
 
@@ -29,19 +28,12 @@ func TestHostileNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer database.Close()
-	file := filepath.Join(t.TempDir(), "inventory.yaml")
-	if err := os.WriteFile(file, []byte(`
+	inv := inventorytest.Parse(t, `
 communities: [{id: nancheng, name: 南城社区}]
 vendors:
 - {id: honest, sources: [{topic: "honest/{community}/{facility}/{device}", format: native}]}
 - {id: evil, sources: [{topic: "evil/{community}/{facility}/{device}", format: native}]}
-`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(file, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+`, time.UTC)
 	publish, err := simulator.Connect(broker.URL(), "feed", "", "")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 	"greencommunity/ingest/journal"
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
@@ -132,14 +133,7 @@ func TestAccountBetweenCheckpoints(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer database.Close()
-	file := filepath.Join(t.TempDir(), "inventory.yaml")
-	if err := os.WriteFile(file, []byte(simulator.Inventory()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(file, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := inventorytest.Parse(t, simulator.Inventory(), time.UTC)
 	dir, sent := filepath.Join(t.TempDir(), "data"), 0
 	s := run(t, dir, inv, broker.URL(), database.URL())
 	publish, err := simulator.Connect(broker.URL(), "feed", "", "")

@@ -21,6 +21,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 	"greencommunity/ingest/journal"
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
@@ -61,14 +62,7 @@ func overflow(n int) int {
 
 func poisonInventory(t *testing.T) *inventory.Inventory {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "inventory.yaml")
-	if err := os.WriteFile(file, []byte(simulator.Inventory()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(file, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := inventorytest.Parse(t, simulator.Inventory(), time.UTC)
 	return inv
 }
 

@@ -9,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -18,7 +17,7 @@ import (
 
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest/influx"
-	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 	"greencommunity/ingest/simulator"
 )
 
@@ -60,14 +59,7 @@ func startSurroundings(t *testing.T, retention, timeout time.Duration) *surround
 		real.ServeHTTP(w, r)
 	}))
 	t.Cleanup(func() { proxy.CloseClientConnections(); proxy.Close() })
-	file := filepath.Join(t.TempDir(), "inventory.yaml")
-	if err := os.WriteFile(file, []byte(simulator.Inventory()), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(file, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := inventorytest.Parse(t, simulator.Inventory(), time.UTC)
 	s.service = runWith(t, filepath.Join(t.TempDir(), "data"), inv, broker.URL(), influx.Options{URL: proxy.URL, Org: "o", Bucket: "facilities", Timeout: timeout})
 	t.Cleanup(func() { s.stop() })
 	if s.publisher, err = simulator.Connect(broker.URL(), "feed", "", ""); err != nil {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"greencommunity/deploy/embedded"
-	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 	"greencommunity/ingest/simulator"
 )
 
@@ -46,14 +46,7 @@ func TestTimelessReadingsAreAllStored(t *testing.T) {
 	}
 	address := database.Addr()
 	defer func() { database.Close() }()
-	file := filepath.Join(t.TempDir(), "inventory.yaml")
-	if err := os.WriteFile(file, []byte(doors), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	inv, err := inventory.Load(file, time.UTC)
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := inventorytest.Parse(t, doors, time.UTC)
 	publish, err := simulator.Connect(broker.URL(), "feed", "", "")
 	if err != nil {
 		t.Fatal(err)

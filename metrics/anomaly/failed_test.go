@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"greencommunity/ingest"
-	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // Before any message every kind that the listed devices can raise is counted, at
@@ -17,10 +17,7 @@ import (
 func TestKindsAreCountedFromTheStart(t *testing.T) {
 	const text = "communities:\n- {id: c, name: 社区, town: 镇}\nvendors:\n- id: v\n  sources: [{topic: \"v/{device}\", format: json}]\n" +
 		"  devices: [{id: m1, community: c, facility: water}, {id: m2, community: c, facility: water}]\n"
-	inv, err := inventory.Parse([]byte(text), time.FixedZone("", 8*3600))
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := inventorytest.Parse(t, text, time.FixedZone("", 8*3600))
 	e := NewEngine(Options{Config: DefaultConfig()})
 	e.Bind(inv)
 	want := 0

@@ -17,6 +17,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 var (
@@ -395,10 +396,7 @@ func TestCountersFromTheStart(t *testing.T) {
 	const text = "communities:\n- {id: c, name: 社区, town: 镇}\nvendors:\n- id: v\n  sources: [{topic: \"v/{device}\", format: json}]\n" +
 		"  devices: [{id: b1, community: c, facility: waste, stream: kitchen}, {id: b2, community: c, facility: waste, stream: residual}, {id: g1, community: c, facility: gate}]\n" +
 		"facilities: {waste: {quantities: {inspections_correct: {unit: '1', kind: delta}, inspections_wrong: {unit: '1', kind: delta}}}}\n"
-	inv, err := inventory.Parse([]byte(text), time.FixedZone("", 8*3600))
-	if err != nil {
-		t.Fatal(err)
-	}
+	inv := inventorytest.Parse(t, text, time.FixedZone("", 8*3600))
 	o := New(nil)
 	o.Bind(inv)
 	for metric, want := range map[string]int{
