@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -81,10 +82,14 @@ type book struct {
 	mu     sync.Mutex // guards what others look at: alarms, totals and the budget
 	alarms map[alarmKey]*Alarm
 	totals map[totalKey]uint64
+
+	waves   map[peerKey]peers
+	ofTown  map[peerKey]int32 // devices, by community and facility
+	counted int               // devices that ofTown was counted of
 }
 
 func newBook(f *fleet) *book {
-	return &book{fleet: f, alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{}}
+	return &book{fleet: f, alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{}, waves: map[peerKey]peers{}}
 }
 
 func (b *book) active(k alarmKey) bool {
@@ -164,8 +169,15 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	}
 	if d != nil {
 		d.Open++
-		if at < d.Received-behind {
+		p, ask := b.peersOf(k)
+		if ask {
+			b.joins(p, at)
+		}
+		if ask = ask && about(k.Kind) != Critical; ask || at < d.Received-behind {
 			a.held = d.Received + settled
+			if ask {
+				a.held = max(a.held, at+peersWait)
+			}
 			b.timers.push(timer{Due: a.held, What: timeHeld, K: k})
 			b.mu.Lock()
 			b.alarms[k] = a
@@ -261,6 +273,7 @@ func (b *book) heldDue(t timer) {
 		a.Why = why(t.K.Kind, a)
 		b.timers.push(timer{Due: a.expires, What: timeExpire, K: t.K})
 	}
+	b.together(t.K, a, t.Due)
 	b.tell(t.K, a, t.Due)
 }
 
@@ -305,6 +318,7 @@ func (b *book) clearAlarm(k alarmKey, at int64) {
 	}
 	delete(b.alarms, k)
 	b.mu.Unlock()
+	defer b.leaves(k, a, at)
 	if a.held != 0 {
 		// It has come and gone: something to look up, and nobody to be woken.
 		if since := a.Since.UnixNano(); at > since {
@@ -339,6 +353,9 @@ func (b *book) expireDue(t timer) {
 	if a.expires > t.Due {
 		t.Due = a.expires
 		b.timers.push(t)
+		return
+	}
+	if t.K.Kind == atOnce && b.noteDue(t) {
 		return
 	}
 	b.clearAlarm(t.K, t.Due)
@@ -449,6 +466,8 @@ func (b *book) Alarms() []Alarm {
 	return all
 }
 
+func about(k kind) Severity { return Kinds[k].Severity }
+
 // alarm makes an alarm from its key.
 func (b *book) alarm(k alarmKey, at int64) *Alarm {
 	about := Kinds[k.Kind]
@@ -459,6 +478,11 @@ func (b *book) alarm(k alarmKey, at int64) *Alarm {
 		a.Community, a.Facility, a.Device = g.Key.Community, g.Facility, ingest.DeviceID(g.Key.Name)
 		if a.Facility == "" {
 			a.Facility = anyFacility
+		}
+		if k.Kind == atOnce {
+			a.Channel = b.channels[k.Channel]
+			facility, _, _ := strings.Cut(a.Channel, "/")
+			a.Facility = ingest.FacilityKind(facility)
 		}
 		return a
 	}

@@ -129,6 +129,8 @@ func (b *book) rollUp(id int32, as, member kind, at int64, by int32) {
 	k := alarmKey{groupBase + uint32(id), 0, as}
 	have := float64(*n)
 	switch {
+	case as == feederDayBurner && b.stormed(g.Key.Community):
+		// It is dark over all of them.
 	case !b.active(k) && *n >= least && have >= share*float64(g.Members):
 		b.raise(k, at, have, float64(g.Members))
 		b.inhibit(id, member, g.Key.Name)
@@ -169,6 +171,9 @@ func (b *book) inhibitor(k alarmKey, d *device) *group {
 		return &b.groups[d.Gateway]
 	case k.Kind == outage && is(d.Feeder, feederOutage), k.Kind == dayBurner && is(d.Feeder, feederDayBurner):
 		return &b.groups[d.Feeder]
+	}
+	if a := b.alarms[k]; a != nil {
+		return b.noted(k, a)
 	}
 	return nil
 }

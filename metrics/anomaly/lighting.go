@@ -39,6 +39,14 @@ type lamp struct {
 	Known     int64
 	Energy    float64 // register before, kWh
 
+	Best    float32    // most it has been learned to take undimmed, W
+	OnAt    int64      // since when it burns, 0: dark
+	Seen    [12]uint16 // by hours since then: which of Learned have been seen
+	FineAt  int64      // since when the power is close to a learned one, 0: it is not
+	Self    uint8      // nights in which another power came and went by itself
+	OffHour uint8      // slot in which the power began to be off
+	OffMode uint8      // which of Learned it was then, plus 1; 0: none
+
 	Flat flat
 	Rest flat // of standby
 }
@@ -157,6 +165,12 @@ func (rules *lampRules) judgeLamp(id uint32) {
 	rules.darkAtNight(&k)
 	rules.learnHours(&k)
 	rules.switching(&k)
+	switch {
+	case k.dark:
+		k.OnAt = 0
+	case k.OnAt == 0 && k.burns:
+		k.OnAt = k.at
+	}
 	on := k.burns || !k.dark && l.Flags&lampLevel != 0 && l.Level > 0.01
 	if l.Flags&lampPower != 0 && on && !rules.active(k.key(cycling)) {
 		rules.judgePower(l, d, k.p, k.at, k.key)
@@ -277,6 +291,8 @@ func (rules *lampRules) darkAtNight(k *lampLook) {
 func (rules *lampRules) learnHours(k *lampLook) {
 	rate := float32(0.1)
 	switch {
+	case rules.shares(k.key(outage)):
+		rate = 0.6 // all of them: it is the schedule
 	case rules.active(k.key(outage)):
 		rate = 0.05
 	case k.DarkSince != 0:
@@ -337,19 +353,78 @@ const relearn = int64(30 * 24 * time.Hour)
 // established is how many readings make a power learned.
 const established = 20
 
+// apart is by how much powers differ that are two: the mains move one by 5 %.
+const apart = 0.06
+
+// faded is the share of the power it once had below which a lamp is worn out.
+const faded = 0.7
+
+// lampFine is for how long one that dims itself must take a learned power to be
+// well: at some hours half of a lamp takes what the whole one takes at others.
+const lampFine = int64(2 * time.Hour)
+
+// offFor is for how long one that dims itself must be off its powers: it may be
+// dimmed some minutes earlier than the night before.
+const offFor = int64(10 * time.Minute)
+
+// warmUp is how long a discharge lamp takes to its full power.
+const warmUp = int64(12 * time.Minute)
+
+// ownSchedule is after how many nights, in which another power came and went by
+// itself, it is a schedule.
+const ownSchedule = 3
+
 // modesFor is how long a lamp that does not say how far it is dimmed is watched
 // for the powers it has: a week has workdays and a weekend.
 const modesFor = int64(8 * 24 * time.Hour)
 
+// like is which of the powers it has shown this one is, plus 1; 0: none.
+func (l *lamp) like() uint8 {
+	for i, n := range l.N {
+		if n >= established && max(l.Power/l.Learned[i], l.Learned[i]/l.Power)-1 <= apart {
+			return uint8(i) + 1
+		}
+	}
+	return 0
+}
+
+// top is the highest power it has shown often.
+func (l *lamp) top() int {
+	top := -1
+	for i, n := range l.N {
+		if n >= established && (top < 0 || l.Learned[i] > l.Learned[top]) {
+			top = i
+		}
+	}
+	return top
+}
+
+// slot is the hour since the lamp was switched on.
+func (l *lamp) slot(at int64) int {
+	if l.OnAt == 0 {
+		return 0
+	}
+	return int(min(max(at-l.OnAt, 0)/int64(time.Hour), int64(len(l.Seen)-1)))
+}
+
 // mode returns, for a lamp that does not say how far it is dimmed, which of the
-// powers it has shown in its first days this one is, or else the next above,
-// from which it would have fallen, or else the highest.
+// powers it has shown this one is. Later it is one that it has shown about so long
+// after it was switched on: a lamp that dims itself in steps and has lost a fifth
+// takes, early in the evening, what the whole one takes later. Where none is near,
+// it has fallen from the next above, or else from the highest.
 func (l *lamp) mode(at int64, deviation float32) int {
-	near, above, top := -1, -1, -1
+	near, above, top, any := -1, -1, -1, -1
 	distance := func(i int) float32 { return max(l.Power/l.Learned[i], l.Learned[i]/l.Power) - 1 }
 	first := at-l.Known < modesFor
+	seen := l.Seen[l.slot(at)]
 	for i, n := range l.N {
 		if n == 0 || !first && n < established {
+			continue
+		}
+		if any < 0 || distance(i) < distance(any) {
+			any = i
+		}
+		if !first && seen != 0 && seen&(1<<i) == 0 {
 			continue
 		}
 		if near < 0 || distance(i) < distance(near) {
@@ -363,14 +438,18 @@ func (l *lamp) mode(at int64, deviation float32) int {
 		}
 	}
 	switch {
-	case near >= 0 && distance(near) <= deviation:
+	case first && any >= 0 && distance(any) <= apart:
+		return any
+	case !first && near >= 0 && distance(near) <= deviation:
 		return near
-	case first || near < 0:
+	case first || any < 0:
 		return l.room()
 	case above >= 0:
 		return above
+	case top >= 0:
+		return top
 	}
-	return top
+	return any
 }
 
 // room makes room for one more power.
@@ -382,7 +461,23 @@ func (l *lamp) room() int {
 		}
 	}
 	l.N[b], l.Learned[b] = 0, 0
+	for i := range l.Seen {
+		l.Seen[i] &^= 1 << b
+	}
 	return b
+}
+
+// takes has the lamp take its power from now on, at any hour.
+func (l *lamp) takes() {
+	b := int(l.like()) - 1
+	if b < 0 {
+		b = l.room()
+		l.N[b], l.Learned[b] = established, l.Power
+	}
+	for i := range l.Seen {
+		l.Seen[i] |= 1 << b
+	}
+	l.Off, l.OffSince, l.Self = 0, 0, 0
 }
 
 // judgePower compares the power with what was learned at the same level.
@@ -396,7 +491,12 @@ func (rules *lampRules) judgePower(l *lamp, d *device, p *LightingParameters, at
 		b = l.mode(at, deviation)
 	}
 	learned := l.Learned[b]
+	slot := l.slot(at)
+	if !says && l.OnAt != 0 && at-l.OnAt < warmUp && rules.info[l.Device] != nil {
+		return // it is warming up
+	}
 	if l.N[b] < established {
+		l.Seen[slot] |= 1 << b
 		l.N[b]++
 		l.Learned[b] += (l.Power - learned) / float32(l.N[b])
 		return
@@ -406,11 +506,30 @@ func (rules *lampRules) judgePower(l *lamp, d *device, p *LightingParameters, at
 	d.score(float64(off/deviation) * 0.99 * min(float64(abs8(l.Off)+1)/float64(p.Readings), 1))
 	switch {
 	case off <= deviation:
-		l.Off, l.OffSince = 0, 0
-		l.Learned[b] += 0.02 * (l.Power - learned)
+		if l.OffSince != 0 && !says && l.OffMode == uint8(b)+1 && off <= apart && at-l.OffSince <= int64(time.Hour) && !rules.active(key(partialFailure)) {
+			l.Seen[l.OffHour] |= 1 << b // it is dimmed a little earlier than it was
+		}
+		l.Off, l.OffSince, l.OffMode = 0, 0, 0
+		if says || off <= apart {
+			l.Seen[slot] |= 1 << b
+			l.Learned[b] += 0.02 * (l.Power - learned)
+		}
+		if l.FineAt == 0 {
+			l.FineAt = at
+		}
+		if full := says && b == 10 || !says && b == l.top(); full && at-l.Known >= modesFor {
+			l.Best = max(l.Best, l.Learned[b])
+			if l.Learned[b] < faded*l.Best {
+				rules.raise(key(partialFailure), at, float64(l.Power), float64(l.Best))
+				return
+			}
+		}
 		if off > 0.5*deviation {
 			l.Fine = 0
-		} else if l.Fine = min(l.Fine+1, 100); int(l.Fine) >= p.Readings {
+		} else if l.Fine = min(l.Fine+1, 100); int(l.Fine) >= p.Readings && (says || at-l.FineAt >= lampFine) {
+			if rules.active(key(partialFailure)) && !says {
+				l.Self = min(l.Self+1, 100)
+			}
 			// A stuck dimmer looks right at the level it is stuck at.
 			rules.clearAlarm(key(partialFailure), at)
 			rules.clearAlarm(key(overPower), at)
@@ -426,18 +545,23 @@ func (rules *lampRules) judgePower(l *lamp, d *device, p *LightingParameters, at
 		l.Fine = 0
 		l.Off = max(min(l.Off, 0)-1, -100)
 	}
+	l.FineAt = 0
 	if l.OffSince == 0 {
-		l.OffSince = at
+		l.OffSince, l.OffHour, l.OffMode = at, uint8(slot), l.like()
 	}
-	if at-l.OffSince > relearn {
-		n := uint8(1)
-		if !says {
-			b, n = l.room(), established
+	all := !says && (rules.shares(key(partialFailure)) || rules.shares(key(overPower))) // it is the schedule
+	if all || at-l.OffSince > relearn || !says && l.Self >= ownSchedule && int(abs8(l.Off)) >= p.Readings {
+		if says {
+			l.N[b], l.Learned[b], l.Off, l.OffSince = 1, l.Power, 0, 0
+			l.Best = 0
+			return
 		}
-		l.N[b], l.Learned[b], l.Off, l.OffSince = n, l.Power, 0, 0
+		l.takes()
+		rules.clearAlarm(key(partialFailure), at)
+		rules.clearAlarm(key(overPower), at)
 		return
 	}
-	if int(abs8(l.Off)) < p.Readings {
+	if int(abs8(l.Off)) < p.Readings || !says && at-l.OffSince < offFor {
 		return
 	}
 	// The power of another level is the dimmer's fault, not the lamp's.

@@ -157,6 +157,9 @@ type AllParameters struct {
 	Reported time.Duration `yaml:"reported"`
 	// Share of a gateway's or community's devices that makes it one alarm.
 	Share float64 `yaml:"share"`
+	// Peers is the share of a community's devices of a kind of facility that makes
+	// what they have within an hour one cause.
+	Peers float64 `yaml:"peers"`
 	// Disabled are kinds of alarm not to raise.
 	Disabled []string `yaml:"disabled"`
 }
@@ -186,7 +189,7 @@ func DefaultParameters() Parameters {
 				ingest.Lighting: time.Hour, ingest.Water: 48 * time.Hour, ingest.Waste: 4 * time.Hour, ingest.Gate: 4 * time.Hour, anyFacility: 4 * time.Hour,
 			},
 			OfflineFactor: 1.5, Clock: 2 * time.Minute, FlatRun: 12, FlatFactor: 3, FlatAfter: 2 * time.Hour,
-			Generic: FleetLevels, Quantities: []string{"water_pressure", "voltage"}, Reported: 24 * time.Hour, Share: 0.5,
+			Generic: FleetLevels, Quantities: []string{"water_pressure", "voltage"}, Reported: 24 * time.Hour, Share: 0.5, Peers: 0.2,
 		},
 	}
 }

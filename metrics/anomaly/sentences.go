@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"greencommunity/ingest"
 )
@@ -84,6 +85,11 @@ func seen(k kind, a *Alarm) ingest.Text {
 		return both("%s小时未清运，平常最长约%s小时。", "Not emptied for %s hours; about %s hours are usual at most.", hours(v), hours(x))
 	case erraticFill:
 		return both("一天内装满度大幅升降%.0f次，正常不超过%.0f次。", "The fill level has jumped %.0f times within a day; %.0f are usual at most.", v, x)
+	case atOnce:
+		_, name, _ := strings.Cut(a.Channel, "/")
+		of, _ := KindNamed(name)
+		return ingest.Text{ZH: fmt.Sprintf("%.0f台（共%.0f台）同类设备同时出现“%s”。", v, x, of.Title.ZH),
+			EN: fmt.Sprintf("%.0f of %.0f such devices at once: %s.", v, x, of.Title.EN)}
 	case heldOpen:
 		return both("开门超过%.0f秒。", "Open for more than %.0f s.", v)
 	case forcedOpen:

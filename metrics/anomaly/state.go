@@ -24,8 +24,9 @@ import (
 
 // Version 2 added when a held alarm is told, version 3 when it was over. Since
 // version 4 registers are in the book of use; one of the engine's own follows.
-// Version 5 added the time in which switchings were counted.
-const stateVersion = 5
+// Version 5 added the time in which switchings were counted, version 6 what peers
+// have at once.
+const stateVersion = 6
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -107,6 +108,7 @@ func (e *Engine) Save(w io.Writer) error {
 		b.text(k.Kind.String())
 		b.int(int64(e.totals[k]))
 	}
+	b.waves(e.waves)
 	if b.err == nil && e.own != nil {
 		b.err = e.own.Save(b.w)
 	}
@@ -180,6 +182,12 @@ func (e *Engine) Load(r io.Reader) error {
 	}
 	if err := e.loadAlarms(b, version); err != nil {
 		return err
+	}
+	if version >= 6 {
+		e.waves = b.waves()
+		if b.err != nil {
+			return fmt.Errorf("state of anomalies: %w", b.err)
+		}
 	}
 	e.dropTotals()
 	if version < 4 {

@@ -103,6 +103,11 @@ var checks = map[string][]Text{
 		{ZH: "是否同时有“爆管”告警；有则按爆管处理。", EN: "Is there a burst alarm as well? Then treat it as that."},
 		{ZH: "经常如此：表的口径选小了，长期超载会损坏，申请换大一号。", EN: "If it happens often the meter is too small and will wear out: have it replaced by the next size."},
 	},
+	"at_once": {
+		{ZH: "看告警写的是哪类设备、哪种异常，什么时候开始：当时是否雷雨、日食、停电、放假、调整调光计划或平台补抄。", EN: "Which devices, what, since when: was there a storm, an eclipse, a power cut, a holiday, a new schedule, reads filled in?"},
+		{ZH: "找到原因的不必逐台处置；系统会学会新的计划。", EN: "Where the cause is known no device need be seen to; a new schedule is learned."},
+		{ZH: "找不到原因的，看这些设备是否同一厂商、同一网关、同一回路，联系厂商。", EN: "Where it is not: one vendor, gateway or feeder? Ask the vendor."},
+	},
 	"night_flow": {
 		{ZH: "看告警中升高了多少（升/小时、每天多少立方米）和起始时间，对照当天的施工、抢修、绿化浇灌。", EN: "How much it has risen and since when: works, repairs or watering of that day?"},
 		{ZH: "凌晨2至5点对比总表与其下各分表之和：差额不变是某户漏，差额变大是公共管段漏。", EN: "Between 2 and 5 in the night compare it with the sum of the meters below: the same difference is a home's leak, a larger one leaks in between."},

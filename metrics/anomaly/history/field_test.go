@@ -157,6 +157,44 @@ func TestField07MasterMeter(t *testing.T) {
 	}
 }
 
+func TestField08HalfNight(t *testing.T) {
+	for _, name := range []string{"half_night_dim.csv", "midnight_off.csv"} {
+		r := past(t, ingest.Lighting, field(t, "08-half-night-dimming/"+name), "", 34.75, 106.13)
+		nights := map[string]bool{}
+		for _, c := range r.Changes {
+			if !c.Raised {
+				continue
+			}
+			nights[c.At.Add(-4*time.Hour).Format("2006-01-02")] = true
+			if c.Alarm.Inhibited == "" && c.Alarm.Kind != "at_once" {
+				t.Errorf("%s: %s %s at %s", name, c.Alarm.Device, c.Alarm.Kind, c.At)
+			}
+		}
+		if notes := raised(r, "at_once"); len(notes) > 1 {
+			t.Errorf("%s: %v", name, notes)
+		}
+		if len(nights) > 3 {
+			t.Errorf("%s: alarms in %d nights", name, len(nights))
+		}
+	}
+}
+
+func TestField09Cabinet(t *testing.T) {
+	r := past(t, ingest.Lighting, field(t, "09-cabinet-steps/cabinet.csv"), "Etc/GMT-1", 46.07, 11.12)
+	if all := raised(r); len(all) > 0 {
+		t.Errorf("nothing is wrong, and %v", all)
+	}
+	for _, name := range []string{"cabinet_minus20.csv", "minus20_1min.csv"} {
+		r := past(t, ingest.Lighting, field(t, "09-cabinet-steps/"+name), "Etc/GMT-1", 46.07, 11.12)
+		if all := raised(r); len(all) != 1 || !strings.Contains(all[0], "partial_failure 2016-03-01") {
+			t.Errorf("%s: %v", name, all)
+		}
+		if len(r.Open) != 1 {
+			t.Errorf("%s: %d open at the end", name, len(r.Open))
+		}
+	}
+}
+
 func TestField12Counts(t *testing.T) {
 	r := past(t, ingest.Gate, field(t, "12-counts-are-not-poisson/calit2.csv"), "America/Los_Angeles", 0, 0)
 	all := raised(r)
