@@ -33,7 +33,11 @@ func (e *Engine) Describe(ch chan<- *prometheus.Desc) {
 
 func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	e.mu.Lock()
-	active := map[totalKey]int{}
+	type activeKey struct {
+		totalKey
+		severity string
+	}
+	active := map[activeKey]int{}
 	inhibited := map[string]int{}
 	totals := maps.Clone(e.totals)
 	failed := map[ingest.CommunityID]map[uint32]bool{} // devices: a lamp may be dark and say so as well
@@ -42,7 +46,7 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 		inhibited[string(at.Community)] = 0
 		for i, k := range Kinds {
 			switch {
-			case k.Rollup && k.Facility == anyFacility:
+			case k.Rollup && k.Facility == anyFacility && kind(i) != atOnce: // that is of a kind of facility
 				totals[totalKey{at.Community, anyFacility, kind(i)}] += 0
 			case k.Facility == at.Facility || k.Facility == anyFacility:
 				totals[totalKey{at.Community, at.Facility, kind(i)}] += 0
@@ -51,7 +55,7 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	}
 	e.sitesMu.Unlock()
 	for k := range totals {
-		active[k] = 0
+		active[activeKey{k, Kinds[k.Kind].Severity.String()}] = 0
 		if k.Facility == ingest.Lighting {
 			failed[k.Community] = map[uint32]bool{}
 		}
@@ -64,7 +68,7 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 			inhibited[string(a.Community)]++
 			continue
 		}
-		active[totalKey{a.Community, a.Facility, k.Kind}]++
+		active[activeKey{totalKey{a.Community, a.Facility, k.Kind}, a.Severity}]++ // a leak that has grown is worse than its kind
 		if k.Kind == outage || k.Kind == deviceReported && a.Facility == ingest.Lighting && strings.HasSuffix(a.Channel, "/lamp_fault") {
 			if failed[a.Community] == nil {
 				failed[a.Community] = map[uint32]bool{}
@@ -75,7 +79,7 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	e.mu.Unlock()
 	for k, n := range active {
 		ch <- prometheus.MustNewConstMetric(activeDesc, prometheus.GaugeValue, float64(n),
-			string(k.Community), string(k.Facility), k.Kind.String(), Kinds[k.Kind].Severity.String())
+			string(k.Community), string(k.Facility), k.Kind.String(), k.severity)
 	}
 	for k, n := range totals {
 		ch <- prometheus.MustNewConstMetric(totalDesc, prometheus.CounterValue, float64(n),
