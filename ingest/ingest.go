@@ -51,7 +51,7 @@ const (
 	Gate     FacilityKind = "gate"
 )
 
-// Message is what the broker handed over, as the journal keeps it.
+// Message holds what the broker handed over, as the journal keeps it.
 type Message struct {
 	Seq      uint64 // position in the journal, from 1, without holes
 	Received int64  // unix nanoseconds, when it was first received
@@ -72,7 +72,7 @@ type Device struct {
 	*Listing
 }
 
-// Origin is where a device is and whose it is.
+// Origin says where a device is and whose it is.
 type Origin struct {
 	Vendor    VendorID
 	Community CommunityID
@@ -81,7 +81,7 @@ type Origin struct {
 	Profile   string // device profile: chooses codec and field mapping
 }
 
-// Listing is what the inventory says of a device it lists by name.
+// Listing holds what the inventory says of a device it lists by name.
 type Listing struct {
 	Name     string // for people
 	Stream   string // waste stream of a bin, "" otherwise
@@ -118,7 +118,7 @@ func (s Origins) Of(o Origin) *Origin {
 	return kept
 }
 
-// Counted is what a counter of things (passes, deposits) has counted that shows
+// Counted returns what a counter of things (passes, deposits) has counted that shows
 // now after it showed before. One of limited width begins again at 0; what it
 // has counted then is told from a reset by being at most a tenth of what it can
 // hold. Less than 0 is a counter that went back.
@@ -174,7 +174,7 @@ type Event struct {
 	TimeSource TimeSource
 }
 
-// Fate is what became of a message. Each message has one.
+// Fate says what became of a message. Each message has one.
 type Fate uint8
 
 const (

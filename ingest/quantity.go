@@ -27,7 +27,7 @@ type Text struct {
 	EN string `yaml:"en" json:"en"`
 }
 
-// Quantity is what a reading is of: a field of InfluxDB, in one unit.
+// Quantity names what a reading is of: a field of InfluxDB, in one unit.
 type Quantity struct {
 	Name string       `yaml:"-"`
 	Unit string       `yaml:"unit"`
@@ -204,7 +204,7 @@ func (t *Facilities) Quantity(k FacilityKind, name string) *Quantity {
 	return nil
 }
 
-// Indexes is how many distinct Index values the table's quantities have.
+// Indexes returns how many distinct Index values the table's quantities have.
 func (t *Facilities) Indexes() int { return len(t.names) }
 
 // Sorted lists the kind's quantities by name.

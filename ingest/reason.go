@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Reason is why something was refused. The set is closed: reasons are labels
+// Reason says why something was refused. The set is closed: reasons are labels
 // of metrics and headings of the vendor guide.
 type Reason string
 
@@ -42,7 +42,7 @@ var Reasons = []Reason{
 	RefusedByInfluxDB, Lost, Internal,
 }
 
-// titles are what a reason is called where people read it.
+// titles hold what a reason is called where people read it.
 var titles = map[Reason]Text{
 	UnknownTopic:      {ZH: "主题未登记", EN: "topic not listed"},
 	Malformed:         {ZH: "格式错误", EN: "malformed"},
@@ -67,7 +67,7 @@ var titles = map[Reason]Text{
 	Internal:          {ZH: "系统缺陷", EN: "a defect of ours"},
 }
 
-// Title is what a reason is called where people read it; what to do about it
+// Title returns what a reason is called where people read it; what to do about it
 // is in the vendor guide.
 func (r Reason) Title() Text { return titles[r] }
 

@@ -53,7 +53,7 @@ func KnownUnit(name string) bool {
 	return ok || len(spellings[foldUnit(name)]) > 0
 }
 
-// words are what else people write for units: in Chinese, in English, and short
+// words hold what else people write for units: in Chinese, in English, and short
 // forms that firmware prints. One may stand for units of several dimensions: a
 // ton of water is a m3, one of waste a mass.
 var words = map[string]string{

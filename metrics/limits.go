@@ -19,7 +19,7 @@ const (
 	// maxPerClient is of one address. This machine's own are not counted: a
 	// proxy there speaks for everybody.
 	maxPerClient = 128
-	// writeTimeout is how long a client may take in one write. It is of each
+	// writeTimeout sets how long a client may take in one write. It is of each
 	// write, and not of an answer: a stream of events has no end.
 	writeTimeout = 30 * time.Second
 	maxBody      = 64 << 10
@@ -84,7 +84,7 @@ func (c *limitedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// clientOf is who is counted as one client; invalid for this machine, which is
+// clientOf returns who is counted as one client; invalid for this machine, which is
 // counted as none. Of IPv6, a network of 64 bits is one client's.
 func clientOf(remote string) netip.Addr {
 	a, err := netip.ParseAddrPort(remote)

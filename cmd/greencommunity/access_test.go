@@ -41,7 +41,7 @@ vendors:
   sources: [{topic: "greencommunity/#", format: native, community: xicheng}]
 `
 
-// attempts is who publishes what, and whether it may.
+// attempts says who publishes what, and whether it may.
 var attempts = []struct {
 	user, topic string
 	allowed     bool
@@ -66,7 +66,7 @@ var attempts = []struct {
 	{"wide", "meters/M1", false},
 }
 
-// listening is who reads what, and whether a message to that topic reaches it.
+// listening says who reads what, and whether a message to that topic reaches it.
 var listening = []struct {
 	user, filter, topic string
 	allowed             bool

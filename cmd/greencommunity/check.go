@@ -184,7 +184,7 @@ func checkInfluxDB(ctx context.Context, out io.Writer, conf *serve.Settings) err
 	return nil
 }
 
-// expirySoon is when an alert tells of a certificate's end.
+// expirySoon sets when an alert tells of a certificate's end.
 const expirySoon = 30 * 24 * time.Hour
 
 func checkCertificates(ctx context.Context, out io.Writer, conf *serve.Settings) error {

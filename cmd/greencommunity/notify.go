@@ -154,7 +154,7 @@ func (c *currentNames) get() notify.Names {
 	return names
 }
 
-// namesOf is what people call communities and kinds of facility.
+// namesOf returns what people call communities and kinds of facility.
 func namesOf(conf *notify.Config) (notify.Names, error) {
 	names := notify.Names{Communities: map[string]string{}, Facilities: map[string]string{}}
 	if conf.Inventory == "" {

@@ -122,7 +122,7 @@ func (c *plantedCommunity) inventory(t *testing.T, first time.Time) string {
 `, c.id, plantedLat, plantedLon, period, plantedPersons, numbers(c.baseline.Monthly), numbers(c.baseline.MonthlyDays), c.baseline.N, c.baseline.Effective, c.baseline.RMSE)
 }
 
-// dayShape is how households spread a day's water over its hours.
+// dayShape says how households spread a day's water over its hours.
 var dayShape = [24]float64{1, 0.6, 0.4, 0.4, 0.5, 1.5, 5, 8, 7, 5, 4, 5, 6, 4, 3, 3, 4, 6, 8, 8, 7, 6, 4, 2.6}
 
 // publish sends the registers as they stand on the hour, a message a day and
@@ -162,7 +162,7 @@ func (c *plantedCommunity) publish(first time.Time, send func(topic string, payl
 	}
 }
 
-// darkHours is for how much of the hour from at the lamps burn.
+// darkHours returns for how much of the hour from at the lamps burn.
 func darkHours(at time.Time) float64 {
 	dark := 0.0
 	for _, date := range []time.Time{at.AddDate(0, 0, -1), at} {

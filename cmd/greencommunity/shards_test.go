@@ -69,7 +69,7 @@ func startIngesterOf(t *testing.T, broker, influx, more, inventory string) *inge
 	return in
 }
 
-// account is what the instances count together, by metric and labels.
+// account returns what the instances count together, by metric and labels.
 func account(t *testing.T, instances []*ingester) samples {
 	t.Helper()
 	sum := samples{}

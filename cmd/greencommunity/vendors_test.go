@@ -52,7 +52,7 @@ vendors:
   - {topic: "dahua/{device}/+", format: dahua, community: nancheng, facility: gate}
 `
 
-// person is what must not be found anywhere. All of it is invented.
+// person holds what must not be found anywhere. All of it is invented.
 var person = []string{
 	"诸葛小明", "Wang Xiaoming", "WangXiaoming99", "610102199003077777", "13800138077", "8877665544332211", "EMP-77777", "陕A77777",
 	"/9j/4AAQSkZJRgABAQEAYABgAADpersonalpicture7777777777777777777777",

@@ -30,7 +30,7 @@ type usersFile struct {
 	Users []userEntry `yaml:"users"`
 }
 
-// userEntry is who may log in to the broker. Several may be of one vendor, such
+// userEntry says who may log in to the broker. Several may be of one vendor, such
 // as its gateways.
 type userEntry struct {
 	Name     string `yaml:"name"`
@@ -142,7 +142,7 @@ func (c *cli) secret(name string) (string, error) {
 	return s, os.WriteFile(path, []byte(s+"\n"), 0o600)
 }
 
-// access is who may use the broker, and the secrets of this process's own parts.
+// access says who may use the broker, and the secrets of this process's own parts.
 type access struct {
 	users                        []embedded.User
 	ingestPassword, demoPassword string

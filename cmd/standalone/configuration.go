@@ -12,7 +12,7 @@ import (
 	"greencommunity/ingest/simulator"
 )
 
-// ownInventory is where somebody begins who has no use for the simulated
+// ownInventory is the inventory to begin with for somebody who has no use for the simulated
 // communities.
 const ownInventory = `# Your communities and vendors; see the README. Reload with
 #   curl -X POST http://ADDRESS/-/reload

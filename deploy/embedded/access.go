@@ -21,7 +21,7 @@ type User struct {
 	Publish, Subscribe, Deny []string
 }
 
-// FeedbackTopic is where a vendor reads what was refused of what it sent.
+// FeedbackTopic returns where a vendor reads what was refused of what it sent.
 func FeedbackTopic(vendor ingest.VendorID) string { return mosquitto.FeedbackTopic(vendor) }
 
 // VendorUsers returns a user for each vendor of an inventory, named like the

@@ -19,7 +19,7 @@ import (
 
 // Limits of the broker.
 const (
-	// sessionQueue is how many messages a session holds that are not yet
+	// sessionQueue sets how many messages a session holds that are not yet
 	// acknowledged by its client: all of a session's packet identifiers.
 	sessionQueue = math.MaxUint16
 	// holdAbove and releaseBelow bound what a connected session holds: above,
@@ -42,7 +42,7 @@ type BrokerConfig struct {
 	// waits in a session must not bring to the disk what the reader of the
 	// session would never write there. A message that is read back is the cut one.
 	Redact func(topic string, payload []byte) []byte
-	// Users are who may log in. Anonymous lets clients without a user name do
+	// Users say who may log in. Anonymous lets clients without a user name do
 	// everything; it is always so where there are no users.
 	Users     []User
 	Anonymous bool
@@ -143,7 +143,7 @@ func (b *Broker) Addr() string { return b.addr }
 // URL is the address as clients take it: tcp://127.0.0.1:1883.
 func (b *Broker) URL() string { return "tcp://" + b.addr }
 
-// Dropped is how many messages were dropped because a session was full.
+// Dropped returns how many messages were dropped because a session was full.
 func (b *Broker) Dropped() int64 {
 	return atomic.LoadInt64(&b.server.Info.InflightDropped) + atomic.LoadInt64(&b.server.Info.MessagesDropped)
 }

@@ -36,7 +36,7 @@ type InfluxConfig struct {
 	// Database is created if it is not there; "" creates none. Clients of the
 	// 2.x interface call it bucket "name" or "name/autogen".
 	Database string
-	// Retention is how long points are kept; 0 is for ever.
+	// Retention says how long points are kept; 0 is for ever.
 	Retention time.Duration
 	// Username and Password, where set, are the only ones who may read, write or
 	// do anything else; a client of the 2.x interface gives Username:Password as

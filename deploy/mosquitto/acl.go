@@ -17,7 +17,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// Rights are what one user may do. A topic may be published that one of Publish
+// Rights hold what one user may do. A topic may be published that one of Publish
 // matches and none of Deny; a subscription may be made, and a message be
 // received, that one of Subscribe covers.
 type Rights struct {
@@ -28,7 +28,7 @@ type Rights struct {
 
 const feedback = "greencommunity/v1/feedback/"
 
-// FeedbackTopic is where a vendor reads what was refused of what it sent.
+// FeedbackTopic returns where a vendor reads what was refused of what it sent.
 func FeedbackTopic(vendor ingest.VendorID) string { return feedback + string(vendor) }
 
 // Ingest are the rights of the ingester's own user: it reads everything but the
@@ -98,7 +98,7 @@ func publishFilters(template string, communities []ingest.CommunityID) []string 
 	return templates
 }
 
-// sparkplugFilters are what a vendor's nodes publish, which is everything but
+// sparkplugFilters returns what a vendor's nodes publish, which is everything but
 // commands, and the commands they must hear to be asked for a birth.
 func sparkplugFilters(filter string) (publish, commands []string) {
 	levels := strings.Split(filter, "/")

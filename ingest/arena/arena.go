@@ -23,8 +23,8 @@ type Arena[T any] struct {
 	n      uint32 // used, with the unused index 0
 }
 
-// chunk is how many values are added at a time. Memory nobody has written to
-// is not there, so that a large one costs nothing.
+// chunk sets how many values are added at a time. Pages that were
+// never written take no memory, so that a large one costs nothing.
 const chunk = 512
 
 // Add adds a zero value and returns its index.
@@ -45,10 +45,10 @@ func (a *Arena[T]) Extend(n int) {
 	}
 }
 
-// Len is how many values there are, and the largest index.
+// Len returns how many values there are, and the largest index.
 func (a *Arena[T]) Len() int { return max(int(a.n)-1, 0) }
 
-// Bytes is how much memory is set aside.
+// Bytes returns how much memory is set aside.
 func (a *Arena[T]) Bytes() int { return len(a.chunks) * int(unsafe.Sizeof([chunk]T{})) }
 
 // At returns the value with an index, from 1 to Len.
@@ -128,7 +128,7 @@ func (a *Arena[T]) Save(w io.Writer) error {
 	return nil
 }
 
-// Reader is what Load reads from, to the byte.
+// Reader holds what Load reads from, to the byte.
 type Reader interface {
 	io.Reader
 	io.ByteReader

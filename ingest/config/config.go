@@ -41,7 +41,7 @@ type Config struct {
 	// Anomaly is the levels of alarms, where they differ from the defaults: for
 	// all, for communities and for devices. Package metrics/anomaly checks it.
 	Anomaly document.Section `yaml:"anomaly"`
-	// Savings is how savings are converted to CO2 and coal, which is off by
+	// Savings sets how savings are converted to CO2 and coal, which is off by
 	// default. Package metrics/savings checks it; docs/savings.md has an example.
 	Savings document.Section `yaml:"savings"`
 
@@ -60,7 +60,7 @@ type MQTT struct {
 	PasswordFile string `yaml:"password_file"`
 	PasswordEnv  string `yaml:"password_env"` // name of an environment variable
 	TLS          TLS    `yaml:"tls"`
-	// Silence is after how long without a message the connection is made anew,
+	// Silence sets after how long without a message the connection is made anew,
 	// since a subscription may have been lost; 0 is never. Default 15m.
 	Silence  *Duration `yaml:"silence"`
 	Password Secret    `yaml:"-"`
@@ -75,7 +75,7 @@ type Shard struct {
 	Count int `yaml:"count"` // how many there are; default 1
 }
 
-// TLS is who is trusted and who we are. Without ca_file the system's
+// TLS sets the trusted authorities and our client certificate. Without ca_file the system's
 // authorities are trusted; cert_file and key_file go together.
 type TLS struct {
 	CAFile   string `yaml:"ca_file"`
@@ -89,7 +89,7 @@ type Journal struct {
 	Retention Duration `yaml:"retention"` // default 168h; how long what is stored can be replayed
 }
 
-// InfluxDB is where points go: InfluxDB 2, 3, or 1.8 with its 2.x interface
+// InfluxDB says where points go: InfluxDB 2, 3, or 1.8 with its 2.x interface
 // (bucket is database or database/policy there).
 type InfluxDB struct {
 	URL       string   `yaml:"url"`    // required
@@ -103,7 +103,7 @@ type InfluxDB struct {
 	Token     Secret   `yaml:"-"`
 }
 
-// HTTP is where /metrics, the page and the rest are served.
+// HTTP says where /metrics, the page and the rest are served.
 type HTTP struct {
 	Listen        string `yaml:"listen"`          // default 127.0.0.1:9108
 	WebConfigFile string `yaml:"web_config_file"` // TLS and passwords, as Prometheus' exporters take them

@@ -43,9 +43,9 @@ type Result struct {
 	Refused  []format.FieldRefusal // single values refused in a message that is accepted
 	Ignored  string
 	Err      *ingest.Refusal
-	// Requests are to be published where the message is live; they go with a
-	// refusal too, and so does Missing: messages before this one that have not
-	// come, by the numbers of the format.
+	// Requests are published where the message is live. Missing counts the
+	// messages before this one that were lost, from the format's sequence
+	// numbers. Both are set even if Err is.
 	Requests []format.Request
 	Missing  int
 }

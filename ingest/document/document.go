@@ -63,7 +63,7 @@ func (p *Problems) place(path string) string {
 	return path
 }
 
-// Len is how many there are.
+// Len returns how many there are.
 func (p *Problems) Len() int { return len(p.list) }
 
 // Fresh has no problem yet, of the same file.
@@ -107,7 +107,7 @@ func (s Section) Given() bool {
 	return !null
 }
 
-// Path is where it is in the file, such as communities[0].boundaries[1].spec.
+// Path returns where it is in the file, such as communities[0].boundaries[1].spec.
 func (s Section) Path() string { return s.path }
 
 // Decode reads the section into the struct v points to, as Decode does a file.

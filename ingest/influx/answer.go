@@ -34,7 +34,7 @@ const (
 
 var allWhys = []Why{Unauthorized, NotFound, Redirected, NotInfluxDB, TLS, RequestRefused}
 
-// outcome is what an answer means for the lines of the request.
+// outcome says what an answer means for the lines of the request.
 type outcome uint8
 
 const (
@@ -57,7 +57,7 @@ type answer struct {
 	refusal refusal
 }
 
-// refusal is what InfluxDB says about lines.
+// refusal holds what InfluxDB says about lines.
 type refusal struct {
 	text    string
 	dropped int // how many lines it dropped and stored all others; -1 where it does not say

@@ -71,11 +71,11 @@ type Writer struct {
 	// old, in ns; 0 is unknown.
 	retention atomic.Int64
 	target    atomic.Pointer[string] // of the last redirect followed
-	// slowLogged is when it was last said that InfluxDB is slow, unix s.
+	// slowLogged says when it was last said that InfluxDB is slow, unix s.
 	slowLogged atomic.Int64
 }
 
-// Hold is why nothing is written until somebody has mended it.
+// Hold says why nothing is written until somebody has mended it.
 type Hold struct {
 	Why  Why
 	Text string // what the server said, and what to do
@@ -135,7 +135,7 @@ func isLoopback(raw string) bool {
 	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 }
 
-// Held is why writing waits for an operator, nil if it does not.
+// Held returns why writing waits for an operator, nil if it does not.
 func (w *Writer) Held() *Hold { return w.held.Load() }
 
 // BatchLines is the most lines a request should have, at most n.

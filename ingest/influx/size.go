@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// size is how much InfluxDB takes at a time, as far as it is known. A request
+// size says how much InfluxDB takes at a time, as far as it is known. A request
 // that took too long halves the lines, one that was too large halves the bytes.
 // Quick answers raise the lines again; the bytes, which somebody has set, are
 // tried again after a while.
@@ -17,7 +17,7 @@ type size struct {
 	bytesAt time.Time // when bytes was last found out or tried
 }
 
-// tryBytesEvery is how often a larger request is tried after a 413.
+// tryBytesEvery sets how often a larger request is tried after a 413.
 const tryBytesEvery = 10 * time.Minute
 
 // cut returns the first lines that are not too much, and how many they are.
@@ -76,7 +76,7 @@ func (s *size) passed(count, bytes int, took, timeout time.Duration) {
 	}
 }
 
-// maxLines is where the limit is forgotten: no batch has more.
+// maxLines sets where the limit is forgotten: no batch has more.
 const maxLines = 100_000
 
 // limit is the most lines a request has now; 0 is no limit.

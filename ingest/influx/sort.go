@@ -25,7 +25,7 @@ type line struct {
 	field  string // the only one it has, where it was taken out of a line
 }
 
-// Fate is what became of a line.
+// Fate says what became of a line.
 type Fate uint8
 
 // What Step decides.
@@ -35,7 +35,7 @@ const (
 	LineSplit        // two decisions follow about this line instead of one
 )
 
-// Decision is what became of a line of a batch.
+// Decision says what became of a line of a batch.
 type Decision struct {
 	Line  int // its number in the batch
 	Fate  Fate
@@ -43,7 +43,7 @@ type Decision struct {
 	Field string
 }
 
-// Len is how many lines the part has.
+// Len returns how many lines the part has.
 func (p Part) Len() int { return len(p.lines) }
 
 // First is the number of the part's first line in its batch.

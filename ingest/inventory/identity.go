@@ -6,7 +6,7 @@ import (
 	"greencommunity/ingest"
 )
 
-// identity is what makes a device one: its id, and where it is not listed its
+// identity holds what makes a device one: its id, and where it is not listed its
 // community and kind of facility as well.
 type identity struct{ community, facility, device string }
 

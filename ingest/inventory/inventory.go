@@ -74,7 +74,7 @@ func (inv *Inventory) AllDevices() iter.Seq[*ingest.Device] {
 	}
 }
 
-// Devices is how many devices are listed.
+// Devices returns how many devices are listed.
 func (inv *Inventory) Devices() int { return len(inv.devices) }
 
 // Community is one residents' committee's area (社区) and what it consists of.

@@ -184,14 +184,14 @@ func first(s ...string) string {
 	return ""
 }
 
-// Unlisted is how many devices a vendor has introduced that no list has.
+// Unlisted returns how many devices a vendor has introduced that no list has.
 func (r *Registry) Unlisted(v ingest.VendorID) int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.unlisted[v]
 }
 
-// Len is how many devices have reported.
+// Len returns how many devices have reported.
 func (r *Registry) Len() int {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -273,7 +273,7 @@ func (r *Registry) Gone(index uint32) bool {
 	return r.removed[index]
 }
 
-// Changes are what Restore needs beside the devices as they were introduced:
+// Changes returns what Restore needs beside the devices as they were introduced:
 // those let go, ascending, and where those that have moved are now.
 func (r *Registry) Changes() (removed []uint32, moved map[uint32]ingest.Origin) {
 	r.mu.RLock()

@@ -71,7 +71,7 @@ func (inv *Inventory) owner(s *Source, community string, count int) (int, bool) 
 	return ownerOf(community, count), inv.communities[ingest.CommunityID(community)] != nil
 }
 
-// shardFilters are what an instance subscribes to: a filter for each of its
+// shardFilters returns what an instance subscribes to: a filter for each of its
 // communities where a source's topic names the community.
 func (inv *Inventory) shardFilters(index, count int) []string {
 	var filters []string

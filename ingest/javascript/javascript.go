@@ -245,7 +245,7 @@ type Runtime struct {
 // why, which names the file and the vendor.
 func Broken(why error) *Program { return &Program{broken: why} }
 
-// Err is why the program cannot be run; nil if it can.
+// Err returns why the program cannot be run; nil if it can.
 func (p *Program) Err() error { return p.broken }
 
 // New returns a runtime. Nothing is run before the first Decode.

@@ -22,13 +22,13 @@ const (
 	MaxMemory = 64 << 20 // growth of the whole heap while the call runs
 	maxCalls  = 512      // depth of recursion
 	tick      = 5 * time.Millisecond
-	// abandon is how much processor time a call may spend in one built-in
+	// abandon sets how much processor time a call may spend in one built-in
 	// function, which cannot be interrupted. Then the call is left behind.
 	abandon = 8 * MaxTime
 	// A program that was left behind rests, at first for minRest, and twice as
 	// long each time up to maxRest. Then one call of it is tried.
 	minRest, maxRest = time.Minute, time.Hour
-	// maxBehind is how many calls of a program that still run may be left behind.
+	// maxBehind sets how many calls of a program that still run may be left behind.
 	// Each keeps a processor busy.
 	maxBehind = 2
 	// A result that took longer than MaxTime by the clock on the wall is made
@@ -53,7 +53,7 @@ var (
 	errDoubtful = errors.New("an expression may have been given up")
 )
 
-// rest is whether a program may be run, after calls that never ended.
+// rest says whether a program may be run, after calls that never ended.
 type rest struct {
 	mu     sync.Mutex // between the goroutines that run the program
 	until  time.Time  // zero: it does not rest
@@ -196,7 +196,7 @@ func (r *Runtime) settled(err error) error {
 	return err
 }
 
-// panicked is what came out of a virtual machine that is not to be used again.
+// panicked holds what came out of a virtual machine that is not to be used again.
 type panicked struct{ with any }
 
 func (p *panicked) Error() string {

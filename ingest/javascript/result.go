@@ -103,7 +103,7 @@ func (t *taking) array(o *goja.Object, depth int) (any, error) {
 	return taken, nil
 }
 
-// thrown is what a decoder threw, as text.
+// thrown holds what a decoder threw, as text.
 type thrown struct{ text string }
 
 func (t *thrown) Error() string { return "threw " + t.text }

@@ -373,7 +373,7 @@ func (k *keeping) owner(name string) int {
 	return -1
 }
 
-// target is what is assigned. At the top level it is the same at every start.
+// target returns what is assigned. At the top level it is the same at every start.
 func (k *keeping) target(e any) {
 	if len(k.scopes) == 0 {
 		if id, ok := e.(*ast.Identifier); ok && k.class == 0 {
@@ -548,7 +548,7 @@ func computed(v reflect.Value) bool {
 
 var nodes = reflect.TypeFor[ast.Identifier]().PkgPath()
 
-// kept is what a machine held after the top level had run.
+// kept holds what a machine held after the top level had run.
 type kept struct {
 	anew    bool
 	globals []global
@@ -570,7 +570,7 @@ type held struct {
 	values []goja.Value
 }
 
-// maxHeld is how many members are compared; above that, a new machine is cheaper.
+// maxHeld sets how many members are compared; above that, a new machine is cheaper.
 const maxHeld = 4096
 
 // remember looks at a machine after its top level has run.

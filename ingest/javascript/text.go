@@ -11,7 +11,7 @@ import (
 // parser recurses as deep, and a stack that is full ends the process.
 const maxNesting = 1000
 
-// nesting is how deep brackets are nested in a text, those in strings and
+// nesting returns how deep brackets are nested in a text, those in strings and
 // comments included.
 func nesting(text string) int {
 	depth, deepest := 0, 0

@@ -7,7 +7,7 @@ import (
 	"syscall"
 )
 
-// freeBytes is what an unprivileged process may still write to dir's disk.
+// freeBytes returns what an unprivileged process may still write to dir's disk.
 func freeBytes(dir string) (int64, error) {
 	var st syscall.Statfs_t
 	if err := syscall.Statfs(dir, &st); err != nil {

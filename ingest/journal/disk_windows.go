@@ -2,7 +2,7 @@ package journal
 
 import "golang.org/x/sys/windows"
 
-// freeBytes is what this user may still write to dir's disk.
+// freeBytes returns what this user may still write to dir's disk.
 func freeBytes(dir string) (int64, error) {
 	name, err := windows.UTF16PtrFromString(dir)
 	if err != nil {

@@ -60,12 +60,12 @@ type Options struct {
 	Dir string
 	// MaxBytes caps the journal's size. Default 10 GiB.
 	MaxBytes int64
-	// Retention is how long messages stay for replay once nobody needs them.
+	// Retention says how long messages stay for replay once nobody needs them.
 	Retention time.Duration
 	// SegmentBytes is the size of a file, a multiple of 32 KiB. Deletion is by
 	// file. Default: 64 MiB, or an eighth of MaxBytes where that is less.
 	SegmentBytes int
-	// Reserve is what Append leaves free on the disk, so that checkpoints and
+	// Reserve holds what Append leaves free on the disk, so that checkpoints and
 	// rejects can still be written. Default 8 MiB.
 	Reserve int64
 	// ReadOnly leaves the files alone: for a reader beside a running service.
@@ -104,7 +104,7 @@ type Journal struct {
 	positions map[string]uint64
 }
 
-// mark is when a message was received: of one message a second, and fewer of
+// mark says when a message was received: of one message a second, and fewer of
 // long ago.
 type mark struct {
 	seq      uint64
@@ -122,7 +122,7 @@ type segment struct {
 	spots   []spot // where groups begin, of what this process has written
 }
 
-// spot is where in a segment a message begins, so that a reader need not begin
+// spot says where in a segment a message begins, so that a reader need not begin
 // at the segment's.
 type spot struct {
 	seq uint64
@@ -402,7 +402,7 @@ func damagedTail(tail []byte, at int64, last uint64) uint64 {
 	return last
 }
 
-// maxTail is how much of a segment's end may be damaged messages.
+// maxTail sets how much of a segment's end may be damaged messages.
 const maxTail = 1 << 20
 
 // cut truncates a file to size and keeps aside what it takes away, unless that

@@ -74,7 +74,7 @@ type pageReader struct {
 	damaged bool   // something was passed over since damage was asked for
 }
 
-// readAhead is how much is read at once, whole pages.
+// readAhead sets how much is read at once, whole pages.
 const readAhead = 4 * page
 
 // next returns the next record that is whole, of what lies before limit; nil at
@@ -232,7 +232,7 @@ func mendBit(data []byte, sum uint32) bool {
 	return false
 }
 
-// behindDamaged is where the piece that b begins with ends, if its length is
+// behindDamaged returns where the piece that b begins with ends, if its length is
 // right and only its data or CRC is not: another piece that is whole is there, or
 // the end of what is written. 0 if not. What a payload holds is never looked at
 // then, or who sends one could plant records in it.

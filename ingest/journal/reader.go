@@ -201,7 +201,7 @@ func (r *Reader) finished() bool {
 // Message is the current message. It is valid until Next.
 func (r *Reader) Message() *ingest.Message { return &r.message }
 
-// Err is what ended reading, nil at the end of what is durable.
+// Err returns what ended reading, nil at the end of what is durable.
 func (r *Reader) Err() error { return r.err }
 
 // Close releases the reader's file.

@@ -36,10 +36,10 @@ const (
 )
 
 const (
-	// blockBytes is how much a block holds, before compression, and with it what
+	// blockBytes sets how much a block holds, before compression, and with it what
 	// damage costs. At 32 KiB messages would take a tenth to a quarter less.
 	blockBytes = 8 << 10
-	// blockLeast is from how much on a group is compressed.
+	// blockLeast sets from how much on a group is compressed.
 	blockLeast = 2 << 10
 )
 

@@ -39,7 +39,7 @@ func newBufferedConn(c net.Conn) *bufferedConn {
 	return b
 }
 
-// Read is what came, less the messages.
+// Read returns what came, less the messages.
 func (b *bufferedConn) Read(p []byte) (int, error) { return b.in.Read(p) }
 
 // Write queues p; an error of an earlier write is returned by a later one. It

@@ -46,7 +46,7 @@ const (
 	maxBatch     = 256
 	maxHeader    = 5
 	maxRemaining = 1<<28 - 1
-	// maxPayload is what is kept of a payload: a byte more than the largest that
+	// maxPayload sets what is kept of a payload: a byte more than the largest that
 	// is read, so that it is refused as too large. The rest is passed over.
 	maxPayload = 8<<20 + 1
 )

@@ -31,7 +31,7 @@ func encoded(t testing.TB, list ...packets.ControlPacket) []byte {
 	return b.Bytes()
 }
 
-// show is what is compared of a message.
+// show returns what is compared of a message.
 func show(topic string, payload []byte, qos byte, id uint16, dup, retained bool) string {
 	return fmt.Sprintf("%q %x qos %d id %d dup %t retained %t", topic, payload, qos, id, dup, retained)
 }

@@ -45,7 +45,7 @@ const (
 	keepAlive      = 15 * time.Second
 	pingTimeout    = 10 * time.Second
 	closeTimeout   = time.Second
-	// pingEvery is how soon after an acknowledgement the broker is asked for a
+	// pingEvery sets how soon after an acknowledgement the broker is asked for a
 	// sign that it has it.
 	pingEvery = 100 * time.Millisecond
 )
@@ -107,11 +107,11 @@ type Options struct {
 	Password func() (string, error)
 	TLS      func() (*tls.Config, error)
 	Filters  []string
-	// SessionFile is where the filters the broker's session may hold are kept,
+	// SessionFile says where the filters the broker's session may hold are kept,
 	// since a session goes on after a restart: what is in it and not in Filters
 	// is unsubscribed. "": they are forgotten.
 	SessionFile string
-	// Silence is after how long without any message the connection is made
+	// Silence says after how long without any message the connection is made
 	// anew, as a subscription may have been lost. 0: never.
 	Silence time.Duration
 	// OnConnect is called before the first message of a connection.
@@ -124,7 +124,7 @@ type Options struct {
 type Subscriber struct {
 	o     Options
 	queue *queue
-	// outgoing is what Publish is given; full, more is dropped.
+	// outgoing holds what Publish is given; full, more is dropped.
 	outgoing chan outgoing
 
 	epoch     atomic.Uint32
@@ -139,7 +139,7 @@ type Subscriber struct {
 
 	aligning sync.Mutex // held while subscriptions change; guards held
 	held     []string   // what the broker's session may be subscribed to
-	// alive is when the session was last known to be there, unix nanoseconds; 0: never.
+	// alive says when the session was last known to be there, unix nanoseconds; 0: never.
 	alive atomic.Int64
 
 	silence time.Duration // Run's: how long without a message the connection is kept

@@ -12,18 +12,18 @@ import (
 	paho "github.com/eclipse/paho.mqtt.golang"
 )
 
-// Probe is what a broker was found to do for clients like us.
+// Probe holds what a broker was found to do for clients like us.
 type Probe struct {
-	// Window is how many messages it sends before the first is acknowledged,
+	// Window says how many messages it sends before the first is acknowledged,
 	// at most windowProbe: throughput is Window by the time to acknowledge.
 	Window int
-	// Queued is how many of QueueProbe messages it kept for an absent session.
+	// Queued says how many of QueueProbe messages it kept for an absent session.
 	Queued int
 	// RoundTrip is from publishing to delivery.
 	RoundTrip time.Duration
 }
 
-// QueueProbe is how many messages are published to an absent session: more
+// QueueProbe sets how many messages are published to an absent session: more
 // than the 1,000 that brokers keep by default.
 const QueueProbe = 2000
 

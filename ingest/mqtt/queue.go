@@ -25,7 +25,7 @@ const (
 	patience = time.Second
 )
 
-// queue is what arrived and nobody has taken yet. Full, which only a broker
+// queue holds what arrived and nobody has taken yet. Full, which only a broker
 // without a window brings about, it holds up the reader.
 type queue struct {
 	// mu guards what follows, between the connection's reader and the taker.

@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	// touchEvery is how exactly we remember when the session was last there.
+	// touchEvery sets how exactly we remember when the session was last there.
 	touchEvery = time.Minute
 	// maxSilence is the longest that Silence grows to.
 	maxSilence = 24 * time.Hour
-	// suspicious is after how many brief connections in a row we speak of it.
+	// suspicious sets after how many brief connections in a row we speak of it.
 	suspicious = 2
 )
 
@@ -120,12 +120,12 @@ type silentError struct{ since time.Duration }
 
 func (e *silentError) Error() string { return fmt.Sprintf("connected but silent for %s", e.since) }
 
-// endedError is why an established connection ended.
+// endedError says why an established connection ended.
 type endedError struct{ error }
 
 func (e *endedError) Unwrap() error { return e.error }
 
-// endings is how the latest connections ended, Run's own.
+// endings says how the latest connections ended, Run's own.
 type endings struct {
 	clientID string
 	brief    []time.Time // ends of connections in a row that the broker closed soon after it had let us in

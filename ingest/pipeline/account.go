@@ -45,7 +45,7 @@ func (t tally) clone() tally {
 	return t
 }
 
-// decided is how many messages have a fate.
+// decided returns how many messages have a fate.
 func (t *tally) decided() uint64 {
 	n := t.Stored + t.Duplicate + t.Ignored
 	for _, v := range t.Rejected {

@@ -84,7 +84,7 @@ func (a *appender) remember(j *journal.Journal, now time.Time) error {
 	return r.Err()
 }
 
-// rememberedTimes is how many messages at the journal's end are looked at for
+// rememberedTimes sets how many messages at the journal's end are looked at for
 // times ahead of the clock. Reading them takes a tenth of a second.
 const rememberedTimes = 1 << 20
 
@@ -115,7 +115,7 @@ func (a *appender) run(ctx context.Context) {
 	}
 }
 
-// fitting is how many of the deliveries are journaled together: as many as take
+// fitting returns how many of the deliveries are journaled together: as many as take
 // an eighth of the journal at most, or large ones together would never fit.
 func (a *appender) fitting(deliveries []*mqtt.Delivery) int {
 	limit := min(maxGroupBytes, int(a.p.journal.MaxBytes()/8))

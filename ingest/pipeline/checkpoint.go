@@ -176,7 +176,7 @@ func (c *checkpointWriter) finish() (err error) {
 	return syncDir(filepath.Dir(c.path))
 }
 
-// previous is where the state before the newest is.
+// previous returns where the state before the newest is.
 func previous(path string) string { return path + ".1" }
 
 func syncDir(dir string) error {
@@ -288,7 +288,7 @@ func newestGood(path string, oldest, newest int, kind string, log *slog.Logger, 
 	return "", errors.Join(damage...)
 }
 
-// errOther is why a state that is whole is not read.
+// errOther says why a state that is whole is not read.
 var errOther = errors.New("it is of another version of this program")
 
 // readCheckpoint reads the newest good checkpoint into s and the observers, and

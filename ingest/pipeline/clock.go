@@ -26,11 +26,11 @@ type clock struct {
 }
 
 const (
-	// backLimit is how far the time may be before the last receipt.
+	// backLimit sets how far the time may be before the last receipt.
 	backLimit = time.Minute
-	// clockWait is how long a start waits for the time service where it is.
+	// clockWait sets how long a start waits for the time service where it is.
 	clockWait = time.Minute
-	// stepLimit is from where on the wall clock going its own way is a step.
+	// stepLimit sets from where on the wall clock going its own way is a step.
 	stepLimit = time.Second
 )
 
@@ -108,7 +108,7 @@ func (p *Pipeline) possible(ctx context.Context) (waited bool) {
 	return waited
 }
 
-// stepped is by how much the wall clock has gone its own way between two times,
+// stepped returns by how much the wall clock has gone its own way between two times,
 // which have the monotonic clock's reading as well.
 func stepped(before, now time.Time) time.Duration {
 	by := now.Round(0).Sub(before.Round(0)) - now.Sub(before)

@@ -146,7 +146,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// age is how long ago a message was received, in seconds; 0 for message 0.
+// age returns how long ago a message was received, in seconds; 0 for message 0.
 func (p *Pipeline) age(seq uint64) float64 {
 	if seq == 0 {
 		return 0

@@ -9,7 +9,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// FeedbackTopic is where a vendor reads what was refused and why.
+// FeedbackTopic sets where a vendor reads what was refused and why.
 const FeedbackTopic = "greencommunity/v1/feedback/"
 
 // feedback tells vendors of refused messages, a bounded number a minute each.

@@ -21,10 +21,10 @@ const (
 func (s state) String() string { return [...]string{"checkpoint", "account", "devices"}[s] }
 
 const (
-	// unwrittenFor is how long writing a state may fail before the service is
+	// unwrittenFor sets how long writing a state may fail before the service is
 	// not ready: the journal has what came since, but what is shown stands still.
 	unwrittenFor = time.Minute
-	// unwrittenAgain is how often a failure that goes on is logged again.
+	// unwrittenAgain sets how often a failure that goes on is logged again.
 	unwrittenAgain = time.Hour
 )
 
@@ -89,7 +89,7 @@ func (h *stateHealth) failing(now time.Time) error {
 	return nil
 }
 
-// age is how old a state is, in seconds: 0 before the start has read it.
+// age returns how old a state is, in seconds: 0 before the start has read it.
 func (h *stateHealth) age(s state, now time.Time) float64 {
 	h.mu.Lock()
 	defer h.mu.Unlock()

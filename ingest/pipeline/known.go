@@ -43,7 +43,7 @@ type DeviceChange struct {
 	Community ingest.CommunityID  `json:"community"`
 	Facility  ingest.FacilityKind `json:"facility"`
 	Vendor    ingest.VendorID     `json:"vendor"` // whose it is now
-	// To is whose it becomes: it has no alarms then and learns anew. "": nobody's,
+	// To says whose it becomes: it has no alarms then and learns anew. "": nobody's,
 	// until it is heard again.
 	To ingest.VendorID `json:"to,omitempty"`
 }

@@ -25,7 +25,7 @@ type names struct {
 	brought map[ingest.VendorID]broughtIn
 }
 
-// broughtIn is how many names a vendor was the first to use.
+// broughtIn says how many names a vendor was the first to use.
 type broughtIn struct{ Channels, Types int }
 
 func newNames() *names {
@@ -154,7 +154,7 @@ func (n *names) state() ([]string, map[ingest.VendorID]broughtIn) {
 	return n.list, maps.Clone(n.brought)
 }
 
-// used is how many names a vendor has brought in.
+// used returns how many names a vendor has brought in.
 func (n *names) used(v ingest.VendorID) broughtIn {
 	n.mu.RLock()
 	defer n.mu.RUnlock()

@@ -20,7 +20,7 @@ type Messages interface {
 	Message(m *ingest.Message, r *decode.Result, duplicates, late int)
 }
 
-// tickLag is how far the clock of the observers is behind ours when nothing
+// tickLag sets how far the clock of the observers is behind ours when nothing
 // arrives: a message that is on its way has an earlier time than now.
 const tickLag = 5 * time.Second
 
@@ -118,14 +118,14 @@ func (d *derived) add(lines []byte) {
 	}
 }
 
-// waiting is what is not confirmed yet.
+// waiting returns what is not confirmed yet.
 func (d *derived) waiting() [][]byte {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([][]byte(nil), d.batches...)
 }
 
-// mostDerived is how many batches of observers' points wait for InfluxDB as text;
+// mostDerived sets how many batches of observers' points wait for InfluxDB as text;
 // what is more stays with the observers, who keep it in less room.
 const mostDerived = 64
 

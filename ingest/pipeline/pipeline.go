@@ -70,7 +70,7 @@ type Options struct {
 	// Observers take what is accepted: each implements any part of an observer
 	// (ingest.Readings, Events, Ticker, Points, Saver, Devices; inventory.Binder; Messages).
 	Observers []any
-	// Built is when the program was built: the clock is wrong before that. Zero: not known.
+	// Built says when the program was built: the clock is wrong before that. Zero: not known.
 	Built      time.Time
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
@@ -127,12 +127,12 @@ type Pipeline struct {
 	devices *deviceFile // owned by the walker
 	names   *names
 	derived derived
-	// decoders is what the walker's decoders remembered at the last checkpoint,
+	// decoders holds what the walker's decoders remembered at the last checkpoint,
 	// for those of the catch-up, which has not seen what came before.
 	decoders atomic.Pointer[[]byte]
 }
 
-// shown is what /metrics shows of the account.
+// shown holds what /metrics shows of the account.
 type shown struct {
 	tally  tally
 	walked uint64
@@ -499,7 +499,7 @@ func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *
 	}
 }
 
-// rejectAgain is how often lines that wait are tried again, where the walker
+// rejectAgain sets how often lines that wait are tried again, where the walker
 // waits for them.
 const rejectAgain = 200 * time.Millisecond
 

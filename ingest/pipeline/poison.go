@@ -42,7 +42,7 @@ const (
 	poisonWords   = 64
 	poisonVersion = 0x31_6e_6f_73_69_6f_70 // "poison1"
 	poisonDeaths  = 4
-	// fatal is how many deaths make a message poison. The first may be chance:
+	// fatal sets how many deaths make a message poison. The first may be chance:
 	// an operator's kill, another message's memory.
 	fatal = 2
 )

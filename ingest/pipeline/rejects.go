@@ -40,7 +40,7 @@ type rejects struct {
 	log          *slog.Logger
 }
 
-// maxWaiting is how many bytes of lines wait; then the walker waits as well.
+// maxWaiting sets how many bytes of lines wait; then the walker waits as well.
 const maxWaiting = 4 << 20
 
 // reject is a line of the file. Payload is text; PayloadBytes is base64, where
@@ -63,11 +63,11 @@ type rejectID struct {
 	received int64 // unix nanoseconds
 }
 
-// maxRejectLines is how many lines at the files' end are looked at. A message
+// maxRejectLines sets how many lines at the files' end are looked at. A message
 // that was refused before them and is walked again is written again.
 const maxRejectLines = 1 << 17
 
-// maxRejectPayload is what of a payload a reject shows; the journal has it all.
+// maxRejectPayload sets what of a payload a reject shows; the journal has it all.
 const maxRejectPayload = 16 << 10
 
 func openRejects(dir string, maxBytes int64, log *slog.Logger) (*rejects, error) {
@@ -230,7 +230,7 @@ type Reject struct {
 	Topic  string          `json:"topic"`
 }
 
-// maxRecent is how many rejects are kept at hand.
+// maxRecent sets how many rejects are kept at hand.
 const maxRecent = 50
 
 func (r *rejects) remember(line *reject) {

@@ -6,9 +6,9 @@ import (
 	"greencommunity/ingest"
 )
 
-// checkpoints is when the walker writes one. The file is written by the
-// walker, so that it is of one message; that it becomes durable is waited for
-// beside it. Writing takes at most a twentieth of the walker's time. Where that
+// checkpoints schedules the walker's checkpoints. The walker writes the file
+// itself, so the file describes the state after exactly one message; another
+// goroutine waits for the fsync. Writing takes at most a twentieth of the walker's time. Where that
 // makes checkpoints rare, the account alone is written every second.
 type checkpoints struct {
 	last     time.Time     // when the last was begun
@@ -24,11 +24,11 @@ type checkpoints struct {
 	behind   bool          // what the journal keeps is for the one before
 }
 
-// positions is what a checkpoint needs of the journal: what is after walked,
+// positions holds what a checkpoint needs of the journal: what is after walked,
 // and what is from first on, the first pending message; 0: nothing is pending.
 type positions struct{ walked, first uint64 }
 
-// saved is what a file that is durable says.
+// saved holds what a file that is durable says.
 type saved struct {
 	shown shown
 	first uint64 // the first pending message, 0 if none
@@ -192,7 +192,7 @@ func (w *walker) finished(s saved) {
 	c.behind, c.kept = c.kept != now, now
 }
 
-// deviceState is what greencommunity_devices counts by.
+// deviceState holds what greencommunity_devices counts by.
 type deviceState struct {
 	place placeKey
 	state string
@@ -200,10 +200,10 @@ type deviceState struct {
 
 const (
 	countEvery = 15 * time.Second
-	// offlineAfter is when a device counts as offline: meters report once a
+	// offlineAfter sets when a device counts as offline: meters report once a
 	// day, and may be an hour late. Alarms know each device's own rhythm.
 	offlineAfter = 25 * time.Hour
-	// forgetAfter is when a device that is in no list is let go, in seconds of
+	// forgetAfter sets when a device that is in no list is let go, in seconds of
 	// silence. One that was heard once is let go as soon as it is offline, which
 	// is before it would have an alarm: nearly all of these are mistyped names.
 	forgetAfter = 90 * 86400

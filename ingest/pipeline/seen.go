@@ -29,7 +29,7 @@ type heard struct {
 	Last  uint32 // when the last message was received, unix seconds
 	First uint32 // of its series, 0 none
 	Since uint32 // when its first message was received, unix seconds; 0: not known
-	// Messages is how many had something of it that was accepted, up to 2^32-1.
+	// Messages says how many had something of it that was accepted, up to 2^32-1.
 	Messages uint32
 }
 
@@ -133,7 +133,7 @@ func (s *seen) forget(device uint32) {
 	}
 }
 
-// verdict is how a reading stands to what came before.
+// verdict says how a reading stands to what came before.
 type verdict uint8
 
 const (
@@ -213,7 +213,7 @@ func (s *seen) find(device uint32, key seriesKey) *series {
 	return nil
 }
 
-// maxSeries is how many series of a device are remembered. Beyond them nothing
+// maxSeries sets how many series of a device are remembered. Beyond them nothing
 // is called a duplicate: it is written again, which makes it the same point.
 const maxSeries = 1024
 

@@ -14,14 +14,14 @@ import (
 const (
 	// maxApart bounds the lines that are set apart, and with them the memory.
 	maxApart = 40_000
-	// lateAge is how long late lines wait for more of them.
+	// lateAge sets how long late lines wait for more of them.
 	lateAge = time.Second
 	// maxPause is the longest pause of the sorter after a request. It pauses as
 	// long as the request took, so that it has at most half of InfluxDB's time.
 	maxPause = 100 * time.Millisecond
 )
 
-// apart is what is sorted out beside the live path.
+// apart holds what is sorted out beside the live path.
 type apart struct {
 	mu    sync.Mutex // between the two writers, which add, and the sorter
 	parts []sorting

@@ -29,7 +29,7 @@ type VendorStatus struct {
 	Refused  map[ingest.Reason]uint64 // single readings of accepted messages
 }
 
-// DeviceCount is how many devices of a kind a community has in a state:
+// DeviceCount says how many devices of a kind a community has in a state:
 // online, offline, or never heard of.
 type DeviceCount struct {
 	Community ingest.CommunityID

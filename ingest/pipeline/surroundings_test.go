@@ -76,7 +76,7 @@ func (s *surroundings) publish(device, payload string) {
 	}
 }
 
-// points is how many points of lighting a field has, where.
+// points returns how many points of lighting a field has, where.
 func (s *surroundings) points(field, where string) string {
 	s.t.Helper()
 	rows, err := s.database.Query(context.Background(), "facilities", fmt.Sprintf("SELECT count(%s) FROM lighting WHERE %s", field, where))

@@ -33,7 +33,7 @@ type spacing struct {
 	cleanAt int              // number of topics at which past ones are forgotten
 }
 
-// stepBack is how far the clock must fall behind itself to be taken as set
+// stepBack sets how far the clock must fall behind itself to be taken as set
 // back. Times of before are then no reason to run ahead of the clock.
 const stepBack = 1000 // ms
 
@@ -81,7 +81,7 @@ func (s *spacing) journaled(m *ingest.Message, now int64) {
 	}
 }
 
-// elements is how often a message may hold one series, at most: a JSON object
+// elements returns how often a message may hold one series, at most: a JSON object
 // or a line of text each.
 func elements(payload []byte) int64 {
 	if len(payload) == 0 {

@@ -192,7 +192,7 @@ func (w *walker) letGo(now time.Time) {
 	w.p.log.Info("devices let go: their alarms have ended and their series are gone", "devices", len(gone))
 }
 
-// decoders is what the decoders remember, such as the births of Sparkplug nodes.
+// decoders returns what the decoders remember, such as the births of Sparkplug nodes.
 func (w *walker) decoders() []byte {
 	var state bytes.Buffer
 	if err := w.worker.SaveState(&state); err != nil {

@@ -10,7 +10,7 @@ import (
 // are of three vendors who do not: lamps on a thing-model cloud, meters with a
 // private JSON, bins behind a LoRaWAN network server.
 
-// vendorSources is what the inventory says of them, but for the community.
+// vendorSources sets what the inventory says of them, but for the community.
 const vendorSources = `- id: sim-lamps
   name: 模拟灯具厂商
   unknown_devices: accept
@@ -54,7 +54,7 @@ const vendorSources = `- id: sim-lamps
       tilted: {quantity: bin_tilted}
 `
 
-// values is what the devices that are reformatted report.
+// values holds what the devices that are reformatted report.
 type values struct {
 	Time        int64   `json:"time"` // unix ms
 	On          bool    `json:"light_on"`
@@ -71,7 +71,7 @@ type values struct {
 	BinTemp     float64 `json:"bin_temperature"`
 }
 
-// publication is what a device of this community sends instead of a native
+// publication returns what a device of this community sends instead of a native
 // payload, and where.
 func (d *device) publication(native []byte, zone *time.Location) (topic string, payload []byte, err error) {
 	topic = fmt.Sprintf("greencommunity/v1/%s/%s/%s", d.community.ID, d.facility, d.id)

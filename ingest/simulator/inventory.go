@@ -10,7 +10,7 @@ import (
 // Vendor is the id of the simulated vendor of native devices.
 const Vendor = "simulator"
 
-// boundaries are what savings are computed of: the lamps, of which is known
+// boundaries holds what savings are computed of: the lamps, of which is known
 // what burned there before, and the meters, of which nothing is. The first
 // community's lamps replaced sodium ones; those of the second are dimmed at
 // night for the first time, and what the old ones drew is known only roughly:

@@ -29,7 +29,7 @@ type Options struct {
 	Scale int
 	// Faults plants faults; without it every device works.
 	Faults bool
-	// Clocks is from when on clocks may be wrong. History that is published at
+	// Clocks says from when on clocks may be wrong. History that is published at
 	// once must not hold any: readings whose time cannot be are taken for those
 	// of the moment they arrive, so that days of them would fall into one.
 	Clocks time.Time
@@ -38,7 +38,7 @@ type Options struct {
 	Native bool
 }
 
-// Message is what a device publishes.
+// Message holds what a device publishes.
 type Message struct {
 	At      time.Time // when it is published
 	Topic   string
@@ -200,7 +200,7 @@ func (w *World) Labels() []Label {
 	return labels
 }
 
-// Devices is how many devices there are.
+// Devices returns how many devices there are.
 func (w *World) Devices() int { return len(w.devices) }
 
 // Next is the time of the next step.
@@ -235,7 +235,7 @@ func (w *World) Advance(until time.Time, emit func(Message) error) error {
 	return nil
 }
 
-// Steps is how many steps Advance(until) would take.
+// Steps returns how many steps Advance(until) would take.
 func (w *World) Steps(until time.Time) int {
 	return max(0, int((until.Sub(w.next)+w.step-1)/w.step))
 }
@@ -264,7 +264,7 @@ func dark(local time.Time) float64 {
 // household is the share of a day's water used in each hour.
 var household = [24]float64{.008, .005, .004, .004, .006, .02, .06, .085, .07, .05, .045, .05, .06, .045, .03, .03, .035, .055, .08, .085, .075, .05, .03, .018}
 
-// draws is how often a household takes water in a day.
+// draws sets how often a household takes water in a day.
 const draws = 25
 
 // rush is the share of a day's passes through a gate in each hour.
@@ -356,7 +356,7 @@ func (d *device) poisson(mean float64) int {
 	return n
 }
 
-// report is what a device publishes, nil if it is offline.
+// report returns what a device publishes, nil if it is offline.
 func (d *device) report(at time.Time, zone *time.Location) []byte {
 	if d.has(Offline, at) {
 		return nil

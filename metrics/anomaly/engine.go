@@ -270,7 +270,8 @@ func (e *Engine) Devices(at func(index uint32) *ingest.Device) {
 // own absence, or the broker's, and not as the devices' silence.
 const quietFor = int64(15 * time.Minute)
 
-// crowd is from how many devices on silence of all is nobody's in particular.
+// crowd: of so many devices or more, silence of all means that the broker or this
+// service is down.
 const crowd = 20
 
 // heard is the time by which silences are measured: it stands still while

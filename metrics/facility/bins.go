@@ -1,6 +1,6 @@
 package facility
 
-// Stream is what was dropped into the bins of a waste stream, ever.
+// Stream holds what was dropped into the bins of a waste stream, ever.
 type Stream struct{ Deposits, Kilograms float64 }
 
 // emptied counts a collection, once: the event and the fall of the fill level

@@ -26,7 +26,7 @@ import (
 const (
 	binWidth = 10 * time.Minute
 	bins     = 144 // a day
-	// stale is after how long the last reading says nothing of now: three times
+	// stale sets after how long the last reading says nothing of now: three times
 	// the hourly reading that bins and lamps of the slower kind send.
 	stale = 3 * time.Hour
 	// most is the deposits or passes one reading of a register may add: more is
@@ -39,7 +39,7 @@ const (
 	sameCollection = 2 * time.Hour
 	// burning is the power in W from which a lamp burns; below is standby.
 	burning = 5.0
-	// full is from where on a bin counts as overfull.
+	// full sets from where on a bin counts as overfull.
 	full = 0.95
 )
 
@@ -49,7 +49,7 @@ type Place struct {
 	Facility  ingest.FacilityKind
 }
 
-// Now is what a place does now. What does not apply to its kind is 0.
+// Now holds what a place does now. What does not apply to its kind is 0.
 type Now struct {
 	Devices int     // that have reported within 3 hours
 	Last    int64   // the latest reading, unix nanoseconds
@@ -70,7 +70,7 @@ type Now struct {
 	scheduled int64 // nanoseconds since each gate was first heard of
 }
 
-// device is what is known of one device. It has no pointers.
+// device holds what is known of one device. It has no pointers.
 type device struct {
 	Last            int64 // latest reading, unix nanoseconds
 	Prev            int64 // the one before
@@ -355,7 +355,7 @@ func (o *Observer) Use(index uint32, u *usage.Use) {
 	}
 }
 
-// told is for how long a state that was told at from held by to: at most until
+// told returns for how long a state that was told at from held by to: at most until
 // it is stale.
 func told(from, to int64) int64 { return min(max(0, to-from), int64(stale)) }
 
@@ -458,7 +458,7 @@ func (o *Observer) summarise(at int64) []Now {
 	return now
 }
 
-// Now is what each place does at a time (unix nanoseconds).
+// Now returns what each place does at a time (unix nanoseconds).
 func (o *Observer) Now(at int64) map[Place]Now {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -471,7 +471,7 @@ func (o *Observer) Now(at int64) map[Place]Now {
 	return m
 }
 
-// LastReading is when a device's latest reading is of, unix nanoseconds; 0 if
+// LastReading returns when a device's latest reading is of, unix nanoseconds; 0 if
 // it has none.
 func (o *Observer) LastReading(index uint32) int64 {
 	o.mu.Lock()

@@ -6,11 +6,11 @@ import (
 	"greencommunity/metrics/sun"
 )
 
-// night is when the sun is below civil twilight, unix nanoseconds, between two
+// night says when the sun is below civil twilight, unix nanoseconds, between two
 // noons of the site's mean solar time.
 type night struct{ number, begin, end int64 }
 
-// lit is whether a lamp burns: as it says, or else by its power.
+// lit reports whether a lamp burns: as it says, or else by its power.
 func (d *device) lit() bool {
 	return d.HasLit && d.Lit || !d.HasLit && d.HasPower && d.Power > burning
 }
@@ -26,7 +26,7 @@ func (d *device) burn(p *place, at int64) {
 	d.Since = max(d.Since, at)
 }
 
-// dark is for how long the sun was below civil twilight between two times.
+// dark returns for how long the sun was below civil twilight between two times.
 func (p *place) dark(from, to int64) int64 {
 	const day = int64(24 * time.Hour)
 	shift := int64(p.lon*240e9) - day/2 // of the site's mean noon

@@ -50,7 +50,7 @@ type Robot struct {
 	// with signatures.
 	SecretFile string `yaml:"secret_file"`
 	SecretEnv  string `yaml:"secret_env"`
-	// PerMinute is how many messages a minute are sent at most; default 20,
+	// PerMinute sets how many messages a minute are sent at most; default 20,
 	// beyond which WeCom and DingTalk stop a robot for minutes.
 	PerMinute int `yaml:"per_minute"`
 

@@ -47,7 +47,7 @@ type Notifier struct {
 	retries  *prometheus.CounterVec
 }
 
-// setup is what a configuration says. It is replaced as a whole.
+// setup holds what a configuration says. It is replaced as a whole.
 type setup struct {
 	renderer renderer // but for the names
 	alarms   string   // address, "" for none

@@ -96,7 +96,7 @@ func deliver(t *testing.T, n *Notifier, body string) *httptest.ResponseRecorder 
 	return w
 }
 
-// burst is what Alertmanager 0.25 sends of two alerts, one of which is over.
+// burst holds what Alertmanager 0.25 sends of two alerts, one of which is over.
 const burst = `{"version":"4","groupKey":"{}:{alertname=\"GreencommunityBurst\"}","truncatedAlerts":0,"status":"firing","receiver":"duty",
 "groupLabels":{"alertname":"GreencommunityBurst","community":"nancheng","facility":"water"},
 "commonLabels":{},"commonAnnotations":{},"externalURL":"http://am:9093","alerts":[

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// webhook is what Alertmanager sends, version 4 of its format.
+// webhook holds what Alertmanager sends, version 4 of its format.
 type webhook struct {
 	Version         string            `json:"version"`
 	Status          string            `json:"status"` // firing or resolved
@@ -26,7 +26,7 @@ type webhookAlert struct {
 	EndsAt      time.Time         `json:"endsAt"`
 }
 
-// alarm is what a message needs of an entry of the ingester's list of alarms.
+// alarm holds what a message needs of an entry of the ingester's list of alarms.
 type alarm struct {
 	Kind      string `json:"kind"`
 	Severity  string `json:"severity"`
@@ -41,7 +41,7 @@ type alarm struct {
 	} `json:"why"`
 }
 
-// Names is what people call communities and kinds of facility.
+// Names holds what people call communities and kinds of facility.
 type Names struct {
 	Communities, Facilities map[string]string
 }

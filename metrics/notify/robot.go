@@ -62,14 +62,14 @@ func (e *slower) Error() string { return e.text }
 
 func (e *slower) Unwrap() error { return errBusy }
 
-// message is what a robot is to say.
+// message holds what a robot is to say.
 type message struct {
 	title string
 	text  string // Markdown
 	tone  tone
 }
 
-// tone is how a message looks.
+// tone says how a message looks.
 type tone uint8
 
 const (
@@ -268,7 +268,7 @@ func (r *robot) post(ctx context.Context, m message) error {
 	return err
 }
 
-// waitOf is how long a robot says to wait: in Retry-After, or as Feishu does.
+// waitOf returns how long a robot says to wait: in Retry-After, or as Feishu does.
 // At most a few minutes: it is asked again then.
 func waitOf(h http.Header) time.Duration {
 	for _, name := range []string{"Retry-After", "X-Ogw-Ratelimit-Reset"} {

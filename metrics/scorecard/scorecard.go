@@ -28,26 +28,26 @@ import (
 )
 
 const (
-	// LateAfter is how old a reading with a time of its own is late.
+	// LateAfter sets how old a reading with a time of its own is late.
 	LateAfter = 5 * time.Minute
-	// gapFactor is how many of its own intervals a device may be silent, and
+	// gapFactor sets how many of its own intervals a device may be silent, and
 	// minIntervals how many it must have had for a rhythm.
 	gapFactor    = 3
 	minIntervals = 5
 	// minGap keeps devices that report by the second from counting hiccups.
 	minGap = 30 * time.Second
-	// minInterval is how far apart, in s, messages are of two contacts: a rhythm
+	// minInterval sets how far apart, in s, messages are of two contacts: a rhythm
 	// that is quicker allows for minGap all the same.
 	minInterval = 10
-	// maxMissed is how many gaps in a row end a rhythm.
+	// maxMissed sets how many gaps in a row end a rhythm.
 	maxMissed = 5
 	// maxFields bounds how many unmapped fields are told apart, a vendor.
 	maxFields = 1000
-	// offsets is how many of the last messages the clock offset is the median of.
+	// offsets sets how many of the last messages the clock offset is the median of.
 	offsets = 101
 )
 
-// vendor is what is counted of one vendor. Its fields are exported for Save.
+// vendor holds what is counted of one vendor. Its fields are exported for Save.
 type vendor struct {
 	Readings, Late, OutOfOrder, Duplicates, Unmapped, Replaced, Gaps, Missing uint64
 
@@ -59,7 +59,7 @@ type vendor struct {
 	LastMessage int64 // received, unix ns
 }
 
-// device is what is remembered of one device.
+// device holds what is remembered of one device.
 type device struct {
 	Vendor    uint16 // index+1 of vendors; 0: not heard of
 	Intervals uint8
@@ -82,7 +82,7 @@ type Scorecard struct {
 // New returns an empty scorecard.
 func New() *Scorecard { return &Scorecard{vendors: map[ingest.VendorID]*vendor{}} }
 
-// state is what Save writes before the devices.
+// state holds what Save writes before the devices.
 type state struct {
 	Version int
 	Names   []ingest.VendorID

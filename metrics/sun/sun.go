@@ -39,7 +39,7 @@ func Apparent(t time.Time, lat, lon float64) float64 {
 	return e + 1.02/math.Tan((from+10.3/(from+5.11))*radian)/60
 }
 
-// Rise is when the sun's centre rises through elevation (degrees) on the
+// Rise returns when the sun's centre rises through elevation (degrees) on the
 // calendar day of date in date's zone; Set when it sinks through it. False: it
 // does not on that day, or only by grazing it. Where it does twice, the first.
 func Rise(date time.Time, lat, lon, elevation float64) (time.Time, bool) {
@@ -64,7 +64,7 @@ func Night(date time.Time, lat, lon, elevation float64) (begin, end time.Time, o
 	return instant(set).In(date.Location()), instant(rise).In(date.Location()), true
 }
 
-// Dark is for how long the sun's centre is below elevation during the calendar
+// Dark returns for how long the sun's centre is below elevation during the calendar
 // day of date in date's zone: how long lamps burn on that day. Above the polar
 // circles that may be all of it or nothing.
 func Dark(date time.Time, lat, lon, elevation float64) time.Duration {
@@ -113,7 +113,7 @@ func events(date time.Time, lat, lon, elevation float64, side float64) []time.Ti
 	return list
 }
 
-// transit is when the sun is highest, of the times within half a day of the
+// transit returns when the sun is highest, of the times within half a day of the
 // calendar day's middle.
 func transit(date time.Time, lon float64) float64 {
 	from, to := bounds(date)
@@ -125,10 +125,10 @@ func transit(date time.Time, lon float64) float64 {
 	return t
 }
 
-// turn is by how many degrees the hour angle grows in a day, to a part in 300.
+// turn sets by how many degrees the hour angle grows in a day, to a part in 300.
 const turn = 360.98564736629
 
-// crossing is when the sun's centre crosses elevation before (side -1) or after
+// crossing returns when the sun's centre crosses elevation before (side -1) or after
 // (+1) the transit at noon. It corrects the hour angle with the position at the
 // time found, which converges in three rounds where the sun does not graze the
 // elevation. False: it stays on one side.

@@ -12,7 +12,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// Use is what a read of a register came to, as subscribers are told of it.
+// Use holds what a read of a register came to, as subscribers are told of it.
 type Use struct {
 	Device   *ingest.Device
 	Channel  string
@@ -38,7 +38,7 @@ type MeterKey struct {
 
 // Options of a Book.
 type Options struct {
-	// Limits are what the boundaries of an inventory say of their registers;
+	// Limits returns what the boundaries of an inventory say of their registers;
 	// nil: nothing.
 	Limits func(*inventory.Inventory) map[MeterKey]Limits
 	// Swaps are meters that an inventory says were exchanged, in order of time.
@@ -53,7 +53,7 @@ type Exchange struct {
 	Closing, Opening float64
 }
 
-// Place is what sums of days are kept for.
+// Place holds what sums of days are kept for.
 type Place struct {
 	Community ingest.CommunityID
 	Compound  ingest.CompoundID
@@ -61,7 +61,7 @@ type Place struct {
 	Resource  Resource
 }
 
-// Day is what is known of one local day of a place.
+// Day holds what is known of one local day of a place.
 type Day struct {
 	Used    Amount
 	Covered int64 // milliseconds, over all meters
@@ -69,7 +69,7 @@ type Day struct {
 	queued  uint32 // 1: InfluxDB is to be told
 }
 
-// kept is how many days of a place are kept: 24 months to compare with, and a
+// kept sets how many days of a place are kept: 24 months to compare with, and a
 // month to correct them in.
 const kept = 762
 
@@ -79,7 +79,7 @@ type place struct {
 	Days  []Day
 }
 
-// cell is what a meter used in an hour, as far as it is known.
+// cell holds what a meter used in an hour, as far as it is known.
 type cell struct {
 	Hour    int32 // counted from 1970-01-01 UTC
 	Covered int32 // milliseconds
@@ -417,7 +417,7 @@ func (b *Book) placeFor(key Place) uint16 {
 	return i
 }
 
-// long is from when on a stretch of time is entered by days and not by hours.
+// long sets from when on a stretch of time is entered by days and not by hours.
 const long = 35 * 24 * hour
 
 // enter adds a booking to the hours of its meter and to the days of its place.
@@ -454,7 +454,7 @@ func (b *Book) enter(number uint32, e *entry, k *Booking) {
 	}
 }
 
-// Until is how much of a booking's amount is entered up to a time within it, in
+// Until returns how much of a booking's amount is entered up to a time within it, in
 // proportion. Who divides it at the same times gets the same parts.
 func (k *Booking) Until(at int64) Amount {
 	switch {
@@ -517,7 +517,7 @@ func (b *Book) tell(number uint32, c *cell) {
 	b.push(point{Entry: number, Hour: c.Hour, Used: c.Used, Covered: c.Covered})
 }
 
-// mostPoints is how many hours wait for InfluxDB at most, 24 MB: three weeks of
+// mostPoints sets how many hours wait for InfluxDB at most, 24 MB: three weeks of
 // 2,000 meters, or a day of 40,000. The oldest go.
 const mostPoints = 1 << 20
 
@@ -623,10 +623,10 @@ func (b *Book) bounds(day int32) (start, end int64) {
 
 const (
 	flushEvery = int64(5 * time.Second)
-	// settled is how long after its end an hour is told of meters that have not
+	// settled sets how long after its end an hour is told of meters that have not
 	// been heard since.
 	settled = int64(10 * time.Minute)
-	// missed is how long a silent meter is one of its place still.
+	// missed sets how long a silent meter is one of its place still.
 	missed = 30
 )
 

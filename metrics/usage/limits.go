@@ -25,7 +25,7 @@ const (
 	waterMargin = 4
 )
 
-// limitsOf is what is known of a register: what its boundary says, then the
+// limitsOf returns what is known of a register: what its boundary says, then the
 // inventory's columns, then its kind.
 func limitsOf(d *ingest.Device, r Resource, known Limits) Limits {
 	l := known

@@ -7,7 +7,7 @@ import (
 	"greencommunity/ingest"
 )
 
-// atOnce is how many hours Points returns: InfluxDB takes them in batches, and
+// atOnce sets how many hours Points returns: InfluxDB takes them in batches, and
 // what it has not confirmed waits in memory as text.
 const atOnce = 2000
 
@@ -86,7 +86,7 @@ func (f *Filter) has(p *Place) bool {
 		(f.Facility == "" || f.Facility == p.Facility) && (f.Resource == 0 || f.Resource == p.Resource)
 }
 
-// Day is what the places of a filter used on a local day, counted from
+// Day returns what the places of a filter used on a local day, counted from
 // 1970-01-01.
 func (b *Book) Day(f Filter, day int) Day {
 	b.mu.Lock()
@@ -94,7 +94,7 @@ func (b *Book) Day(f Filter, day int) Day {
 	return b.sum(f, int32(day), int32(day)+1)
 }
 
-// Sum is what the places of a filter used on the days from..to (exclusive);
+// Sum returns what the places of a filter used on the days from..to (exclusive);
 // Meters are those of the day with the most.
 func (b *Book) Sum(f Filter, from, to int) Day {
 	b.mu.Lock()

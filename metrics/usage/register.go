@@ -78,7 +78,7 @@ type Booking struct {
 	Reason   Reason
 }
 
-// Limits are what is known of a register, in its unit. Zero is not known.
+// Limits hold what is known of a register, in its unit. Zero is not known.
 type Limits struct {
 	Modulus   float64       // value at which it begins again at 0
 	Tolerance float64       // a step back up to this is jitter
@@ -93,7 +93,7 @@ type Limits struct {
 const (
 	hour = int64(time.Hour)
 
-	// confirmations is how many reads at another level must follow each other
+	// confirmations sets how many reads at another level must follow each other
 	// before it is the register's new level, and wild how many if they grow
 	// faster than the register ever has.
 	confirmations = 3
@@ -103,14 +103,14 @@ const (
 	// single pulse would look like a flood.
 	shortest = int64(5 * time.Minute)
 
-	// sustained is how many times faster than the reads after it a step may be
+	// sustained sets how many times faster than the reads after it a step may be
 	// that counts as use: a burst pipe goes on for a while, a jump does not.
 	sustained = 20
 
 	// forget is over how long the highest rates fade.
 	forget = 180 * 24 * time.Hour
 
-	// doubt is for how long a large step can be taken back as a misread.
+	// doubt sets for how long a large step can be taken back as a misread.
 	doubt = int64(4 * 24 * time.Hour)
 )
 
@@ -312,7 +312,7 @@ func (r *register) learn(step Amount, dt int64) {
 	}
 }
 
-// decimals is how many of its six decimals a value needs.
+// decimals returns how many of its six decimals a value needs.
 func decimals(v Amount) uint8 {
 	n := uint8(6)
 	for ; n > 0 && v%10 == 0; n-- {
@@ -482,7 +482,7 @@ func (r *register) late(g *Limits, at int64, v Amount, out []Booking) []Booking 
 	return append(out, Booking{From: at, To: at, Reason: Late})
 }
 
-// wrap is what to add to a value that dropped where the register's width is
+// wrap returns what to add to a value that dropped where the register's width is
 // known, it was about to wrap, and no more was used than usual. 0: it waits.
 func (r *register) wrap(g *Limits, raw float64, at int64) Amount {
 	m := amount(g.Modulus)
@@ -545,7 +545,7 @@ func (r *register) rests(at int64) bool {
 	return r.CandidateFrom.Value != 0 && r.Candidates >= 24 && at-r.CandidateFrom.At >= 24*hour
 }
 
-// at is how much more than the last read the candidate level begins with, in the
+// at returns how much more than the last read the candidate level begins with, in the
 // unit that is 10^k of it.
 func (r *register) at(k int) float64 {
 	return (Amount(float64(r.CandidateFrom.Value)*math.Pow10(-k)) + r.Offset - r.Last.Value).Units()
@@ -660,7 +660,7 @@ func (r *register) move(g *Limits, out []Booking) []Booking {
 	return append(out, end)
 }
 
-// width is what a register that begins anew at a value went past, 0 if it did
+// width returns what a register that begins anew at a value went past, 0 if it did
 // not: its known width, or one that is very near and would explain a use like
 // that before.
 func (r *register) width(g *Limits, from mark, dt int64) Amount {

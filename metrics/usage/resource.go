@@ -2,7 +2,7 @@ package usage
 
 import "greencommunity/ingest"
 
-// Resource is what a register counts the use of.
+// Resource names what a register counts the use of.
 type Resource uint8
 
 const (
@@ -43,5 +43,5 @@ func (r Resource) Quantity() string { return about[r].quantity }
 // Facility is the kind that uses it where nobody says another.
 func (r Resource) Facility() ingest.FacilityKind { return about[r].facility }
 
-// Base is how many base units of metrics one Unit is: J of a kWh.
+// Base returns how many base units of metrics one Unit is: J of a kWh.
 func (r Resource) Base() float64 { return about[r].metric }

@@ -9,7 +9,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// clockHistories are by how much the clock is wrong, an hour each; 0 before and after.
+// clockHistories say by how much the clock is wrong, an hour each; 0 before and after.
 var clockHistories = map[string][]time.Duration{
 	"an hour ahead":               {time.Hour, time.Hour},
 	"a day ahead":                 {24 * time.Hour, 24 * time.Hour, 24 * time.Hour},

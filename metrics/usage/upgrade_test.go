@@ -24,7 +24,7 @@ import (
 
 var zone = time.FixedZone("CST", 8*3600)
 
-// service is what the program makes of readings.
+// service holds what the program makes of readings.
 type service struct {
 	book     *usage.Book
 	facility *facility.Observer

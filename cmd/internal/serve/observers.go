@@ -15,7 +15,7 @@ import (
 	"greencommunity/metrics/usage"
 )
 
-// observers is what the pipeline tells of readings.
+// observers holds what the pipeline tells of readings.
 type observers struct {
 	book     *usage.Book // first: the others read it
 	facility *facility.Observer

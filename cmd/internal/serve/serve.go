@@ -93,7 +93,7 @@ func pipelineOptions(c *config.Config) pipeline.Options {
 	}
 }
 
-// InfluxOptions is how the configuration reaches InfluxDB. Token and authorities
+// InfluxOptions returns how the configuration reaches InfluxDB. Token and authorities
 // are read when they are used.
 func InfluxOptions(c *config.Config) influx.Options {
 	return influx.Options{
@@ -103,7 +103,7 @@ func InfluxOptions(c *config.Config) influx.Options {
 	}
 }
 
-// BrokerOptions is how the configuration reaches the broker. Password and
+// BrokerOptions returns how the configuration reaches the broker. Password and
 // certificates are read when they are used.
 func BrokerOptions(c *config.Config) mqtt.Options {
 	return mqtt.Options{

@@ -9,7 +9,7 @@ import (
 	"greencommunity/ingest"
 )
 
-// role is what a column is.
+// role holds what a column is.
 type role struct {
 	is   string // "", time, device, event, collected, increment, quantity
 	name string // of the quantity
@@ -33,7 +33,7 @@ var suffixes = map[string]string{
 	"mm": "mm", "cm": "cm", "m": "m", "kg": "kg", "ratio": "ratio", "gal": "gal", "ft3": "ft3", "ml": "mL",
 }
 
-// words are what columns of a kind of facility are called, the first that fits.
+// words hold what columns of a kind of facility are called, the first that fits.
 var words = map[ingest.FacilityKind][]struct{ word, is, quantity, unit string }{
 	ingest.Water: {
 		{"total", "quantity", "water_volume_total", ""}, {"register", "quantity", "water_volume_total", ""}, {"index", "quantity", "water_volume_total", ""},
@@ -62,7 +62,7 @@ var words = map[ingest.FacilityKind][]struct{ word, is, quantity, unit string }{
 	},
 }
 
-// events are what gates call what happens at them.
+// events hold what gates call what happens at them.
 var events = map[string]string{
 	"grant": "access_granted", "granted": "access_granted", "access": "access_granted", "allow": "access_granted", "pass": "access_granted", "授权": "access_granted",
 	"deny": "access_denied", "denied": "access_denied", "reject": "access_denied", "refuse": "access_denied", "拒绝": "access_denied",

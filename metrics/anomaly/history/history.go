@@ -57,7 +57,7 @@ type Row struct {
 	Score  float64 // above 1 is anomalous
 }
 
-// Result is what a table came to.
+// Result holds what a table came to.
 type Result struct {
 	Rows     []Row
 	Changes  []anomaly.Change
@@ -68,7 +68,7 @@ type Result struct {
 	Used     []string // columns and what they were taken for
 }
 
-// Months is for how many device-months the table has rows.
+// Months returns for how many device-months the table has rows.
 func (r *Result) Months() float64 {
 	return float64(max(r.Devices, 1)) * r.To.Sub(r.From).Hours() / (30 * 24)
 }

@@ -18,13 +18,13 @@ import (
 	"greencommunity/metrics/savings"
 )
 
-// Database is where readings are.
+// Database says where readings are.
 type Database struct {
 	URL, Bucket, Token string
 	Client             *http.Client // nil: http.DefaultClient
 }
 
-// around is how far a series is searched for the reading before and after.
+// around sets how far a series is searched for the reading before and after.
 const around = 62 * 24 * time.Hour
 
 // Run answers the recomputation's queries: of each series first the last

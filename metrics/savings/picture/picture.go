@@ -1,7 +1,7 @@
 // Package picture draws what was used, what would have been, and the saving
 // that adds up between them with its band. It is apart from the arithmetic, and
-// draws two curves and a band by itself: a plotting library, with the fonts it
-// embeds, was a sixth of the program, which the ingester has in memory as well.
+// draws two curves and a band by itself: gonum/plot would add
+// a sixth to the binary, and the ingester would carry it too.
 package picture
 
 import (
@@ -47,7 +47,7 @@ const (
 
 type point struct{ X, Y float64 }
 
-// canvas is what a picture is drawn on. Coordinates are pixels from above left;
+// canvas holds what a picture is drawn on. Coordinates are pixels from above left;
 // anchor says which part of a text is at x: -1 its beginning, 0 its middle, 1
 // its end.
 type canvas interface {

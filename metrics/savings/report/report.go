@@ -21,7 +21,7 @@ import (
 	"greencommunity/metrics/savings/baseline"
 )
 
-// Source is what a report is made of.
+// Source holds what a report is made of.
 type Source struct {
 	From, To  savings.Date // of the period; To is the first day after
 	AsOf      savings.Date // last day whose data are in it
