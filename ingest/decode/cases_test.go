@@ -58,7 +58,7 @@ func source(t testing.TB, kind ingest.FacilityKind, name, topic, more string) *W
 type anyDevice struct{ *inventory.Registry }
 
 func (r anyDevice) Resolve(src *inventory.Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
-	if device == "" && c.Device == "" {
+	if device == "" && c.Device == "" && src.Device == "" {
 		device = "device"
 	}
 	return r.Registry.Resolve(src, c, device, community, facility, compound, profile)

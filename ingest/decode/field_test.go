@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -260,4 +261,127 @@ func TestFieldPayloads(t *testing.T) {
 			t.Errorf("%s has no case here", d.Name())
 		}
 	}
+}
+
+// More samples of each kind, written here.
+var moreFieldCases = map[string]fieldCase{
+	"line protocol: a bad line costs itself": {format: "influx", topics: []string{"t"}, payloads: []string{"lighting,device=L1 active_power=1 1795836000000000000\nlighting,device=L2 active_power=\nlighting,device=L3 active_power=3,voltage=230.5 1795836000000000000\n"},
+		want: []string{"active_power 1 of L1", "active_power 3 of L3", "voltage 230.5 of L3", "refused line malformed"}},
+	"line protocol: only bad lines": {format: "influx", topics: []string{"t"}, payloads: []string{"lighting,device=L2 active_power=\n"}, want: []string{"rejected malformed"}},
+	"TTS: simulated": {format: "tts", topics: []string{"v3/a@t/devices/d/up"}, payloads: []string{`{"simulated":true,"end_device_ids":{"device_id":"d"},"uplink_message":{"f_port":1,"decoded_payload":{"temperature":3.5}}}`},
+		want: []string{"rejected bad_value"}},
+	"OneNET: data points": {format: "alink", topics: []string{"$sys/p/lamp-9/dp/post/json"}, payloads: []string{`{"id":1,"dp":{"active_power":[{"v":41.5,"t":1795836000}],"voltage":[{"v":"229.5"},{"v":230,"t":1795836060}]}}`},
+		want: []string{"active_power 41.5 of lamp-9 at 03:20:00Z", "voltage 229.5 of lamp-9", "voltage 230 of lamp-9 at 03:21:00Z"}},
+	"OneNET: online":                  {format: "alink", topics: []string{"onenet/push"}, payloads: []string{`{"deviceName":"lamp-9","messageType":"lifeCycle","data":{"status":"online","time":1795836001234}}`}, want: []string{"event node_offline ended of lamp-9"}},
+	"OneNET: a life cycle of neither": {format: "alink", topics: []string{"onenet/push"}, payloads: []string{`{"deviceName":"lamp-9","messageType":"lifeCycle","data":{"status":"x"}}`}, want: []string{"rejected bad_value"}},
+	"Alink: an event and what it says": {format: "alink", facility: "water", topics: []string{"/sys/p/w1/thing/event/waterLeakAlarm/post"}, payloads: []string{`{"method":"thing.event.waterLeakAlarm.post","params":{"value":{"flow":12}}}`},
+		want: []string{"event leak active of w1 code waterLeakAlarm", "unmapped waterLeakAlarm.flow 12"}},
+	"Huawei: device offline": {format: "huawei-iotda", topics: []string{"hw/push"}, payloads: []string{`{"resource":"device.status","event_time":"20261128T033000Z","notify_data":{"header":{"device_id":"f1"},"body":{"status":"OFFLINE"}}}`},
+		want: []string{"event node_offline active of f1"}},
+	"Huawei: an event": {format: "huawei-iotda", facility: "water", topics: []string{"$oc/devices/w1/sys/events/up"}, payloads: []string{`{"services":[{"service_id":"Water","event_type":"LeakAlarm","event_time":"20261128T033000Z","paras":{"flow":3}}]}`},
+		want: []string{"event leak active of w1 code LeakAlarm", "unmapped paras.flow 3"}},
+	"IoT Agent: an attribute with its own time": {format: "fiware", topics: []string{"/k/d1/attrs/voltage"}, payloads: []string{`{"value":229.5,"TimeInstant":"2026-11-28T03:00:00Z"}`},
+		want: []string{"voltage 229.5 of d1 at 03:00:00Z"}},
+	"FIWARE: kW of a cabinet": {format: "fiware", topics: []string{"t"}, payloads: []string{`{"id":"cab1","type":"StreetlightControlCabinet","totalActivePower":3.2,"activePowerR":1.5,"intensityR":6}`},
+		want: []string{"active_power 3200", "active_power l1 1500", "current l1 6"}},
+	"FIWARE: unit codes":        {format: "fiware", facility: "water", topics: []string{"t"}, payloads: []string{`{"id":"m1","type":"WaterConsumptionObserved","waterConsumption":{"type":"Property","value":3.5,"unitCode":"HLT"}}`}, want: []string{"water_volume_total 0.35"}},
+	"FIWARE: a wrong dimension": {format: "fiware", facility: "water", topics: []string{"t"}, payloads: []string{`{"id":"m1","type":"WaterConsumptionObserved","waterConsumption":{"type":"Property","value":3.5,"unitCode":"KGM"}}`}, want: []string{"refused waterConsumption bad_unit"}},
+	"FIWARE: other structured values are told": {format: "fiware", topics: []string{"t"}, payloads: []string{`{"id":"m1","type":"Streetlight","voltage":230,"phaseToPhaseVoltage":{"L12":400,"L23":401},"notes":["a","b"]}`},
+		want: []string{"voltage 230", "unmapped phaseToPhaseVoltage.L12 400", "unmapped notes[1] b"}},
+	"FIWARE: a fault that ends": {format: "fiware", topics: []string{"t", "t", "t"}, payloads: []string{`{"id":"l1","type":"Streetlight","status":"defectiveLamp"}`, `{"id":"l1","type":"Streetlight","status":"ok"}`, `{"id":"l1","type":"Streetlight","status":"ok","voltage":1}`},
+		want: []string{"event lamp_fault active of l1", "event lamp_fault ended of l1"}},
+	"wmbusmeters: a leak that ends": {format: "wmbusmeters", topics: []string{"w", "w"}, payloads: []string{`{"id":"1","total_m3":1,"status":"LEAK_FLOW_HIGH","timestamp":"2026-11-28T03:30:00Z"}`, `{"id":"1","total_m3":2,"status":"OK","timestamp":"2026-11-28T03:30:10Z"}`},
+		want: []string{"event leak active of 1 code LEAK_FLOW_HIGH", "event leak ended of 1 code OK"}},
+	"wmbusmeters: alarms of now and of before": {format: "wmbusmeters", topics: []string{"w"}, payloads: []string{`{"id":"1","total_m3":1,"current_alarms":"meter_blocked,back_flow","previous_alarms":"leakage","status":"LEAK_PREV_MONTH POWER_LOW","timestamp":"2026-11-28T03:30:00Z"}`},
+		want: []string{"event meter_blocked active", "event backflow active of 1 code back_flow", "event leak_prev_month active", "event low_battery active"}, not: []string{"event leak active"}},
+	"SenML: base sums":                        {format: "senml", facility: "water", topics: []string{"t"}, payloads: []string{`[{"bn":"w1:","bu":"m3/s","bs":10,"n":"water_flow","v":0.002,"s":2.5}]`}, want: []string{"water_flow 0.002", "water_volume_total 12.5"}},
+	"SenML: a sum of no use":                  {format: "senml", topics: []string{"t"}, payloads: []string{`[{"n":"a:current","u":"A","s":60,"v":2}]`}, want: []string{"current 2", "unmapped current.sum 60"}},
+	"SenML: members beyond the specification": {format: "senml", topics: []string{"t"}, payloads: []string{`[{"n":"a:voltage","u":"V","v":230,"snr":7}]`}, want: []string{"voltage 230", "unmapped voltage.snr 7"}},
+	"objects of value and unit": {format: "json", topics: []string{"t"}, payloads: []string{`{"active_power":{"value":1.5,"unit":"KW"},"voltage":{"data":"229,5","unit":"V"},"current":{"v":3200,"u":"mA","ts":1795836000},"energy_total":{"value":7,"unit":"kg"}}`},
+		want: []string{"active_power 1500", "current 3.2 of device at 03:20:00Z", "refused voltage bad_value", "refused energy_total bad_unit"}},
+	"objects with a mark of quality": {format: "json", topics: []string{"t"}, payloads: []string{`{"voltage":{"value":230,"quality":"Good"},"current":{"value":0,"quality":"Bad"},"frequency":{"v":50,"q":192},"active_power":{"v":0,"q":false}}`},
+		want: []string{"voltage 230", "frequency 50", "refused current bad_value", "refused active_power bad_value"}},
+	"numbers with their unit": {format: "json", topics: []string{"t"}, payloads: []string{`{"voltage":"229.5V","active_power":"1.2 kW","light_level":"47%","energy_total":"12.5度","current":"3 kg","frequency":"50 apples"}`},
+		want: []string{"voltage 229.5", "active_power 1200", "light_level 0.47", "energy_total 12.5", "refused current bad_unit", "refused frequency bad_value"}},
+	"Latin-1 degrees":                  {format: "json", topics: []string{"t"}, payloads: []string{"{\"temperature\":\"21.5\xb0C\"}"}, want: []string{"temperature 21.5"}},
+	"GBK with a backslash in a letter": {format: "json", topics: []string{"t"}, payloads: []string{"{\"name\":\"\xb3\x5c\xb7\xb2\",\"voltage\":230}"}, want: []string{"voltage 230"}},
+	"GBK as a unit":                    {format: "json", topics: []string{"t"}, payloads: []string{"{\"energy_total\":{\"value\":3,\"unit\":\"\xb6\xc8\"}}"}, want: []string{"energy_total 3"}},
+	"Shelly: a meter that failed": {format: "shelly", topics: []string{"lamp/events/rpc"}, payloads: []string{`{"src":"lamp","method":"NotifyStatus","params":{"ts":1795836000,"em:0":{"id":0,"total_act_power":0,"a_voltage":0,"errors":["power_meter_failure"]},"switch:0":{"output":true,"apower":12,"errors":["overtemp"]}}}`},
+		want: []string{"event power_meter_failure active", "refused em.total_act_power bad_value", "event overtemp active", "active_power 12", "light_on 1"}, not: []string{"active_power 0", "voltage"}},
+	"Tasmota: back online": {format: "tasmota", topics: []string{"tele/pow/LWT"}, payloads: []string{"Online"}, want: []string{"event node_offline ended of pow"}},
+	"Tasmota: sensors": {format: "tasmota", topics: []string{"tele/pow/SENSOR"}, payloads: []string{`{"Time":"2026-11-28T11:30:00","AM2301":{"Temperature":21.5,"Humidity":55},"DS18B20-2":{"Id":"01","Temperature":40},"COUNTER":{"C1":12}}`},
+		want: []string{"temperature 21.5", "humidity 55", "temperature 2 40", "unmapped COUNTER.C1 12", "unmapped DS18B20-2.Id 01"}},
+	"Zigbee2MQTT: raw illuminance beside lux": {format: "zigbee2mqtt", topics: []string{"zigbee2mqtt/s"}, payloads: []string{`{"illuminance":21584,"illuminance_lux":144}`}, want: []string{"illuminance 144", "unmapped illuminance_raw 21584"}},
+	"Zigbee2MQTT: gone":                       {format: "zigbee2mqtt", topics: []string{"zigbee2mqtt/s/availability"}, payloads: []string{`{"state":"offline"}`}, want: []string{"event node_offline active of s"}},
+	"DL/T 645-1997":                           {format: "dlt645", topics: []string{"t"}, payloads: []string{frame645(0x81, 0x43, 0xc3, 0x7b, 0x95, 0x43, 0x33)}, want: []string{"energy_total 1062.48 of 000000000001"}},
+	"DL/T 645-1997: volts":                    {format: "dlt645", topics: []string{"t"}, payloads: []string{frame645(0x81, 0x44, 0xe9, 0x63, 0x35)}, want: []string{"voltage l1 230"}},
+	"DL/T 645: combined energy of a meter of which nothing else is read": {format: "dlt645", topics: []string{"t"}, payloads: []string{frame645(0x91, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x48, 0x33)}, want: []string{"energy_total 1500"}},
+	"DL/T 645: a combined register below zero":                           {format: "dlt645", topics: []string{"t"}, payloads: []string{frame645(0x91, 0x33, 0x33, 0x33, 0x33, 0x33, 0x33, 0x48, 0xb3)}, want: []string{"energy_combined_total -1500"}},
+	"DL/T 645 in Q/GDW 1376.2":                                           {format: "dlt645", topics: []string{"t"}, payloads: []string{frame13762(frame645(0x91, 0x33, 0x33, 0x34, 0x33, 0x33, 0x33, 0x53, 0x33))}, want: []string{"energy_total 2000"}, not: []string{"refused"}},
+	"DL/T 645 in JSON":                                                   {format: "dlt645", topics: []string{"t"}, payloads: []string{`{"sn":"1","data":"68AA"}`}, want: []string{"rejected malformed"}},
+	"DL/T 645: half a frame":                                             {format: "dlt645", topics: []string{"t"}, payloads: []string{frame645(0x91, 0x33, 0x33, 0x34, 0x33, 0x33, 0x33, 0x53, 0x33)[:26]}, want: []string{"rejected malformed frame says 8 bytes of data"}},
+	"DL/T 645: a control code of no reply":                               {format: "dlt645", topics: []string{"t"}, payloads: []string{frame645(0x9f)}, want: []string{"rejected no_reading"}},
+	"CJ/T 188: valve closed, weak battery":                               {format: "cjt188", topics: []string{"t"}, payloads: []string{frame188("0500")}, want: []string{"valve_open 0", "event low_battery active", "water_volume_total 12.34"}},
+	"CJ/T 188: a maker's own status":                                     {format: "cjt188", topics: []string{"t"}, payloads: []string{frame188("0081")}, want: []string{"water_volume_total 12.34", "unmapped status 0081"}, not: []string{"event"}},
+	"clock never set: words": {topics: []string{"acme/m/data"}, payloads: []string{`{"t":"--","total":1}`}, inventory: jsonInventory("acme/{device}/data", "water", `json: {time: [{path: t}]}, fields: {total: {quantity: water_volume_total}}`),
+		want: []string{"water_volume_total 1 of m at 03:31:00Z 2026-11-28 replaced"}},
+	"clock that is no clock": {topics: []string{"acme/m/data"}, payloads: []string{`{"t":"yesterday","total":1}`}, inventory: jsonInventory("acme/{device}/data", "water", `json: {time: [{path: t}]}, fields: {total: {quantity: water_volume_total}}`),
+		want: []string{"rejected malformed"}},
+	"date and time as a list": {topics: []string{"acme/m/data"}, payloads: []string{`{"d":20261128,"h":"80500","total":1}`}, inventory: jsonInventory("acme/{device}/data", "water", `json: {time: [{path: [d, h]}]}, fields: {total: {quantity: water_volume_total}}`),
+		want: []string{"water_volume_total 1 of m at 00:05:00Z 2026-11-28"}},
+	"year, month, day, hour, minute": {topics: []string{"acme/m/data"}, payloads: []string{`{"y":26,"mo":11,"d":28,"h":8,"mi":5,"total":1}`}, inventory: jsonInventory("acme/{device}/data", "water", `json: {time: [{path: [y, mo, d, h, mi]}]}, fields: {total: {quantity: water_volume_total}}`),
+		want: []string{"water_volume_total 1 of m at 00:05:00Z 2026-11-28"}},
+	"time before date": {topics: []string{"acme/m/data"}, payloads: []string{`{"d":"2026/11/28","h":"08:05","total":1}`}, inventory: jsonInventory("acme/{device}/data", "water", `json: {time: [{path: h}, {path: d}]}, fields: {total: {quantity: water_volume_total}}`),
+		want: []string{"water_volume_total 1 of m at 00:05:00Z 2026-11-28"}},
+	"a record that is bad costs itself": {topics: []string{"acme/m/data"}, payloads: []string{`{"r":[{"sn":"a","v":1},{"v":2},{"sn":"c","v":3}]}`}, inventory: jsonInventory("acme/+/data", "water", `json: {records: "r[*]", device: sn}, fields: {v: {quantity: water_volume_total}}`),
+		want: []string{"water_volume_total 1 of a", "water_volume_total 3 of c", "refused r[*] 1 bad_identifier"}},
+	"a values path that misses": {topics: []string{"acme/m/data"}, payloads: []string{`{"datas":{"v":1}}`}, inventory: jsonInventory("acme/{device}/data", "water", `json: {values: data}, fields: {v: {quantity: water_volume_total}}`),
+		want: []string{`rejected no_reading nothing at values path "data"; there is datas`}},
+	"heartbeats of a DTU": {topics: []string{"dtu/1", "dtu/1", "dtu/1", "dtu/1"}, payloads: []string{"heartbeat", "\x00", "REG 8613912345678,v2\r\n", frame645(0x91, 0x33, 0x33, 0x34, 0x33, 0x33, 0x33, 0x53, 0x33)},
+		inventory: formatInventory("dlt645", "dtu/+", "lighting", `ignore: [heartbeat, "00", "REG *"]`), want: []string{"energy_total 2000", "ignored a payload the source ignores"}, not: []string{"rejected"}},
+	"a device that is the source's": {topics: []string{"DahuaVTO/DoorStatus/Event"}, payloads: []string{`{"Code":"DoorStatus","Data":{"Status":"Open"}}`},
+		inventory: formatInventory("dahua", "DahuaVTO/+/Event", "gate", "device: gate-9"), want: []string{"door_open 1 of gate-9"}},
+	"Hikvision: ends, faults, what nobody knows": {format: "hikvision", topics: []string{"hikvision/g/event"}, payloads: []string{hikvisionJSON(1, 1029), hikvisionJSON(2, 1033), hikvisionJSON(5, 16), hikvisionJSON(5, 153), hikvisionJSON(5, 1999), hikvisionJSON(5, 136)},
+		want: []string{"event tamper 1 ended", "event reader_fault 1 active", "event access_granted 1 active of g code 5/16", "event access_granted 1 active of g code 5/153", "rejected no_reading", "event climbed_over 1 active"}},
+	"Hikvision: which way": {format: "hikvision", topics: []string{"hikvision/g/event"}, payloads: []string{strings.Replace(hikvisionJSON(5, 75), `"doorNo":1`, `"doorNo":1,"attendanceStatus":"checkOut"`, 1)}, want: []string{"pass_out 1 1 of g"}},
+	"Dahua: real time first, unknown codes told": {format: "dahua", topics: []string{"dahua/g/x"}, payloads: []string{`{"Code":"BreakIn","Data":{"RealUTC":1795836000,"UTC":1795864800,"LocaleTime":"2026-11-28 11:20:00"}}`, `{"Code":"SomethingNew"}`},
+		want: []string{"event door_forced active of g code at 03:20:00Z 2026-11-28", "rejected no_reading"}},
+	"face terminal: online": {format: "face-gate", topics: []string{"mqtt/face/basic"}, payloads: []string{`{"operator":"Online","info":{"facesluiceId":"1026700"}}`}, want: []string{"event node_offline ended of 1026700"}},
+}
+
+func TestMoreFieldPayloads(t *testing.T) {
+	for name, c := range moreFieldCases {
+		t.Run(name, func(t *testing.T) { c.run(t, "") })
+	}
+}
+
+func hikvisionJSON(major, minor int) string {
+	return fmt.Sprintf(`{"dateTime":"2026-11-28T11:00:00+08:00","eventType":"AccessControllerEvent","AccessControllerEvent":{"majorEventType":%d,"subEventType":%d,"doorNo":1}}`, major, minor)
+}
+
+// frame645 is a frame of meter 1 in hex, with these bytes of data as on the wire.
+func frame645(control byte, data ...byte) string {
+	frame := append([]byte{0x68, 1, 0, 0, 0, 0, 0, 0x68, control, byte(len(data))}, data...)
+	return fmt.Sprintf("%x", append(frame, sum(frame), 0x16))
+}
+
+// frame13762 wraps a frame in hex as a concentrator's module does.
+func frame13762(inner string) string {
+	body := append([]byte{0x43, 0, 0, 0x5f, 0, 0, 0, 0x13, 1, 0, 2, 0, 0, 20}, mustHex(inner)...)
+	frame := append([]byte{0x68, byte(len(body) + 5), 0}, body...)
+	return fmt.Sprintf("%x", append(frame, sum(body), 0x16))
+}
+
+// frame188 is the reply of a water meter in hex, with this status.
+func frame188(status string) string {
+	frame := append([]byte{0x68, 0x10, 1, 0, 0, 0, 0, 0, 0, 0x81, 0x16}, mustHex("901f00341200002c000000002c00301028112620"+status)...)
+	return fmt.Sprintf("%x", append(frame, sum(frame), 0x16))
+}
+
+func mustHex(s string) []byte {
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		panic(err)
+	}
+	return b
 }

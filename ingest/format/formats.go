@@ -11,7 +11,7 @@ var Formats = map[string]Format{
 	"raw":    {New: newRaw, About: "bytes, hex or base64, read by the source's codecs or payload format"},
 	"json":   {New: newMapping, Mapped: true, Products: true, Proves: provesJSON, About: "a vendor's private JSON, by the mapping of its source"},
 
-	"alink":         {New: newAlink, About: "thing models of Aliyun, OneNET and TuyaLink", Topics: []string{"/sys/+/{device}/thing/#", "$sys/+/{device}/thing/#", "tylink/{device}/thing/#", "/+/{device}/data"}},
+	"alink":         {New: newAlink, About: "thing models of Aliyun, OneNET and TuyaLink", Topics: []string{"/sys/+/{device}/thing/#", "$sys/+/{device}/thing/#", "$sys/+/{device}/dp/post/json", "tylink/{device}/thing/#", "/+/{device}/data"}},
 	"huawei-iotda":  {New: newHuawei, About: "Huawei IoTDA property reports, gateways' too, gzip too", Topics: []string{"$oc/devices/{device}/sys/#"}},
 	"ctwing":        {New: newCTWing, About: "China Telecom CTWing, as bridged to MQTT", Topics: []string{"+/+/{device}"}},
 	"cjt188":        {New: newCJT188, Proves: provesCJT188, Facility: "water", About: "water meters' CJ/T 188 frames: bytes, hex or base64"},

@@ -194,6 +194,9 @@ func (d *tts) Decode(in *Input, out *Output) error {
 	if err != nil {
 		return err
 	}
+	if root.GetBool("simulated") {
+		return ingest.Refuse(ingest.BadValue, "simulated is true: the console sent it, and no device measured it")
+	}
 	ids := root.Get("end_device_ids")
 	if ids == nil {
 		return ingest.Refuse(ingest.Malformed, "no end_device_ids")
