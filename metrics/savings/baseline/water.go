@@ -100,6 +100,8 @@ type PersonDay struct {
 	Date    time.Time
 	Use     float64 // m³
 	Persons float64
+	Night   float64 // mean flow from 02:00 to 04:00, m³/h; NaN or 0: not known
+	Alarm   bool    // an alarm of a leak was open
 }
 
 // PerHead is a fitted household baseline: what a boundary's spec says of the
