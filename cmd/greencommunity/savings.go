@@ -28,6 +28,7 @@ import (
 // parts show single steps of the arithmetic.
 type savingsCmd struct {
 	Compute    savingsComputeCmd    `cmd:"" default:"withargs" help:"Savings of a table of days or billing periods; or, with --from and --to or --quarter, recomputed from InfluxDB, and with --report as a quarterly report."`
+	Baseline   savingsBaselineCmd   `cmd:"" help:"Screen a year of days, from a table or from InfluxDB, and print the baseline to freeze, or why it is refused."`
 	Regress    savingsRegressCmd    `cmd:"" help:"Least squares of a table y,x1,... or of a polynomial, in exact arithmetic: coefficients, standard errors, R², F."`
 	Quantile   savingsQuantileCmd   `cmd:"" help:"Two-sided quantile of Student's t."`
 	BurnHours  savingsBurnHoursCmd  `cmd:"" help:"Nights of a site as CSV: sunset, sunrise, dusk and dawn, and the burn hours of the nights and of the calendar days."`

@@ -359,7 +359,7 @@ func TestSavingsPerCapita(t *testing.T) {
 	for in, want := range map[string]string{
 		"date,usage\n2026-01-01,1\n":            "needs the columns date, usage and persons",
 		"date,usage,persons\n2026-01-01,1,0\n":  "line 2: persons",
-		"date,usage,persons\n2026-01-01,1,10\n": "unique solution",
+		"date,usage,persons\n2026-01-01,1,10\n": "thin: 1 days with use of 1; a baseline needs a year",
 	} {
 		if _, err := savingsRun(t, in, "per-capita", "-"); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", in, err, want)

@@ -203,6 +203,40 @@ type StatementBoundary struct {
 	Nights       int             `json:"nights"`
 }
 
+// Days of a boundary as a baseline is made of them, after the last Read: use of the
+// meters that cover a day, scaled up to all where some were silent.
+func (r *Recomputation) Days(community ingest.CommunityID, boundary string) ([]baseline.Day, error) {
+	e := r.engine
+	i := slices.IndexFunc(e.accounts, func(a *account) bool { return a.boundary.community.ID == community && a.id == boundary })
+	if i < 0 {
+		return nil, fmt.Errorf("community %s has no boundary %q", community, boundary)
+	}
+	a := e.accounts[i]
+	if !a.metered() {
+		return nil, fmt.Errorf("%s: option A has no meter; its baseline is the inventory of its lamps", a)
+	}
+	var days []baseline.Day
+	for d := r.from; d < r.over; d++ {
+		start, end := e.calendar.bounds(d)
+		day := baseline.Day{Date: time.Unix(int64(d)*86400, 0).UTC(), Use: math.NaN(), Night: math.NaN()}
+		if a.resource == usage.Water {
+			day.Persons = a.persons(d)
+		} else if a.boundary.community.Lat != 0 || a.boundary.community.Lon != 0 {
+			day.Dark = baseline.BurnHours(e.calendar.midnight(d), a.boundary.community.Lat, a.boundary.community.Lon, a.elevation)
+		}
+		if c := a.ledger.peek(d); c != nil {
+			if use, share, _ := c.mask(a.meters, end-start); share > 0 {
+				day.Use, day.Meters = use/share, int(math.Round(share*float64(a.meters)))
+			}
+			if full := float64(a.meters) * float64(nightTo-nightFrom); c.NightCovered >= covered*full {
+				day.Night = c.Night / float64(nightTo-nightFrom) * float64(time.Hour)
+			}
+		}
+		days = append(days, day)
+	}
+	return days, nil
+}
+
 // waterState fills in per-head use and night flow.
 func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
 	nan := baseline.Figure(math.NaN())

@@ -152,6 +152,8 @@ type BaselineSpec struct {
 	Method     string `yaml:"method"` // lamp_inventory, regression, per_capita_monthly, irrigation, mean
 	ApprovedBy string `yaml:"approved_by"`
 	Evidence   string `yaml:"evidence"`
+	// Accepted is what its screening found and somebody accepted, and why.
+	Accepted []AcceptedSpec `yaml:"accepted"`
 
 	Groups []baseline.Lamps `yaml:"groups"` // lamp_inventory
 	// Hours the lamps burn: astro_civil, astro_horizon, or fixed. A lamp swap
@@ -180,6 +182,12 @@ type BaselineSpec struct {
 	// households' do: rmse_n_minus_p is then a share of it, 0-1.
 	Relative   bool                `yaml:"relative"`
 	Irrigation baseline.Irrigation `yaml:"irrigation"`
+}
+
+// AcceptedSpec is a finding of a baseline's screening that was accepted by name.
+type AcceptedSpec struct {
+	Kind   string `yaml:"kind" json:"kind"`
+	Reason string `yaml:"reason" json:"reason"`
 }
 
 // UncertaintySpec holds what is stated and not fitted, in relative terms at the
@@ -258,6 +266,27 @@ func (b *boundary) metered() bool { return b.IPMVP != "A" }
 func Check(inv *inventory.Inventory) error {
 	_, err := compile(inv)
 	return err
+}
+
+// MetersOf says which devices are meters of a boundary.
+func MetersOf(inv *inventory.Inventory, community ingest.CommunityID, id string) (func(ingest.DeviceID) bool, error) {
+	all, err := compile(inv)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range all {
+		if b.community.ID != community || b.id != id {
+			continue
+		}
+		return func(device ingest.DeviceID) bool {
+			if len(b.Meters) > 0 {
+				return slices.ContainsFunc(b.Meters, func(m MeterSpec) bool { return m.Device == device })
+			}
+			d := inv.Device(device)
+			return d != nil && d.Community == community && d.Boundary == id
+		}, nil
+	}
+	return nil, fmt.Errorf("community %s has no boundary %q", community, id)
 }
 
 // Problems are those of Check, each with its line in the inventory's file.

@@ -237,25 +237,32 @@ func (s *Screening) stretches(days []Day) {
 			rho = min(0.95, max(0, rho))
 			return math.Sqrt(dot(r, r) / float64(n-p) * (1 + rho) / (1 - rho))
 		}
-		sd := scatter(len(basis))
+		var mark []float64
+		var norm, size float64
+		from, to := 0, 0
+		off := func(sd float64) { // takes the widest stretch off r
+			from, to = widest(r, basis, sd)
+			mark = make([]float64, n)
+			for i := from; i < to; i++ {
+				mark[i] = 1
+			}
+			perpendicular := slices.Clone(mark)
+			for _, q := range basis {
+				axpy(perpendicular, q, -dot(perpendicular, q))
+			}
+			norm = dot(perpendicular, perpendicular)
+			size = dot(r, perpendicular) / norm
+			axpy(r, perpendicular, -size)
+		}
+		// How days scatter is known once what stands out is off.
+		whole := slices.Clone(r)
+		off(scatter(len(basis)) / 1e3)
+		sd := scatter(len(basis) + 1)
 		if !(sd > 0) {
 			break
 		}
-		from, to := widest(r, basis, sd)
-		if to <= from {
-			break
-		}
-		mark := make([]float64, n)
-		for i := from; i < to; i++ {
-			mark[i] = 1
-		}
-		perpendicular := slices.Clone(mark)
-		for _, q := range basis {
-			axpy(perpendicular, q, -dot(perpendicular, q))
-		}
-		norm := dot(perpendicular, perpendicular)
-		size := dot(r, perpendicular) / norm
-		axpy(r, perpendicular, -size)
+		copy(r, whole)
+		off(sd)
 		if sd = scatter(len(basis) + 1); sd == 0 || math.Abs(size)*math.Sqrt(norm)/sd < stands+chance(to-from, n) || math.Abs(size) < leastPulse {
 			break
 		}
@@ -304,7 +311,7 @@ func (s *Screening) tell(days []Day, f Finding, size, level float64) {
 	case edge:
 		f.Kind, f.What = "level_shift", change+": something changed for good; find out what, begin the baseline after it, or adjust it"
 	case size > 0:
-		f.Kind, f.What = "leak", change+": a leak or an event that ended; leave it out or correct it, its repair is a saving of its own kind"
+		f.Kind, f.What = "leak", change+": a leak or an event that ended; its repair is a saving of its own kind"
 	default:
 		f.Kind, f.What = "low", change+": meters without reads, empty homes, or a supply that was cut"
 	}
@@ -320,9 +327,9 @@ func (s *Screening) outliers(days []Day, r []float64, pulses []Finding, level fl
 		if scale > 0 && math.Abs(r[i]) > outlying*scale {
 			heads := max(1, d.Persons)
 			count, sum = count+1, sum+r[i]*level*heads
-			if count <= 20 {
+			if count <= len(days)/20 {
 				s.Findings = append(s.Findings, Finding{Kind: "outlier", From: d.Date.Format(time.DateOnly), To: d.Date.Format(time.DateOnly), PerDay: Figure(r[i] * level * heads),
-					Effect: Figure(r[i] * level * heads / total), What: fmt.Sprintf("%.4g on %s is %.1f robust standard deviations off; it is left out of what is corrected", d.Use, d.Date.Format(time.DateOnly), r[i]/scale), first: i, after: i + 1})
+					Effect: Figure(r[i] * level * heads / total), What: fmt.Sprintf("%.4g on %s is %.1f robust standard deviations off; it is left out", d.Use, d.Date.Format(time.DateOnly), r[i]/scale), first: i, after: i + 1})
 			}
 		}
 	}
@@ -401,21 +408,15 @@ func (s *Screening) meters(days []Day) {
 	}
 }
 
-// Corrected are the days without what stands out: the size of each stretch is taken
-// off its days, and outliers are missing.
-func (s *Screening) Corrected(days []Day) []Day {
+// WithoutOutliers are the days with use, but those that are outliers.
+func (s *Screening) WithoutOutliers(days []Day) []Day {
 	kept := slices.DeleteFunc(slices.Clone(days), func(d Day) bool { return math.IsNaN(d.Use) })
 	for _, f := range s.Findings {
-		for i := f.first; i < f.after; i++ {
-			switch f.Kind {
-			case "leak", "low", "level_shift":
-				kept[i].Use -= float64(f.PerDay)
-			case "outlier":
-				kept[i].Use = math.NaN()
-			}
+		if f.Kind == "outlier" {
+			kept[f.first].Use = math.NaN()
 		}
 	}
-	return kept
+	return slices.DeleteFunc(kept, func(d Day) bool { return math.IsNaN(d.Use) })
 }
 
 // chance is how many standard errors the widest of the stretches of a length stands

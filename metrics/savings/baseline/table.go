@@ -446,7 +446,7 @@ func ReadPersonDays(r io.Reader, persons float64) ([]PersonDay, error) {
 	if err != nil {
 		return nil, err
 	}
-	date, usage, heads := -1, -1, -1
+	date, usage, heads, night := -1, -1, -1, -1
 	for i, name := range header {
 		switch columnOf(name) {
 		case "date":
@@ -456,6 +456,8 @@ func ReadPersonDays(r io.Reader, persons float64) ([]PersonDay, error) {
 		}
 		if lower := strings.ToLower(name); lower == "persons" || lower == "population" || lower == "人口" {
 			heads = i
+		} else if lower == "night_flow" || lower == "夜间流量" {
+			night = i
 		}
 	}
 	if date < 0 || usage < 0 || heads < 0 && !(persons > 0) {
@@ -473,6 +475,11 @@ func ReadPersonDays(r io.Reader, persons float64) ([]PersonDay, error) {
 		if heads >= 0 {
 			if d.Persons, err = parseFigure(strings.TrimSpace(record[heads])); err != nil || !(d.Persons > 0) {
 				return nil, fmt.Errorf("line %d: persons %q is not a number above 0", lines[i], record[heads])
+			}
+		}
+		if night >= 0 {
+			if d.Night, err = parseFigure(strings.TrimSpace(record[night])); err != nil {
+				return nil, fmt.Errorf("line %d: night_flow %w", lines[i], err)
 			}
 		}
 		if !math.IsNaN(d.Use) {

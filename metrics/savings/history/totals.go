@@ -17,6 +17,35 @@ type Total struct {
 // Totals runs a statement of InfluxQL that answers a row a series, such as
 // sums that are grouped by tags.
 func (d *Database) Totals(ctx context.Context, statement string) ([]Total, error) {
+	rows, err := d.Rows(ctx, statement)
+	if err != nil {
+		return nil, err
+	}
+	var totals []Total
+	for _, s := range rows {
+		t := Total{Tags: s.Tags, Figures: map[string]float64{}}
+		for _, row := range s.Values {
+			for i, v := range row {
+				if v != nil && i < len(s.Columns) {
+					t.Figures[s.Columns[i]] = *v
+				}
+			}
+		}
+		totals = append(totals, t)
+	}
+	return totals, nil
+}
+
+// Series is one of an answer: its tags, and its rows by column. Times are unix
+// nanoseconds, to about a microsecond.
+type Series struct {
+	Tags    map[string]string
+	Columns []string
+	Values  [][]*float64
+}
+
+// Rows runs a statement of InfluxQL and keeps all of a short answer.
+func (d *Database) Rows(ctx context.Context, statement string) ([]Series, error) {
 	response, err := d.ask(ctx, "application/json", url.Values{"q": {statement}})
 	if err != nil {
 		return nil, err
@@ -25,32 +54,18 @@ func (d *Database) Totals(ctx context.Context, statement string) ([]Total, error
 	var answer struct {
 		Results []struct {
 			Error  string
-			Series []struct {
-				Tags    map[string]string
-				Columns []string
-				Values  [][]*float64
-			}
+			Series []Series
 		}
 	}
 	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
 		return nil, fmt.Errorf("InfluxDB's answer: %w", err)
 	}
-	var totals []Total
+	var all []Series
 	for _, r := range answer.Results {
 		if r.Error != "" {
 			return nil, fmt.Errorf("InfluxDB: %s", r.Error)
 		}
-		for _, s := range r.Series {
-			t := Total{Tags: s.Tags, Figures: map[string]float64{}}
-			for _, row := range s.Values {
-				for i, v := range row {
-					if v != nil && i < len(s.Columns) {
-						t.Figures[s.Columns[i]] = *v
-					}
-				}
-			}
-			totals = append(totals, t)
-		}
+		all = append(all, r.Series...)
 	}
-	return totals, nil
+	return all, nil
 }
