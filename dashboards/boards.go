@@ -92,7 +92,7 @@ func overview(l Language) *Dashboard {
 	}
 }
 
-// savedTile is what was saved in the quarter, beside its band.
+// savedTile returns what was saved in the quarter, beside its band.
 func savedTile(l Language, resource string) *Panel {
 	name, unit, metric, scale := l.t("本季节电", "Energy saved, this quarter"), "kwatth", "energy_savings%s_joules", " / 3600000"
 	if resource == "water" {
@@ -127,7 +127,7 @@ func savingsTrend(l Language, resource string, w int) *Panel {
 		band(low, high).step("1d")
 }
 
-// savings is what the bureau files.
+// savings returns what the bureau files.
 func savings(l Language) *Dashboard {
 	period := &Variable{Name: "period", Label: l.t("期间", "Period"), Type: "custom", Query: l.t("本季 : quarter,上季 : previous_quarter,自改造起 : since_start", "this quarter : quarter,last quarter : previous_quarter,since the start : since_start"),
 		Options: []Option{{l.t("本季", "this quarter"), "quarter", true}, {l.t("上季", "last quarter"), "previous_quarter", false}, {l.t("自改造起", "since the start"), "since_start", false}},

@@ -316,7 +316,7 @@ func (p *Panel) today() *Panel { p.TimeFrom = "now/d"; return p }
 // last makes the panel look back as far as given, whatever the picker says.
 func (p *Panel) last(duration string) *Panel { p.TimeFrom = duration; return p }
 
-// step is how far apart devices report at most: no finer steps are asked for,
+// step returns how far apart devices report at most: no finer steps are asked for,
 // and a line bridges two that are missed and no longer gap.
 func (p *Panel) step(interval string) *Panel {
 	p.Interval = interval

@@ -53,7 +53,7 @@ func usedWhere(facility ingest.FacilityKind, resource usage.Resource) string {
 	return fmt.Sprintf("facility = '%s' AND resource = '%s' AND %s AND $timeFilter", facility, resource, influxIn)
 }
 
-// total is what was used over the range.
+// total returns what was used over the range.
 func total(facility ingest.FacilityKind, resource usage.Resource) string {
 	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s", usageDailyMeasurement, usedWhere(facility, resource))
 }
@@ -67,7 +67,7 @@ func totalBy(facility ingest.FacilityKind, resource usage.Resource, step string)
 	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s GROUP BY time(%s), community fill(none) "+localTime, measurement, usedWhere(facility, resource), step)
 }
 
-// perMeterDay is what a meter used a day over the range.
+// perMeterDay returns what a meter used a day over the range.
 func perMeterDay(facility ingest.FacilityKind, resource usage.Resource) string {
 	return fmt.Sprintf("SELECT sum(used) / sum(meters) FROM %s WHERE %s", usageDailyMeasurement, usedWhere(facility, resource))
 }
@@ -202,7 +202,7 @@ func most(subquery string) string {
 	return "SELECT top(v, device, community, 20) AS v FROM (" + subquery + ")"
 }
 
-// usedByDevice is what was used over the range, by device, as a field v.
+// usedByDevice returns what was used over the range, by device, as a field v.
 func usedByDevice(facility ingest.FacilityKind, resource usage.Resource) string {
 	return fmt.Sprintf("SELECT sum(used) AS v FROM %s WHERE %s GROUP BY device, community", usageMeasurement, usedWhere(facility, resource))
 }

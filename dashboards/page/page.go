@@ -37,7 +37,7 @@ import (
 //go:embed static
 var static embed.FS
 
-// Sources are where the figures are from.
+// Sources say where the figures are from.
 type Sources struct {
 	Version     string // of the program
 	Ready       func() error
@@ -60,7 +60,7 @@ type Page struct {
 	trends   *trends
 }
 
-// maxAge is how old an overview may be.
+// maxAge sets how old an overview may be.
 const maxAge = time.Second
 
 // New returns the page.
@@ -242,7 +242,7 @@ type System struct {
 	Pending   uint64 `json:"pending"`
 }
 
-// Figures are what a community, or all of them, do now.
+// Figures hold what a community, or all of them, do now.
 type Figures struct {
 	Online      int      `json:"online"`
 	Offline     int      `json:"offline"`
@@ -277,14 +277,14 @@ type Community struct {
 	Figures
 }
 
-// Programme is how far the county's programme is: communities, not compounds.
+// Programme says how far the county's programme is: communities, not compounds.
 type Programme struct {
 	All           int `json:"all"`
 	Participating int `json:"participating"` // those that have met included
 	Met           int `json:"met"`
 }
 
-// Vendor is what a vendor has sent and what was refused of it.
+// Vendor holds what a vendor has sent and what was refused of it.
 type Vendor struct {
 	ID       ingest.VendorID `json:"id"`
 	Name     string          `json:"name"`
@@ -294,7 +294,7 @@ type Vendor struct {
 	Reasons  []Reason        `json:"reasons"`  // of both, the most frequent first
 }
 
-// Reason is how often a vendor's messages or readings were refused for it.
+// Reason says how often a vendor's messages or readings were refused for it.
 type Reason struct {
 	Reason ingest.Reason `json:"reason"`
 	Count  uint64        `json:"count"`

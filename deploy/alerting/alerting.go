@@ -108,7 +108,7 @@ func StartAlertmanager(ctx context.Context, o Options, s *Stack) (string, error)
 	return address, p.ready(ctx, "http://"+address+"/-/ready")
 }
 
-// Log is what the programs have said.
+// Log returns what the programs have said.
 func (s *Stack) Log() string {
 	var all strings.Builder
 	for _, p := range s.processes {

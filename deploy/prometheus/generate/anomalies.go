@@ -71,7 +71,7 @@ sum by (community, facility, kind, severity) (increase(greencommunity_anomalies_
 	Clears: Text{ZH: "五分钟后自动解除，不发“已恢复”的通知；各处的恢复由该类告警通知。", EN: "Clears after five minutes, which nobody is told; the alert of the kind tells when all are over."},
 }
 
-// checks is what to check first, by kind: the cheapest and likeliest first.
+// checks holds what to check first, by kind: the cheapest and likeliest first.
 var checks = map[string][]Text{
 	"continuous_flow": {
 		{ZH: "看告警中的最小小时流量：几升是马桶或龙头滴漏，几十升以上是管道或水箱浮球。", EN: "The least hourly flow in the alarm: a few litres are a cistern or tap, tens of litres a pipe or float valve."},

@@ -388,6 +388,24 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		},
 		Clears: Text{ZH: "一小时内不再发生后自动解除。", EN: "Clears after an hour without another."},
 	}, {
+		Name: "GreencommunityUsagePointsLost", Page: "usage_points_lost", Severity: "warning", Component: "ingester",
+		Expr:    `increase(greencommunity_usage_points_lost_total[1h]) > 0`,
+		Summary: Text{ZH: "逐小时用量未能写入", EN: "Hours of use were not written"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}有{{ $value | humanize }}个表·小时的用量没有写入InfluxDB：等待写入的已到上限。",
+			EN: "{{ $value | humanize }} hours of meters of {{ $labels.instance }} are not in InfluxDB's usage: what waits has reached its limit.",
+		},
+		Means: Text{
+			ZH: "InfluxDB停用过久，等待写入的逐小时用量超过一百万个，最早的已丢弃。读数、节约量、逐日用量和告警不受影响，只有测量usage（按设备、按小时）有缺口。",
+			EN: "InfluxDB has been away for so long that more than a million hours of meters waited, and the oldest were dropped. Readings, savings, daily use and alarms are right; only the measurement usage (by device and hour) has a hole.",
+		},
+		Check: []Text{
+			{ZH: "先看“InfluxDB不可用”告警，恢复InfluxDB。", EN: "First bring InfluxDB back: see the alerts on it."},
+			{ZH: "看板“采集服务”上的缺口从何时到何时。", EN: "From when to when the hole goes, on the ingester's board."},
+			{ZH: "该时段的用量由greencommunity savings按读数重新计算；看板的逐日用量（usage_daily）是完整的。", EN: "Use of that time comes from the registers by greencommunity savings; the days of the boards (usage_daily) are whole."},
+		},
+		Clears: Text{ZH: "一小时内不再丢弃后自动解除。", EN: "Clears after an hour without another."},
+	}, {
 		Name: "GreencommunityStateNotWritten", Page: "state_not_written", Severity: "critical", Component: "ingester",
 		Expr: `max by (instance, state) (greencommunity_checkpoint_age_seconds) > 600`, For: "2m",
 		Summary: Text{ZH: "检查点写不进磁盘", EN: "The state cannot be written"},

@@ -71,7 +71,7 @@ type Analysis struct {
 	// Ignored are columns of the table that mean nothing here.
 	Ignored []string `json:"ignored_columns,omitempty"`
 
-	// Days are what the windows sum, for a picture.
+	// Days hold what the windows sum, for a picture.
 	Days []Compared `json:"-"`
 
 	fit *Regression

@@ -34,7 +34,7 @@ type Level struct {
 	Watts float64 `yaml:"watts"`
 }
 
-// Share is how long a level holds.
+// Share says how long a level holds.
 type Share struct {
 	Level float64 `yaml:"level"`
 	Hours float64 `yaml:"hours"` // share of the burn hours, 0-1
@@ -109,7 +109,7 @@ func LampEnergy(groups []Lamps, burnHours, hours float64) (float64, error) {
 	return sum, nil
 }
 
-// BurnHours is for how long lamps that are switched at an elevation of the sun
+// BurnHours returns for how long lamps that are switched at an elevation of the sun
 // (sun.Horizon, sun.Civil) burn on a local day.
 func BurnHours(date time.Time, lat, lon, elevation float64) float64 {
 	return sun.Dark(date, lat, lon, elevation).Hours()

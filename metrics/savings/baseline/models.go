@@ -192,7 +192,7 @@ func searchBest(observations []Observation, f Fitting) (*search, error) {
 }
 
 const (
-	// blocks is how many stretches of successive observations are left out in turn:
+	// blocks sets how many stretches of successive observations are left out in turn:
 	// twelve of a year are its months. Successive days resemble each other, so that
 	// single days would be foretold by their neighbours.
 	blocks = 12

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// casePath is where a reference case is, or the test is skipped.
+// casePath returns where a reference case is, or the test is skipped.
 func casePath(t testing.TB, parts ...string) string {
 	t.Helper()
 	dir := os.Getenv("GREENCOMMUNITY_CASES")

@@ -14,7 +14,7 @@ import (
 	"unicode/utf8"
 )
 
-// Period is what a row of a Table belongs to.
+// Period holds what a row of a Table belongs to.
 type Period string
 
 const (

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Irrigation is what an irrigated area would have used, m³:
+// Irrigation holds what an irrigated area would have used, m³:
 // max(0, a + b·A·(ET₀ − P_eff)), with the area in m² and reference
 // evapotranspiration and effective rain in mm. An area that was not watered in
 // the rain saved nothing by it.

@@ -19,10 +19,10 @@ import (
 	"greencommunity/metrics/anomaly"
 )
 
-// perCommunity is how many devices of a kind a community of the county has: 100 in all.
+// perCommunity says how many devices of a kind a community of the county has: 100 in all.
 var perCommunity = map[string]int{"lamp": 34, "meter": 43, "bin": 17, "gate": 6}
 
-// behind is how many devices of a kind share a gateway.
+// behind sets how many devices of a kind share a gateway.
 const behind = 10
 
 // county is a simulated county and what was found in it.
@@ -175,7 +175,7 @@ var tells = map[simulator.Fault]struct {
 	simulator.RegisterReset: {[]string{"register_reset"}, 0},
 }
 
-// least is for how long a fault must last to be one by its rule.
+// least returns for how long a fault must last to be one by its rule.
 func least(l *simulator.Label) time.Duration {
 	switch {
 	case l.Fault == simulator.StuckSensor && l.Facility == ingest.Water:

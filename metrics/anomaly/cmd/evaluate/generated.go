@@ -566,7 +566,7 @@ var generatedKinds = []generatedKind{
 	{ingest.Lighting, lampFaults, lamp}, {ingest.Waste, binFaults, bin}, {ingest.Gate, gateFaults, gate}, {ingest.Water, meterFaults, meter},
 }
 
-// outcome is what came of the specimens of one kind of fault.
+// outcome holds what came of the specimens of one kind of fault.
 type outcome struct {
 	facility  ingest.FacilityKind
 	fault     string

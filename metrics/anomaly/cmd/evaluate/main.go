@@ -98,7 +98,7 @@ func run(out io.Writer, dir string, config anomaly.Config, verbose bool) error {
 	return nil
 }
 
-// slack is how long before and after a labelled span an alarm still counts as
+// slack sets how long before and after a labelled span an alarm still counts as
 // one about it: a row of the slowest series.
 const slack = time.Hour
 
@@ -111,7 +111,7 @@ type trial struct {
 	say          [detectors]said
 }
 
-// said is what one detector said of a trial.
+// said holds what one detector said of a trial.
 type said struct {
 	found bool
 	delay time.Duration
