@@ -216,7 +216,7 @@ func (b *book) grown(k alarmKey, a *Alarm, f finding) bool {
 // again as they grow.
 var (
 	flows   = []kind{continuousFlow, nightFlow, burst}
-	growing = append([]kind{binFire, overfull, missedCollection, stuckRegister, stuckFill}, flows...)
+	growing = append([]kind{binFire, overfull, missedCollection, stuckRegister, stuckFill}, append(limitKinds, flows...)...)
 )
 
 // grade raises the severity of a leak that loses as much as a burst: 227 L/h is

@@ -38,6 +38,7 @@ type Engine struct {
 	bins   binRules
 	gates  gateRules
 	series seriesRules
+	limits limitRules
 
 	silences timers // of devices, in time heard
 	lastAny  int64  // when the last message of any device was received
@@ -57,7 +58,7 @@ type Engine struct {
 func NewEngine(o Options) *Engine {
 	b := newBook(newFleet(o))
 	e := &Engine{book: b, water: waterRules{book: b}, lamps: lampRules{book: b}, bins: binRules{book: b},
-		gates: gateRules{book: b}, series: seriesRules{book: b}}
+		gates: gateRules{book: b}, series: seriesRules{book: b}, limits: limitRules{book: b}}
 	if o.Book == nil {
 		e.own = usage.New(usage.Options{Unwritten: true})
 		e.o.Book = e.own
@@ -349,6 +350,8 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 		e.bins.reading(index, d, channel, r, at)
 	case ingest.Gate:
 		e.gates.reading(index, d, channel, r, at)
+	default:
+		e.limits.reading(index, d, channel, r, at)
 	}
 	e.series.reading(index, d, channel, r, at)
 }

@@ -34,6 +34,8 @@ type bench struct {
 	devices    map[string]*ingest.Device
 	index      map[string]uint32
 	changes    []string
+	told       []Change
+	late       bool // readings come out of order
 }
 
 func newBench(t testing.TB) *bench {
@@ -50,6 +52,7 @@ func (b *bench) reset() {
 		if c.Raised {
 			what = "raise"
 		}
+		b.told = append(b.told, c)
 		b.changes = append(b.changes, fmt.Sprintf("%s %s %s %s", c.At.Format("01-02T15:04:05"), what, c.Alarm.Kind, c.Alarm.Device))
 	}})
 	b.Bind(&inventory.Inventory{Facilities: b.facilities, Zone: time.FixedZone("", 8*3600)})
@@ -83,7 +86,7 @@ func (b *bench) reportLate(received, at time.Time, id string, facility ingest.Fa
 		if q == nil {
 			panic(name)
 		}
-		b.Reading(index, &ingest.Reading{Device: d, Quantity: q, Value: values[name], Time: at.UnixNano()}, false, received.UnixNano())
+		b.Reading(index, &ingest.Reading{Device: d, Quantity: q, Value: values[name], Time: at.UnixNano()}, b.late, received.UnixNano())
 	}
 }
 

@@ -98,7 +98,7 @@ type device struct {
 	Gateway  int32
 	Town     int32
 
-	Meter, Lamp, Bin, Gate, Series uint32 // first of each, 0 none
+	Meter, Lamp, Bin, Gate, Series, Limit uint32 // first of each, 0 none
 
 	Index uint32
 	Score float32 // of the readings since the last TakeScore
@@ -243,8 +243,17 @@ func (f *fleet) unitOf(k kind, facility ingest.FacilityKind, channel string) str
 	case k == flatLine && facility == ingest.Lighting && f.inv.Facilities.Quantity(facility, name) == nil:
 		name = "active_power"
 	}
+	if of, ok := limitUnits[k]; ok {
+		name = of
+	}
 	if q := f.inv.Facilities.Quantity(facility, name); q != nil {
 		return q.Unit
 	}
 	return ""
+}
+
+// limitUnits are quantities that the alarms of limits are about.
+var limitUnits = map[kind]string{
+	waterlogging: "water_level", smoke: "smoke_detected", passageBlocked: "passage_blocked", chargerHot: "temperature",
+	overCurrent: "current", noisy: "sound_level", parkingFull: "spaces_free", crowded: "people_count",
 }

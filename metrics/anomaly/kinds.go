@@ -69,6 +69,14 @@ const (
 	deniedBurst
 	offHours
 	tailgating
+	waterlogging
+	smoke
+	passageBlocked
+	chargerHot
+	overCurrent
+	noisy
+	parkingFull
+	crowded
 	offline
 	clockOffset
 	flatLine
@@ -195,6 +203,38 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "尾随通行", EN: "Tailgating"},
 		Means:  ingest.Text{ZH: "一次授权通过的人数多于该门平常。", EN: "More persons on one grant than this gate usually sees."},
 		Clears: ingest.Text{ZH: "两小时内不再发生后自动解除。", EN: "Clears after two hours without."}},
+	waterlogging: {Name: "waterlogging", Facility: "drainage", Severity: Critical, Unit: "quantity",
+		Title:  ingest.Text{ZH: "积水内涝", EN: "Waterlogging"},
+		Means:  ingest.Text{ZH: "积水传感器报告积水，或水位达到台账中的警戒水位。", EN: "Water is reported to stand, or its level has reached what the inventory calls a flood."},
+		Clears: ingest.Text{ZH: "积水退去或水位低于警戒水位的九成后自动解除。", EN: "Clears when it has gone, or the level is below nine tenths of the limit."}},
+	smoke: {Name: "smoke", Facility: "fire", Severity: Critical, Unit: "quantity",
+		Title:  ingest.Text{ZH: "烟雾报警", EN: "Smoke"},
+		Means:  ingest.Text{ZH: "烟感报告烟雾。", EN: "A detector reports smoke."},
+		Clears: ingest.Text{ZH: "烟感恢复正常后自动解除。", EN: "Clears when the detector is quiet again."}},
+	passageBlocked: {Name: "passage_blocked", Facility: "fire", Severity: Warning, Unit: "quantity",
+		Title:  ingest.Text{ZH: "消防通道被占", EN: "Fire passage blocked"},
+		Means:  ingest.Text{ZH: "消防通道被占用十分钟以上。", EN: "A fire passage has been blocked for over ten minutes."},
+		Clears: ingest.Text{ZH: "通道恢复畅通后自动解除。", EN: "Clears when the passage is free."}},
+	chargerHot: {Name: "charger_hot", Facility: "charging", Severity: Critical, Unit: "quantity",
+		Title:  ingest.Text{ZH: "充电设施过热", EN: "Charger hot"},
+		Means:  ingest.Text{ZH: "充电设施温度达70 ℃：插头、电池或线路过热，可能起火。", EN: "A charger is at 70 °C: a plug, a battery or a cable overheats and may burn."},
+		Clears: ingest.Text{ZH: "低于限值的85%后自动解除。", EN: "Clears below 85 % of the limit."}},
+	overCurrent: {Name: "overcurrent", Facility: "charging", Severity: Warning, Unit: "quantity",
+		Title:  ingest.Text{ZH: "充电电流过大", EN: "Charging current too high"},
+		Means:  ingest.Text{ZH: "电流超过台账中额定电流的1.1倍达十分钟。", EN: "More than 1.1 times the rated current in the inventory for ten minutes."},
+		Clears: ingest.Text{ZH: "低于限值的95%后自动解除。", EN: "Clears below 95 % of the limit."}},
+	noisy: {Name: "noise", Facility: "noise", Severity: Warning, Unit: "quantity",
+		Title:  ingest.Text{ZH: "噪声超标", EN: "Noise"},
+		Means:  ingest.Text{ZH: "一小时平均声级超过该时段限值（默认昼间65分贝、夜间55分贝）。", EN: "The mean of an hour is above the limit of the time of day: 65 dB by day and 55 dB by night unless set otherwise."},
+		Clears: ingest.Text{ZH: "低于限值的97%后自动解除。", EN: "Clears below 97 % of the limit."}},
+	parkingFull: {Name: "parking_full", Facility: "parking", Severity: Info, Unit: "quantity",
+		Title:  ingest.Text{ZH: "停车位已满", EN: "Parking full"},
+		Means:  ingest.Text{ZH: "半小时以上没有空余车位。", EN: "No space has been free for half an hour."},
+		Clears: ingest.Text{ZH: "出现空余车位后自动解除。", EN: "Clears when a space is free."}},
+	crowded: {Name: "crowd", Facility: "public_area", Severity: Warning, Unit: "quantity",
+		Title:  ingest.Text{ZH: "人员聚集", EN: "Crowd"},
+		Means:  ingest.Text{ZH: "人数达到台账中该处的容量并持续五分钟。", EN: "As many people as the inventory says the place holds, for five minutes."},
+		Clears: ingest.Text{ZH: "低于容量的九成后自动解除。", EN: "Clears below nine tenths of it."}},
 	offline: {Name: "offline", Facility: anyFacility, Severity: Warning, Unit: "s",
 		Title:  ingest.Text{ZH: "设备离线", EN: "Device offline"},
 		Means:  ingest.Text{ZH: "静默时间远超该设备自身的上报规律。", EN: "Silent for much longer than its own rhythm."},

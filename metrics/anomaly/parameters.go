@@ -20,6 +20,8 @@ type Parameters struct {
 	Waste    WasteParameters    `yaml:"waste"`
 	Gate     GateParameters     `yaml:"gate"`
 	All      AllParameters      `yaml:"all"`
+	// Limits are rules as data, in place of the defaults where any are given.
+	Limits []Limit `yaml:"limits"`
 }
 
 // WaterParameters are those of meters. Flows are in L/h.
@@ -167,6 +169,7 @@ type AllParameters struct {
 // DefaultParameters returns the defaults.
 func DefaultParameters() Parameters {
 	return Parameters{
+		Limits: DefaultLimits(),
 		Water: WaterParameters{
 			ContinuousAfter: 24 * time.Hour, SmallAfter: 36 * time.Hour, SmallFlow: 4, Gap: 6 * time.Hour, ClearRests: 3,
 			BurstFlow: 227, BurstFactor: 1.5, Reverse: 10, StuckAfter: 7 * 24 * time.Hour, StuckFactor: 3,
@@ -251,16 +254,20 @@ func ReadSection(section document.Section, problems *document.Problems) Config {
 		Waste       WasteParameters                         `yaml:"waste"`
 		Gate        GateParameters                          `yaml:"gate"`
 		All         AllParameters                           `yaml:"all"`
+		Limits      []Limit                                 `yaml:"limits"`
 		Budget      int                                     `yaml:"budget"`
 		Communities map[ingest.CommunityID]document.Section `yaml:"communities"`
 		Devices     map[ingest.DeviceID]document.Section    `yaml:"devices"`
-	}{c.Parameters.Water, c.Parameters.Lighting, c.Parameters.Waste, c.Parameters.Gate, c.Parameters.All, c.Budget, nil, nil}
+	}{c.Parameters.Water, c.Parameters.Lighting, c.Parameters.Waste, c.Parameters.Gate, c.Parameters.All, nil, c.Budget, nil, nil}
 	said.All.Offline = nil
 	if !section.Decode(&said, problems) {
 		return c
 	}
 	said.All.Offline = merged(c.Parameters.All.Offline, said.All.Offline)
-	c.Parameters = Parameters{said.Water, said.Lighting, said.Waste, said.Gate, said.All}
+	c.Parameters = Parameters{said.Water, said.Lighting, said.Waste, said.Gate, said.All, c.Parameters.Limits}
+	if said.Limits != nil {
+		c.Parameters.Limits = said.Limits
+	}
 	c.Budget, c.own = said.Budget, said.Devices
 	c.Parameters.check(section, problems)
 	c.Communities, c.Devices = map[ingest.CommunityID]Parameters{}, map[ingest.DeviceID]Parameters{}
@@ -283,9 +290,12 @@ func (p Parameters) with(section document.Section, problems *document.Problems) 
 
 // overlay sets in p what a section says.
 func overlay(p *Parameters, section document.Section, problems *document.Problems) bool {
-	offline := p.All.Offline
-	p.All.Offline = nil
+	offline, limits := p.All.Offline, p.Limits
+	p.All.Offline, p.Limits = nil, nil
 	ok := section.Decode(p, problems)
+	if p.Limits == nil {
+		p.Limits = limits
+	}
 	p.All.Offline = merged(offline, p.All.Offline)
 	return ok
 }
@@ -299,10 +309,11 @@ func merged(general, own map[ingest.FacilityKind]time.Duration) map[ingest.Facil
 
 // check refuses kinds of alarm that there are not.
 func (p *Parameters) check(section document.Section, problems *document.Problems) {
-	path := "all.disabled"
+	path, limits := "all.disabled", "limits"
 	if section.Path() != "" {
-		path = section.Path() + "." + path
+		path, limits = section.Path()+"."+path, section.Path()+"."+limits
 	}
+	checkLimits(p.Limits, limits, problems)
 	for i, name := range p.All.Disabled {
 		if _, ok := kindNamed(name); ok {
 			continue

@@ -90,6 +90,12 @@ func seen(k kind, a *Alarm) ingest.Text {
 		of, _ := KindNamed(name)
 		return ingest.Text{ZH: fmt.Sprintf("%.0f台（共%.0f台）同类设备同时出现“%s”。", v, x, of.Title.ZH),
 			EN: fmt.Sprintf("%.0f of %.0f such devices at once: %s.", v, x, of.Title.EN)}
+	case waterlogging, smoke, passageBlocked, chargerHot, overCurrent, noisy, parkingFull, crowded:
+		if a.within == 0 {
+			return both("数值%.4[1]g%[3]s，限值%.4[2]g%[3]s。", "%.4[1]g%[3]s; the limit is %.4[2]g%[3]s.", v, x, shownUnit(a.Unit))
+		}
+		return both("%[4]g分钟内数值%.4[1]g%[3]s，限值%.4[2]g%[3]s。", "%.4[1]g%[3]s over %[4]g minutes; the limit is %.4[2]g%[3]s.",
+			v, x, shownUnit(a.Unit), math.Round(float64(a.within)/6e10))
 	case heldOpen:
 		return both("开门超过%.0f秒。", "Open for more than %.0f s.", v)
 	case forcedOpen:
@@ -120,4 +126,15 @@ func seen(k kind, a *Alarm) ingest.Text {
 		return both("设备报告：%s。", "The device reports: %s.", a.Channel)
 	}
 	return both("%.0f台（共%.0f台）设备离线。", "%.0f of %.0f devices are silent.", v, x)
+}
+
+// shownUnit is a unit behind a number; states and numbers of things have none.
+func shownUnit(unit string) string {
+	switch unit {
+	case "", "1", "0/1":
+		return ""
+	case "Cel":
+		return " ℃"
+	}
+	return " " + unit
 }

@@ -162,7 +162,11 @@ func (e *Engine) Load(r io.Reader) error {
 		}
 		e.info = append(e.info, d)
 	}
-	for _, a := range e.arenas() {
+	arenas := e.arenas()
+	if version < 6 {
+		arenas = e.rules()
+	}
+	for _, a := range arenas {
 		b.arena(a)
 	}
 	for _, h := range []*timers{&e.silences, &e.timers} {
@@ -227,7 +231,10 @@ type records interface {
 	Int64s(f func(*int64))
 }
 
-func (e *Engine) arenas() []records {
+func (e *Engine) arenas() []records { return append(e.rules(), &e.limits.quantities) }
+
+// rules are the arenas that states of all versions have.
+func (e *Engine) rules() []records {
 	return []records{&e.devices, &e.water.meters, &e.lamps.lamps, &e.bins.bins, &e.gates.gates, &e.series.series}
 }
 

@@ -108,6 +108,42 @@ var checks = map[string][]Text{
 		{ZH: "找到原因的不必逐台处置；系统会学会新的计划。", EN: "Where the cause is known no device need be seen to; a new schedule is learned."},
 		{ZH: "找不到原因的，看这些设备是否同一厂商、同一网关、同一回路，联系厂商。", EN: "Where it is not: one vendor, gateway or feeder? Ask the vendor."},
 	},
+	"waterlogging": {
+		{ZH: "立即派人到现场：有无人员、车辆受困；断开积水处的电源（充电桩、路灯）。", EN: "Send somebody at once: people or cars in it? Switch off what is under power there: chargers, lamps."},
+		{ZH: "是否正在下雨；不下雨有积水，查主管爆管和雨水井堵塞。", EN: "Is it raining? If not, look for a burst main or a blocked gully."},
+		{ZH: "传感器被清洗或溅水也会误报：看相邻水位。", EN: "A sensor that was washed or splashed says so too: look at its neighbours."},
+	},
+	"smoke": {
+		{ZH: "立即通知值班人员和物业到场确认，有明火先报119，组织疏散。", EN: "Send duty and the property manager at once; where there are flames call 119 first and clear the building."},
+		{ZH: "到场前看同层、同楼其他烟感和视频。", EN: "On the way look at other detectors of the floor and the camera."},
+		{ZH: "确认误报（油烟、灰尘、水汽）的，清洁或更换烟感。", EN: "If it was cooking, dust or steam: clean or replace the detector."},
+	},
+	"passage_blocked": {
+		{ZH: "看视频或派门岗，联系车主挪车、清理杂物。", EN: "Look at the camera or send the guard; have the car or goods moved."},
+		{ZH: "经常被占的通道：增设隔离桩、划线和巡查。", EN: "Where it happens often: bollards, markings, patrols."},
+	},
+	"charger_hot": {
+		{ZH: "立即远程断电；有烟有火先报119，不要靠近电池。", EN: "Switch it off from afar at once; smoke or fire: 119 first, and keep away from the battery."},
+		{ZH: "断电后查插头、插座有无烧痕，线径是否够。", EN: "Then look at plug and socket for burns, and at the cable's size."},
+		{ZH: "夏天阳光直射的柜体也会很热：对比相邻设备。", EN: "A cabinet in the summer sun is hot too: compare its neighbours."},
+	},
+	"overcurrent": {
+		{ZH: "台账中额定电流（rated_current）是否填对。", EN: "Is rated_current right in the inventory?"},
+		{ZH: "是否一桩多接、私接改装；限制功率或断电。", EN: "Several vehicles on one outlet, something rebuilt? Limit the power or switch it off."},
+	},
+	"noise": {
+		{ZH: "听录音或派人：施工、广场舞、商铺音响、车辆报警器。", EN: "Listen or send somebody: works, dancing, a shop's loudspeaker, a car alarm?"},
+		{ZH: "夜间施工查许可；其余按社会生活噪声劝阻。", EN: "Works by night need a permit; the rest is to be asked to be quiet."},
+		{ZH: "限值按所在功能区设置（GB 3096），见文档limits。", EN: "Limits follow the zone (GB 3096); see limits in the documentation."},
+	},
+	"parking_full": {
+		{ZH: "引导车辆到其他停车场，检查是否有僵尸车、外来车。", EN: "Send cars elsewhere; look for abandoned cars and strangers'."},
+		{ZH: "车位数长期为0而现场有空位：地磁或计数失准，校正。", EN: "Always 0 while spaces are free: sensors or counts are off, set them right."},
+	},
+	"crowd": {
+		{ZH: "看视频，通知现场人员疏导；必要时联系派出所。", EN: "Look at the camera, have staff guide people; call the police if need be."},
+		{ZH: "是否有活动：提前登记的可调整台账中的容量（capacity）。", EN: "An event? Where it was announced, set capacity in the inventory."},
+	},
 	"night_flow": {
 		{ZH: "看告警中升高了多少（升/小时、每天多少立方米）和起始时间，对照当天的施工、抢修、绿化浇灌。", EN: "How much it has risen and since when: works, repairs or watering of that day?"},
 		{ZH: "凌晨2至5点对比总表与其下各分表之和：差额不变是某户漏，差额变大是公共管段漏。", EN: "Between 2 and 5 in the night compare it with the sum of the meters below: the same difference is a home's leak, a larger one leaks in between."},
