@@ -2,28 +2,25 @@ package decode
 
 import (
 	"fmt"
-	"maps"
-	"math"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/valyala/fastjson"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/format"
 	"greencommunity/ingest/javascript"
 )
 
-// codecFields bounds what one call may yield.
-const codecFields = 2000
-
 // codec reads bytes by a vendor's own JavaScript decoder.
 type codec struct {
 	name    string
 	runtime *javascript.Runtime
+	arena   fastjson.Arena
 }
 
 func newCodec(program *javascript.Program) *codec {
-	return &codec{program.Entry, javascript.New(program)}
+	return &codec{name: program.Entry, runtime: javascript.New(program)}
 }
 
 // run decodes bytes and adds what the decoder returns: its data, flattened, or
@@ -57,8 +54,12 @@ func (c *codec) run(in *format.Input, base format.Sample, data []byte, out *form
 	default:
 		return ingest.Refuse(ingest.CodecFailed, "%s: returns %.60v, which is no object", c.name, returned)
 	}
-	w := &codecWalk{in: in, out: out}
-	w.add(base, "", content, 0)
+	c.arena.Reset()
+	if normalized := c.runtime.Normalized(); normalized != nil {
+		format.Normalized(in, base, format.FromDecoder(&c.arena, normalized), out)
+		base.Spare = true
+	}
+	format.Decoded(in, base, format.FromDecoder(&c.arena, content), out)
 	return nil
 }
 
@@ -69,83 +70,4 @@ func failure(v any) string {
 	}
 	text, _ := v.(string)
 	return text
-}
-
-type codecWalk struct {
-	in    *format.Input
-	out   *format.Output
-	count int
-}
-
-// add adds what a decoder returned below path. A record in an array with a
-// timestamp of its own is history.
-func (w *codecWalk) add(base format.Sample, path string, v any, depth int) {
-	if w.count > codecFields || depth > 16 {
-		return
-	}
-	switch v := v.(type) {
-	case map[string]any:
-		for _, name := range []string{"timestamp", "time", "ts"} {
-			if at, ok := number(v[name]); ok && len(v) > 1 {
-				if t, ok := format.TimeOfNumber(at); ok {
-					base.Time, base.TimeSource = t, ingest.TimeDevice
-					rest := map[string]any{}
-					for k, value := range v {
-						if k != name {
-							rest[k] = value
-						}
-					}
-					v = rest
-					break
-				}
-			}
-		}
-		for _, name := range slices.Sorted(maps.Keys(v)) {
-			inner := name
-			if path != "" {
-				inner = path + "." + name
-			}
-			w.add(base, inner, v[name], depth+1)
-		}
-	case []any:
-		for i, item := range v {
-			if _, record := item.(map[string]any); record && (path == "history" || path == "") {
-				w.add(base, "", item, depth+1)
-				continue
-			}
-			w.add(base, fmt.Sprintf("%s[%d]", path, i), item, depth+1)
-		}
-	default:
-		w.count++
-		base.Field = path
-		if f, ok := number(v); ok {
-			if math.IsNaN(f) || math.IsInf(f, 0) {
-				w.out.Refuse(base.Device, path, ingest.BadValue, "%.60s: not a finite number", path)
-				return
-			}
-			base.Value = f
-		} else if b, ok := v.(bool); ok {
-			base.IsBool = true
-			if b {
-				base.Value = 1
-			}
-		} else if s, ok := v.(string); ok {
-			base.IsText, base.Text = true, s
-		} else if at, ok := v.(time.Time); ok {
-			base.IsText, base.Text = true, at.UTC().Format(time.RFC3339)
-		} else {
-			return
-		}
-		w.out.Samples = append(w.out.Samples, base)
-	}
-}
-
-func number(v any) (float64, bool) {
-	switch v := v.(type) {
-	case int64:
-		return float64(v), true
-	case float64:
-		return v, true
-	}
-	return 0, false
 }

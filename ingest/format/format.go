@@ -15,6 +15,8 @@ package format
 import (
 	"time"
 
+	"github.com/valyala/fastjson"
+
 	"greencommunity/ingest"
 )
 
@@ -40,6 +42,12 @@ type Sample struct {
 	IsText    bool
 	IsBool    bool
 	Estimated bool
+	// Decoded says that a decoder named the field, Normalized that it did so by
+	// the schema of The Things Network. Product is what the decoder's object
+	// shows the device to be, "" if nothing. A Spare sample counts only where
+	// nothing else in the message is of its quantity.
+	Decoded, Normalized, Spare bool
+	Product                    string
 	// Time in unix nanoseconds, 0 where the payload has none; as written, the
 	// bounds are checked later.
 	Time       int64
@@ -113,6 +121,9 @@ type Input struct {
 	// The samples it adds get device, profile and time from base where they
 	// have none. It is nil inside an inner decoder.
 	Inner func(base Sample, port int, data []byte, out *Output) error
+	// Product, where set, names the known product whose decoder made an object,
+	// "" if it shows none.
+	Product func(profile string, object *fastjson.Value) string
 }
 
 // Zone of times without one.

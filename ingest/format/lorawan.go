@@ -73,61 +73,6 @@ func (d *chirpstack) Decode(in *Input, out *Output) error {
 	return in.Inner(base, root.GetInt("fPort"), data, out)
 }
 
-// decodedObject reads what a network server's decoder made of the bytes. Some
-// return their whole result: data beside warnings and errors. An element of an
-// array that has an address is that channel, and a clock of the device goes
-// before the network's.
-func decodedObject(in *Input, base Sample, object *fastjson.Value, out *Output) {
-	if inner := object.Get("data"); inner != nil && inner.Type() == fastjson.TypeObject {
-		envelope := true
-		object.GetObject().Visit(func(name []byte, v *fastjson.Value) {
-			switch string(name) {
-			case "data":
-			case "warnings", "errors":
-				out.Explainf("the network server's decoder says %s: %s", name, v)
-			default:
-				envelope = false
-			}
-		})
-		if envelope {
-			object = inner
-		}
-	}
-	if at := text(object, "device_unix_epoch"); at != "" {
-		if t, ok := ParseTime(at, in.Zone()); ok {
-			base.Time, base.TimeSource = t, ingest.TimeDevice
-			if out.Explain != nil {
-				out.Explain("time %q of the device", at)
-			}
-		}
-	}
-	first := len(out.Samples)
-	out.flatten(in, base, "", object)
-	kept := out.Samples[:first]
-	for _, s := range out.Samples[first:] {
-		if s.Field == "device_unix_epoch" {
-			continue
-		}
-		if end := strings.LastIndexByte(s.Field, ']'); end > 0 {
-			if address := text(elementOf(object, s.Field[:end+1]), "address"); ingest.ValidID(address) {
-				if strings.HasSuffix(s.Field, "].address") {
-					continue
-				}
-				s.Channel = address
-			}
-		}
-		kept = append(kept, s)
-	}
-	out.Samples = kept
-}
-
-// elementOf is the value at a flattened path.
-func elementOf(v *fastjson.Value, path string) *fastjson.Value {
-	var found *fastjson.Value
-	parsePath(path).each(v, "", func(_ string, v *fastjson.Value) { found = v })
-	return found
-}
-
 // readsBytes reports whether the source says how to read an envelope's bytes
 // even where the network server has decoded them: by a payload format, or by a
 // codec of that device profile.
@@ -216,8 +161,7 @@ func (d *tts) Decode(in *Input, out *Output) error {
 			base.Time, _ = jsonTime(in, v) // without one, the time received stands in
 		}
 	}
-	if decoded := uplink.Get("decoded_payload"); decoded != nil && decoded.GetObject().Len() > 0 && !readsBytes(d.src, base.Profile) {
-		decodedObject(in, base, decoded, out)
+	if !readsBytes(d.src, base.Profile) && d.decoded(in, base, uplink, out) {
 		return nil
 	}
 	encoded := text(uplink, "frm_payload")
@@ -233,4 +177,31 @@ func (d *tts) Decode(in *Input, out *Output) error {
 		return ingest.Refuse(ingest.Malformed, "an envelope inside an envelope")
 	}
 	return in.Inner(base, uplink.GetInt("f_port"), data, out)
+}
+
+// decoded reads what the network server's decoder made of the bytes, normalized
+// first; what that leaves out stands under the decoder's own names.
+func (d *tts) decoded(in *Input, base Sample, uplink *fastjson.Value, out *Output) bool {
+	normalized, decoded := uplink.Get("normalized_payload"), uplink.Get("decoded_payload")
+	some := func(v *fastjson.Value) bool {
+		return v != nil && (v.GetObject().Len() > 0 || len(v.GetArray()) > 0)
+	}
+	if !some(normalized) && !some(decoded) {
+		return false
+	}
+	at := base
+	if some(normalized) {
+		at = (&decodedWalk{in, out}).normalized(base, normalized)
+		base.Spare = true
+	}
+	if some(decoded) {
+		decodedObject(in, base, decoded, out)
+	}
+	if level := uplink.Get("last_battery_percentage", "value"); level != nil { // by the device's last status
+		last := base
+		last.Time, last.TimeSource = at.Time, at.TimeSource
+		last.Spare, last.Quantity, last.Unit = true, "battery_level", "%"
+		out.scalar(last, "last_battery_percentage", level)
+	}
+	return true
 }

@@ -184,8 +184,22 @@ type Program struct {
 	rest    rest
 	keeping *keeping
 	code    *goja.Program
-	call    *goja.Program // (function (f) { return function (bytes, port) { return f(...) } })
+	call    *goja.Program // (function (f, n) { return function (bytes, port) { return f(...) } })
+	// normalizes says that it defines normalizeUplink: call then returns both results.
+	normalizes bool
 }
+
+// normalizing calls a decoder and then its normalizeUplink. What that throws is
+// its own: the decoder's result stands.
+var normalizing = goja.MustCompile("call", `(function (f, n) {
+  return function (bytes, port) {
+    var at = new Date(), result = f({bytes: bytes, fPort: port, variables: {}, recvTime: at}), normal = null;
+    if (result && result.data && !(result.errors && result.errors.length)) {
+      try { normal = n({data: result.data, fPort: port, recvTime: at}); } catch (e) {}
+    }
+    return [result, normal && normal.data];
+  };
+})`, false)
 
 var boundsProgram = goja.MustCompile("bounds", bounds, false)
 
@@ -219,7 +233,11 @@ func Compile(name, text string) (*Program, error) {
 	}
 	for _, e := range entries {
 		if r.function(e.name) != nil {
-			p.Entry, p.call = e.name, goja.MustCompile("call", "(function (f) { return function (bytes, port) { return "+e.call+"; }; })", false)
+			p.Entry, p.normalizes = e.name, e.name == entries[0].name && r.function("normalizeUplink") != nil
+			p.call = goja.MustCompile("call", "(function (f) { return function (bytes, port) { return "+e.call+"; }; })", false)
+			if p.normalizes {
+				p.call = normalizing
+			}
 			return p, nil
 		}
 	}
@@ -232,6 +250,7 @@ type Runtime struct {
 	vm      *goja.Runtime
 	kept    *kept
 	decode  goja.Callable
+	normal  any
 	now     time.Time
 	random  *rand.PCG
 	timer   *time.Timer
@@ -299,7 +318,11 @@ func (r *Runtime) restart() error {
 			return err
 		}
 		f, _ := goja.AssertFunction(wrap)
-		call, err := f(goja.Undefined(), r.function(r.program.Entry))
+		arguments := []goja.Value{r.function(r.program.Entry)}
+		if r.program.normalizes {
+			arguments = append(arguments, r.function("normalizeUplink"))
+		}
+		call, err := f(goja.Undefined(), arguments...)
 		if err != nil {
 			return err
 		}
@@ -353,7 +376,7 @@ func (r *Runtime) Decode(port int, data []byte, received time.Time) (any, error)
 
 // run makes one call.
 func (r *Runtime) run(port int, data []byte, received time.Time) (any, error) {
-	r.now = received
+	r.now, r.normal = received, nil
 	if r.vm == nil {
 		if err := r.restart(); err != nil {
 			return nil, err
@@ -387,8 +410,16 @@ func (r *Runtime) run(port int, data []byte, received time.Time) (any, error) {
 	if err != nil {
 		return nil, reason(err)
 	}
+	if both, ok := result.([]any); ok && r.program.normalizes {
+		result, r.normal = both[0], both[1]
+	}
 	return result, nil
 }
+
+// Normalized is what the program's normalizeUplink made of what the last Decode
+// returned, in the schema of The Things Network: an object, or a list of them. It
+// is nil if the program has none, or it made nothing.
+func (r *Runtime) Normalized() any { return r.normal }
 
 // reason says in one line why a call failed.
 func reason(err error) error {
