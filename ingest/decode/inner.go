@@ -21,7 +21,7 @@ func (w *Worker) decodeInner(base format.Sample, port int, data []byte, out *for
 	}
 	message := *in.Message
 	message.Payload = data
-	inner := format.Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port, Profile: profile}
+	inner := format.Input{Message: &message, Source: in.Source, Captures: in.Captures, Port: port, Profile: profile, Product: in.Product}
 	samples, events := len(out.Samples), len(out.Events)
 	named := base.Profile // by the envelope
 	base.Profile = profile

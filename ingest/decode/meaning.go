@@ -29,8 +29,12 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 	if w.source.TimeFields {
 		w.fieldTimes(in, out)
 	}
+	w.firm = -1
 	for i := range out.Samples {
 		s := &out.Samples[i]
+		if s.Spare && w.firm < 0 {
+			w.firm, w.firmEvents = len(r.Readings), len(r.Events)
+		}
 		dev, index, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile)
 		if refusal == nil {
 			refusal = w.reading(in, out, i, dev, index, r)
@@ -150,6 +154,9 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 	s := &out.Samples[i]
 	channel, unit := s.Channel, s.Unit
 	field, quantity := w.meaning(w.source, s, i, dev)
+	if field != nil && field.Quantity == "battery" {
+		quantity, unit = w.battery(s, dev)
+	}
 	if field != nil {
 		switch {
 		case field.Ignore, field.Time:
@@ -158,10 +165,11 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 			}
 			return nil
 		case field.Event != "":
-			w.fieldEvent(in, out, s, field, dev, index, r)
-			return nil
+			if w.fieldEvent(in, out, s, field, dev, index, r) {
+				return nil
+			}
 		}
-		if field.Unit != "" {
+		if field.Unit != "" && (unit == "" || !field.Builtin) {
 			unit = field.Unit
 		}
 		if field.Channel != "" {
@@ -182,6 +190,12 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 	}
 	if channel == "" {
 		channel = in.Captures.Channel
+	}
+	if s.Spare && w.given(r, index, channel, quantity) {
+		if out.Explain != nil {
+			out.Explain("%.60q is %s, which the normalized payload gives", s.Field, quantity.Name)
+		}
+		return nil
 	}
 	if refusal := validChannel(channel); refusal != nil {
 		return refusal
@@ -250,6 +264,45 @@ func (w *Worker) withUnit(s *format.Sample, field *format.Field, quantity *inges
 	written = *s
 	written.Value, written.Text, written.IsText = value, "", false
 	return written, unit, nil
+}
+
+// given reports whether the message has given a quantity of a device before its
+// first spare sample.
+func (w *Worker) given(r *Result, index uint32, channel string, q *ingest.Quantity) bool {
+	for i := range r.Readings[:max(w.firm, 0)] {
+		if v := &r.Readings[i]; r.Devices[i] == index && v.Channel == channel && v.Quantity == q {
+			return true
+		}
+	}
+	return false
+}
+
+// battery says what a number is that a decoder calls battery: a percentage, volts
+// or millivolts. It is nil where it may be either.
+func (w *Worker) battery(s *format.Sample, dev *ingest.Device) (*ingest.Quantity, string) {
+	name, unit := "", s.Unit
+	value := s.Value
+	if s.IsText {
+		var ok bool
+		if value, ok = format.ParseNumber(s.Text); !ok {
+			value = -1
+		}
+	}
+	whole := value == math.Trunc(value)
+	switch {
+	case s.IsBool:
+	case unit == "%":
+		name = "battery_level"
+	case unit != "":
+		name = "battery_voltage"
+	case value > 5 && value <= 100 && whole, value > 30 && value <= 100:
+		name, unit = "battery_level", "%"
+	case value > 1.5 && value < 5 && !whole:
+		name, unit = "battery_voltage", "V"
+	case value >= 1800 && value <= 4500:
+		name, unit = "battery_voltage", "mV"
+	}
+	return w.inv.Facilities.Quantity(dev.Facility, name), unit
 }
 
 func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
@@ -349,23 +402,24 @@ type meaningsKey struct {
 	source            int
 	facility          ingest.FacilityKind
 	profile, inSample string
+	product           string
 }
 
 // meaning is what the inventory says about the i-th sample of a message, and
 // the quantity it is of: nil where it is of none.
 func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *ingest.Device) (*format.Field, *ingest.Quantity) {
 	known := w.like.meanings
-	if known == nil || src != w.like.source || dev.Origin != w.like.origin || s.Profile != "" {
-		key := meaningsKey{src.Index, dev.Facility, dev.Profile, s.Profile}
+	if known == nil || src != w.like.source || dev.Origin != w.like.origin || s.Profile != "" || s.Product != "" {
+		key := meaningsKey{src.Index, dev.Facility, dev.Profile, s.Profile, s.Product}
 		if known = w.meanings[key]; known == nil {
 			if len(w.meanings) >= maxLists {
 				clear(w.meanings)
 			}
 			known = &meanings{}
-			key.inSample = strings.Clone(key.inSample)
+			key.inSample, key.product = strings.Clone(key.inSample), strings.Clone(key.product)
 			w.meanings[key] = known
 		}
-		if s.Profile == "" {
+		if s.Profile == "" && s.Product == "" {
 			w.like.source, w.like.origin, w.like.meanings = src, dev.Origin, known
 		}
 	}
@@ -376,10 +430,12 @@ func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *in
 	switch {
 	case field != nil:
 		name = field.Quantity
+	case name == "" && s.Decoded && s.Field == "current" && s.Unit == "":
+		// A or mA: decoders write either.
 	case name == "":
 		name = s.Field
 	}
-	quantity := w.inv.Facilities.Quantity(dev.Facility, name)
+	var quantity *ingest.Quantity
 	for rest := name; quantity == nil && rest != ""; { // of a profile: the first the kind of facility has
 		name, rest, _ = strings.Cut(rest, "|")
 		quantity = w.inv.Facilities.Quantity(dev.Facility, name)
@@ -420,7 +476,7 @@ func (w *Worker) field(src *inventory.Source, s *format.Sample, dev *ingest.Devi
 	if s.Quantity != "" {
 		return nil
 	}
-	return w.builtin.field(src.Format, profile, s.Field)
+	return w.builtin.field(src.Format, profile, s)
 }
 
 func (w *Worker) conversion(unit string, q *ingest.Quantity) (ingest.Conversion, *ingest.Refusal) {

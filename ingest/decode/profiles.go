@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/valyala/fastjson"
+
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/format"
 )
@@ -16,6 +18,9 @@ import (
 type profiles struct {
 	fields  map[string]map[string]*format.Field // by format
 	devices []deviceProfile
+	// Of decoders' results, by folded names: those of the schema of The Things
+	// Network, and what else decoders have in common.
+	schema, common map[string]*format.Field
 }
 
 // deviceProfile is a known product.
@@ -24,12 +29,21 @@ type deviceProfile struct {
 	Payload string   `yaml:"payload"` // what reads its application payload
 	// Distinct says that nobody else has fields of these names: they mean the
 	// same where no device profile is known.
-	Distinct bool                     `yaml:"distinct"`
+	Distinct bool `yaml:"distinct"`
+	// Has are members that an object of its decoder has, where neither device
+	// profile nor object name the product.
+	Has      []string                 `yaml:"has"`
 	Fields   map[string]*format.Field `yaml:"fields"` // of what its vendor's decoder returns
 }
 
 //go:embed profiles.yaml
 var profilesYAML []byte
+
+//go:embed vocabulary.yaml
+var vocabularyYAML []byte
+
+//go:embed products.yaml
+var productsYAML []byte
 
 var builtinProfiles = func() *profiles {
 	p := &profiles{fields: map[string]map[string]*format.Field{}}
@@ -42,10 +56,102 @@ var builtinProfiles = func() *profiles {
 		panic(fmt.Sprintf("profiles.yaml: %v", problems.Err())) // a defect of the build
 	}
 	p.fields, p.devices = file.Formats, file.Devices
+	var products struct {
+		Devices []deviceProfile `yaml:"devices"`
+	}
+	var words struct {
+		Schema map[string]*format.Field `yaml:"schema"`
+		Common map[string]*format.Field `yaml:"common"`
+	}
+	if !document.Decode(productsYAML, &products, &problems) || !document.Decode(vocabularyYAML, &words, &problems) {
+		panic(fmt.Sprintf("products.yaml, vocabulary.yaml: %v", problems.Err())) // a defect of the build
+	}
+	p.devices = append(p.devices, products.Devices...)
+	p.schema, p.common = folded(words.Schema), folded(words.Common)
+	for i := range p.devices {
+		for _, f := range p.devices[i].Fields {
+			f.Builtin = true
+		}
+	}
 	return p
 }()
 
-func (p *profiles) field(source, profile, name string) *format.Field {
+// folded are fields by their folded names. A name may stand for several, parted by spaces.
+func folded(fields map[string]*format.Field) map[string]*format.Field {
+	all := map[string]*format.Field{}
+	for names, f := range fields {
+		f.Builtin = true
+		for _, name := range strings.Fields(names) {
+			all[foldPath(name)] = f
+		}
+	}
+	return all
+}
+
+// foldPath is a folded path without points: air.temperature, airTemperature and
+// air_temperature are one.
+func foldPath(path string) string {
+	return strings.ReplaceAll(format.Fold(path), ".", "")
+}
+
+// around are what decoders put their whole result in.
+var around = []string{"decoded.", "data.", "bytes.", "payload.", "measurements.", "measurement.", "sensor.", "object."}
+
+// decoded is the meaning of a field of a decoder's result, by what decoders have
+// in common.
+func (p *profiles) decoded(name string, normalized bool) *format.Field {
+	for _, prefix := range around {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	name = foldPath(name)
+	if normalized {
+		if f := p.schema[name]; f != nil {
+			return f
+		}
+	}
+	if f := p.common[name]; f != nil {
+		return f
+	}
+	if strings.Contains(name, "water") || strings.Contains(name, "meteringenergy") || strings.HasPrefix(name, "air") || strings.HasPrefix(name, "action") || strings.HasPrefix(name, "tank") {
+		return p.schema[name] // no other names these so
+	}
+	return nil
+}
+
+// product names the known product whose decoder made an object: by a member that
+// names it, or by the members it has. It is "" where the device profile is known.
+func (p *profiles) product(profile string, object *fastjson.Value) string {
+	for range p.known(profile) {
+		return ""
+	}
+	members := object.GetObject()
+	for _, name := range []string{"Device", "device", "model", "Model", "deviceModel", "genericModel", "Node_type", "header"} {
+		if v := members.Get(name); v != nil && v.Type() == fastjson.TypeString {
+			text := string(v.GetStringBytes())
+			for range p.known(text) {
+				return text
+			}
+		}
+	}
+	for i := range p.devices {
+		d := &p.devices[i]
+		if len(d.Has) > 0 && !slices.ContainsFunc(d.Has, func(name string) bool { return object.Get(strings.Split(name, ".")...) == nil }) {
+			return d.Names[0]
+		}
+	}
+	return ""
+}
+
+func (p *profiles) field(source, profile string, s *format.Sample) *format.Field {
+	name := s.Field
+	if f := p.named(source, profile, s.Product, name); f != nil || !s.Decoded {
+		return f
+	}
+	return p.decoded(name, s.Normalized)
+}
+
+// named is the meaning of a field by the format, or by a product.
+func (p *profiles) named(source, profile, product, name string) *format.Field {
 	if f := p.fields[source][name]; f != nil {
 		return f
 	}
@@ -54,8 +160,11 @@ func (p *profiles) field(source, profile, name string) *format.Field {
 			return f
 		}
 	}
-	if profile != "" {
-		for d := range p.known(profile) {
+	for _, named := range []string{profile, product} {
+		if named == "" {
+			continue
+		}
+		for d := range p.known(named) {
 			if f := d.field(name); f != nil {
 				return f
 			}
@@ -80,7 +189,14 @@ func (d *deviceProfile) field(name string) *format.Field {
 	}
 	if before, after, ok := strings.Cut(name, "["); ok {
 		_, rest, _ := strings.Cut(after, "]")
-		return d.Fields[before+"[*]"+rest]
+		if f := d.Fields[before+"[*]"+rest]; f != nil {
+			return f
+		}
+	}
+	for _, prefix := range around {
+		if rest, ok := strings.CutPrefix(name, prefix); ok {
+			return d.Fields[rest]
+		}
 	}
 	return nil
 }

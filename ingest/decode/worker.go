@@ -101,6 +101,9 @@ type Worker struct {
 	replaced bool
 	written  []int64
 
+	// How many readings and events the message had before its first spare sample; -1: it had none.
+	firm, firmEvents int
+
 	introduces bool // the message at hand is of a device that is not registered
 
 	// The device of the sample before, since most messages are of one device.
@@ -196,7 +199,7 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 		return ingest.Refuse(ingest.Malformed, "topic is not UTF-8")
 	}
 	in, out := &w.in, &w.out
-	*in = format.Input{Message: m}
+	*in = format.Input{Message: m, Product: w.builtin.product}
 	source := w.inv.Match(m.Topic, &in.Captures)
 	if source == nil {
 		return ingest.Refuse(ingest.UnknownTopic, "no source of the inventory matches topic %.200q", m.Topic)

@@ -184,7 +184,7 @@ func (d *tts) Decode(in *Input, out *Output) error {
 func (d *tts) decoded(in *Input, base Sample, uplink *fastjson.Value, out *Output) bool {
 	normalized, decoded := uplink.Get("normalized_payload"), uplink.Get("decoded_payload")
 	some := func(v *fastjson.Value) bool {
-		return v != nil && (v.GetObject().Len() > 0 || len(v.GetArray()) > 0)
+		return v != nil && (v.Type() == fastjson.TypeObject && v.GetObject().Len() > 0 || len(v.GetArray()) > 0)
 	}
 	if !some(normalized) && !some(decoded) {
 		return false

@@ -15,7 +15,8 @@ type Field struct {
 	// Invalid lists values that are no values: 255, -1, 127.
 	Invalid []float64 `yaml:"invalid"`
 	// Event makes the field an event of this type; it is active when the value
-	// is one of When (default: true, 1, on, yes, alarm). A value that is not
+	// is one of When (default: true, 1, on, yes, alarm); ">0" is any number above,
+	// "&4" any with that bit. A value that is not
 	// ends it, where Clears is set, and is no event otherwise.
 	Event  string   `yaml:"event"`
 	When   []string `yaml:"when"`
@@ -24,6 +25,9 @@ type Field struct {
 	// Time makes the field the time of everything else the message says of the
 	// device, before any other time in it.
 	Time bool `yaml:"time"`
+	// Builtin says that the program knows the field, not the inventory: a unit the
+	// payload gives goes before Unit, and an event takes no word it does not know.
+	Builtin bool `yaml:"-"`
 }
 
 // Mapping reads a vendor's private JSON. Paths are dotted member names with
