@@ -29,10 +29,11 @@ import (
 // codecsCmd tries a collection of decoders that comes with examples: what a
 // network server's users would install, before they do.
 type codecsCmd struct {
-	Folder string `arg:"" help:"Folder of decoders with examples beside them: codec.js with vectors.json, NAME.js with test_decode_NAME.json (ChirpStack's device profiles), NAME-codec.yaml with the file it names (The Things Network's device repository), upstream-codec.js with upstream-examples.json."`
-	Node   bool   `help:"Run node, too, and compare."`
-	Calls  int    `help:"Calls of each example that are timed." default:"0"`
-	JSON   bool   `name:"json" help:"Print a line of JSON for each decoder: what it is, how it did, and which quantities and events arrive."`
+	Folder   string `arg:"" help:"Folder of decoders with examples beside them: codec.js with vectors.json, NAME.js with test_decode_NAME.json (ChirpStack's device profiles), NAME-codec.yaml with the file it names (The Things Network's device repository), upstream-codec.js with upstream-examples.json."`
+	Node     bool   `help:"Run node, too, and compare."`
+	Nameless bool   `help:"Give the devices a profile whose name says nothing."`
+	Calls    int    `help:"Calls of each example that are timed." default:"0"`
+	JSON     bool   `name:"json" help:"Print a line of JSON for each decoder: what it is, how it did, and which quantities and events arrive."`
 }
 
 // example is an uplink with what the decoder's author says comes of it.
@@ -59,8 +60,10 @@ type collected struct {
 	Unmapped []string `json:"unmapped,omitempty"`
 
 	text, file string
+	device     string // an EUI of its own: a device keeps the profile it was first seen with
+	profile    string // the device profile's name: that of the file, or of its folder
 	examples   []example
-	workers    map[bool][]*decode.Worker // true: with the decoder
+	workers    []*decode.Worker // run the decoder
 }
 
 func (c *codecsCmd) Run(s streams) error {
@@ -80,8 +83,13 @@ func (c *codecsCmd) Run(s streams) error {
 	sum := collected{}
 	var micros []float64
 	broken := 0
-	for _, d := range found {
-		if err := d.try(c.Calls, node); err != nil {
+	var objects []*decode.Worker // read objects of any decoder
+	for i, d := range found {
+		d.device = fmt.Sprintf("%016x", i+1)
+		if i%100 == 0 {
+			objects = nil // a vendor may have so many devices
+		}
+		if err := d.try(c, &objects, node); err != nil {
 			return fmt.Errorf("%s: %w", d.Path, err)
 		}
 		if d.Broken != "" {
@@ -127,7 +135,7 @@ func (c *codecsCmd) Run(s streams) error {
 }
 
 // try runs a decoder's examples.
-func (d *collected) try(calls int, node func(*collected) ([]any, error)) error {
+func (d *collected) try(c *codecsCmd, objects *[]*decode.Worker, node func(*collected) ([]any, error)) error {
 	d.Examples = len(d.examples)
 	program, err := javascript.Compile(filepath.Base(d.Path), d.text)
 	if err != nil {
@@ -170,14 +178,17 @@ func (d *collected) try(calls int, node func(*collected) ([]any, error)) error {
 			if err != nil {
 				continue
 			}
-			if err := arriving(arrives, unmapped, d, map[string]any{"object": json.RawMessage(object)}, e); err != nil {
+			if c.Nameless {
+				d.profile = "unknown"
+			}
+			if err := arriving(objects, arrives, unmapped, d, map[string]any{"object": json.RawMessage(object)}, e); err != nil {
 				return err
 			}
-			if err := arriving(here, map[string]bool{}, d, nil, e); err != nil {
+			if err := arriving(&d.workers, here, map[string]bool{}, d, nil, e); err != nil {
 				return err
 			}
 		}
-		for range calls {
+		for range c.Calls {
 			started := time.Now()
 			_, _ = runtime.Decode(e.Port, e.Bytes, now)
 			times = append(times, float64(time.Since(started).Nanoseconds())/1000)
@@ -193,9 +204,9 @@ func (d *collected) try(calls int, node func(*collected) ([]any, error)) error {
 
 // arriving adds what an uplink becomes, as a facility of each kind: as
 // ChirpStack forwards it where more holds its object, and decoded here where not.
-func arriving(quantities, unmapped map[string]bool, d *collected, more map[string]any, e example) error {
+func arriving(with *[]*decode.Worker, quantities, unmapped map[string]bool, d *collected, more map[string]any, e example) error {
 	up := map[string]any{
-		"deviceInfo": map[string]any{"devEui": "0102030405060708", "deviceProfileName": "unknown"},
+		"deviceInfo": map[string]any{"devEui": d.device, "deviceProfileName": d.profile},
 		"fPort":      e.Port, "data": base64.StdEncoding.EncodeToString(e.Bytes),
 	}
 	maps.Copy(up, more)
@@ -203,10 +214,7 @@ func arriving(quantities, unmapped map[string]bool, d *collected, more map[strin
 	if err != nil {
 		return err
 	}
-	if d.workers == nil {
-		d.workers = map[bool][]*decode.Worker{}
-	}
-	workers := d.workers[more == nil]
+	workers := *with
 	if workers == nil {
 		for _, kind := range []string{"water", "gate", "lighting", "waste"} {
 			source := map[string]any{"format": "chirpstack", "topic": "up", "community": "community", "facility": kind}
@@ -226,7 +234,7 @@ func arriving(quantities, unmapped map[string]bool, d *collected, more map[strin
 			}
 			workers = append(workers, decode.NewWorker(inv, inventory.NewRegistry(inv)))
 		}
-		d.workers[more == nil] = workers
+		*with = workers
 	}
 	for _, w := range workers {
 		r := w.Decode(&ingest.Message{Seq: 1, Received: time.Now().UnixNano(), Topic: "up", Payload: payload})
@@ -289,7 +297,13 @@ func collect(folder string) ([]*collected, error) {
 			return err
 		}
 		relative, err := filepath.Rel(folder, filepath.Join(dir, codec))
-		found = append(found, &collected{Path: filepath.ToSlash(relative), text: string(js), file: file, examples: examples})
+		profile := strings.TrimSuffix(filepath.Base(codec), ".js")
+		if name == "vectors.json" || name == "upstream-examples.json" {
+			if profile = filepath.Base(filepath.Dir(file)); profile == "reference" {
+				profile = filepath.Base(filepath.Dir(filepath.Dir(file)))
+			}
+		}
+		found = append(found, &collected{Path: filepath.ToSlash(relative), text: string(js), file: file, profile: profile, examples: examples})
 		return err
 	})
 	return found, err

@@ -430,8 +430,8 @@ func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *in
 	switch {
 	case field != nil:
 		name = field.Quantity
-	case name == "" && s.Decoded && s.Field == "current" && s.Unit == "":
-		// A or mA: decoders write either.
+	case name == "" && s.Decoded && (s.Field == "current" || s.Field == "frequency") && s.Unit == "":
+		// A or mA, Hz or a radio's band: decoders write either.
 	case name == "":
 		name = s.Field
 	}

@@ -32,8 +32,8 @@ type deviceProfile struct {
 	Distinct bool `yaml:"distinct"`
 	// Has are members that an object of its decoder has, where neither device
 	// profile nor object name the product.
-	Has      []string                 `yaml:"has"`
-	Fields   map[string]*format.Field `yaml:"fields"` // of what its vendor's decoder returns
+	Has    []string                 `yaml:"has"`
+	Fields map[string]*format.Field `yaml:"fields"` // of what its vendor's decoder returns
 }
 
 //go:embed profiles.yaml
@@ -103,6 +103,7 @@ func (p *profiles) decoded(name string, normalized bool) *format.Field {
 	for _, prefix := range around {
 		name = strings.TrimPrefix(name, prefix)
 	}
+	path := name
 	name = foldPath(name)
 	if normalized {
 		if f := p.schema[name]; f != nil {
@@ -112,7 +113,7 @@ func (p *profiles) decoded(name string, normalized bool) *format.Field {
 	if f := p.common[name]; f != nil {
 		return f
 	}
-	if strings.Contains(name, "water") || strings.Contains(name, "meteringenergy") || strings.HasPrefix(name, "air") || strings.HasPrefix(name, "action") || strings.HasPrefix(name, "tank") {
+	if strings.Contains(name, "water") || strings.Contains(name, "meteringenergy") || strings.HasPrefix(name, "air") || strings.HasPrefix(name, "action") || strings.HasPrefix(name, "tank") || strings.HasPrefix(path, "power.") {
 		return p.schema[name] // no other names these so
 	}
 	return nil

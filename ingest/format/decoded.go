@@ -34,6 +34,9 @@ var (
 	namingNames  = []string{"variable", "name", "type", "desc", "quantity", "parameter", "viftype", "consumptiontype", "measurement"}
 )
 
+// volumes are the units of water in frames of meters that do not name what they measure.
+var volumes = []string{"l", "L", "m3"}
+
 // Fold is a name without what decoders vary in it: capitals, _ and -, spaces.
 func Fold(name string) string {
 	plain := true
@@ -58,9 +61,34 @@ type decodedWalk struct {
 	out *Output
 }
 
+// failed is what a decoder's result says went wrong, where it says nothing else.
+func failed(object *fastjson.Value) string {
+	told, other := "", false
+	object.GetObject().Visit(func(name []byte, v *fastjson.Value) {
+		switch string(name) {
+		case "errors":
+			if list := v.GetArray(); len(list) > 0 {
+				told = list[0].String()
+			} else if v.Type() == fastjson.TypeString {
+				told = v.String()
+			}
+		case "warnings":
+		default:
+			other = true
+		}
+	})
+	if other {
+		return ""
+	}
+	return told
+}
+
 // decodedObject reads what a network server's decoder made of the bytes. Some
 // return their whole result: data beside warnings and errors.
-func decodedObject(in *Input, base Sample, object *fastjson.Value, out *Output) {
+func decodedObject(in *Input, base Sample, object *fastjson.Value, out *Output) error {
+	if told := failed(object); told != "" {
+		return ingest.Refuse(ingest.CodecFailed, "the network server's decoder says %.160s", told)
+	}
 	if inner := object.Get("data"); inner != nil && inner.Type() == fastjson.TypeObject {
 		envelope := true
 		object.GetObject().Visit(func(name []byte, v *fastjson.Value) {
@@ -77,6 +105,7 @@ func decodedObject(in *Input, base Sample, object *fastjson.Value, out *Output) 
 		}
 	}
 	Decoded(in, base, object, out)
+	return nil
 }
 
 // Decoded reads what a decoder made of the bytes: an object, or a list of
@@ -207,8 +236,13 @@ func (w *decodedWalk) add(base Sample, path string, v *fastjson.Value, depth int
 	}
 	switch v.Type() {
 	case fastjson.TypeObject:
-		if value, ok := w.measured(&base, v); ok {
-			w.out.scalar(base, path, value)
+		of := base
+		if value, ok := w.measured(&of, v); ok {
+			w.scalar(of, path, value)
+			return
+		}
+		if name, value, ok := w.named(&of, v); ok && of.Unit != "" {
+			w.scalar(of, inside(outside(path), name), value)
 			return
 		}
 		w.members(base, path, v, "", depth)
@@ -217,8 +251,24 @@ func (w *decodedWalk) add(base Sample, path string, v *fastjson.Value, depth int
 			w.element(base, path, i, item, depth)
 		}
 	default:
-		w.out.scalar(base, path, v)
+		w.scalar(base, path, v)
 	}
+}
+
+// scalar adds a value. Text of a number and a unit is that number in that unit.
+func (w *decodedWalk) scalar(base Sample, path string, v *fastjson.Value) {
+	if v.Type() == fastjson.TypeString && base.Unit == "" && len(w.out.Samples) <= MaxReadings {
+		written := strings.TrimSpace(string(v.GetStringBytes()))
+		end := strings.LastIndexAny(written, "0123456789") + 1
+		if unit := measure(written[end:]); unit != "" && ingest.KnownUnit(unit) {
+			if value, ok := ParseNumber(written[:end]); ok {
+				base.Field, base.Value, base.Unit = path, value, unit
+				w.out.Samples = append(w.out.Samples, base)
+				return
+			}
+		}
+	}
+	w.out.scalar(base, path, v)
 }
 
 // element adds an element of a list.
@@ -235,7 +285,7 @@ func (w *decodedWalk) element(base Sample, path string, i int, v *fastjson.Value
 	}
 	clock := w.clock(&base, v, false)
 	if name, value, ok := w.named(&base, v); ok {
-		w.out.scalar(base, inside(outside(path), name), value)
+		w.scalar(base, inside(outside(path), name), value)
 		return
 	}
 	if clock == "" {
@@ -298,7 +348,7 @@ func (w *decodedWalk) measured(base *Sample, v *fastjson.Value) (*fastjson.Value
 // named reports whether an element says by a member what it measures: Type:
 // Volume, Value: 0.003, Unit: m3.
 func (w *decodedWalk) named(base *Sample, v *fastjson.Value) (name string, value *fastjson.Value, ok bool) {
-	best, valued, unit := len(namingNames), len(plainNames), ""
+	best, valued, unit, which := len(namingNames), len(plainNames), "", ""
 	v.GetObject().Visit(func(key []byte, member *fastjson.Value) {
 		folded := Fold(string(key))
 		if rank := slices.Index(namingNames, folded); rank >= 0 && rank < best && member.Type() == fastjson.TypeString {
@@ -311,7 +361,17 @@ func (w *decodedWalk) named(base *Sample, v *fastjson.Value) (name string, value
 		if slices.Contains(measureNames, folded) {
 			unit = string(member.GetStringBytes())
 		}
+		// Of a meter: the register now is storage 0, the total is tariff 0.
+		if (folded == "storage" || folded == "tariff") && member.Type() == fastjson.TypeNumber && member.GetFloat64() != 0 {
+			which += folded[:1] + member.String()
+		}
 	})
+	if which != "" && ingest.ValidID(which) {
+		base.Channel = which
+	}
+	if name == "" && unit != "" && slices.Contains(volumes, measure(unit)) {
+		name = "volume"
+	}
 	if name == "" || value == nil || value.Type() == fastjson.TypeNull {
 		return "", nil, false
 	}
@@ -327,6 +387,8 @@ func measure(unit string) string {
 	switch unit {
 	case "m^3", "M3", "m3", "㎥":
 		return "m3"
+	case "°C", "C":
+		return "Cel"
 	case "m^3/h":
 		return "m3/h"
 	case "percent":

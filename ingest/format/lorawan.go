@@ -47,16 +47,14 @@ func (d *chirpstack) Decode(in *Input, out *Output) error {
 		return nil
 	}
 	if object := root.Get("object"); object != nil && object.Type() == fastjson.TypeObject && object.GetObject().Len() > 0 && !readsBytes(d.src, base.Profile) {
-		decodedObject(in, base, object, out)
-		return nil
+		return decodedObject(in, base, object, out)
 	}
 	if encoded := text(root, "objectJSON"); encoded != "" && !readsBytes(d.src, base.Profile) {
 		object, err := parseObject(&d.object, []byte(encoded))
 		if err != nil {
 			return ingest.Refuse(ingest.Malformed, "objectJSON: %v", err)
 		}
-		decodedObject(in, base, object, out)
-		return nil
+		return decodedObject(in, base, object, out)
 	}
 	encoded := text(root, "data")
 	if encoded == "" {
@@ -161,8 +159,10 @@ func (d *tts) Decode(in *Input, out *Output) error {
 			base.Time, _ = jsonTime(in, v) // without one, the time received stands in
 		}
 	}
-	if !readsBytes(d.src, base.Profile) && d.decoded(in, base, uplink, out) {
-		return nil
+	if !readsBytes(d.src, base.Profile) {
+		if done, err := d.decoded(in, base, uplink, out); done {
+			return err
+		}
 	}
 	encoded := text(uplink, "frm_payload")
 	if encoded == "" {
@@ -181,13 +181,13 @@ func (d *tts) Decode(in *Input, out *Output) error {
 
 // decoded reads what the network server's decoder made of the bytes, normalized
 // first; what that leaves out stands under the decoder's own names.
-func (d *tts) decoded(in *Input, base Sample, uplink *fastjson.Value, out *Output) bool {
+func (d *tts) decoded(in *Input, base Sample, uplink *fastjson.Value, out *Output) (done bool, err error) {
 	normalized, decoded := uplink.Get("normalized_payload"), uplink.Get("decoded_payload")
 	some := func(v *fastjson.Value) bool {
 		return v != nil && (v.Type() == fastjson.TypeObject && v.GetObject().Len() > 0 || len(v.GetArray()) > 0)
 	}
 	if !some(normalized) && !some(decoded) {
-		return false
+		return false, nil
 	}
 	at := base
 	if some(normalized) {
@@ -195,13 +195,14 @@ func (d *tts) decoded(in *Input, base Sample, uplink *fastjson.Value, out *Outpu
 		base.Spare = true
 	}
 	if some(decoded) {
-		decodedObject(in, base, decoded, out)
+		err = decodedObject(in, base, decoded, out)
 	}
 	if level := uplink.Get("last_battery_percentage", "value"); level != nil { // by the device's last status
 		last := base
 		last.Time, last.TimeSource = at.Time, at.TimeSource
 		last.Spare, last.Quantity, last.Unit = true, "battery_level", "%"
 		out.scalar(last, "last_battery_percentage", level)
+		err = nil
 	}
-	return true
+	return true, err
 }
