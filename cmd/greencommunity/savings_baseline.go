@@ -97,8 +97,12 @@ func (c *savingsBaselineCmd) fit(days []baseline.Day, water bool) (map[string]an
 		if err != nil {
 			return nil, err
 		}
-		return map[string]any{"method": "per_capita_monthly", "monthly": fit.Monthly, "monthly_days": fit.MonthlyDays, "relative": fit.Relative,
-			"n": fit.N, "n_eff": fit.Effective, "rmse_n_minus_p": fit.RMSE, "cv_rmse": fit.CV}, nil
+		spec := map[string]any{"method": "per_capita_monthly", "monthly": fit.Monthly, "monthly_days": fit.MonthlyDays, "relative": fit.Relative,
+			"n": fit.N, "n_eff": fit.Effective, "rmse_n_minus_p": fit.RMSE, "cv_rmse": fit.CV}
+		if fit.Inverse != nil {
+			spec["weekend"], spec["festival"], spec["XtX_inv"] = fit.Weekend, fit.Festival, fit.Inverse
+		}
+		return spec, nil
 	}
 	observations := make([]baseline.Observation, len(days))
 	for i, d := range days {

@@ -149,6 +149,7 @@ func (c *savingsPerCapitaCmd) Run(s streams) error {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	return printJSON(s.out, map[string]any{
+		"weekend": fit.Weekend, "festival": fit.Festival, "XtX_inv": fit.Inverse,
 		"method": "per_capita_monthly", "monthly": fit.Monthly, "monthly_days": fit.MonthlyDays, "relative": fit.Relative,
 		"n": fit.N, "n_eff": fit.Effective, "rmse_n_minus_p": fit.RMSE, "cv_rmse": fit.CV, "screening": screening,
 	})

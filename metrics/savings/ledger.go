@@ -244,9 +244,14 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 		if l.Relative { // the fit's errors are shares of the month's use
 			weight = use
 		}
+		weekend, festival := b.calendarOf(day)
+		use *= 1 + l.Weekend*weekend + l.Festival*festival
 		if b.fit != nil {
-			row = make([]float64, 12)
+			row = make([]float64, b.fit.P)
 			row[month] = weight
+			if b.fit.P == 14 {
+				row[12], row[13] = weight*weekend, weight*festival
+			}
 		}
 		return use, row, weight, persons > 0
 	}
@@ -269,6 +274,16 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 		use += row[j] * l.Coef[j]
 	}
 	return use, row, 1, true
+}
+
+// calendarOf a day: 1 on a weekend, 1 about the Spring Festival, else 0.
+func (b *boundary) calendarOf(day int) (weekend, festival float64) {
+	date := time.Unix(int64(day)*86400, 0).UTC()
+	var firsts []time.Time
+	for _, f := range b.Baseline.Festivals {
+		firsts = append(firsts, f.Time)
+	}
+	return baseline.Calendar(date, firsts)
 }
 
 // reported says whether a day is of the reporting period.
@@ -435,12 +450,13 @@ func (b *boundary) known(s Sums) float64 {
 	}
 	if b.fit == nil {
 		if !b.metered() { // both sides are stated, and by the same nameplates
-			return math.Hypot(s.Baseline*b.Uncertainty.Watts, s.Actual*b.Uncertainty.Watts)
+			u := &b.Uncertainty
+			return math.Hypot(math.Hypot(s.Baseline*u.Watts, s.Actual*u.Watts), s.Baseline*math.Hypot(u.Year, math.Hypot(u.Burning, u.Hours)))
 		}
-		return baseline.Stipulated(s.Baseline, b.Uncertainty.Watts, s.Actual, class)
+		return baseline.Stipulated(s.Baseline, b.Uncertainty.stated(), s.Actual, class)
 	}
 	_, se := b.fit.Band(s.Row, s.Noise, b.Baseline.Effective)
-	return math.Hypot(b.t*se, baseline.Stipulated(s.Baseline, b.Uncertainty.Watts, s.Actual, class))
+	return math.Hypot(b.t*se, baseline.Stipulated(s.Baseline, b.Uncertainty.stated(), s.Actual, class))
 }
 
 // Result is a saving over a stretch of time with its uncertainty.

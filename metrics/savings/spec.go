@@ -180,7 +180,14 @@ type BaselineSpec struct {
 	MonthlyDays []float64 `yaml:"monthly_days"`
 	// Relative says that days scatter in proportion to their month's use, as
 	// households' do: rmse_n_minus_p is then a share of it, 0-1.
-	Relative   bool                `yaml:"relative"`
+	Relative bool `yaml:"relative"`
+	// Weekend and Festival are by how much use on Saturdays and Sundays, and about the
+	// Spring Festival (four days before its first to eight after), is off the month's,
+	// as a share of it; XtX_inv then has 14 rows. Festivals are its first days, where
+	// they are others than the program knows.
+	Weekend    float64             `yaml:"weekend"`
+	Festival   float64             `yaml:"festival"`
+	Festivals  []Date              `yaml:"festivals"`
 	Irrigation baseline.Irrigation `yaml:"irrigation"`
 }
 
@@ -196,6 +203,17 @@ type UncertaintySpec struct {
 	Confidence float64 `yaml:"confidence"`  // default 0.90
 	MeterClass float64 `yaml:"meter_class"` // percent
 	Watts      float64 `yaml:"watts_rel"`   // of nameplate watts or stipulated use, 0-1
+	// What the scatter of days does not hold, 0-1, each of the whole baseline: how far a
+	// year's level is from the next one's (3 to 5 % of households' water), the share of
+	// lamps that burned, and the hours they are switched for.
+	Year    float64 `yaml:"year_rel"`
+	Burning float64 `yaml:"burning_rel"`
+	Hours   float64 `yaml:"hours_rel"`
+}
+
+// stated is what of the baseline is stated and not fitted, together, 0-1.
+func (u *UncertaintySpec) stated() float64 {
+	return math.Hypot(math.Hypot(u.Watts, u.Year), math.Hypot(u.Burning, u.Hours))
 }
 
 // Adjustment is a non-routine adjustment: what static factors changed.
@@ -454,8 +472,8 @@ func (b *boundary) check(path string, p *document.Problems) {
 	if u.Confidence <= 0 || u.Confidence >= 1 {
 		p.Add(path+".uncertainty.confidence", "%g is not between 0 and 1", u.Confidence)
 	}
-	if u.MeterClass < 0 || u.Watts < 0 || u.Watts > 1 {
-		p.Add(path+".uncertainty", "meter_class is in percent, watts_rel a ratio from 0 to 1")
+	if u.MeterClass < 0 || slices.ContainsFunc([]float64{u.Watts, u.Year, u.Burning, u.Hours}, func(v float64) bool { return !(v >= 0 && v <= 1) }) {
+		p.Add(path+".uncertainty", "meter_class is in percent; watts_rel, year_rel, burning_rel and hours_rel are ratios from 0 to 1")
 	}
 	if b.Baseline != nil {
 		b.terms = hash(&terms{b.Resource, b.IPMVP, b.Register, b.Weather, b.Intervention, b.Uncertainty, b.Quota, b.community.Lat, b.community.Lon})
@@ -581,6 +599,12 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 		if l.Relative && (l.RMSE <= 0 || l.RMSE >= 1 || slices.ContainsFunc(l.Monthly, func(v float64) bool { return v <= 0 })) {
 			p.Add(path+".relative", "needs rmse_n_minus_p as a share of the month's use, below 1, and use in every month")
 		}
+		if (l.Weekend != 0 || l.Festival != 0) && !(l.Relative && l.Weekend > -1 && l.Festival > -1 && len(l.Inverse) == 14) {
+			p.Add(path+".weekend", "weekend and festival are shares above -1 of a relative baseline, with 14 rows of XtX_inv")
+		}
+		if len(l.Inverse) != 0 && (len(l.Inverse) != 14 || slices.ContainsFunc(l.Inverse, func(r []float64) bool { return len(r) != 14 })) {
+			p.Add(path+".XtX_inv", "give 14 rows of 14, months, weekend, festival; or leave it out")
+		}
 		if len(l.MonthlyDays) != 0 && len(l.MonthlyDays) != 12 {
 			p.Add(path+".monthly_days", "give 12, the days each month is the mean of")
 		}
@@ -659,10 +683,14 @@ func (b *boundary) resolve() {
 		b.fit = &baseline.Regression{N: l.N, P: len(l.Coef), Coef: l.Coef, Inverse: l.Inverse, S: l.RMSE}
 		if l.Method == "per_capita_monthly" {
 			b.fit.P, b.fit.Coef = 12, l.Monthly
-			b.fit.Inverse = make([][]float64, 12)
-			for i := range b.fit.Inverse {
-				b.fit.Inverse[i] = make([]float64, 12)
-				b.fit.Inverse[i][i] = 1 / l.MonthlyDays[i]
+			if len(l.Inverse) == 14 {
+				b.fit.P = 14
+			} else {
+				b.fit.Inverse = make([][]float64, 12)
+				for i := range b.fit.Inverse {
+					b.fit.Inverse[i] = make([]float64, 12)
+					b.fit.Inverse[i][i] = 1 / l.MonthlyDays[i]
+				}
 			}
 		}
 		b.t = baseline.TQuantile(b.Uncertainty.Confidence, b.fit.N-b.fit.P)

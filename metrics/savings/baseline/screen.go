@@ -62,22 +62,6 @@ const (
 	outlying = 5.0
 )
 
-// festivals are the first days of the lunar year.
-var festivals = []string{"2018-02-16", "2019-02-05", "2020-01-25", "2021-02-12", "2022-02-01", "2023-01-22", "2024-02-10", "2025-01-29", "2026-02-17",
-	"2027-02-06", "2028-01-26", "2029-02-13", "2030-02-03", "2031-01-23", "2032-02-11", "2033-01-31", "2034-02-19", "2035-02-08"}
-
-// festive reports whether a day is about the first of a lunar year: four days before
-// it to eight after.
-func festive(date time.Time) bool {
-	for _, text := range festivals {
-		day, _ := time.Parse(time.DateOnly, text)
-		if !date.Before(day.AddDate(0, 0, -4)) && date.Before(day.AddDate(0, 0, 8)) {
-			return true
-		}
-	}
-	return false
-}
-
 // Screen looks through the days of a baseline before it is frozen: whether they are
 // enough; leaks within them, by open alarms, by the night flow and by use that stands
 // above the rest of the year for a while; level shifts, outliers, meters that came or
@@ -169,12 +153,7 @@ func (s *Screening) stretches(days []Day) {
 	for i, d := range days {
 		y[i] /= level
 		columns[0][i] = 1
-		if w := d.Date.Weekday(); w == time.Saturday || w == time.Sunday {
-			columns[1][i] = 1
-		}
-		if festive(d.Date) {
-			columns[2][i] = 1
-		}
+		columns[1][i], columns[2][i] = Calendar(d.Date, nil)
 	}
 	if lit {
 		night := make([]float64, n)

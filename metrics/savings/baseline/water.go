@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -114,6 +115,10 @@ type PerHead struct {
 	Effective   float64   // what they are worth, autocorrelation allowed for
 	RMSE        float64   // a share of the month's use where Relative, 0-1
 	CV          float64   // CV(RMSE) of all days about their month's mean
+	// Weekend and Festival are by how much such days are off their month's use, as a
+	// share of it, and Inverse that of all 14 terms; 0 and nil where they explain nothing.
+	Weekend, Festival float64
+	Inverse           [][]float64
 }
 
 // FitPerCapita fits use a person and day by calendar month. All twelve months
@@ -146,14 +151,62 @@ func FitPerCapita(days []PersonDay) (*PerHead, error) {
 		relative[i] = fit.Residual[i] / mean
 		squares += relative[i] * relative[i]
 	}
-	// Each month's mean takes a part of the autocorrelation with it: of k days
-	// about (1+3ρ)/k (Marriott and Pope 1954).
+	days12 := &PerHead{Monthly: fit.Coef, MonthlyDays: counts, N: fit.N, Relative: true, RMSE: math.Sqrt(squares / float64(fit.N-fit.P)), CV: fit.S / fit.Mean}
+	if with := days12.calendar(days); with != nil {
+		return with, nil
+	}
+	days12.Effective = EffectiveN(fit.N, unbiased(relative))
+	return days12, nil
+}
+
+// unbiased is the autocorrelation of residuals about the means of twelve months: each
+// mean takes a part of it, of k days about (1+3ρ)/k (Marriott and Pope 1954).
+func unbiased(relative []float64) float64 {
 	rho := Autocorrelation(relative)
-	if k := float64(fit.N) / 12; k > 6 {
+	if k := float64(len(relative)) / 12; k > 6 {
 		rho = min(0.99, (rho+1/k)/(1-3/k))
 	}
-	return &PerHead{
-		Monthly: fit.Coef, MonthlyDays: counts, N: fit.N, Relative: true,
-		Effective: EffectiveN(fit.N, rho), RMSE: math.Sqrt(squares / float64(fit.N-fit.P)), CV: fit.S / fit.Mean,
-	}, nil
+	return rho
+}
+
+// calendar fits weekends and the Spring Festival beside the months. nil: neither
+// explains anything, which takes three standard errors, autocorrelation allowed for.
+func (p *PerHead) calendar(days []PersonDay) *PerHead {
+	monthly := slices.Clone(p.Monthly)
+	n := len(days)
+	X, y, flags := make([][]float64, n), make([]float64, n), make([][2]float64, n)
+	var sums [2]float64
+	for i, d := range days {
+		flags[i][0], flags[i][1] = Calendar(d.Date, nil)
+		sums[0], sums[1] = sums[0]+flags[i][0], sums[1]+flags[i][1]
+	}
+	if sums[0] < 20 || sums[1] < 6 {
+		return nil
+	}
+	var fit *Regression
+	for round := range 3 { // the shares are of the month's use on an ordinary day
+		for i, d := range days {
+			month := int(d.Date.Month()) - 1
+			X[i] = make([]float64, 14)
+			X[i][month], X[i][12], X[i][13] = 1, flags[i][0], flags[i][1]
+			y[i] = d.Use / d.Persons / monthly[month]
+		}
+		var err error
+		if fit, err = Fit(X, y, nil); err != nil {
+			return nil
+		}
+		if scale := math.Sqrt(float64(n) / EffectiveN(n, unbiased(fit.Residual))); round == 0 &&
+			math.Abs(fit.Coef[12]) < 3*fit.StdErr[12] && math.Abs(fit.Coef[13]) < 3*fit.StdErr[13]*scale {
+			return nil
+		}
+		for m := range monthly {
+			if monthly[m] *= fit.Coef[m]; !(monthly[m] > 0) {
+				return nil
+			}
+		}
+	}
+	effective := EffectiveN(n, unbiased(fit.Residual))
+	with := *p
+	with.Monthly, with.Weekend, with.Festival, with.Inverse, with.RMSE, with.Effective = monthly, fit.Coef[12], fit.Coef[13], fit.Inverse, fit.S, effective
+	return &with
 }
