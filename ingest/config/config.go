@@ -35,6 +35,7 @@ type Config struct {
 	// https:// addresses above are watched in any case.
 	WatchTLS []string `yaml:"watch_tls"`
 	HTTP     HTTP     `yaml:"http"`
+	Push     Push     `yaml:"push"`
 	Store    Store    `yaml:"store"`
 	Rejects  Rejects  `yaml:"rejects"`
 	Feedback Feedback `yaml:"feedback"`
@@ -111,6 +112,19 @@ type HTTP struct {
 	// one word, and those in .local and .internal. Others are refused, so that no
 	// page of another site can pose as this one; with web_config_file, none are.
 	Hosts []string `yaml:"hosts"`
+}
+
+// Push says where devices that speak HTTP and no MQTT post their messages: the path is
+// the topic. It is off unless listen is given.
+type Push struct {
+	Listen string `yaml:"listen"` // host:port, such as 0.0.0.0:9109; default: off
+	// PasswordFile has the broker's users, as mosquitto_passwd writes them: a user is a
+	// vendor's id, and reaches the topics of its sources. Without it listen must be on
+	// this machine.
+	PasswordFile string `yaml:"password_file"`
+	CertFile     string `yaml:"cert_file"` // with key_file: HTTPS
+	KeyFile      string `yaml:"key_file"`
+	MaxBytes     Bytes  `yaml:"max_bytes"` // of a message, pictures included; default 4MiB
 }
 
 // Store bounds a write to InfluxDB.
@@ -245,7 +259,7 @@ func (c *Config) complete(dir string, p *document.Problems) {
 	}
 	for _, path := range []*string{
 		&c.DataDir, &c.Inventory, &c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
-		&c.InfluxDB.TokenFile, &c.InfluxDB.CAFile, &c.HTTP.WebConfigFile,
+		&c.InfluxDB.TokenFile, &c.InfluxDB.CAFile, &c.HTTP.WebConfigFile, &c.Push.PasswordFile, &c.Push.CertFile, &c.Push.KeyFile,
 	} {
 		resolve(path)
 	}
@@ -289,6 +303,7 @@ func (c *Config) complete(dir string, p *document.Problems) {
 		}
 	}
 	c.completeHTTP(p)
+	c.completePush(p)
 	c.completeStore(p)
 }
 
@@ -402,6 +417,34 @@ func (c *Config) completeHTTP(p *document.Problems) {
 		if _, err := os.Stat(c.HTTP.WebConfigFile); err != nil {
 			p.Add("http.web_config_file", "%v", err)
 		}
+	}
+}
+
+func (c *Config) completePush(p *document.Problems) {
+	if c.Push.MaxBytes == 0 {
+		c.Push.MaxBytes = 4 << 20
+	}
+	if c.Push.MaxBytes < 1<<10 || c.Push.MaxBytes > 8<<20 {
+		p.Add("push.max_bytes", "%d bytes is not between 1KiB and 8MiB", c.Push.MaxBytes)
+	}
+	if c.Push.Listen == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(c.Push.Listen)
+	if n, bad := strconv.Atoi(port); err != nil || bad != nil || n < 0 || n > 65535 {
+		p.Add("push.listen", "%q is no address; give host:port, such as 0.0.0.0:9109", c.Push.Listen)
+		return
+	}
+	if ip := net.ParseIP(host); c.Push.PasswordFile == "" && host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		p.Add("push.password_file", "missing: anybody who reaches %s could send; give the broker's password file", c.Push.Listen)
+	}
+	if c.Push.PasswordFile != "" {
+		if _, err := os.Stat(c.Push.PasswordFile); err != nil {
+			p.Add("push.password_file", "%v", err)
+		}
+	}
+	if (c.Push.CertFile == "") != (c.Push.KeyFile == "") {
+		p.Add("push", "cert_file and key_file go together")
 	}
 }
 

@@ -15,7 +15,7 @@ var Formats = map[string]Format{
 	"huawei-iotda":  {New: newHuawei, About: "Huawei IoTDA property reports, gateways' too, gzip too", Topics: []string{"$oc/devices/{device}/sys/#"}},
 	"ctwing":        {New: newCTWing, About: "China Telecom CTWing, as bridged to MQTT", Topics: []string{"+/+/{device}"}},
 	"cjt188":        {New: newCJT188, Proves: provesCJT188, Facility: "water", About: "water meters' CJ/T 188 frames: bytes, hex or base64"},
-	"dlt645":        {New: newDLT645, Proves: provesDLT645, Facility: "lighting", About: "electricity meters' DL/T 645-2007 frames: bytes, hex or base64"},
+	"dlt645":        {New: newDLT645, Proves: provesDLT645, Facility: "lighting", About: "electricity meters' DL/T 645 frames of 2007 and 1997: bytes, hex or base64"},
 	"chirpstack":    {New: newChirpstack, Products: true, About: "ChirpStack 4 and 3", Topics: []string{"application/+/device/{device}/event/+", "+/+/device/+/event/+"}},
 	"tts":           {New: newTTS, Products: true, About: "The Things Stack 3", Topics: []string{"v3/+/devices/{device}/up"}},
 	"wmbusmeters":   {New: newWMBusMeters, Facility: "water", About: "wireless M-Bus by wmbusmeters"},
@@ -30,7 +30,7 @@ var Formats = map[string]Format{
 	"homeassistant": {New: newHomeAssistant, Retained: true, Silent: true, About: "Home Assistant discovery: noted, no readings", Topics: []string{"homeassistant/#"}},
 	"fiware":        {New: newFIWARE, About: "FIWARE NGSI: key-values, normalized, NGSI-LD", Topics: []string{"/+/{device}/attrs", "/json/+/{device}/attrs", "/+/{device}/attrs/+", "/json/+/{device}/attrs/+"}},
 	"influx":        {New: newInflux, Community: true, About: "InfluxDB line protocol"},
-	"face-gate":     {New: newFaceGate, Facility: "gate", Redact: keepMembers(faceGateKept), About: "face terminals' RecPush, without the person", Topics: []string{"mqtt/face/{device}/+"}},
+	"face-gate":     {New: newFaceGate, Facility: "gate", Redact: keepMembers(faceGateKept), About: "face terminals' RecPush, without the person", Topics: []string{"mqtt/face/{device}/+", "mqtt/face/+"}},
 	"hikvision":     {New: newHikvision, Facility: "gate", Redact: redactHikvision, About: "Hikvision door controllers, bridged, without the person", Topics: []string{"hikvision/{device}/event"}},
 	"dahua":         {New: newDahua, Facility: "gate", Redact: redactDahua, About: "Dahua door events, bridged, without the person", Topics: []string{"dahua/{device}/+"}},
 

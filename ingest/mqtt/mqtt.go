@@ -57,6 +57,9 @@ type Delivery struct {
 	ingest.Message
 	Dup   bool
 	Epoch uint32 // counts connections
+	// Taken, where set, is closed instead of an acknowledgement: the message came some
+	// other way than from a broker.
+	Taken chan struct{}
 	conn  *bufferedConn
 	topic int // the topic's length, before it is one string of a batch's
 }
@@ -80,6 +83,9 @@ func Acknowledge(deliveries []*Delivery) {
 		packets = packets[:0]
 	}
 	for _, d := range deliveries {
+		if d.Taken != nil {
+			close(d.Taken)
+		}
 		if d.QoS == 0 {
 			continue
 		}
@@ -216,6 +222,10 @@ func (s *Subscriber) Next(ctx context.Context) []Delivery { return s.queue.take(
 
 // Poll is Next without waiting: nothing where nothing is there.
 func (s *Subscriber) Poll() []Delivery { return s.queue.poll() }
+
+// Offer adds a message that came some other way, of QoS 0, between those of the
+// broker. It reports whether there is room.
+func (s *Subscriber) Offer(d Delivery) bool { return s.queue.offer([]Delivery{d}) }
 
 // Epoch is the current connection's.
 func (s *Subscriber) Epoch() uint32 { return s.epoch.Load() }

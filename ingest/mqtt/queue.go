@@ -75,6 +75,22 @@ func (q *queue) put(ctx context.Context, batch []Delivery) {
 	}
 }
 
+// offer adds a batch if there is room, and does not wait.
+func (q *queue) offer(batch []Delivery) bool {
+	q.mu.Lock()
+	room := q.count < queueSize/2 && q.bytes < queueBytes/2
+	if room {
+		q.batches = append(q.batches, batch)
+		q.count += len(batch)
+		q.bytes += sizeOf(batch)
+	}
+	q.mu.Unlock()
+	if room {
+		signal(q.filled)
+	}
+	return room
+}
+
 // over reports whether more than n messages wait, or more bytes than may.
 func (q *queue) over(n int) bool {
 	q.mu.Lock()

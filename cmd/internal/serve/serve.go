@@ -28,6 +28,7 @@ import (
 	"greencommunity/ingest/journal"
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/ingest/push"
 	"greencommunity/metrics"
 	"greencommunity/metrics/community"
 )
@@ -41,6 +42,7 @@ type Service struct {
 	server    *metrics.Server
 	// certificates of others, whose expiry is told beforehand.
 	certificates *certificate.Watch
+	push         *push.Listener // nil where it is off
 }
 
 // New opens the data directory and the HTTP port; nothing runs yet.
@@ -79,6 +81,15 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	o.Observers = observers.list()
 	if s.pipeline, err = pipeline.New(o); err != nil {
 		return nil, err
+	}
+	if c.Push.Listen != "" {
+		if s.push, err = push.Listen(push.Options{
+			Listen: c.Push.Listen, PasswordFile: c.Push.PasswordFile, CertFile: c.Push.CertFile, KeyFile: c.Push.KeyFile,
+			MaxBytes: int64(c.Push.MaxBytes), Logger: log,
+		}, s.pipeline); err != nil {
+			return nil, err
+		}
+		log.Info("devices may post their messages", "address", s.push.Addr())
 	}
 	return s, nil
 }
@@ -148,6 +159,14 @@ func (s *Service) Community() ingest.CommunityID {
 	return ""
 }
 
+// PushAddr is host:port where devices post messages, "" if it is off.
+func (s *Service) PushAddr() string {
+	if s.push == nil {
+		return ""
+	}
+	return s.push.Addr()
+}
+
 // Ready says why readings are not taken in, nil if they are.
 func (s *Service) Ready() error { return s.pipeline.Ready() }
 
@@ -165,6 +184,9 @@ func (s *Service) Run(ctx context.Context) error {
 	g.Go(func() error {
 		opened := func() {
 			s.server.Open()
+			if s.push != nil {
+				g.Go(func() error { return s.push.Run(ctx) })
+			}
 			g.Go(func() error { control(ctx, s.settings.DataDir, s.pipeline, s.log); return nil })
 		}
 		if err := s.pipeline.Run(ctx, opened); err != nil && ctx.Err() == nil {
