@@ -183,11 +183,11 @@ type adHocRegistry struct {
 	device string
 }
 
-func (r adHocRegistry) Resolve(src *inventory.Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
-	if device == "" && c.Device == "" {
-		device = r.device
+func (r adHocRegistry) Resolve(src *inventory.Source, c *format.Captures, n inventory.Named) (*ingest.Device, uint32, *ingest.Refusal) {
+	if n.Device == "" && c.Device == "" {
+		n.Device = r.device
 	}
-	return r.Registry.Resolve(src, c, device, community, facility, compound, profile)
+	return r.Registry.Resolve(src, c, n)
 }
 
 // adHoc is an inventory of one community and one source, for trying out.

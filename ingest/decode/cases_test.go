@@ -57,11 +57,11 @@ func source(t testing.TB, kind ingest.FacilityKind, name, topic, more string) *W
 // anyDevice gives a name to a device that has none.
 type anyDevice struct{ *inventory.Registry }
 
-func (r anyDevice) Resolve(src *inventory.Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
-	if device == "" && c.Device == "" && src.Device == "" {
-		device = "device"
+func (r anyDevice) Resolve(src *inventory.Source, c *format.Captures, n inventory.Named) (*ingest.Device, uint32, *ingest.Refusal) {
+	if n.Device == "" && c.Device == "" && src.Device == "" {
+		n.Device = "device"
 	}
-	return r.Registry.Resolve(src, c, device, community, facility, compound, profile)
+	return r.Registry.Resolve(src, c, n)
 }
 
 // expectation is an expected.json.

@@ -16,7 +16,7 @@ func (w *Worker) fieldTimes(in *format.Input, out *format.Output) {
 	for i := range out.Samples {
 		s := out.Samples[i]
 		profile := s.Profile
-		if dev, _, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile); refusal == nil {
+		if dev, _, refusal := w.device(in, namedBy(&s)); refusal == nil {
 			profile = dev.Profile
 		}
 		field := w.field(w.source, &s, &ingest.Device{Origin: &ingest.Origin{Profile: profile}, Listing: ingest.Unlisted})

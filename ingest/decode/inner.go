@@ -13,7 +13,7 @@ import (
 func (w *Worker) decodeInner(base format.Sample, port int, data []byte, out *format.Output) error {
 	in := w.in
 	profile := base.Profile
-	if dev, _, refusal := w.resolver.Resolve(w.source, &in.Captures, base.Device, base.Community, base.Facility, base.Compound, base.Profile); refusal == nil && dev.Profile != "" {
+	if dev, _, refusal := w.resolver.Resolve(w.source, &in.Captures, namedBy(&base)); refusal == nil && dev.Profile != "" {
 		profile = dev.Profile
 	}
 	if profile == "" {

@@ -35,7 +35,7 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 		if s.Spare && w.firm < 0 {
 			w.firm, w.firmEvents = len(r.Readings), len(r.Events)
 		}
-		dev, index, refusal := w.device(in, s.Device, s.Community, s.Facility, s.Compound, s.Profile)
+		dev, index, refusal := w.device(in, namedBy(s))
 		if refusal == nil {
 			refusal = w.reading(in, out, i, dev, index, r)
 		}
@@ -48,7 +48,7 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 	}
 	for i := range out.Events {
 		e := &out.Events[i]
-		dev, index, refusal := w.device(in, e.Device, e.Community, e.Facility, e.Compound, e.Profile)
+		dev, index, refusal := w.device(in, inventory.Named{Device: e.Device, Community: e.Community, Compound: e.Compound, Facility: e.Facility, Profile: e.Profile})
 		if refusal == nil && !ingest.ValidName(e.Type) {
 			refusal = ingest.Refuse(ingest.BadIdentifier, "event %.60q: lower-case letters, digits and _ only", e.Type)
 		}
@@ -99,14 +99,19 @@ func fieldNames(fields []Unmapped) string {
 	return strings.Join(names, ", ")
 }
 
+// namedBy returns what a sample says of its device.
+func namedBy(s *format.Sample) inventory.Named {
+	return inventory.Named{Device: s.Device, Community: s.Community, Compound: s.Compound, Facility: s.Facility, Profile: s.Profile}
+}
+
 // device resolves whom a sample is of, remembering the one before.
-func (w *Worker) device(in *format.Input, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
+func (w *Worker) device(in *format.Input, n inventory.Named) (*ingest.Device, uint32, *ingest.Refusal) {
 	l := &w.last
-	if l.valid && l.device == device && l.community == community && l.facility == facility && l.compound == compound && l.profile == profile {
+	if l.valid && l.named == n {
 		return l.dev, l.index, l.refusal
 	}
-	l.device, l.community, l.facility, l.compound, l.profile, l.valid = device, community, facility, compound, profile, true
-	l.dev, l.index, l.refusal = w.resolver.Resolve(w.source, &in.Captures, device, community, facility, compound, profile)
+	l.named, l.valid = n, true
+	l.dev, l.index, l.refusal = w.resolver.Resolve(w.source, &in.Captures, n)
 	w.introduces = w.introduces || l.refusal == nil && l.index == inventory.Unregistered
 	return l.dev, l.index, l.refusal
 }

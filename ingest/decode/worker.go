@@ -21,7 +21,7 @@ import (
 // that is not known yet gets it once something of it was accepted, so that a
 // message that is refused introduces none. *inventory.Registry is the one there is.
 type Resolver interface {
-	Resolve(src *inventory.Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal)
+	Resolve(src *inventory.Source, c *format.Captures, n inventory.Named) (*ingest.Device, uint32, *ingest.Refusal)
 	Register(src *inventory.Source, d *ingest.Device) (*ingest.Device, uint32, *ingest.Refusal)
 }
 
@@ -108,11 +108,11 @@ type Worker struct {
 
 	// The device of the sample before, since most messages are of one device.
 	last struct {
-		device, community, facility, compound, profile string
-		dev                                            *ingest.Device
-		index                                          uint32
-		refusal                                        *ingest.Refusal
-		valid                                          bool
+		named   inventory.Named
+		dev     *ingest.Device
+		index   uint32
+		refusal *ingest.Refusal
+		valid   bool
 	}
 }
 
@@ -226,7 +226,7 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	w.last.valid = false
 	if how.Application {
 		in.Profile = in.Source.Profile
-		if dev, _, refusal := w.device(in, "", "", "", "", ""); refusal == nil && dev.Profile != "" {
+		if dev, _, refusal := w.device(in, inventory.Named{}); refusal == nil && dev.Profile != "" {
 			in.Profile = dev.Profile
 		}
 	}

@@ -183,7 +183,7 @@ var lineNumber = regexp.MustCompile(` \(line \d+\)`)
 
 // accept resolves a device and registers it, as when a reading of it is accepted.
 func accept(r *Registry, src *Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
-	d, index, refusal := r.Resolve(src, c, device, community, facility, compound, profile)
+	d, index, refusal := r.Resolve(src, c, Named{Device: device, Community: community, Compound: compound, Facility: facility, Profile: profile})
 	if refusal == nil && index == Unregistered {
 		return r.Register(src, d)
 	}

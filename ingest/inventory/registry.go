@@ -43,12 +43,22 @@ func NewRegistry(inv *Inventory) *Registry {
 // from Register, once a reading of it was accepted.
 const Unregistered = math.MaxUint32
 
-// Resolve says which device a reading is of and what its index is. The strings
-// are what the payload says; the source's captures and constants stand in for
+// Named says what a payload says of the device a sample is of, in the vendor's
+// words; "" where it says nothing. Topic and inventory say the rest.
+type Named struct {
+	Device    string
+	Community string
+	Compound  string
+	Facility  string
+	Profile   string
+}
+
+// Resolve says which device a reading is of and what its index is. Named holds
+// what the payload says; the source's captures and constants stand in for
 // what it leaves out, and a listed device is where the inventory says it is.
 // It registers none: the device returned with Unregistered shares the strings.
-func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, facility, compound, profile string) (*ingest.Device, uint32, *ingest.Refusal) {
-	device = first(device, c.Device, string(src.Device))
+func (r *Registry) Resolve(src *Source, c *format.Captures, n Named) (*ingest.Device, uint32, *ingest.Refusal) {
+	device := first(n.Device, c.Device, string(src.Device))
 	// What the inventory lists by an alias may be called anything, a URL too.
 	if !ingest.ValidID(device) && !r.aliased(src, device) {
 		if device == "" {
@@ -74,7 +84,7 @@ func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, f
 		}
 		return listed, index, nil
 	}
-	key := identity{first(community, c.Community, string(src.Community)), first(facility, c.Facility, string(src.Facility)), device}
+	key := identity{first(n.Community, c.Community, string(src.Community)), first(n.Facility, c.Facility, string(src.Facility)), device}
 	index, known := r.known.find(r.devices, key)
 	if known && !r.removed[index] {
 		dev := r.devices[index]
@@ -100,8 +110,8 @@ func (r *Registry) Resolve(src *Source, c *format.Captures, device, community, f
 	case introduced >= src.Vendor.MaxDevices:
 		return nil, 0, tooManyDevices(src.Vendor, introduced)
 	}
-	from := ingest.Origin{Vendor: src.Vendor.ID, Community: where.ID, Facility: kind.Kind, Profile: first(profile, src.Profile)}
-	compound = first(compound, c.Compound, string(src.Compound))
+	from := ingest.Origin{Vendor: src.Vendor.ID, Community: where.ID, Facility: kind.Kind, Profile: first(n.Profile, src.Profile)}
+	compound := first(n.Compound, c.Compound, string(src.Compound))
 	for _, k := range where.Compounds {
 		if string(k.ID) == compound {
 			from.Compound = k.ID
