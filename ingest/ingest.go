@@ -60,6 +60,7 @@ type Message struct {
 	PacketID uint16 // the broker's identifier while it was in flight
 	QoS      byte
 	Retained bool // delivered because it was retained, not because it is new
+	Erased   bool // topic and payload were erased from the journal
 }
 
 // Device is a thing that reports, as the inventory lists it or as its first

@@ -30,6 +30,7 @@ const (
 	TooManyTypes      Reason = "too_many_types"      // the vendor's quota of types of events is used up
 	RefusedByInfluxDB Reason = "refused_by_influxdb" // every point of it was answered with 400 or 422
 	Lost              Reason = "lost"                // acknowledged, and damaged or gone in the journal before it was stored
+	Erased            Reason = "erased"              // erased from the journal before it was stored
 	Internal          Reason = "internal"            // a defect of ours; the message is kept for replay
 )
 
@@ -39,7 +40,7 @@ var Reasons = []Reason{
 	UnknownCommunity, UnknownFacility, NotOwner, BadIdentifier, BadValue,
 	BadUnit, OutOfRange, CodecFailed, MissingState, TooManyDevices,
 	TooManyChannels, TooManyTypes,
-	RefusedByInfluxDB, Lost, Internal,
+	RefusedByInfluxDB, Lost, Erased, Internal,
 }
 
 // titles hold what a reason is called where people read it.
@@ -64,6 +65,7 @@ var titles = map[Reason]Text{
 	TooManyTypes:      {ZH: "事件类型过多", EN: "too many types of events"},
 	RefusedByInfluxDB: {ZH: "数据库拒绝", EN: "refused by the database"},
 	Lost:              {ZH: "日志损坏丢失", EN: "lost with the journal"},
+	Erased:            {ZH: "已按要求删除", EN: "erased on request"},
 	Internal:          {ZH: "系统缺陷", EN: "a defect of ours"},
 }
 

@@ -27,6 +27,7 @@ type cli struct {
 	Codecs     codecsCmd     `cmd:"" help:"Try a collection of JavaScript decoders on the examples that come with them: what they return, as node, how fast, and what arrives."`
 	Detect     detectCmd     `cmd:"" help:"Run the detectors over the past, from tables or from InfluxDB, and show what they would have said."`
 	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
+	Erase      eraseCmd      `cmd:"" help:"Erase a device, a community or a span of time from journal, rejects, state and InfluxDB."`
 	Watch      watchCmd      `cmd:"" help:"Follow what a vendor publishes: accepted, rejected, unmapped, late, out of order."`
 	Devices    devicesCmd    `cmd:"" help:"List the devices that are known, forget one, or hand it over to another vendor."`
 	ACL        aclCmd        `cmd:"" name:"acl" help:"Print Mosquitto's access rules for the inventory: vendors reach their own topics only."`

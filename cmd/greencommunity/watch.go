@@ -163,7 +163,7 @@ func newWatch(inv *inventory.Inventory, vendor ingest.VendorID, out io.Writer) *
 }
 
 func (w *vendorWatch) message(m *ingest.Message) {
-	m.Payload = w.redactor.Redact(m.Topic, m.Payload)
+	m.Topic, m.Payload = w.redactor.Redact(m.Topic, m.Payload)
 	r := w.worker.Decode(m)
 	if r.Source != nil && r.Source.Vendor.ID != w.vendor {
 		w.foreign++

@@ -11,6 +11,7 @@ import (
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
 )
 
@@ -38,9 +39,9 @@ func (r *redaction) readInventory(dir string) error {
 	return nil
 }
 
-func (r *redaction) cut(topic string, payload []byte) []byte {
+func (r *redaction) cut(topic string, payload []byte) (string, []byte) {
 	if strings.HasPrefix(topic, "greencommunity/v1/feedback/") {
-		return payload // our own words, which wait for a vendor
+		return topic, payload // our own words, which wait for a vendor
 	}
 	switch service := r.service.Load(); {
 	case service != nil:
@@ -48,5 +49,5 @@ func (r *redaction) cut(topic string, payload []byte) []byte {
 	case r.early != nil:
 		return r.early.Redact(topic, payload)
 	}
-	return nil
+	return format.Withheld, nil
 }

@@ -38,10 +38,11 @@ type BrokerConfig struct {
 	// Dir keeps persistent sessions with what waits in them, and retained
 	// messages. "" keeps them in memory only.
 	Dir string
-	// Redact, where set, cuts a payload down to what may be written to Dir: what
-	// waits in a session must not bring to the disk what the reader of the
-	// session would never write there. A message that is read back is the cut one.
-	Redact func(topic string, payload []byte) []byte
+	// Redact, where set, cuts topic and payload down to what may be written to
+	// Dir: what waits in a session must not bring to the disk what the reader of
+	// the session would never write there. A message that is read back is the cut
+	// one; a retained one whose topic is cut is not kept.
+	Redact func(topic string, payload []byte) (string, []byte)
 	// Users say who may log in. Anonymous lets clients without a user name do
 	// everything; it is always so where there are no users.
 	Users     []User

@@ -91,11 +91,11 @@ func TestSessionSurvivesRestart(t *testing.T) {
 // what waits nor what is retained; who is connected gets it whole.
 func TestRedactedOnDisk(t *testing.T) {
 	dir := t.TempDir()
-	c := BrokerConfig{Dir: dir, Redact: func(topic string, payload []byte) []byte {
+	c := BrokerConfig{Dir: dir, Redact: func(topic string, payload []byte) (string, []byte) {
 		if !strings.HasPrefix(topic, "face/") {
-			return payload
+			return topic, payload
 		}
-		return []byte(`{"kept":1}`)
+		return topic, []byte(`{"kept":1}`)
 	}}
 	const name = "诸葛小明"
 	b := broker(t, c)

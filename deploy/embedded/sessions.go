@@ -37,7 +37,7 @@ type sessions struct {
 	dir    string
 	log    *slog.Logger
 	server *mqtt.Server
-	redact func(topic string, payload []byte) []byte // nil: nothing
+	redact func(topic string, payload []byte) (string, []byte) // nil: nothing
 
 	// mu guards everything below. Hooks come from the goroutines of all clients.
 	mu       sync.Mutex
@@ -333,6 +333,9 @@ func (s *sessions) OnRetainMessage(cl *mqtt.Client, pk packets.Packet, r int64) 
 		return
 	}
 	m := s.stored(cl, &pk)
+	if m.TopicName != pk.TopicName {
+		return // under another name nobody would find it, and could not clear it
+	}
 	s.change(&change{Retained: &m})
 }
 
@@ -356,13 +359,13 @@ func (s *sessions) OnQosDropped(cl *mqtt.Client, pk packets.Packet) {
 
 func (s *sessions) stored(cl *mqtt.Client, pk *packets.Packet) storage.Message {
 	p := pk.Properties
-	payload := pk.Payload
+	topic, payload := pk.TopicName, pk.Payload
 	if s.redact != nil {
-		payload = s.redact(pk.TopicName, payload)
+		topic, payload = s.redact(topic, payload)
 	}
 	return storage.Message{
 		Client: cl.ID, Origin: pk.Origin, PacketID: pk.PacketID, FixedHeader: pk.FixedHeader,
-		TopicName: pk.TopicName, Payload: payload, Created: pk.Created,
+		TopicName: topic, Payload: payload, Created: pk.Created,
 		Properties: storage.MessageProperties{
 			CorrelationData: p.CorrelationData, User: p.User, ContentType: p.ContentType, ResponseTopic: p.ResponseTopic,
 			MessageExpiryInterval: p.MessageExpiryInterval, PayloadFormat: p.PayloadFormat, PayloadFormatFlag: p.PayloadFormatFlag,

@@ -38,6 +38,7 @@ func testVariants(t *testing.T, name string, variants []variant) {
 		w := source(t, v.kind, name, inventory.TemplateFor(format.Formats[name], topic), v.more)
 		r := w.Decode(&ingest.Message{Seq: 1, Topic: topic, Payload: []byte(v.payload), Received: received})
 		checkResult(t, r)
+		checkCut(t, w, topic, []byte(v.payload), received)
 		if have := line(r); have != v.want {
 			t.Errorf("%s: %s\nhave %s\nwant %s\n%v", name, v.name, have, v.want, r.Err)
 		}

@@ -501,6 +501,9 @@ func (w *Worker) conversion(unit string, q *ingest.Quantity) (ingest.Conversion,
 
 // validChannel refuses a channel that cannot be a tag value.
 func validChannel(channel string) *ingest.Refusal {
+	if channel == format.Withheld {
+		return ingest.Refuse(ingest.BadIdentifier, "channel of a gate is withheld, since it may name a person: call it as doors are called, such as door2 or in_1")
+	}
 	if channel != "" && !ingest.ValidID(channel) {
 		return ingest.Refuse(ingest.BadIdentifier, "channel %.60q: printable characters without spaces at the ends, / + # , = quotes or \\, at most 128 bytes", channel)
 	}

@@ -192,6 +192,13 @@ func caller() string {
 }
 
 func (w *Worker) decode(m *ingest.Message, r *Result) error {
+	if m.Erased {
+		return ingest.Refuse(ingest.Erased, "erased from the journal on request")
+	}
+	if length, ok := strings.CutPrefix(m.Topic, longTopicPrefix); ok {
+		length, _, _ = strings.Cut(length, "/")
+		return ingest.Refuse(ingest.TooLarge, "topic of %.10s bytes; at most %d", length, format.MaxTopic)
+	}
 	if len(m.Topic) > format.MaxTopic {
 		return ingest.Refuse(ingest.TooLarge, "topic of %d bytes; at most %d", len(m.Topic), format.MaxTopic)
 	}
@@ -207,6 +214,9 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	in.Source, w.source, r.Source = &source.Reads, source, source
 	if limit := source.Vendor.Limits.PayloadBytes; len(m.Payload) > limit {
 		return ingest.Refuse(ingest.TooLarge, "payload of %d bytes; at most %d, by limits.payload_bytes of vendor %s", len(m.Payload), limit, source.Vendor.ID)
+	}
+	if refusal := format.WithheldNote(m.Payload); refusal != nil {
+		return refusal
 	}
 	how := format.Formats[source.Format]
 	if len(source.Ignore) > 0 && source.Ignores(m.Payload) {

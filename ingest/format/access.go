@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,15 +20,15 @@ import (
 // journal, and nothing else of them is ever kept; of these, only what has the
 // form that belongs there.
 var (
-	faceGateKept = []kept{{"operator", aWord}, {"info.facesluiceId", aWord}, {"info.VerifyStatus", aNumber}, {"info.verifyStatus", aNumber},
+	faceGateKept = []kept{{"operator", anOperator}, {"info.facesluiceId", aName}, {"info.VerifyStatus", aNumber}, {"info.verifyStatus", aNumber},
 		{"info.RecordID", aNumber}, {"info.time", aTime}, {"info.PushType", aNumber}, {"info.Sendintime", aNumber}, {"info.direction", aDirection}}
-	hikvisionKept = []kept{{"macAddress", aWord}, {"dateTime", aTime}, {"eventType", aWord}, {"eventState", aWord}, {"channelID", aNumber},
+	hikvisionKept = []kept{{"macAddress", aName}, {"dateTime", aTime}, {"eventType", anEvent}, {"eventState", aState}, {"channelID", aNumber},
 		{"AccessControllerEvent.majorEventType", aNumber}, {"AccessControllerEvent.subEventType", aNumber},
 		{"AccessControllerEvent.doorNo", aNumber}, {"AccessControllerEvent.serialNo", aNumber},
 		{"AccessControllerEvent.cardReaderNo", aNumber}, {"AccessControllerEvent.attendanceStatus", aDirection}}
-	dahuaKept = []kept{{"Code", aWord}, {"Action", aWord}, {"Index", aNumber}, {"code", aWord}, {"action", aWord}, {"index", aNumber},
-		{"Data.UTC", aTime}, {"Data.RealUTC", aTime}, {"Data.CreateTime", aTime}, {"Data.LocaleTime", aTime}, {"Data.Status", aWord}, {"Data.ErrorCode", aNumber},
-		{"data.UTC", aTime}, {"data.RealUTC", aTime}, {"data.CreateTime", aTime}, {"data.LocaleTime", aTime}, {"data.Status", aWord}, {"data.ErrorCode", aNumber},
+	dahuaKept = []kept{{"Code", anEvent}, {"Action", aState}, {"Index", aNumber}, {"code", anEvent}, {"action", aState}, {"index", aNumber},
+		{"Data.UTC", aTime}, {"Data.RealUTC", aTime}, {"Data.CreateTime", aTime}, {"Data.LocaleTime", aTime}, {"Data.Status", aState}, {"Data.ErrorCode", aNumber},
+		{"data.UTC", aTime}, {"data.RealUTC", aTime}, {"data.CreateTime", aTime}, {"data.LocaleTime", aTime}, {"data.Status", aState}, {"data.ErrorCode", aNumber},
 		{"Data.Type", aDirection}, {"data.Type", aDirection}}
 )
 
@@ -42,8 +43,11 @@ type form int
 
 const (
 	aNumber    form = iota // a code, a count: ten digits at most
-	aTime                  // digits and what parts them
-	aWord                  // a code or an address in ASCII, without spaces
+	aTime                  // a date or an epoch
+	aName                  // what devices are called: see closedName
+	anOperator             // one of operators
+	aState                 // one of states, or a number
+	anEvent                // one of happenings
 	aDirection             // which way somebody went, by a closed list
 )
 
@@ -67,65 +71,32 @@ func (o *Output) passed(e Event, direction string) {
 	o.Events = append(o.Events, e)
 }
 
-// personal reports whether a text holds what may be a mobile number (11 digits
-// from 13 on) or an identity number (17 digits and a digit or X), written with
-// hyphens, points and spaces or without, alone or beside a name.
-func personal(text string) bool {
-	run, first, second := 0, byte(0), byte(0)
-	for i := range len(text) + 1 {
-		c := byte(0)
-		if i < len(text) {
-			c = text[i]
-		}
-		switch {
-		case '0' <= c && c <= '9':
-			run++
-			switch run {
-			case 1:
-				first = c
-			case 2:
-				second = c
-			}
-			if run >= 18 {
-				return true
-			}
-		case c == '-' || c == '.' || c == ' ':
-		default:
-			if run == 11 && first == '1' && second >= '3' || run == 13 && first == '8' && second == '6' || run == 17 && (c == 'X' || c == 'x') {
-				return true
-			}
-			run = 0
-		}
-	}
-	return false
-}
-
-// keeps reports whether a text has the form. Fifteen digits and more may be the
-// number of an identity card, eleven that of a telephone.
+// keeps reports whether a text has the form.
 func (f form) keeps(text string) bool {
-	if f == aDirection {
-		_, known := directions[strings.ToLower(text)]
-		return known || aNumber.keeps(text)
-	}
-	letters, digits := 0, 0
-	for _, c := range []byte(text) {
-		switch {
-		case c >= '0' && c <= '9':
-			digits++
-		case c|0x20 >= 'a' && c|0x20 <= 'z':
-			letters++
-		case c == ' ' && f != aTime, c < ' ' || c > '~':
-			return false
-		}
+	if text == "" {
+		return true
 	}
 	switch f {
 	case aNumber:
-		return letters == 0 && digits <= 10 && len(text) <= 16
-	case aTime: // 2026-11-23T08:00:00.000+08:00, or an epoch
-		return letters <= 2 && digits <= 24 && len(text) <= 40 && (digits <= 14 || letters+digits < len(text))
+		return closedText(text)
+	case aTime:
+		return closedTime(text)
+	case anOperator:
+		return slices.Contains(operators, text)
+	case aState:
+		return slices.Contains(states, text) || closedText(text)
+	case anEvent:
+		return slices.Contains(happenings, strings.ToLower(text))
+	case aDirection:
+		_, known := directions[strings.ToLower(text)]
+		return known || closedText(text)
 	}
-	return !personal(text) && len(text) <= 64 && (digits < 14 || digits < len(text)-1 || len(text) == 14)
+	return closedID(text, func(word string) bool { return slices.Contains(nameWords, strings.ToLower(word)) })
 }
+
+// replaced reports whether what has not the form is replaced, not left out: who
+// sent it is told then that it was not known.
+func (f form) replaced() bool { return f == anOperator || f == anEvent }
 
 var keepDahua = keepMembers(dahuaKept)
 
@@ -152,8 +123,12 @@ func keepMembers(members []kept) func([]byte) []byte {
 				}
 			}
 			v := from.Get(name)
-			if v != nil && keepable(v, member.form) {
+			switch {
+			case v == nil:
+			case keepable(v, member.form):
 				to.Set(name, v)
+			case member.form.replaced():
+				to.Set(name, arena.NewString(Withheld))
 			}
 		}
 		return cut.MarshalTo(nil)
@@ -237,6 +212,9 @@ func (d *faceGate) Decode(in *Input, out *Output) error {
 		return nil
 	case "":
 		return ingest.Refuse(ingest.Malformed, "no operator")
+	case Withheld:
+		out.Ignored = "an operator that is not known"
+		return nil
 	default:
 		if strings.HasSuffix(operator, "-Ack") || strings.HasSuffix(operator, "_Ack") || strings.HasSuffix(operator, "Ack") {
 			out.Ignored = "answer to a command"
@@ -332,13 +310,17 @@ func redactHikvision(payload []byte) []byte {
 	if text.Decode(&n) != nil {
 		return nil
 	}
-	texts := map[*string]form{&n.Mac: aWord, &n.DateTime: aTime, &n.EventType: aWord, &n.State: aWord, &n.Channel: aNumber}
+	texts := map[*string]form{&n.Mac: aName, &n.DateTime: aTime, &n.EventType: anEvent, &n.State: aState, &n.Channel: aNumber}
 	if c := n.Controller; c != nil {
 		texts[&c.Major], texts[&c.Sub], texts[&c.Door], texts[&c.Serial] = aNumber, aNumber, aNumber, aNumber
 	}
 	for s, f := range texts {
 		if *s = strings.TrimSpace(*s); !f.keeps(*s) {
-			*s = ""
+			if *s != "" && f.replaced() {
+				*s = Withheld
+			} else {
+				*s = ""
+			}
 		}
 	}
 	out, err := json.Marshal(n)
@@ -394,6 +376,9 @@ func (d *hikvision) Decode(in *Input, out *Output) error {
 	switch {
 	case kind == "":
 		return ingest.Refuse(ingest.Malformed, "no eventType")
+	case kind == Withheld:
+		out.Ignored = "an eventType that is not known"
+		return nil
 	case strings.EqualFold(kind, "heartBeat"):
 		out.Ignored = "heartbeat"
 		return nil

@@ -53,6 +53,9 @@ func (d *sparkplug) Decode(in *Input, out *Output) error {
 		}
 		return ingest.Refuse(ingest.Malformed, "topic is not spBv1.0/{group}/{type}/{node}[/{device}]")
 	}
+	if strings.Contains(in.Topic, Withheld) {
+		return ingest.Refuse(ingest.BadIdentifier, "a name in the topic of a gate is withheld, since it may be of a person: list it in the inventory, or call it as devices are called, such as gate-17")
+	}
 	kind, device := levels[2], levels[len(levels)-1]
 	nodeKey := levels[1] + "/" + levels[3]
 	key := nodeKey
@@ -458,6 +461,11 @@ func parseMetric(b []byte) (m sparkplugMetric, err error) {
 	})
 	m.retype(m.datatype) // the type may stand behind the value
 	return m, err
+}
+
+// sparkplugDouble is a double as it is written.
+func sparkplugDouble(bits uint64) string {
+	return strconv.FormatFloat(math.Float64frombits(bits), 'g', -1, 64)
 }
 
 // sparkplugProperties are the unit and the quality in a metric's properties (1

@@ -51,6 +51,33 @@ func (inv *Inventory) Vendor(id ingest.VendorID) *Vendor {
 // Device returns a listed device, or nil.
 func (inv *Inventory) Device(id ingest.DeviceID) *ingest.Device { return inv.devices[id] }
 
+// Find returns a vendor's listed device by the name that its payloads and topics
+// use, id or alias, or a listed device of another vendor by its id; or nil.
+func (inv *Inventory) Find(v ingest.VendorID, name string) *ingest.Device {
+	if d := inv.aliases[aliasKey{v, name}]; d != nil {
+		return d
+	}
+	return inv.devices[ingest.DeviceID(name)]
+}
+
+// Aliases are the names that payloads use for a listed device.
+func (inv *Inventory) Aliases(id ingest.DeviceID) (all []string) {
+	for key, d := range inv.aliases {
+		if d.ID == id {
+			all = append(all, key.alias)
+		}
+	}
+	return all
+}
+
+// Lists reports whether a name is the id or an alias of a listed device.
+func (inv *Inventory) Lists(name string) bool {
+	if inv.devices[ingest.DeviceID(name)] != nil {
+		return true
+	}
+	return slices.ContainsFunc(inv.Vendors, func(v *Vendor) bool { return inv.aliases[aliasKey{v.ID, name}] != nil })
+}
+
 // Knows reports whether a device that has reported can report still. It cannot
 // if it was listed and is not; or if it was not listed and has no community, kind
 // of facility or vendor any more, or if its id is now that of a listed device.

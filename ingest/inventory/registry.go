@@ -61,6 +61,9 @@ func (r *Registry) Resolve(src *Source, c *format.Captures, n Named) (*ingest.De
 	device := first(n.Device, c.Device, string(src.Device))
 	// What the inventory lists by an alias may be called anything, a URL too.
 	if !ingest.ValidID(device) && !r.aliased(src, device) {
+		if strings.Contains(device, format.Withheld) {
+			return nil, 0, ingest.Refuse(ingest.BadIdentifier, "the gate's name is withheld, since it may be of a person: list it in the inventory, or call it as devices are called, such as door-17")
+		}
 		if device == "" {
 			return nil, 0, ingest.Refuse(ingest.BadIdentifier, "neither topic nor payload name the device")
 		}
@@ -253,6 +256,16 @@ func (r *Registry) Forget(index uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.remove(index)
+}
+
+// Erase lets a device go as Forget does, and its id with it: its index has a name
+// that tells nothing.
+func (r *Registry) Erase(index uint32, name ingest.DeviceID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.remove(index)
+	r.devices[index] = &ingest.Device{ID: name, Origin: r.devices[index].Origin, Listing: ingest.Unlisted}
+	delete(r.moved, index)
 }
 
 func (r *Registry) remove(index uint32) {

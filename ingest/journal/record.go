@@ -32,6 +32,7 @@ const (
 	headerBytes   = 20
 
 	flagRetained = 1 << 0
+	flagErased   = 1 << 1
 	qosShift     = 2 // two bits
 )
 
@@ -58,6 +59,9 @@ func flagsOf(m *ingest.Message) byte {
 	flags := m.QoS & 3 << qosShift
 	if m.Retained {
 		flags |= flagRetained
+	}
+	if m.Erased {
+		flags |= flagErased
 	}
 	return flags
 }
@@ -91,6 +95,7 @@ func parseRecord(rec []byte, m *ingest.Message) error {
 		PacketID: binary.BigEndian.Uint16(rec[2:]),
 		QoS:      flags >> qosShift & 3,
 		Retained: flags&flagRetained != 0,
+		Erased:   flags&flagErased != 0,
 		Topic:    string(rec[topic : topic+int(n)]),
 		Payload:  rec[topic+int(n):],
 	}
@@ -207,7 +212,7 @@ func (b *block) next(m *ingest.Message) bool {
 	if at := 3 + n1 + n2; n2 > 0 && topic <= uint64(len(message)-at) {
 		*m = ingest.Message{
 			Seq: b.seq, Received: b.received + delta, PacketID: packet,
-			QoS: flags >> qosShift & 3, Retained: flags&flagRetained != 0,
+			QoS: flags >> qosShift & 3, Retained: flags&flagRetained != 0, Erased: flags&flagErased != 0,
 			Topic: string(message[at : at+int(topic)]), Payload: message[at+int(topic):],
 		}
 		b.seq, b.received = b.seq+1, m.Received

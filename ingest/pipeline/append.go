@@ -191,7 +191,8 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
 			a.inFlight, a.sessionLost = [1 << 16]delivered{}, lost
 		}
-		d.Payload = a.p.redactor.Load().Redact(d.Topic, d.Payload)
+		foreign := a.p.inventory.Load().Foreign(d.Topic) // by the topic as it came
+		d.Topic, d.Payload = a.p.redactor.Load().Redact(d.Topic, d.Payload)
 		// What would not fit beside others below a small cap would hold up all.
 		// It is refused as far as it goes; decoders take 8 MiB at most anyway.
 		if most := a.p.journal.MaxBytes() / 4; int64(len(d.Payload)) > most {
@@ -201,7 +202,7 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 			a.p.metrics.redelivered.Inc()
 			continue
 		}
-		if a.p.inventory.Load().Foreign(d.Topic) {
+		if foreign {
 			a.p.metrics.foreign.Inc()
 			continue
 		}

@@ -470,7 +470,7 @@ func (p *Pipeline) Reload(ctx context.Context, inv *inventory.Inventory) error {
 
 // Redact returns what may be kept of a message, by the inventory in force. It is
 // safe for concurrent use.
-func (p *Pipeline) Redact(topic string, payload []byte) []byte {
+func (p *Pipeline) Redact(topic string, payload []byte) (string, []byte) {
 	return p.redactor.Load().Redact(topic, payload)
 }
 
@@ -480,7 +480,7 @@ func (p *Pipeline) Redact(topic string, payload []byte) []byte {
 func (p *Pipeline) rejected(m *ingest.Message, vendor ingest.VendorID, refusal *ingest.Refusal, walking bool) {
 	p.rejectsMu.Lock()
 	defer p.rejectsMu.Unlock()
-	if walking && p.rejects.has(m) {
+	if m.Erased || walking && p.rejects.has(m) {
 		return
 	}
 	p.rejects.add(m, vendor, refusal)

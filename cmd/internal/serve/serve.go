@@ -94,6 +94,14 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	return s, nil
 }
 
+// Erase erases what is selected from where the service of these settings keeps it.
+func Erase(ctx context.Context, c *Settings, what pipeline.Selection, dryRun bool, log *slog.Logger) (pipeline.Erasure, error) {
+	o := pipelineOptions(c.Config)
+	o.Inventory, o.Logger = c.Inventory.Shard(c.Shard.Index, c.Shard.Count), log
+	o.Observers = newObservers(c, log).list()
+	return pipeline.Erase(ctx, o, what, dryRun)
+}
+
 func pipelineOptions(c *config.Config) pipeline.Options {
 	return pipeline.Options{
 		DataDir: c.DataDir, MQTT: BrokerOptions(c),
@@ -171,7 +179,7 @@ func (s *Service) PushAddr() string {
 func (s *Service) Ready() error { return s.pipeline.Ready() }
 
 // Redact returns what may be kept of a message, by the inventory in force.
-func (s *Service) Redact(topic string, payload []byte) []byte {
+func (s *Service) Redact(topic string, payload []byte) (string, []byte) {
 	return s.pipeline.Redact(topic, payload)
 }
 
