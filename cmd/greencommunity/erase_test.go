@@ -122,10 +122,7 @@ func TestErase(t *testing.T) {
 	}
 
 	// Killed while it works, however far it has come, what is left can be opened.
-	bin, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
+	bin := built.Path(t)
 	for i := range 12 {
 		c := exec.Command(bin, "erase", "--config", config, "--device", "tobegone")
 		if err := c.Start(); err != nil {

@@ -17,7 +17,9 @@ type Redactor struct {
 	inv  *inventory.Inventory
 	some bool // whether any source has terminals that send personal data
 	// gates is whether any message may be a gate's.
-	gates   bool
+	gates bool
+	// plain is that only the topic says what is a gate's, in a level of its own.
+	plain   bool
 	cutter  *format.Cutter
 	vendors map[ingest.VendorID]*carriesGates
 }
@@ -32,12 +34,13 @@ type carriesGates struct {
 
 // NewRedactor returns a redactor for an inventory's sources.
 func NewRedactor(inv *inventory.Inventory) *Redactor {
-	r := &Redactor{inv: inv, vendors: map[ingest.VendorID]*carriesGates{}}
+	r := &Redactor{inv: inv, plain: true, vendors: map[ingest.VendorID]*carriesGates{}}
 	for _, v := range inv.Vendors {
 		of := &carriesGates{}
 		for _, s := range v.Sources {
 			kind := format.Formats[s.Format]
 			r.some = r.some || kind.Redact != nil
+			r.plain = r.plain && s.Format == "native" && s.Facility != ingest.Gate
 			of.listed = of.listed || s.Facility == ingest.Gate
 			of.named = of.named || s.JSON != nil && s.JSON.Facility != "" || kind.Community
 			of.any = of.any || strings.Contains(s.Topic, "{facility}") && v.UnknownDevices == "accept"
@@ -51,6 +54,7 @@ func NewRedactor(inv *inventory.Inventory) *Redactor {
 	}
 	for _, of := range r.vendors {
 		r.gates = r.gates || of.listed || of.named || of.any
+		r.plain = r.plain && !of.listed
 	}
 	if r.gates || r.some {
 		r.cutter = format.NewCutter(wordsOf(inv), inv.Lists)
@@ -142,7 +146,7 @@ func wordsOf(inv *inventory.Inventory) (words []string) {
 // they came, unless it is a gate's, or may be a terminal's. What it has cut, it
 // leaves as it is a second time.
 func (r *Redactor) Redact(topic string, payload []byte) (string, []byte) {
-	if !r.some && !r.gates {
+	if !r.some && !r.gates || r.plain && len(topic) <= format.MaxTopic && !strings.Contains(topic, "/gate/") {
 		return topic, payload
 	}
 	if strings.HasPrefix(topic, longTopicPrefix) {

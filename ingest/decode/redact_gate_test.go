@@ -111,3 +111,35 @@ func TestNativeGateKeepsItsReadings(t *testing.T) {
 		}
 	}
 }
+
+// What cutting costs on the way of a message.
+func BenchmarkRedact(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "inventory.yaml")
+	if err := os.WriteFile(path, []byte(gatesOfAllFormats), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	inv, err := inventory.Load(path, time.UTC)
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := NewRedactor(inv)
+	w := NewWorker(inv, inventory.NewRegistry(inv))
+	for _, m := range []struct{ name, topic, payload string }{
+		{"water, native", "greencommunity/v1/nancheng/water/d000123", `{"time":1795392000000,"water_volume_total":123.456,"water_flow":0.000123,"battery_voltage":3.58,"valve_open":true}`},
+		{"gate, native, clean", "greencommunity/v1/nancheng/gate/d000123", `{"time":1795392000000,"pass_in_total":12345,"pass_out_total":2345,"door_open":false,"battery_level":81}`},
+		{"gate, native, cut", "greencommunity/v1/nancheng/gate/d000123", `{"time":1795392000000,"pass_in_total":12345,"name":"Zhuge","door_open":false,"battery_level":81}`},
+	} {
+		b.Run(m.name+"/redact", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Redact(m.topic, []byte(m.payload))
+			}
+		})
+		b.Run(m.name+"/decode", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				w.Decode(&ingest.Message{Topic: m.topic, Payload: []byte(m.payload), Received: received})
+			}
+		})
+	}
+}

@@ -1,7 +1,6 @@
 package format
 
 import (
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -208,23 +207,23 @@ func passport(s string) bool {
 
 // hexAddress is an EUI, a MAC or a UUID, with or without what parts them.
 func hexAddress(s string) bool {
-	plain := strings.NewReplacer("-", "", ":", "").Replace(s)
-	if !slices.Contains([]int{8, 12, 16, 32}, len(plain)) {
-		return false
-	}
-	digit, letter := false, false
-	for _, c := range []byte(plain) {
+	n, parts, digit, letter := 0, 0, false, false
+	for _, c := range []byte(s) {
 		switch {
 		case '0' <= c && c <= '9':
-			digit = true
+			digit, n = true, n+1
 		case 'a' <= c|0x20 && c|0x20 <= 'f':
-			letter = true
+			letter, n = true, n+1
+		case c == '-' || c == ':':
+			parts++
 		default:
 			return false
 		}
 	}
-	parted := len(s) == 36 && len(plain) == 32 || len(s) == len(plain)/2*3-1
-	return letter && (digit || parted) && (parted || len(s) == len(plain)) && !personal(plain)
+	if n != 8 && n != 12 && n != 16 && n != 32 || !letter || personal(s) {
+		return false
+	}
+	return parts == 0 && digit || parts == n/2-1 || parts == 4 && n == 32
 }
 
 // imei is the number of a mobile module of China's: 15 digits from 86 on. No

@@ -148,6 +148,7 @@ type cutting struct {
 	values  []string
 	idents  []string // members of the source's mapping that identify
 	bytes   bool     // texts may be frames
+	scratch []byte   // a number's digits
 	depth   int      // of Sparkplug's templates
 }
 
@@ -201,6 +202,9 @@ func (k *cutting) json(payload []byte) []byte {
 		}
 		return note("form")
 	}
+	if len(text) == len(payload) && k.clean(root) {
+		return payload // as nearly all are, and much is not written that way
+	}
 	if kept := k.value(root, ""); !kept {
 		return note("text")
 	}
@@ -208,6 +212,48 @@ func (k *cutting) json(payload []byte) []byte {
 		return payload
 	}
 	return bytes.Clone(k.out)
+}
+
+// clean reports whether all of a value is kept for sure: known members, states,
+// small numbers and epochs in ms, without looking further.
+func (k *cutting) clean(v *fastjson.Value) (clean bool) {
+	switch v.Type() {
+	case fastjson.TypeObject:
+		clean = true
+		v.GetObject().Visit(func(key []byte, v *fastjson.Value) {
+			if !clean {
+				return
+			}
+			switch name := string(key); name {
+			case "code", "name", "n", "withheld": // are looked at closer
+				clean = false
+			default:
+				clean = k.cutter.words[name] && k.clean(v) && !slices.Contains(k.names, name)
+			}
+		})
+		return clean
+	case fastjson.TypeArray:
+		for _, item := range v.GetArray() {
+			if !k.clean(item) {
+				return false
+			}
+		}
+		return true
+	case fastjson.TypeNumber:
+		k.scratch = v.MarshalTo(k.scratch[:0])
+		point := false
+		for _, c := range k.scratch {
+			point = point || c == '.'
+			if c != '.' && (c < '0' || c > '9') {
+				return false
+			}
+		}
+		n := len(k.scratch)
+		return n <= 10 && !point || n <= 8 || n == 13 && !point && k.scratch[0] == '1' && '5' <= k.scratch[1] && k.scratch[1] <= '9'
+	case fastjson.TypeString:
+		return k.cutter.words[string(v.GetStringBytes())]
+	}
+	return true // true, false, null
 }
 
 // value appends what is kept of a value; false, and nothing, if that is nothing.
@@ -404,6 +450,9 @@ func closedCode(s string) bool {
 }
 
 func quoted(dst []byte, s string) []byte {
+	if strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:#/ ") == "" {
+		return append(append(append(dst, '"'), s...), '"')
+	}
 	text, err := json.Marshal(s)
 	if err != nil {
 		return append(dst, `""`...)
