@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -130,8 +131,9 @@ func (a *appender) fitting(deliveries []*mqtt.Delivery) int {
 
 // append journals and acknowledges a group; false if ctx ended before.
 func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool {
-	if a.p.possible(ctx) { // they were received by a clock that has been mended since
-		for _, d := range deliveries {
+	a.p.possible(ctx)
+	for _, d := range deliveries {
+		if d.Received < a.p.clock.built.UnixNano() && !a.p.clock.built.IsZero() { // by a clock that has been mended since
 			d.Received = time.Now().UnixNano()
 		}
 	}
@@ -184,6 +186,18 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 	return true
 }
 
+// within reports whether a delivery is one of the messages of its own group, which are
+// not in flight's list yet: while the journal takes nothing, or the clock is wrong, the
+// broker may deliver again what waits here.
+func within(messages []*ingest.Message, d *mqtt.Delivery) bool {
+	for _, m := range messages {
+		if m.QoS > 0 && m.PacketID == d.PacketID && m.Topic == d.Topic && bytes.Equal(m.Payload, d.Payload) {
+			return true
+		}
+	}
+	return false
+}
+
 // group makes messages of deliveries, leaving out what is journaled already.
 func (a *appender) group(deliveries []*mqtt.Delivery) group {
 	messages := make([]*ingest.Message, 0, len(deliveries))
@@ -198,7 +212,7 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 		if most := a.p.journal.MaxBytes() / 4; int64(len(d.Payload)) > most {
 			d.Payload = d.Payload[:most]
 		}
-		if a.redelivered(d) {
+		if a.redelivered(d) || d.QoS > 0 && d.Dup && within(messages, d) {
 			a.p.metrics.redelivered.Inc()
 			continue
 		}

@@ -62,8 +62,10 @@ func (c *clock) steady(now time.Time) bool {
 	return c.wrong(now) == nil && (set == nil || now.Sub(*set) > offlineAfter)
 }
 
-// waitForClock returns when the clock can be right, or, where only the last receipt
-// is against it, after clockWait.
+// waitForClock returns when the clock is right, or, where only the last receipt is
+// against it, after clockWait. Where the time is impossible it returns at once: the
+// broker is connected to, so that it keeps messages for us, and possible holds up what
+// it sends.
 func (p *Pipeline) waitForClock(ctx context.Context) {
 	err := p.clock.wrong(time.Now())
 	if err == nil {
@@ -71,6 +73,9 @@ func (p *Pipeline) waitForClock(ctx context.Context) {
 	}
 	p.clock.steps.Inc()
 	p.log.Error("the clock is wrong", "error", err)
+	if p.clock.impossible(time.Now()) != nil {
+		return
+	}
 	for start := time.Now(); ctx.Err() == nil; {
 		select {
 		case <-ctx.Done():
@@ -81,20 +86,22 @@ func (p *Pipeline) waitForClock(ctx context.Context) {
 			p.log.Info("the clock is right again", "now", now.UTC())
 			return
 		}
-		if p.clock.impossible(now) == nil && now.Sub(start) >= clockWait {
+		if now.Sub(start) >= clockWait {
 			p.log.Error("the clock is still before the last receipt; messages are taken by what it says now")
 			return
 		}
 	}
 }
 
-// possible waits while the clock shows an impossible time, and reports whether it
-// had to.
-func (p *Pipeline) possible(ctx context.Context) (waited bool) {
-	for ctx.Err() == nil {
+// possible waits while the clock shows an impossible time.
+func (p *Pipeline) possible(ctx context.Context) {
+	for waited := false; ctx.Err() == nil; {
 		err := p.clock.impossible(time.Now())
 		if err == nil {
-			return waited
+			if waited {
+				p.log.Info("the clock is right again; messages are taken", "now", time.Now().UTC())
+			}
+			return
 		}
 		if !waited {
 			p.log.Error("the clock is wrong", "error", err)
@@ -105,7 +112,6 @@ func (p *Pipeline) possible(ctx context.Context) (waited bool) {
 		case <-time.After(time.Second):
 		}
 	}
-	return waited
 }
 
 // stepped returns by how much the wall clock has gone its own way between two times,

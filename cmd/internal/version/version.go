@@ -16,20 +16,23 @@ type Version struct {
 	Version  string    // a tag, or v0.0.0-TIME-REVISION between tags; development outside a repository
 	Revision string    // of the repository, "" outside one; ends in -dirty if files were changed
 	Go       string    // the compiler's version
-	Time     time.Time // of the revision, zero outside a repository
+	Time     time.Time // of the revision, outside a repository that of its oldest: no clock is right before it
 }
+
+// first is before any revision of this program: one without a stamp is not older.
+var first = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // Read is the version of the program that runs.
 func Read() Version {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
-		return Version{Version: "development"}
+		return Version{Version: "development", Time: first}
 	}
 	return of(info)
 }
 
 func of(info *debug.BuildInfo) Version {
-	v := Version{Version: info.Main.Version, Go: info.GoVersion}
+	v := Version{Version: info.Main.Version, Go: info.GoVersion, Time: first}
 	if v.Version == "" || v.Version == "(devel)" {
 		v.Version = "development"
 	}
@@ -38,7 +41,9 @@ func of(info *debug.BuildInfo) Version {
 		case setting.Key == "vcs.revision":
 			v.Revision = setting.Value + v.Revision
 		case setting.Key == "vcs.time":
-			v.Time, _ = time.Parse(time.RFC3339, setting.Value) // else it is not known
+			if t, err := time.Parse(time.RFC3339, setting.Value); err == nil {
+				v.Time = t
+			}
 		case setting.Key == "vcs.modified" && setting.Value == "true":
 			v.Revision += "-dirty"
 		}
