@@ -47,8 +47,10 @@ type Options struct {
 	// TLS is called for each connection. nil: the system's authorities.
 	TLS func() (*tls.Config, error)
 	// Gzip is on, off or auto: not to this machine, where it costs more than it saves.
-	Gzip       string
-	Timeout    time.Duration // of one request; default 30 s
+	Gzip    string
+	Timeout time.Duration // of one request; default 30 s
+	// Dial makes the connections that have no TLS. nil: TCP.
+	Dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	Logger     *slog.Logger
 	Registerer prometheus.Registerer
 }

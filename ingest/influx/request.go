@@ -27,6 +27,7 @@ type client struct {
 	timeout   time.Duration
 	proxy     func(*url.URL) (*url.URL, error)
 	redirects func(from, to *url.URL)
+	dial      func(ctx context.Context, network, address string) (net.Conn, error)
 	lastToken atomic.Pointer[string]
 	http      atomic.Pointer[http.Client]
 	zip       sync.Pool // of *gzip.Writer
@@ -37,7 +38,7 @@ const maxAnswer = 8 << 20
 
 func newClient(o Options, gzipped bool) *client {
 	c := &client{
-		token: o.Token, tls: o.TLS, gzip: gzipped, timeout: o.Timeout,
+		token: o.Token, tls: o.TLS, gzip: gzipped, timeout: o.Timeout, dial: o.Dial,
 		proxy: httpproxy.FromEnvironment().ProxyFunc(),
 	}
 	c.zip.New = func() any {
@@ -58,9 +59,13 @@ func newClient(o Options, gzipped bool) *client {
 // renew begins with new connections, by the certificates there are now.
 func (c *client) renew() {
 	dialer := &net.Dialer{Timeout: 5 * time.Second}
+	dial := c.dial
+	if dial == nil {
+		dial = dialer.DialContext
+	}
 	t := &http.Transport{
 		Proxy:       func(r *http.Request) (*url.URL, error) { return c.proxy(r.URL) },
-		DialContext: dialer.DialContext,
+		DialContext: dial,
 		DialTLSContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
 			config, err := c.tlsConfig()
 			if err != nil {

@@ -120,6 +120,8 @@ type Options struct {
 	// Silence says after how long without any message the connection is made
 	// anew, as a subscription may have been lost. 0: never.
 	Silence time.Duration
+	// Dial makes the connections that have no TLS. nil: TCP.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// OnConnect is called before the first message of a connection.
 	OnConnect  func(sessionPresent bool, epoch uint32)
 	Logger     *slog.Logger
@@ -379,7 +381,10 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 func (s *Subscriber) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	dialer := &net.Dialer{KeepAlive: keepAlive}
+	dial := s.o.Dial
+	if dial == nil {
+		dial = (&net.Dialer{KeepAlive: keepAlive}).DialContext
+	}
 	switch u.Scheme {
 	case "tls", "ssl", "mqtts":
 		var config *tls.Config
@@ -389,10 +394,10 @@ func (s *Subscriber) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 				return nil, err
 			}
 		}
-		d := tls.Dialer{NetDialer: dialer, Config: config}
+		d := tls.Dialer{NetDialer: &net.Dialer{KeepAlive: keepAlive}, Config: config}
 		return d.DialContext(ctx, "tcp", hostPort(u, "8883"))
 	}
-	return dialer.DialContext(ctx, "tcp", hostPort(u, "1883"))
+	return dial(ctx, "tcp", hostPort(u, "1883"))
 }
 
 func (o *Options) password() (string, error) {

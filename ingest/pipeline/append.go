@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -38,6 +39,7 @@ type appender struct {
 	// reads the same, since identifiers are used again, and a broker that kept a
 	// message for us may call its first delivery a DUP.
 	inFlight    [1 << 16]delivered
+	mu          sync.Mutex // held while inFlight is written to, and by who else reads it
 	spacing     spacing
 	sessionLost uint32 // epoch in which the broker had no session for us; owned by run
 }
@@ -45,6 +47,27 @@ type appender struct {
 // delivered is a message as inFlight knows it: its number, the lower half, which
 // is enough to compare those of one window, and a hash of topic and payload.
 type delivered struct{ seq, hash uint32 }
+
+// InFlight is an entry of inFlight, as the account keeps it: what the journal has
+// of the message may be damaged, and it would be taken for another one.
+type InFlight struct {
+	PacketID  uint16
+	Seq, Hash uint32
+}
+
+// unsettled are the entries of messages up to a number of which the broker is
+// not known to have our acknowledgement.
+func (a *appender) unsettled(last uint64) (list []InFlight) {
+	settled := uint32(a.p.subscriber.Settled())
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for id, e := range &a.inFlight {
+		if e.hash != 0 && int32(e.seq-settled) > 0 && int32(uint32(last)-e.seq) >= 0 {
+			list = append(list, InFlight{uint16(id), e.seq, e.hash})
+		}
+	}
+	return list
+}
 
 func deliveredAs(m *ingest.Message) delivered { return delivered{uint32(m.Seq), hashOf(m)} }
 
@@ -61,7 +84,7 @@ func (a *appender) redelivered(d *mqtt.Delivery) bool {
 	return e.hash == hashOf(&d.Message) && int32(e.seq-uint32(a.p.subscriber.Settled())) > 0
 }
 
-// remember fills inFlight and spacing from the journal's end.
+// remember fills inFlight and spacing from the account and the journal's end.
 func (a *appender) remember(j *journal.Journal, now time.Time) error {
 	a.spacing = newSpacing()
 	// A burst may have run ahead of the clock by a millisecond a message.
@@ -72,6 +95,12 @@ func (a *appender) remember(j *journal.Journal, now time.Time) error {
 	if last := j.Last(); last > 1<<16 {
 		unsettled = max(unsettled, last-1<<16)
 	}
+	for _, e := range a.p.inFlight {
+		if int32(e.Seq-uint32(unsettled)) >= 0 {
+			a.inFlight[e.PacketID] = delivered{e.Seq, e.Hash}
+		}
+	}
+	a.p.inFlight = nil
 	r := j.Read(from)
 	defer r.Close()
 	for r.Next() {
@@ -160,11 +189,13 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 	if a.p.journalDown.Swap(false) {
 		a.p.log.Info("the journal takes messages again")
 	}
+	a.mu.Lock()
 	for _, m := range g.messages {
 		if m.QoS > 0 {
 			a.inFlight[m.PacketID] = deliveredAs(m)
 		}
 	}
+	a.mu.Unlock()
 	if n := len(g.messages); n > 0 {
 		a.p.clock.last.Store(a.spacing.wall)
 	}
@@ -203,7 +234,9 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 	messages := make([]*ingest.Message, 0, len(deliveries))
 	for _, d := range deliveries {
 		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
+			a.mu.Lock()
 			a.inFlight, a.sessionLost = [1 << 16]delivered{}, lost
+			a.mu.Unlock()
 		}
 		foreign := a.p.inventory.Load().Foreign(d.Topic) // by the topic as it came
 		d.Topic, d.Payload = a.p.redactor.Load().Redact(d.Topic, d.Payload)

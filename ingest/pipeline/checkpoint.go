@@ -53,6 +53,7 @@ type checkpointHeader struct {
 	Derived     [][]byte                 // points of observers that InfluxDB has not confirmed
 	Decoders    []byte                   // what decoders remember
 	Settled     uint64                   // the last message of which the broker is known to have our acknowledgement
+	InFlight    []InFlight               // of unsettled messages
 	States      []string                 // names of the observers whose states follow
 }
 
@@ -68,10 +69,11 @@ const (
 // checkpoint of a million devices takes seconds and is written once a minute;
 // what /metrics shows is durable, and so in this file, every second.
 type accountHeader struct {
-	Seq     uint64
-	Tally   tally
-	Pending pendingSet
-	Settled uint64 // as in the checkpoint
+	Seq      uint64
+	Tally    tally
+	Pending  pendingSet
+	Settled  uint64     // as in the checkpoint
+	InFlight []InFlight // of unsettled messages
 }
 
 // after reports whether the account was taken after the checkpoint.

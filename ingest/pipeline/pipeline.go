@@ -120,7 +120,9 @@ type Pipeline struct {
 	poison *poison
 	state  stateHealth // locks itself
 
-	rejectsMu sync.Mutex      // the walker and both writers reject
+	rejectsMu sync.Mutex // the walker and both writers reject
+	appender  *appender
+	inFlight  []InFlight      // as the account has them, for the start
 	ending    <-chan struct{} // closed when the service ends: nobody waits any more
 	rejects   *rejects
 
@@ -210,6 +212,7 @@ func (p *Pipeline) open() (err error) {
 	}
 	p.inventory.Store(o.Inventory)
 	p.redactor.Store(decode.NewRedactor(o.Inventory))
+	p.appender = &appender{p: p}
 	p.registry = inventory.NewRegistry(o.Inventory)
 	o.InfluxDB.Logger, o.InfluxDB.Registerer = p.log, o.Registerer
 	p.influx = influx.New(o.InfluxDB)
@@ -279,7 +282,7 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	if err := w.catchUp(ctx); err != nil {
 		return fmt.Errorf("walking the journal: %w", err)
 	}
-	a := &appender{p: p}
+	a := p.appender
 	if err := a.remember(p.journal, time.Now()); err != nil {
 		return err
 	}
@@ -373,8 +376,9 @@ func (p *Pipeline) restore() (*walker, error) {
 	}
 	p.state.restored(stateAccount, damaged)
 	settled := h.Settled
+	p.inFlight = h.InFlight
 	if account != nil && account.after(h) {
-		settled = account.Settled
+		settled, p.inFlight = account.Settled, account.InFlight
 		p.tally, p.pending, p.accounted = account.Tally, account.Pending, account.Seq
 	}
 	if have := p.journal.Last(); have < p.accounted {
