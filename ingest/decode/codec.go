@@ -60,6 +60,9 @@ func (c *codec) run(in *format.Input, base format.Sample, data []byte, out *form
 		base.Spare = true
 	}
 	format.Decoded(in, base, format.FromDecoder(&c.arena, content), out)
+	if len(out.Samples) > 256 { // an arena keeps the space it took
+		c.arena = fastjson.Arena{}
+	}
 	return nil
 }
 

@@ -119,6 +119,15 @@ func TestCasesOfDecodedObjects(t *testing.T) {
 			}
 		})
 	}
+	t.Run("codecs 18-axioma-status-with-low-battery", func(t *testing.T) {
+		payload, err := os.ReadFile(filepath.Join(dir, "field/codecs/18-axioma-status-with-low-battery/frame.bin"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := decodedWorker(t, axiomaInventory)
+		compareTold(t, told(w.Decode(&ingest.Message{Seq: 1, Received: time.Date(2026, 9, 2, 23, 9, 45, 0, time.UTC).UnixNano(), Topic: "a/d", Payload: payload})),
+			"water_volume_total 5.938 at 23:09:34\nevent leak true at 23:09:34\nevent low_battery true at 23:09:34")
+	})
 	t.Run("codecs 13-normalize-uplink-in-codec", func(t *testing.T) {
 		at := filepath.Join(dir, "field/codecs/13-normalize-uplink-in-codec")
 		payload, err := os.ReadFile(filepath.Join(at, "frame.bin"))
@@ -132,6 +141,35 @@ vendors:
 `, filepath.Join(at, "decoder.js")))
 		compareTold(t, told(w.Decode(&ingest.Message{Seq: 1, Received: decodedAt.UnixNano(), Topic: "a/b", Payload: payload})), "door_open 1\nbattery_voltage 3.1")
 	})
+}
+
+const axiomaInventory = `
+communities: [{id: nancheng, name: N}]
+vendors:
+- {id: v, unknown_devices: accept, sources: [{topic: "a/{device}", format: axioma, community: nancheng, facility: water}]}
+`
+
+// Each condition of a Qalcosonic W1 with each of the independent ones.
+func TestAxiomaStatus(t *testing.T) {
+	w := decodedWorker(t, axiomaInventory)
+	for status, want := range map[byte]string{
+		0x00: "", 0x04: "low_battery", 0x08: "meter_fault", 0x0c: "low_battery meter_fault", 0x10: "dry", 0x14: "dry low_battery",
+		0x20: "leak", 0x30: "leak", 0x34: "leak low_battery", 0x38: "leak meter_fault", 0x70: "backflow", 0x74: "backflow low_battery",
+		0x90: "low_temperature", 0xb0: "burst", 0xb4: "burst low_battery", 0xd4: "tamper low_battery",
+	} {
+		frame := []byte{0xae, 0x70, 0xef, 0x69, status, 0x10, 0x27, 0, 0}
+		r := w.Decode(&ingest.Message{Seq: 1, Received: decodedAt.UnixNano(), Topic: "a/d", Payload: frame})
+		var have []string
+		for _, e := range r.Events {
+			have = append(have, e.Type)
+		}
+		if r.Err != nil || strings.Join(have, " ") != want || len(r.Unmapped) > 0 {
+			t.Errorf("status %#x: %v, want %s (%v)", status, have, want, r.Err)
+		}
+	}
+	if r := w.Decode(&ingest.Message{Seq: 1, Received: decodedAt.UnixNano(), Topic: "a/d", Payload: []byte{0xae, 0x70, 0xef, 0x69, 0x44, 0x10, 0x27, 0, 0}}); len(r.Unmapped) != 1 || len(r.Events) != 1 {
+		t.Errorf("a status nobody knows: %v, %v", r.Unmapped, r.Events)
+	}
 }
 
 // What decoders return, by kinds, and what arrives.
@@ -152,6 +190,7 @@ func TestDecodedObjects(t *testing.T) {
 		"value and nothing":           {"strips", "water", `{"flood":{"value":1},"temperature":{"value":23.4}}`, "event leak true\ntemperature 23.4"},
 		"text for a unit":             {"lw-wsci", "gate", `{"hall_sensor_state":{"value":"HIGH","unit":"string"}}`, "door_open 1"},
 		"named records":               {"flowiq", "water", `{"values":[{"Type":"Volume","Value":7.5,"Unit":"m3","Timestamp":"2026-11-28T03:00:00Z"}]}`, "water_volume_total 7.5 at 03:00:00"},
+		"what stands beside a name":   {"acr-cv", "water", `{"cStored":"Actual","accessN":1,"data":[{"func":"Instantaneous","storage":0,"unit":"l","value":1500},{"func":"Instantaneous","storage":1,"unit":"l","value":1400}]}`, "water_volume_total 1.5\nwater_volume_total[s1] 1.4\nunmapped data[0].func\nunmapped data[1].storage"},
 		"the schema":                  {"x", "lighting", `{"power":{"active":12,"voltage":230,"current":0.1,"factor":0.9,"frequency":50},"metering":{"energy":{"total":1500}},"air":{"lightIntensity":40}}`, "active_power 12\nvoltage 230\ncurrent 0.1\npower_factor 0.9\nfrequency 50\nenergy_total 1.5\nilluminance 40"},
 		"the schema, a bin":           {"x", "waste", `{"tank":{"distance":1.2,"level":45},"air":{"temperature":7}}`, "fill_distance 1.2\nfill_level 0.45\ntemperature 7"},
 		"the schema, a door":          {"x", "gate", `{"action":{"contactState":"open"},"air":{"relativeHumidity":40}}`, "door_open 1\nhumidity 40"},

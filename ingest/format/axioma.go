@@ -19,9 +19,30 @@ type axioma struct{}
 
 func newAxioma(*Source) (Decoder, error) { return axioma{}, nil }
 
-// axiomaStatus are the conditions a meter reports, by its status byte.
+// axiomaStatus are the conditions of the status byte's three upper bits, which the
+// maker gives their meaning. The lower ones are those of M-Bus (EN 13757-3) and
+// independent: 4 is a low battery, 8 a permanent and 16 a temporary error.
 var axiomaStatus = map[byte]string{
-	0x04: "low_battery", 0x08: "meter_fault", 0x10: "dry", 0x30: "leak", 0x70: "backflow", 0x90: "low_temperature", 0xb0: "burst", 0xd0: "tamper",
+	0x20: "leak", 0x60: "backflow", 0x80: "low_temperature", 0xa0: "burst", 0xc0: "tamper",
+}
+
+// axiomaEvents are the conditions a status byte tells; known is whether all of it is understood.
+func axiomaEvents(status byte) (kinds []string, known bool) {
+	upper := status & 0xe0
+	kind := axiomaStatus[upper]
+	switch {
+	case kind != "":
+		kinds = append(kinds, kind)
+	case upper == 0 && status&0x10 != 0:
+		kinds = append(kinds, "dry")
+	}
+	if status&0x04 != 0 {
+		kinds = append(kinds, "low_battery")
+	}
+	if status&0x08 != 0 {
+		kinds = append(kinds, "meter_fault")
+	}
+	return kinds, (kind != "" || upper == 0) && status&0x03 == 0
 }
 
 const (
@@ -43,8 +64,12 @@ func (axioma) Decode(in *Input, out *Output) error {
 	add := func(litres float64, at int64) {
 		out.Samples = append(out.Samples, Sample{Field: "volume", Quantity: "water_volume_total", Unit: "L", Value: litres, Time: at * int64(time.Second)})
 	}
-	if kind := axiomaStatus[data[4]]; kind != "" {
+	kinds, known := axiomaEvents(data[4])
+	for _, kind := range kinds {
 		out.Events = append(out.Events, Event{Type: kind, Active: true, Time: clock * int64(time.Second)})
+	}
+	if !known {
+		out.Samples = append(out.Samples, Sample{Field: "status", Value: float64(data[4]), Time: clock * int64(time.Second)})
 	}
 	if !long {
 		add(register, clock)

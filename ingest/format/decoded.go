@@ -243,6 +243,7 @@ func (w *decodedWalk) add(base Sample, path string, v *fastjson.Value, depth int
 		}
 		if name, value, ok := w.named(&of, v); ok && of.Unit != "" {
 			w.scalar(of, inside(outside(path), name), value)
+			w.others(base, path, v, value, depth)
 			return
 		}
 		w.members(base, path, v, "", depth)
@@ -284,8 +285,10 @@ func (w *decodedWalk) element(base Sample, path string, i int, v *fastjson.Value
 		return
 	}
 	clock := w.clock(&base, v, false)
-	if name, value, ok := w.named(&base, v); ok {
-		w.scalar(base, inside(outside(path), name), value)
+	of := base
+	if name, value, ok := w.named(&of, v); ok {
+		w.scalar(of, inside(outside(path), name), value)
+		w.others(base, indexed, v, value, depth)
 		return
 	}
 	if clock == "" {
@@ -301,6 +304,22 @@ func (w *decodedWalk) element(base Sample, path string, i int, v *fastjson.Value
 		}
 	}
 	w.members(base, outside(path), v, clock, depth)
+}
+
+// others adds what a named element has beside name, value, unit and time.
+func (w *decodedWalk) others(base Sample, path string, v, value *fastjson.Value, depth int) {
+	named := false
+	v.GetObject().Visit(func(key []byte, member *fastjson.Value) {
+		folded := Fold(string(key))
+		text := member.Type() == fastjson.TypeString
+		switch {
+		case member == value, slices.Contains(measureNames, folded), slices.Contains(clockNames, folded), slices.Contains(labelNames, folded):
+		case text && !named && slices.Contains(namingNames, folded):
+			named = true
+		default:
+			w.add(base, inside(path, string(key)), member, depth+1)
+		}
+	})
 }
 
 // outside is the path of what a list is a member of.
