@@ -16,7 +16,7 @@ var alarming = []string{"true", "1", "on", "yes", "alarm"}
 // calm are the words at which an event the program itself knows is over. A word
 // that is neither is not understood.
 var calm = []string{"false", "n", "0", "off", "no", "none", "normal", "ok", "noleak", "no leak", "no_leak", "not leaking", "dry", "clear", "cleared",
-	"idle", "safe", "closed", "no alarm", "noalarm", "inactive", "good", "installed", "threshold_alarm_release", "threshold alarm release", "release", "released", "noAlarm", "闭合", "无", "正常", "否"}
+	"idle", "safe", "closed", "no alarm", "noalarm", "water not present", "inactive", "good", "installed", "threshold_alarm_release", "threshold alarm release", "release", "released", "noAlarm", "闭合", "无", "正常", "否"}
 
 // leaking are the words of a leak, of whatever decoder.
 var leaking = []string{"leak", "leaking", "leaked", "water leak", "waterleak", "water_leak", "leakage", "leak detected", "detected", "wet", "flood", "flooded", "water", "alert", "漏水", "漏损", "泄漏"}
