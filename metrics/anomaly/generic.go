@@ -167,8 +167,8 @@ func (g *Generic) Add(v float32, timeOfDay int, l *GenericLevels) float32 {
 
 	if g.hold > 0 {
 		g.hold--
-		if score < 1.5*g.alerted {
-			return min(score, 0.99)
+		if need := 1.5 * g.alerted; score < need {
+			return min(score/need, 0.99) // by the level in force
 		}
 	}
 	if score >= 1 {

@@ -31,11 +31,12 @@ func main() {
 	verbose := flag.Bool("v", false, "print each series")
 	countyDays := flag.Int("county", 0, "instead: simulate a county of 200 communities and 20,000 devices for so many `days`")
 	devices := flag.Int("generate", 0, "instead: `devices` made up for each kind of fault")
+	lifelike := flag.Int("lifelike", 0, "instead: `devices` made up from what real ones do, for each interval and step of register")
 	seed := flag.Uint64("seed", 1, "of the devices made up")
 	parameters := flag.String("parameters", "", "YAML `file` of parameters that differ from the defaults, as the section anomaly")
 	communities := flag.Int("communities", 200, "communities of the county, of 100 devices each")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS [-v] | evaluate -generate DEVICES [-v]\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS [-v] | evaluate -generate DEVICES [-v] | evaluate -lifelike DEVICES\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -51,6 +52,15 @@ func main() {
 			os.Exit(1)
 		}
 		c.print(os.Stdout, *verbose)
+		return
+	}
+	if *lifelike > 0 {
+		rows, err := evaluateLifelike(*seed, *lifelike, config)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "evaluate:", err)
+			os.Exit(1)
+		}
+		printLifelike(os.Stdout, rows)
 		return
 	}
 	if *devices > 0 {
