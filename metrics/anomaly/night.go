@@ -54,6 +54,8 @@ const (
 	// masterFlow is from which mean in L/h a meter is not one of a home: 10 m3 a
 	// day.
 	masterFlow = 417
+	// homeFlow is from which mean in L/h a meter is one of many: 1.4 m3 a day.
+	homeFlow = 60
 	// restLength is for how long a meter must be read at least for rests to show.
 	restLength = 100 * time.Minute
 	epoch      = 4 * 24 // hours
@@ -84,9 +86,16 @@ func (n *night) least(span int) float64 {
 // The step of the register is what two leasts may differ by for no reason.
 func (n *night) limit(span int, ceiling float32) float64 {
 	hours := float64(spanHours[span])
-	share := [spans]float64{0.25, 0.25, 0.1}[span]
-	least := [spans]float64{1.5, 3, 4}[span]
-	return float64(ceiling)*(1+share) + max(least, 0.5*float64(n.Coarse)/hours)
+	share := [spans]float64{0.25, 0.25, 0.12}[span]
+	if span == hours3 && ceiling > 100 {
+		share = 0.12 // many homes together differ less from night to night
+	}
+	least := [spans]float64{1.5, 3, 4.5}[span]
+	steps := [spans]float64{0.5, 0.5, 1}[span]
+	if n.Coarse < coarse {
+		steps = 0.5
+	}
+	return float64(ceiling)*(1+share) + max(least, steps*float64(n.Coarse)/hours)
 }
 
 // add takes in the flow of a stretch of time that ends at.
@@ -211,7 +220,7 @@ func (n *night) tells(span int, length int64) bool {
 		// Of a fine register that rests its rests say more.
 		return n.Coarse < coarse && (n.Coarse >= 4 || n.Mean >= masterFlow || n.Ceiling[hours3] >= 10)
 	case hours8:
-		return n.Coarse >= coarse || length > spanReads[hours3]
+		return n.Coarse < coarse && length > spanReads[hours3]
 	}
 	return n.Coarse >= coarse || length > spanReads[hours8]
 }
@@ -267,6 +276,9 @@ func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float
 			continue
 		}
 		limit := n.limit(s, n.Ceiling[s])
+		if s == hours3 && n.Mean >= homeFlow && n.Mean < masterFlow && n.learned(hours8) && n.least(hours8) <= 1.1*float64(n.Ceiling[hours8])+1 {
+			continue // it rests less than it did, and no more flows
+		}
 		d.score(min(v/limit, 5))
 		if v > limit {
 			if n.Mean >= masterFlow || n.Ceiling[hours3] >= 40 {
@@ -319,9 +331,14 @@ const (
 )
 
 // step takes in a step and says whether it is one of an estimate.
-func (e *even) step(volume float64, length int64) bool {
+func (e *even) step(volume float64, length int64, resolution float64) bool {
 	flow := float32(volume / (float64(length) / float64(time.Hour)))
-	if volume <= 0 || e.Step == 0 || math.Abs(float64(flow/e.Step-1)) > 1e-3 {
+	// By the step of the register, where that is little of it.
+	off := 1e-3
+	if volume >= 5*resolution && resolution > 0 {
+		off = 1.1 * resolution / volume
+	}
+	if volume <= 0 || e.Step == 0 || math.Abs(float64(flow/e.Step-1)) > off {
 		if e.Took && e.Odd < 3 { // one day's remainder, and the next day's estimate
 			e.Odd++
 			return false

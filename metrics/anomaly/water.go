@@ -41,6 +41,11 @@ type meter struct {
 	HeldFrom    int64   // reads that the book of use does not believe yet: since when,
 	HeldFlow    float32 // and the least flow of them, L/h
 
+	LongestFlow float32 // longest flow that came to rest by itself, h, slowly forgotten
+
+	JumpL  float32 // highest step of late, L
+	JumpAt int64   // when it was read
+
 	night night // its least flow against its own past
 	even  even  // whether its reads are somebody's estimate
 }
@@ -173,6 +178,13 @@ func (rules *waterRules) held(index uint32, d *device, m *meter, used []usage.Bo
 	}
 }
 
+// A flow is longer than any that ended by itself by flowFactor; one longer than
+// flowTaught hours teaches no more, so that a leak is told within 54.
+const (
+	flowFactor = 1.1
+	flowTaught = 49
+)
+
 // burstMost is more than a home's service pipe passes, L/h: what looks like more is
 // another unit.
 const burstMost = 20000
@@ -191,6 +203,12 @@ func (rules *waterRules) register(index uint32, d *device, m *meter, litres floa
 	used, before := litres-m.Value, m.Value
 	m.At, m.Value = at, litres
 	key := alarmKey{index, m.Channel, reverseFlow}
+	if used > 0 && (used >= float64(m.JumpL) || at-m.JumpAt > misread) {
+		m.JumpL, m.JumpAt = float32(used), at
+	}
+	if used < 0 && -used >= misreadLeast && at-m.JumpAt <= misread && -used <= 1.02*float64(m.JumpL) && -used >= 0.7*float64(m.JumpL) {
+		return // it was read wrong, and is right again
+	}
 	if used < 0 {
 		// To less than a tenth is another meter or a reset, not a flow.
 		if litres < before/10 && -used > 1000 {
@@ -222,6 +240,13 @@ func (rules *waterRules) register(index uint32, d *device, m *meter, litres floa
 		rules.raiseUntil(key, at, m.Backwards, 0, at+int64(24*time.Hour))
 	}
 }
+
+// A digit that was read wrong goes up by a digit's worth and comes down again by as
+// much, two or three reads later.
+const (
+	misread      = int64(8 * time.Hour)
+	misreadLeast = 90 // L
+)
 
 // qmax compares the flow with what the meter is built for.
 func (rules *waterRules) qmax(index uint32, d *device, m *meter, litres float64, at int64) {
@@ -270,7 +295,7 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 	// Continuous flow: rests end it, hours with flow make it longer, and a long
 	// gap does neither. Nor do equal steps, which are somebody's estimate.
 	key := alarmKey{index, m.Channel, continuousFlow}
-	estimated := m.even.step(volume, length)
+	estimated := m.even.step(volume, length, float64(m.night.Coarse))
 	switch {
 	case volume <= 0:
 		if m.Rests < 255 {
@@ -279,6 +304,8 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 		if m.RestSince == 0 {
 			m.RestSince = at - length
 		}
+		// Some homes hardly rest: what has ended by itself so often is use.
+		m.LongestFlow = max(m.LongestFlow, min(float32(float64(m.FlowingFor)/float64(time.Hour)), flowTaught))
 		m.FlowingFor, m.Least = 0, 0
 		if m.Rests >= uint8(min(p.ClearRests, 255)) {
 			if rules.active(key) && rules.within(key) == 0 {
@@ -297,6 +324,8 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 		if m.Least >= p.SmallFlow {
 			need = p.ContinuousAfter
 		}
+		m.LongestFlow *= 1 - float32(float64(length)/(120*day))
+		need = max(need, time.Duration(flowFactor*float64(m.LongestFlow)*float64(time.Hour)))
 		if p.AlwaysFlowing || length > int64(restLength) {
 			break // a family uses water in any two hours of a day
 		}
@@ -331,10 +360,10 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 	}
 	m.LongestRest *= 1 - float64(length)/(180*day)
 
-	// Burst: two hours in a row, of which the lesser counts, far above anything
-	// sustained so far. A gap of two hours is as good.
+	// Burst: two reads in a row, of which the lesser counts, far above anything
+	// sustained so far: one may be a digit read wrong. Over six hours that is no burst.
 	sustained := min(flow, m.BeforeFlow)
-	if length >= int64(110*time.Minute) {
+	if length >= int64(5*time.Hour) {
 		sustained = flow
 	}
 	m.BeforeFlow = flow

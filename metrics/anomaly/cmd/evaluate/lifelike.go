@@ -32,13 +32,14 @@ type household struct {
 	softener     float64 // L, every few nights
 	softenerDays int
 	garden       float64 // L on a summer evening
-	guests       []int   // days on which there are twice as many
+	more         int     // guests, when there are
+	guests       []int   // days on which there are
 	away         []int
 }
 
 func newHousehold(r *rand.Rand, days int) household {
 	h := household{persons: pick(r, 1, 2, 2, 3, 3, 3, 4, 5), wake: between(r, 5.3, 8.3), sleep: between(r, 21.5, 25.5),
-		weekend: between(r, 0, 2), home: pick(r, 0, 0.3, 1), night: between(r, 0, 0.9)}
+		weekend: between(r, 0, 2), home: pick(r, 0, 0.3, 1), night: between(r, 0, 0.6), more: 1 + r.IntN(3)}
 	if r.IntN(12) == 0 {
 		h.softener, h.softenerDays = between(r, 60, 200), 2+r.IntN(4)
 	}
@@ -71,7 +72,7 @@ func (h *household) hour(r *rand.Rand, day, hour int, weekday time.Weekday) floa
 	}
 	persons := float64(h.persons)
 	if slices.Contains(h.guests, day) {
-		persons *= 2
+		persons += float64(h.more)
 	}
 	free := weekday == time.Saturday || weekday == time.Sunday
 	wake := h.wake
