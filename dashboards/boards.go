@@ -3,6 +3,7 @@ package dashboards
 import (
 	"fmt"
 
+	"greencommunity/ingest"
 	"greencommunity/metrics/usage"
 )
 
@@ -14,32 +15,35 @@ func overview(l Language) *Dashboard {
 		return fmt.Sprintf(`%d * (sum by (community) (%sanomaly_active{%s, severity="%s"}) > bool 0) > 0`, weight, Prefix, here, severity)
 	}
 	heard := fmt.Sprintf(`0 * (sum by (community) (%sdevices{%s, state="online"}) > 0)`, Prefix, here)
-	worst := fmt.Sprintf(`((%s) or (%s) or (%s) or (-1 * group by (community) (%s{%s}))) * on (community) group_left (name, town, latitude, longitude) %[4]s`,
+	worst := fmt.Sprintf(`((%s) or (%s) or (%s) or (-1 * group by (community) (%s{%s}))) * on (community) group_left (name, town, latitude, longitude) %[4]s{latitude!=""}`,
 		alarm("critical", 3), alarm("warning", 2), heard, infoState, here)
 	states := []string{"-1", l.t("无数据", "no data"), grey, "0", l.t("正常", "normal"), green, "2", l.t("一般告警", "warning"), orange, "3", l.t("紧急告警", "critical"), red}
 
-	places := newPanel(l, "geomap", l.t("社区状态", "Communities"), l.t("按最严重的未恢复告警着色：红为紧急，橙为一般，绿为正常，灰为无数据。不使用互联网地图。",
-		"Coloured by the worst open alarm: red critical, orange warning, green none, grey no data. No map tiles from the internet."), 8, 11).
+	places := newPanel(l, "geomap", l.t("社区状态", "Communities"), l.t("按最严重的未恢复告警着色：红为紧急，橙为一般，绿为正常，灰为无数据。没有坐标的社区不在图上，见创建进度。不使用互联网地图。",
+		"Coloured by the worst open alarm: red critical, orange warning, green none, grey no data. Communities without coordinates are not on it: see the programme's board. No map tiles from the internet."), 12, 11).
 		now(worst, "").says(states...).levels(grey, 0.0, green, 2.0, orange, 3.0, red).
 		transform("convertFieldType", map[string]any{"conversions": []any{
 			map[string]any{"targetField": "latitude", "destinationType": "number"}, map[string]any{"targetField": "longitude", "destinationType": "number"}}}).
-		columns("name", l.t("社区", "Community"), "town", l.t("镇街", "Town"), "Value", l.t("状态", "State"), "latitude", "latitude", "longitude", "longitude", "Time", "", "community", "community")
-	places.leads(l, l.t("查看社区", "Show the community"), "community", `var-community=${__data.fields.community}`)
+		columns("name", l.t("社区", "Community"), "town", l.t("镇街", "Town"), "Value", l.t("状态", "State"), "latitude", "latitude", "longitude", "longitude", "Time", "", "community", "community").
+		override(
+			override("latitude", unseen), override("longitude", unseen), override("community", unseen),
+			override(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", `var-community=${__data.fields.community}`)}}}))
 	places.Options = map[string]any{
 		"view":     map[string]any{"id": "fit", "allLayers": true, "zoom": 12},
-		"basemap":  map[string]any{"type": "geojson", "name": "basemap", "config": map[string]any{"src": "public/maps/countries.geojson", "rules": []any{}, "style": map[string]any{"color": map[string]any{"fixed": "#6e7f80"}, "opacity": 0.15}}},
+		"basemap":  map[string]any{"type": "geojson", "name": l.t("底图", "Basemap"), "config": map[string]any{"src": "public/maps/countries.geojson", "rules": []any{}, "style": map[string]any{"color": map[string]any{"fixed": "#6e7f80"}, "opacity": 0.15}}},
 		"controls": map[string]any{"showZoom": true, "mouseWheelZoom": true, "showAttribution": false, "showScale": true},
 		"tooltip":  map[string]any{"mode": "details"},
 		"layers": []any{map[string]any{
 			"type": "markers", "name": l.t("社区", "Communities"), "tooltip": true,
 			"location": map[string]any{"mode": "coords", "latitude": "latitude", "longitude": "longitude"},
-			"config": map[string]any{"showLegend": false, "style": map[string]any{
+			"config": map[string]any{"showLegend": true, "style": map[string]any{
 				"color": map[string]any{"field": l.t("状态", "State"), "fixed": grey}, "opacity": 0.9,
 				"size":   map[string]any{"fixed": 12, "min": 8, "max": 16},
 				"symbol": map[string]any{"mode": "fixed", "fixed": "img/icons/marker/circle.svg"},
-				"text":   map[string]any{"mode": "field", "field": l.t("社区", "Community"), "fixed": ""}, "textConfig": map[string]any{"fontSize": 12, "offsetY": 16, "textAlign": "center", "textBaseline": "middle"}},
+				"text":   map[string]any{"mode": "field", "field": l.t("社区", "Community"), "fixed": ""}, "textConfig": map[string]any{"fontSize": 12, "offsetY": 20, "textAlign": "center", "textBaseline": "middle"}},
 			}}},
 	}
+	saves := fmt.Sprintf(`1 - avg(%ssavings_significant{%s, period="quarter"})`, Prefix, here)
 	taken := func(metric string) string { return fmt.Sprintf(`sum(increase(%s%s[24h]))`, Prefix, metric) }
 	return &Dashboard{
 		Title:       titles["overview"].in(l),
@@ -51,8 +55,7 @@ func overview(l Language) *Dashboard {
 				now("sum("+Prefix+"water_today_cubic_meters{"+here+"})", "").decimals(1).leads(l, l.t("供水", "Water"), "water", "${community:queryparam}"),
 			stat(l, l.t("亮灯率", "Lamps burning"), l.t("3 小时内上报的灯中亮着的比例。", "Share of the lamps burning, of those that reported within 3 h."), "percentunit", 3).
 				now(fmt.Sprintf("sum(%[1]slighting_lamps_lit{%[2]s}) / sum(%[1]slighting_lamps{%[2]s})", Prefix, here), "").decimals(0).leads(l, l.t("照明", "Lighting"), "lighting", "${community:queryparam}"),
-			stat(l, l.t("满溢垃圾桶", "Overfull bins"), l.t("满溢且未清运的垃圾桶数。", "Bins that are full and have not been emptied."), "none", 3).
-				now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange).leads(l, l.t("垃圾分类", "Waste sorting"), "waste", "${community:queryparam}"),
+			binsFull(l, 3).leads(l, l.t("垃圾分类", "Waste sorting"), "waste", "${community:queryparam}"),
 			stat(l, l.t("门禁异常", "Gate alarms"), l.t("门禁的未恢复告警数。", "Open alarms of access gates."), "none", 3).
 				now(alarms("gate", ""), "").decimals(0).levels(green, 1.0, orange).leads(l, l.t("门禁", "Access gates"), "gate", "${community:queryparam}"),
 			stat(l, l.t("紧急告警", "Critical alarms"), l.t("需立即处理的未恢复告警数。", "Open alarms that cannot wait."), "none", 3).
@@ -64,23 +67,27 @@ func overview(l Language) *Dashboard {
 				decimals(2).levels(red, 0.95, orange, 0.99, green).leads(l, l.t("厂商数据质量", "Vendors' scorecards"), "vendors", ""),
 			savedTile(l, "electricity"), savedTile(l, "water"),
 			stat(l, l.t("无法与零区分的项", "Not distinguishable from zero"), l.t("本季节约量落在不确定带内、不能认定有节约的社区设施占比。", "Share of communities' facilities whose saving of the quarter is within its band: none is claimed."), "percentunit", 6).
-				now(fmt.Sprintf(`1 - avg(%ssavings_significant{%s, period="quarter"})`, Prefix, here), "").decimals(0).leads(l, titles["savings"].in(l), "savings", "${community:queryparam}"),
+				now(saves, "").decimals(0).leads(l, titles["savings"].in(l), "savings", "${community:queryparam}"),
 			stat(l, l.t("达标社区", "Communities that have met it"), l.t("达标社区占全部城市社区的比例，目标 60%。", "Share of all urban communities that meet the requirements; the target is 60 %."), "percentunit", 6).
 				now(fmt.Sprintf(`sum(%[1]sprogramme_communities{stage="met"}) / sum(%[1]sprogramme_communities{stage="all"})`, Prefix), "").decimals(0).levels(orange, 0.6, green).leads(l, titles["programme"].in(l), "programme", ""),
 			places,
 			ranking(l, l.t("告警最多的社区（每百台设备）", "Most alarms per 100 devices"), l.t("每百台设备的未恢复告警数（紧急和一般），由多到少。按设备数折算，大小社区可比。",
-				"Open alarms (critical and warning) per 100 devices, most first: communities of any size compare."), "none", 8, 11).
-				now("sort_desc("+named(fmt.Sprintf(`100 * (sum by (community) (%[1]sanomaly_active{%[2]s, severity=~"warning|critical"}) or 0 * sum by (community) (%[1]sdevices{%[2]s})) / sum by (community) (%[1]sdevices{%[2]s})`, Prefix, here))+")", "{{name}}").
-				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red).leads(l, l.t("查看社区", "Show the community"), "community", "var-community=${__field.labels.community}"),
-			alarmTable(l, "", "", 8, 11),
-			ranking(l, l.t("照明功率（每灯）", "Lighting power per lamp"), l.t("各社区每盏灯的当前功率，由高到低。", "Power of a lamp now, by community, most first."), "watt", 8, 7).
-				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here))+")", "{{name}}").decimals(1).leads(l, l.t("照明", "Lighting"), "lighting", "var-community=${__field.labels.community}"),
+				"Open alarms (critical and warning) per 100 devices, most first: communities of any size compare."), "none", 12, 11).
+				now(named(fmt.Sprintf(`100 * (sum by (community) (%[1]sanomaly_active{%[2]s, severity=~"warning|critical"}) or 0 * sum by (community) (%[1]sdevices{%[2]s})) / sum by (community) (%[1]sdevices{%[2]s})`, Prefix, here)), "").
+				places(l, true, "community").
+				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red),
+			alarmTable(l, "", "", 24, 11),
+			ranking(l, l.t("照明功率（每灯）", "Lighting power per lamp"), l.t("各社区每盏灯的当前功率，由高到低。", "Power of a lamp now, by community, most first."), "suffix:W", 8, 7).
+				now(named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here)), "").
+				places(l, true, "lighting").decimals(1),
 			ranking(l, l.t("今日用水（每户）", "Water today per household"), l.t("各社区今日每户用水，由多到少。", "Water of today per household, by community, most first."), "litre", 8, 7).
-				now("sort_desc("+named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here))+")", "{{name}}").decimals(0).leads(l, l.t("供水", "Water"), "water", "var-community=${__field.labels.community}"),
+				now(named(fmt.Sprintf("1000 * sum by (community) (%[1]swater_today_cubic_meters{%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s})", Prefix, here)), "").
+				places(l, true, "water").decimals(0),
 			ranking(l, l.t("在线率最低的社区", "Least online"), l.t("各社区设备在线率，由低到高。", "Share of devices online by community, least first."), "percentunit", 8, 7).
-				now("sort("+named(online(" by (community) ", here))+")", "{{name}}").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green).leads(l, l.t("查看社区", "Show the community"), "community", "var-community=${__field.labels.community}"),
+				now(named(online(" by (community) ", here)), "").
+				places(l, false, "community").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green),
 			savingsTrend(l, "electricity", 12), savingsTrend(l, "water", 12),
-			series(l, l.t("报文去向", "What became of messages"), l.t("每秒报文数：入库、重复、拒收、忽略。拒收上升时查看厂商数据质量。", "Messages a second: stored, duplicate, refused, ignored. Where refusals rise, see the vendors' scorecards."), "cps", 12, 7).
+			series(l, l.t("报文去向", "What became of messages"), l.t("每秒报文数：入库、重复、拒收、忽略。拒收上升时查看厂商数据质量。", "Messages a second: stored, duplicate, refused, ignored. Where refusals rise, see the vendors' scorecards."), l.rate(), 12, 7).
 				over("rate("+Prefix+"messages_stored_total[$__rate_interval])", l.t("入库", "stored")).
 				over("rate("+Prefix+"messages_duplicate_total[$__rate_interval])", l.t("重复", "duplicate")).
 				over("sum(rate("+Prefix+"messages_rejected_total[$__rate_interval]))", l.t("拒收", "refused")).
@@ -124,13 +131,13 @@ func savingsTrend(l Language, resource string, w int) *Panel {
 		influx(query("sum(baseline)"), l.t("调整后基准", "adjusted baseline")).
 		influx(query("sum(baseline) - sum(uncertainty)"), low).
 		influx(query("sum(baseline) + sum(uncertainty)"), high).
-		band(low, high).step("1d")
+		band(low, high).step("1d").fromZero()
 }
 
 // savings returns what the bureau files.
 func savings(l Language) *Dashboard {
-	period := &Variable{Name: "period", Label: l.t("期间", "Period"), Type: "custom", Query: l.t("本季 : quarter,上季 : previous_quarter,自改造起 : since_start", "this quarter : quarter,last quarter : previous_quarter,since the start : since_start"),
-		Options: []Option{{l.t("本季", "this quarter"), "quarter", true}, {l.t("上季", "last quarter"), "previous_quarter", false}, {l.t("自改造起", "since the start"), "since_start", false}},
+	period := &Variable{Name: "period", Label: l.t("期间", "Period"), Type: "custom", Query: l.t("本季 : quarter,上季 : previous_quarter,有记录以来 : since_start", "this quarter : quarter,last quarter : previous_quarter,since records began : since_start"),
+		Options: []Option{{l.t("本季", "this quarter"), "quarter", true}, {l.t("上季", "last quarter"), "previous_quarter", false}, {l.t("有记录以来", "since records began"), "since_start", false}},
 		Current: map[string]any{"selected": true, "text": l.t("本季", "this quarter"), "value": "quarter"}}
 	match := here + `, period="$period"`
 	sum := func(metric, scale string) string { return fmt.Sprintf("sum(%s%s{%s})%s", Prefix, metric, match, scale) }
@@ -170,15 +177,15 @@ func savings(l Language) *Dashboard {
 			stat(l, l.t("节电不确定度", "± energy"), l.t("节电量 90% 置信的半宽。", "Half-width of the energy saving's band at 90 %."), "kwatth", 4).now(band("energy_savings_uncertainty_joules", kWh), "").decimals(0),
 			stat(l, l.t("节水", "Water saved"), l.t("所选期间的节水量；负值表示多用。", "Water saved in the period; negative where more was used."), "m3", 4).now(sum("water_savings_cubic_meters", ""), "").decimals(0).levels(orange, 0.0, green),
 			stat(l, l.t("节水不确定度", "± water"), l.t("节水量 90% 置信的半宽。", "Half-width of the water saving's band at 90 %."), "m3", 4).now(band("water_savings_uncertainty_cubic_meters", ""), "").decimals(0),
-			stat(l, l.t("可与零区分的项", "Distinguishable"), l.t("节约量与零可区分的社区设施占比。", "Share of communities' facilities whose saving is distinguishable from zero."), "percentunit", 4).
-				now(fmt.Sprintf("avg(%ssavings_significant{%s})", Prefix, match), "").decimals(0),
-			stat(l, l.t("最低覆盖率", "Least coverage"), l.t("覆盖率最低的社区设施：过低则结论不可靠。", "The least covered facility of a community: too little, and nothing follows."), "percentunit", 4).
+			stat(l, l.t("无法与零区分的项", "Not distinguishable from zero"), l.t("节约量落在不确定带内、不能认定有节约的社区设施占比。", "Share of communities' facilities whose saving is within its band: none is claimed."), "percentunit", 4).
+				now(fmt.Sprintf("1 - avg(%ssavings_significant{%s})", Prefix, match), "").decimals(0),
+			stat(l, l.t("最低覆盖率", "Least coverage"), l.t("期间内有效日数占应有日数之比，取最低的社区设施：过低则结论不可靠。", "Days that count, of the days of the period, of the least covered facility of a community: too little, and nothing follows."), "percentunit", 4).
 				now(fmt.Sprintf("min(%ssavings_coverage_ratio{%s})", Prefix, match), "").decimals(0).levels(red, 0.5, orange, 0.9, green),
 			savingsTrend(l, "electricity", 12), savingsTrend(l, "water", 12),
 			cumulative(l, "electricity", 12), cumulative(l, "water", 12),
 			detail,
-			series(l, l.t("覆盖率", "Coverage"), l.t("每日数据覆盖率，各社区平均。", "Coverage a day, mean of the communities."), "percentunit", 12, 7).
-				influx(fmt.Sprintf("SELECT mean(coverage) FROM %s WHERE %s AND $timeFilter GROUP BY time(1d), resource fill(none) "+localTime, savingsMeasurement, influxIn), "$tag_resource").limits(0, 1).step("1d"),
+			series(l, l.t("有数据之日的覆盖率", "Coverage of days with data"), l.t("有数据的每一日内数据覆盖的时间比例，各社区平均。没有数据的日不在图上，见最低覆盖率。", "Share of the time of a day that data cover, mean of the communities; days without any are not on it: see the least coverage."), "percentunit", 12, 7).
+				influx(fmt.Sprintf("SELECT mean(coverage) FROM %s WHERE %s AND $timeFilter GROUP BY time(1d), resource fill(none) "+localTime, savingsMeasurement, influxIn), "$tag_resource").limits(0, 1).step("1d").calls(resourceNames(l)...),
 			series(l, l.t("暂估累计：实际与基准（电）", "Accrual: actual and baseline, energy"), l.t("每小时暂估的实际与调整后基准用电；报表以重算值为准。", "Actual and adjusted baseline as they accrue an hour; the report uses what is recomputed."), "kwatth", 12, 7).
 				over(fmt.Sprintf("sum(increase(%senergy_actual_joules_total{%s}[1h]))%s", Prefix, here, kWh), l.t("实际", "actual")).
 				over(fmt.Sprintf("sum(increase(%senergy_baseline_joules_total{%s}[1h]))%s", Prefix, here, kWh), l.t("基准", "baseline")),
@@ -194,29 +201,34 @@ func savings(l Language) *Dashboard {
 				now(fmt.Sprintf("max by (community, facility, boundary) (%sbaseline_cv_rmse_ratio{%s})", Prefix, here), "").
 				now(fmt.Sprintf("max by (community, facility, boundary) (%sbaseline_nmbe_ratio{%s})", Prefix, here), "").
 				transform("merge", map[string]any{}).
-				columns("name", l.t("社区", "Community"), "facility", l.t("设施", "Facility"), "boundary", l.t("边界", "Boundary"), "version", l.t("版本", "Version"), "ipmvp", "IPMVP", "method", l.t("方法", "Method"), "status", l.t("状态", "Status"),
+				columns("name", l.t("社区", "Community"), "facility", l.t("设施", "Facility"), "boundary", l.t("边界", "Boundary"), "version", l.t("版本", "Version"), "ipmvp", l.t("IPMVP 选项", "IPMVP option"), "method", l.t("方法", "Method"), "status", l.t("状态", "Status"),
 					"Value #B", "CV(RMSE)", "Value #C", "NMBE", "Value #A", "", "Time", "", "community", "").
-				override(override("CV(RMSE)", Property{"unit", "percentunit"}, Property{"decimals", 1}), override("NMBE", Property{"unit", "percentunit"}, Property{"decimals", 3}),
+				override(override(l.t("方法", "Method"), Property{"mappings", words("regression", l.t("回归", "regression"), "mean", l.t("均值", "mean"), "none", l.t("无", "none"), "lamp_inventory", l.t("灯具清单", "lamp inventory"))}),
+					override(l.t("IPMVP 选项", "IPMVP option"), Property{"mappings", words("none", l.t("无", "none"))}),
+					override("CV(RMSE)", Property{"unit", "percentunit"}, Property{"decimals", 1}), override("NMBE", Property{"unit", "percentunit"}, Property{"decimals", 3}),
 					override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}),
 					override(l.t("状态", "Status"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{
 						"frozen": map[string]any{"text": l.t("有效", "frozen"), "color": green}, "changed": map[string]any{"text": l.t("被改动", "changed"), "color": red},
 						"nested": map[string]any{"text": l.t("嵌套，不计", "nested"), "color": grey}, "no_baseline": map[string]any{"text": l.t("无基准", "no baseline"), "color": grey}}}}})),
-			table(l, l.t("折算：二氧化碳与标准煤", "As CO2 and standard coal"), l.t("节电量按配置的因子折算（千克）；未配置则为空。own_year 为当年因子，base_year 为固定年份因子，calorific 为当量值，equivalent 为等价值。不确定度不含因子本身的。",
-				"Energy saved in kg of CO2 and of standard coal, by the factors configured; empty where there are none. own_year: the factor of the year; base_year: that of a fixed one; calorific and equivalent: the two ways to count coal. Bands are without that of the factor."), 14, 7).
+			table(l, l.t("折算：二氧化碳与标准煤", "As CO2 and standard coal"), l.t("节电量按配置的因子折算（千克）；未配置则为空。不确定度不含因子本身的。",
+				"Energy saved in kg of CO2 and of standard coal, by the factors configured; empty where there are none. Calorific and equivalent are the two ways to count coal. Bands are without that of the factor."), 14, 7).
 				now(fmt.Sprintf("sum by (basis) (%senergy_savings_co2_kilograms{%s})", Prefix, match), "").
 				now(fmt.Sprintf("sqrt(sum by (basis) (%senergy_savings_co2_uncertainty_kilograms{%s} ^ 2))", Prefix, match), "").
 				now(fmt.Sprintf("sum by (basis) (%senergy_savings_coal_kilograms{%s})", Prefix, match), "").
 				now(fmt.Sprintf("sqrt(sum by (basis) (%senergy_savings_coal_uncertainty_kilograms{%s} ^ 2))", Prefix, match), "").
 				transform("merge", map[string]any{}).
 				columns("basis", l.t("口径", "Basis"), "Value #A", l.t("二氧化碳", "CO2"), "Value #B", l.t("二氧化碳 ±90%", "± 90 %, CO2"), "Value #C", l.t("标准煤", "Coal"), "Value #D", l.t("标准煤 ±90%", "± 90 %, coal"), "Time", "").
-				override(override(l.t("二氧化碳", "CO2"), Property{"unit", "masskg"}), override(l.t("二氧化碳 ±90%", "± 90 %, CO2"), Property{"unit", "masskg"}),
+				override(override(l.t("口径", "Basis"), Property{"mappings", words("own_year", l.t("当年因子", "the year's own factor"), "base_year", l.t("固定年份因子", "factor of a fixed year"), "calorific", l.t("当量值", "calorific"), "equivalent", l.t("等价值", "equivalent"))}),
+					override(l.t("二氧化碳", "CO2"), Property{"unit", "masskg"}), override(l.t("二氧化碳 ±90%", "± 90 %, CO2"), Property{"unit", "masskg"}),
 					override(l.t("标准煤", "Coal"), Property{"unit", "masskg"}), override(l.t("标准煤 ±90%", "± 90 %, coal"), Property{"unit", "masskg"})),
 			table(l, l.t("排放因子", "Emission factors"), l.t("配置中的电力排放因子（千克／千瓦时）、数据年份与出处。", "Emission factors of electricity configured, kg/kWh, with the year of their data and their source."), 10, 7).
 				now("max by (area, year, source) ("+Prefix+"emission_factor_kilograms_per_kilowatt_hour)", "").
 				columns("area", l.t("地区", "Area"), "year", l.t("年份", "Year"), "source", l.t("出处", "Source"), "Value", l.t("因子", "Factor"), "Time", "").
 				override(override(l.t("因子", "Factor"), Property{"decimals", 4})),
 			ranking(l, l.t("表计异常（24 小时）", "Reads not simply subtracted, 24 h"), l.t("近 24 小时不能直接相减的表计读数，按原因：倒退、翻转、换表、缺口、估读、迟到等。", "Reads of registers in 24 h that were not simply subtracted, by reason: backward, rollover, swap, gap, estimated, late and so on."), "none", 8, 9).
-				now(fmt.Sprintf("sum by (reason) (increase(%smeter_anomalies_total{%s}[24h]))", Prefix, here), "{{reason}}").decimals(0).levels(orange),
+				now(orNone(fmt.Sprintf("sum by (reason) (increase(%smeter_anomalies_total{%s}[24h]))", Prefix, here), "reason"), "").
+				rows(l, "reason", l.t("原因", "Reason"), true).decimals(0).levels(green, 1.0, orange).
+				override(override(l.t("原因", "Reason"), Property{"mappings", words(append(readNames(l), "none", l.t("没有异常", "none"))...)})),
 			table(l, l.t("非常规调整与修订", "Adjustments and revisions"), l.t("所选期间基准中的非常规调整与定稿修订号。", "Non-routine adjustments in the baseline of the period, and revisions of final figures."), 8, 9).
 				now(named(fmt.Sprintf("sum by (community, facility) (%snonroutine_adjustment_joules{%s})%s", Prefix, match, kWh)), "").
 				now(named(fmt.Sprintf("sum by (community, facility) (%snonroutine_adjustment_cubic_meters{%s})", Prefix, match)), "").
@@ -224,9 +236,9 @@ func savings(l Language) *Dashboard {
 				transform("merge", map[string]any{}).
 				columns("name", l.t("社区", "Community"), "facility", l.t("设施", "Facility"), "Value #A", l.t("电", "Energy"), "Value #B", l.t("水", "Water"), "Value #C", l.t("修订", "Revision"), "Time", "", "community", "").
 				override(override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}), override(l.t("电", "Energy"), Property{"unit", "kwatth"}), override(l.t("水", "Water"), Property{"unit", "m3"})),
-			series(l, l.t("累计更正", "Corrections"), l.t("每日对已累计用量的更正（电为千瓦时，水为立方米），按原因。", "Corrections a day of what had been accrued (kWh, and m3 of water), by reason."), "none", 8, 9).
+			series(l, l.t("累计更正", "Corrections"), l.t("滚动 24 小时内对已累计用量的更正（电为千瓦时，水为立方米），按原因。", "Corrections of the last 24 h, rolling, of what had been accrued (kWh, and m3 of water), by reason."), "none", 8, 9).
 				over(fmt.Sprintf("sum by (direction, reason) (increase(%saccrual_corrections_joules_total{%s}[1d]))%s", Prefix, here, kWh), l.t("电", "energy")+" {{direction}} {{reason}}").
-				over(fmt.Sprintf("sum by (direction, reason) (increase(%saccrual_corrections_cubic_meters_total{%s}[1d]))", Prefix, here), l.t("水", "water")+" {{direction}} {{reason}}").step("1h"),
+				over(fmt.Sprintf("sum by (direction, reason) (increase(%saccrual_corrections_cubic_meters_total{%s}[1d]))", Prefix, here), l.t("水", "water")+" {{direction}} {{reason}}").step("1h").calls(correctionNames(l)...),
 			table(l, l.t("表计最新读数", "Newest register reads"), l.t("各社区、资源的表计最新读数时间。", "Time of the newest register read of each community and resource."), 8, 7).
 				now(named(fmt.Sprintf("max by (community, resource) (%slast_reading_timestamp_seconds{%s})", Prefix, here))+" * 1000", "").
 				columns("name", l.t("社区", "Community"), "resource", l.t("资源", "Resource"), "Value", l.t("最新读数", "Latest"), "Time", "", "community", "").
@@ -272,23 +284,26 @@ func lighting(l Language) *Dashboard {
 		Description: l.t("照明用电、亮灯与故障。", "Energy, burning and faults of lighting."),
 		Templating:  Templating{append(sources(l), communityVariable(l, true))},
 		Panels: []*Panel{
-			stat(l, l.t("今日用电", "Energy today"), l.t("今日用电（北京时间），取自用量账；读数可疑的时段不计。", "Energy since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "kwatth", 4).influx(total("lighting", usage.Electricity), "").today().decimals(1),
-			stat(l, l.t("当前功率", "Power now"), l.t("近 2 小时各灯最后功率之和。", "Sum of the lamps' last power within two hours."), "watt", 4).influx("SELECT sum(v) FROM ("+latest("lighting", "active_power")+")", "").last("2h").decimals(0),
+			stat(l, l.t("今日用电", "Energy today"), l.t("今日用电（北京时间），取自用量账；读数可疑的时段不计。", "Energy since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "kwatth", 4).influx(usedToday("lighting", usage.Electricity), "").decimals(1),
+			stat(l, l.t("当前功率", "Power now"), l.t("近 2 小时各灯最后功率之和。", "Sum of the lamps' last power within two hours."), "suffix:W", 4).influx("SELECT sum(v) FROM ("+latest("lighting", "active_power")+")", "").last("2h").decimals(0),
 			stat(l, l.t("当前亮灯率", "Lamps burning"), l.t("近 2 小时最后状态为亮的灯的比例。", "Share of the lamps whose last state within two hours is on."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("lighting", "light_on")+")", "").last("2h").decimals(0),
 			stat(l, l.t("上报灯数", "Lamps reporting"), l.t("近 24 小时上报功率的灯数。", "Lamps that reported their power in the last 24 h."), "none", 4).influx("SELECT count(v) FROM ("+latest("lighting", "active_power")+")", "").last("24h").decimals(0),
 			onlineTile(l, "lighting", 4), alarmTile(l, "lighting", 4),
-			series(l, l.t("每日用电", "Energy a day"), l.t("各社区每日照明用电。", "Lighting energy a day, by community."), "kwatth", 12, 8).influx(totalBy("lighting", usage.Electricity, "1d"), "$tag_community").bars(true).step("1d"),
-			ranking(l, l.t("每灯每日用电（所选时段）", "Energy per lamp and day"), l.t("所选时段内每盏灯的日均用电。", "Mean energy of a lamp a day over the range."), "kwatth", 12, 8).influx(perMeterDay("lighting", usage.Electricity)+" GROUP BY community", "$tag_community").decimals(2),
-			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("各社区每盏灯的平均功率：白天应接近零。", "Mean power of a lamp by community: near zero by day."), "watt", 12, 8).influx(meanBy("lighting", "active_power", "mean"), "$tag_community").step("30m"),
+			series(l, l.t("每日用电", "Energy a day"), l.t("各社区每日照明用电；最后一根柱为未结束的一天。", "Lighting energy a day, by community; the last bar is a day that is not over yet."), "kwatth", 12, 8).influx(totalBy("lighting", usage.Electricity, "1d"), "$tag_community").bars(true).step("1d"),
+			ranking(l, l.t("每灯每日用电（所选时段）", "Energy per lamp and day"), l.t("所选时段内每盏灯的日均用电。", "Mean energy of a lamp a day over the range."), "kwatth", 12, 8).influx(perMeterDayBy("lighting", usage.Electricity), "").
+				columns("community", l.t("社区", "Community"), "used", l.t("数值", "Value"), "Time", "").sorted(l.t("数值", "Value"), true).communityNames().
+				override(override(l.t("数值", "Value"), Property{"custom.cellOptions", map[string]any{"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}})).decimals(2),
+			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("各社区每盏灯的平均功率：白天应接近零。", "Mean power of a lamp by community: near zero by day."), "suffix:W", 12, 8).influx(meanBy("lighting", "active_power", "mean"), "$tag_community").step("30m"),
 			series(l, l.t("亮灯比例与亮度", "Burning and dimming"), l.t("亮灯的比例和平均亮度。", "Share of lamps that burn, and their mean level."), "percentunit", 12, 8).
 				influx(meanBy("lighting", "light_on", "mean"), l.t("亮灯", "burning")+" $tag_community").influx(meanBy("lighting", "light_level", "mean"), l.t("亮度", "level")+" $tag_community").limits(0, 1).step("30m"),
 			series(l, l.t("电压范围", "Voltage"), l.t("各社区电压的最高与最低。", "Highest and lowest voltage by community."), "volt", 12, 8).
 				influx(meanBy("lighting", "voltage", "max"), l.t("最高", "max")+" $tag_community").influx(meanBy("lighting", "voltage", "min"), l.t("最低", "min")+" $tag_community").step("30m"),
-			series(l, l.t("每灯点亮时间", "Burn time per lamp"), l.t("每盏灯每日点亮的时间，按上报状态；应亮时间按日出日落。", "Time a lamp burned a day, by what lamps report; and when it should have by the sun."), "s", 12, 8).
-				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here)), "{{name}}").
-				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_scheduled_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here)), l.t("应亮", "should")+" {{name}}").step("1h"),
+			series(l, l.t("近 24 小时每灯点亮时间", "Burn time per lamp, 24 h"), l.t("滚动 24 小时内每盏灯点亮的时间，按上报状态；应亮时间按日出日落。", "Time of the last 24 h, rolling, that a lamp burned, by what lamps report; and when it should have by the sun."), l.hours(), 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s}) / 3600", Prefix, here)), "{{name}}").
+				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_scheduled_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s}) / 3600", Prefix, here)), l.t("应亮", "should")+" {{name}}").step("1h"),
 			ranking(l, l.t("故障灯数", "Lamps failed"), l.t("该亮不亮或自报故障的灯数，不含回路、网关或社区整体故障。", "Lamps that are dark when they should burn or report a fault, without those whose feeder, gateway or community is at fault."), "none", 12, 8).
-				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%slighting_lamps_failed{%s})", Prefix, here))+")", "{{name}}").decimals(0).levels(green, 1.0, orange),
+				now(named(fmt.Sprintf("sum by (community) (%slighting_lamps_failed{%s})", Prefix, here)), "").
+				places(l, true, "lighting").decimals(0).levels(green, 1.0, orange),
 			table(l, l.t("照明功率密度", "Lighting power density"), l.t("计量边界现有灯具的功率密度（瓦／平方米）及其与限值之比。合规指标，不是节约量。", "Power of the lamps there are now over the lit area, W/m2, and over its limit: compliance, not a saving."), 12, 8).
 				now(named(fmt.Sprintf("max by (community, boundary) (%slighting_power_density_watts_per_square_meter{%s})", Prefix, here)), "").
 				now(fmt.Sprintf("max by (community, boundary) (%slighting_power_density_limit_ratio{%s})", Prefix, here), "").
@@ -299,15 +314,15 @@ func lighting(l Language) *Dashboard {
 			table(l, l.t("用电最多的灯", "Lamps that use most"), l.t("所选时段内用电最多的 20 盏灯；点击查看设备。", "The 20 lamps with most energy over the range; click for the device."), 12, 9).
 				influx(most(usedByDevice("lighting", usage.Electricity)), "").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用电", "Energy"), "Time", "").
-				override(override(l.t("用电", "Energy"), Property{"unit", "kwatth"}, Property{"decimals", 2}), deviceLink(l)),
+				override(override(l.t("用电", "Energy"), Property{"unit", "kwatth"}, Property{"decimals", 2}), deviceLink(l, "lighting"), textColumn(l.t("社区", "Community"))).sorted(l.t("用电", "Energy"), true).communityNames(),
 			alarmTable(l, "lighting", "", 24, 9),
 		},
 	}
 }
 
 // deviceLink leads from a column of devices to the device.
-func deviceLink(l Language) Override {
-	return override(l.t("设备", "Device"), Property{"links", []Link{{Title: l.t("查看设备", "Show the device"), URL: l.link("device", deviceQuery(l))}}})
+func deviceLink(l Language, kind ingest.FacilityKind) Override {
+	return textColumn(l.t("设备", "Device"), Property{"links", []Link{{Title: l.t("查看设备", "Show the device"), URL: l.link(deviceBoard(kind), "var-device=${__value.raw}")}}})
 }
 
 func water(l Language) *Dashboard {
@@ -316,17 +331,19 @@ func water(l Language) *Dashboard {
 		Description: l.t("用水、夜间流量与漏损。", "Water use, flow at night and leaks."),
 		Templating:  Templating{append(sources(l), communityVariable(l, true))},
 		Panels: []*Panel{
-			stat(l, l.t("今日用水", "Water today"), l.t("今日用水（北京时间），取自用量账；读数可疑的时段不计。", "Water since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "m3", 4).influx(total("water", usage.Water), "").today().decimals(1),
+			stat(l, l.t("今日用水", "Water today"), l.t("今日用水（北京时间），取自用量账；读数可疑的时段不计。", "Water since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "m3", 4).influx(usedToday("water", usage.Water), "").decimals(1),
 			stat(l, l.t("每表每日用水", "A meter a day"), l.t("近 7 天每块表的日均用水。", "Mean use of a meter a day over 7 days."), "m3", 4).
 				influx(perMeterDay("water", usage.Water), "").last("7d").decimals(2),
 			stat(l, l.t("疑似漏水", "Suspected leaks"), l.t("持续流量和爆管的未恢复告警数。", "Open alarms of continuous flow and bursts."), "none", 4).now(alarms("water", `kind=~"continuous_flow|burst"`), "").decimals(0).levels(green, 1.0, red),
 			stat(l, l.t("上报水表", "Meters reporting"), l.t("近 25 小时上报的水表数。", "Meters that reported in the last 25 h."), "none", 4).influx("SELECT count(v) FROM ("+latest("water", "water_volume_total")+")", "").last("25h").decimals(0),
 			onlineTile(l, "water", 4), alarmTile(l, "water", 4),
-			series(l, l.t("每日用水", "Water a day"), l.t("各社区每日用水。", "Water a day, by community."), "m3", 12, 8).influx(totalBy("water", usage.Water, "1d"), "$tag_community").bars(true).step("1d"),
-			ranking(l, l.t("每表每日用水（所选时段）", "Water per meter and day"), l.t("所选时段内每块表的日均用水。", "Mean use of a meter a day over the range."), "m3", 12, 8).influx(perMeterDay("water", usage.Water)+" GROUP BY community", "$tag_community").decimals(2),
-			series(l, l.t("每小时用水", "Water an hour"), l.t("各社区每小时用水；凌晨 2 至 4 时的最低值反映漏损。", "Water an hour by community; its least between 02 and 04 tells of leaks."), "m3", 24, 8).influx(totalBy("water", usage.Water, "1h"), "$tag_community").step("1h"),
+			series(l, l.t("每日用水", "Water a day"), l.t("各社区每日用水；最后一根柱为未结束的一天。", "Water a day, by community; the last bar is a day that is not over yet."), "m3", 12, 8).influx(totalBy("water", usage.Water, "1d"), "$tag_community").bars(true).step("1d"),
+			ranking(l, l.t("每表每日用水（所选时段）", "Water per meter and day"), l.t("所选时段内每块表的日均用水。", "Mean use of a meter a day over the range."), "m3", 12, 8).influx(perMeterDayBy("water", usage.Water), "").
+				columns("community", l.t("社区", "Community"), "used", l.t("数值", "Value"), "Time", "").sorted(l.t("数值", "Value"), true).communityNames().
+				override(override(l.t("数值", "Value"), Property{"custom.cellOptions", map[string]any{"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}})).decimals(2),
+			series(l, l.t("每小时用水", "Water an hour"), l.t("各社区每小时用水；凌晨 2 至 4 时的最低值反映漏损；最后一根柱为未结束的一小时。", "Water an hour by community; its least between 02 and 04 tells of leaks; the last bar is an hour that is not over yet."), "m3", 24, 8).influx(totalBy("water", usage.Water, "1h"), "$tag_community").bars(true).step("1h"),
 			series(l, l.t("夜间流量", "Night flow"), l.t("2 至 4 时平均流量及减去合理夜间用水后的净值（立方米／小时），有计量边界的社区。净值持续偏高说明漏损。",
-				"Mean flow from 02:00 to 04:00, and net of legitimate night use, in m3/h, of communities with a measurement boundary. A net flow that stays high is leakage."), "none", 12, 8).
+				"Mean flow from 02:00 to 04:00, and net of legitimate night use, in m3/h, of communities with a measurement boundary. A net flow that stays high is leakage."), "suffix:m³/h", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (%swater_night_flow_cubic_meters_per_hour{%s})", Prefix, here)), l.t("夜间", "night")+" {{name}}").
 				over(named(fmt.Sprintf("sum by (community) (%swater_net_night_flow_cubic_meters_per_hour{%s})", Prefix, here)), l.t("净值", "net")+" {{name}}"),
 			table(l, l.t("人均用水与定额", "Per head and quota"), l.t("本季人均日用水（升）及其与定额之比。定额是合规指标，不是节约量。", "Litres a person and day in the quarter so far, and over the quota: compliance, not a saving."), 12, 8).
@@ -335,20 +352,20 @@ func water(l Language) *Dashboard {
 				transform("merge", map[string]any{}).
 				columns("name", l.t("社区", "Community"), "Value #A", l.t("人均日用水", "Per head and day"), "Value #B", l.t("与定额之比", "Of the quota"), "Time", "", "community", "", "facility", "").
 				override(override(l.t("人均日用水", "Per head and day"), Property{"unit", "litre"}, Property{"decimals", 0}), override(l.t("与定额之比", "Of the quota"), Property{"unit", "percentunit"}, Property{"decimals", 0})),
-			series(l, l.t("瞬时流量", "Flow"), l.t("报告瞬时流量的水表的平均流量。", "Mean flow of the meters that report one."), "flowcms", 12, 8).influx(meanBy("water", "water_flow", "mean"), "$tag_community").step("1h"),
-			series(l, l.t("水压", "Pressure"), l.t("各社区水压的最低与最高。", "Lowest and highest pressure by community."), "pressurepa", 12, 8).
-				influx(meanBy("water", "water_pressure", "min"), l.t("最低", "min")+" $tag_community").influx(meanBy("water", "water_pressure", "max"), l.t("最高", "max")+" $tag_community").step("1h"),
+			series(l, l.t("瞬时流量", "Flow"), l.t("报告瞬时流量的水表的平均流量。", "Mean flow of the meters that report one."), "suffix:m³/h", 12, 8).influx(meanScaled("water", "water_flow", "mean", 3600), "$tag_community").step("1h"),
+			series(l, l.t("水压", "Pressure"), l.t("各社区水压的最低与最高。", "Lowest and highest pressure by community."), "suffix:kPa", 12, 8).
+				influx(meanScaled("water", "water_pressure", "min", 0.001), l.t("最低", "min")+" $tag_community").influx(meanScaled("water", "water_pressure", "max", 0.001), l.t("最高", "max")+" $tag_community").step("1h"),
 			series(l, l.t("水温", "Water temperature"), l.t("各社区平均水温。", "Mean water temperature by community."), "celsius", 12, 8).influx(meanBy("water", "water_temperature", "mean"), "$tag_community").step("1h"),
 			alarmKinds(l, "water", 12, 8),
 			table(l, l.t("用水最多的表", "Meters that use most"), l.t("所选时段内用水最多的 20 块表；点击查看设备。", "The 20 meters with most use over the range; click for the device."), 12, 9).
 				influx(most(usedByDevice("water", usage.Water)), "").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用水", "Water"), "Time", "").
-				override(override(l.t("用水", "Water"), Property{"unit", "m3"}, Property{"decimals", 2}), deviceLink(l)),
+				override(override(l.t("用水", "Water"), Property{"unit", "m3"}, Property{"decimals", 2}), deviceLink(l, "water"), textColumn(l.t("社区", "Community"))).sorted(l.t("用水", "Water"), true).communityNames(),
 			alarmTable(l, "water", "", 12, 9),
 			table(l, l.t("电量最低的表", "Lowest batteries"), l.t("近 7 天上报电量最低的 20 块表。", "The 20 meters with the lowest battery over 7 days."), 24, 7).
 				influx("SELECT bottom(v, device, community, 20) AS v FROM ("+latest("water", "battery_level")+")", "").last("7d").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("电量", "Battery"), "Time", l.t("时间", "Time")).
-				override(override(l.t("电量", "Battery"), Property{"unit", "percent"}), deviceLink(l)),
+				override(override(l.t("电量", "Battery"), Property{"unit", "percent"}), deviceLink(l, "water"), textColumn(l.t("社区", "Community"))).sorted(l.t("电量", "Battery"), false).communityNames(),
 		},
 	}
 }
@@ -359,33 +376,35 @@ func waste(l Language) *Dashboard {
 		Description: l.t("垃圾桶满溢、清运与重量。满溢度不说明分类质量。", "Filling, emptying and weight of bins. A fill level says nothing of how well waste is sorted."),
 		Templating:  Templating{append(sources(l), communityVariable(l, true))},
 		Panels: []*Panel{
-			stat(l, l.t("满溢垃圾桶", "Overfull bins"), l.t("满溢且未清运的垃圾桶数。", "Bins that are full and have not been emptied."), "none", 4).now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange),
+			stat(l, l.t("满溢告警", "Overfull alarms"), l.t("满溢且久未清运的未恢复告警数；此刻满着的桶见满溢垃圾桶。", "Open alarms of bins that stay full; those that are full now are under Bins overfull."), "none", 4).now(alarms("waste", `kind="overfull"`), "").decimals(0).levels(green, 1.0, orange),
 			stat(l, l.t("漏收", "Missed collections"), l.t("按规律应清运而未清运的桶数。", "Bins that by their rhythm should have been emptied."), "none", 4).now(alarms("waste", `kind="missed_collection"`), "").decimals(0).levels(green, 1.0, orange),
 			stat(l, l.t("平均满溢度", "Mean fill level"), l.t("近 6 小时各桶最后满溢度的平均。", "Mean of the bins' last fill level within 6 h."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("waste", "fill_level")+")", "").last("6h").decimals(0),
 			stat(l, l.t("最高桶温", "Hottest bin"), l.t("近 6 小时的最高桶内温度。", "Highest temperature in a bin within 6 h."), "celsius", 3).influx(fmt.Sprintf("SELECT max(%s) FROM waste WHERE %s AND $timeFilter", field("waste", "bin_temperature"), influxIn), "").last("6h").decimals(0).levels(green, 50.0, orange, 70.0, red),
-			stat(l, l.t("满桶", "Bins full"), l.t("当前满溢度 95% 以上的桶数。", "Bins at 95 % or more now."), "none", 3).now("sum("+Prefix+"waste_bins_full{"+here+"})", "").decimals(0).levels(green, 1.0, orange),
+			binsFull(l, 3),
 			onlineTile(l, "waste", 3), alarmTile(l, "waste", 3),
 			ranking(l, l.t("平均满溢度，按社区", "Fill level by community"), l.t("各社区桶的当前平均满溢度。", "Mean fill level of the bins now, by community."), "percentunit", 12, 9).
-				now("sort_desc("+named(fmt.Sprintf("avg by (community) (%swaste_bin_fill_ratio{%s})", Prefix, here))+")", "{{name}}").limits(0, 1).decimals(0).levels(green, 0.8, orange, 0.95, red),
+				now(named(fmt.Sprintf("avg by (community) (%swaste_bin_fill_ratio{%s})", Prefix, here)), "").
+				places(l, true, "waste").limits(0, 1).decimals(0).levels(green, 0.8, orange, 0.95, red),
 			alarmKinds(l, "waste", 12, 9),
 			series(l, l.t("平均满溢度", "Fill level"), l.t("各社区桶的平均满溢度。", "Mean fill level of the bins, by community."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), "$tag_community").limits(0, 1).step("1h"),
 			series(l, l.t("桶内重量", "Weight in the bins"), l.t("各社区每桶平均重量。", "Mean weight in a bin, by community."), "masskg", 12, 8).influx(meanBy("waste", "waste_weight", "mean"), "$tag_community").step("1h"),
 			series(l, l.t("最高桶温", "Hottest bin"), l.t("各社区的最高桶内温度：70 ℃ 以上视为起火。", "Highest temperature in a bin, by community: 70 °C is fire."), "celsius", 12, 8).influx(meanBy("waste", "bin_temperature", "max"), "$tag_community").step("1h"),
-			series(l, l.t("投放次数", "Deposits"), l.t("报告投放的设备每日投放次数。", "Deposits a day, of the devices that count them."), "none", 12, 8).
+			series(l, l.t("投放次数", "Deposits"), l.t("报告投放的设备每日投放次数；最后一根柱为未结束的一天。", "Deposits a day, of the devices that count them; the last bar is a day that is not over yet."), "none", 12, 8).
 				influx(fmt.Sprintf("SELECT sum(%s) FROM waste WHERE %s AND $timeFilter GROUP BY time(1d), community fill(none) "+localTime, field("waste", "deposits"), influxIn), "$tag_community").bars(true).step("1d"),
-			series(l, l.t("投放与称重", "Deposits and weight"), l.t("每日投放次数和净重（千克），按垃圾类别（实时计数）。", "Deposits a day and their net weight in kg, by waste stream, as they are counted live."), "none", 12, 8).
-				over(fmt.Sprintf("sum by (stream) (increase(%swaste_deposits_total{%s}[1d]))", Prefix, here), l.t("投放", "deposits")+" {{stream}}").
-				over(fmt.Sprintf("sum by (stream) (increase(%swaste_mass_grams_total{%s}[1d])) / 1000", Prefix, here), l.t("千克", "kg")+" {{stream}}").step("1h"),
-			series(l, l.t("清运次数", "Collections"), l.t("各社区每日清运次数。", "Collections a day, by community."), "none", 12, 8).
+			series(l, l.t("近 24 小时投放与称重", "Deposits and weight, 24 h"), l.t("滚动 24 小时内的投放次数和净重（千克），按垃圾类别（实时计数）。", "Deposits of the last 24 h, rolling, and their net weight in kg, by waste stream, as they are counted live."), "none", 12, 8).
+				over(fmt.Sprintf("sum by (stream) (increase(%swaste_deposits_total{%s}[1d])) > 0", Prefix, here), l.t("投放", "deposits")+" {{stream}}").
+				over(fmt.Sprintf("sum by (stream) (increase(%swaste_mass_grams_total{%s}[1d])) / 1000", Prefix, here), l.t("千克", "kg")+" {{stream}}").step("1h").
+				calls(prefixed(l.t("投放", "deposits"), streamNames(l))...).calls(prefixed(l.t("千克", "kg"), streamNames(l))...),
+			series(l, l.t("近 24 小时清运次数", "Collections, 24 h"), l.t("各社区滚动 24 小时内的清运次数。", "Collections of the last 24 h, rolling, by community."), "none", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_collections_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
-			series(l, l.t("满溢时间", "Time overfull"), l.t("各社区垃圾桶每日满溢的时间，各桶之和。", "Time bins were overfull a day, summed over the bins of a community."), "s", 12, 8).
-				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_bin_overflow_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
+			series(l, l.t("近 24 小时满溢时间", "Time overfull, 24 h"), l.t("各社区垃圾桶滚动 24 小时内满溢的时间，各桶之和。", "Time bins were overfull in the last 24 h, rolling, summed over the bins of a community."), l.hours(), 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_bin_overflow_seconds_total{%s}[1d])) / 3600", Prefix, here)), "{{name}}").step("1h"),
 			series(l, l.t("投放准确率", "Deposits sorted right"), l.t("抽查的投放中正确的比例（30 天）。满溢度和重量不说明准确率；没有抽查就没有数字。", "Share of the inspected deposits that were sorted right, over 30 days. Fill levels and weights do not tell; without inspections there is no figure."), "percentunit", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%[1]swaste_inspections_total{result=\"correct\",%[2]s}[30d])) / sum by (community) (increase(%[1]swaste_inspections_total{%[2]s}[30d]))", Prefix, here)), "{{name}}").limits(0, 1).step("1d"),
 			table(l, l.t("最满的桶", "Fullest bins"), l.t("近 6 小时满溢度最高的 20 个桶；点击查看设备。", "The 20 fullest bins within 6 h; click for the device."), 12, 9).
 				influx(most(latest("waste", "fill_level")), "").last("6h").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("满溢度", "Fill level"), "Time", l.t("时间", "Time")).
-				override(override(l.t("满溢度", "Fill level"), Property{"unit", "percentunit"}, Property{"decimals", 0}), deviceLink(l)),
+				override(override(l.t("满溢度", "Fill level"), Property{"unit", "percentunit"}, Property{"decimals", 0}), deviceLink(l, "waste"), textColumn(l.t("社区", "Community"))).sorted(l.t("满溢度", "Fill level"), true).communityNames(),
 			alarmTable(l, "waste", "", 12, 9),
 		},
 	}
@@ -401,30 +420,31 @@ func gate(l Language) *Dashboard {
 		Description: l.t("门禁通行与异常，只有汇总人次，不含个人信息。", "Passes through gates and what is wrong with them; sums only, no persons."),
 		Templating:  Templating{append(sources(l), communityVariable(l, true))},
 		Panels: []*Panel{
-			stat(l, l.t("今日进入", "In today"), l.t("今日进入人次（北京时间）。", "Passes in since midnight, Beijing time."), "none", 4).influx(passes("pass_in", ""), "").today().decimals(0),
-			stat(l, l.t("今日离开", "Out today"), l.t("今日离开人次（北京时间）。", "Passes out since midnight, Beijing time."), "none", 4).influx(passes("pass_out", ""), "").today().decimals(0),
+			stat(l, l.t("今日进入", "In today"), l.t("今日进入人次（北京时间）。", "Passes in since midnight, Beijing time."), "none", 4).influx(countedToday("gate", "pass_in"), "").decimals(0),
+			stat(l, l.t("今日离开", "Out today"), l.t("今日离开人次（北京时间）。", "Passes out since midnight, Beijing time."), "none", 4).influx(countedToday("gate", "pass_out"), "").decimals(0),
 			stat(l, l.t("开着的门", "Gates open"), l.t("近 2 小时最后状态为开的门的比例。", "Share of the gates whose last state within two hours is open."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("gate", "door_open")+")", "").last("2h").decimals(0).levels(green, 0.2, orange),
 			stat(l, l.t("强行开门", "Forced open"), l.t("强行开门的未恢复告警数。", "Open alarms of gates forced open."), "none", 4).now(alarms("gate", `kind="forced_open"`), "").decimals(0).levels(green, 1.0, red),
 			onlineTile(l, "gate", 4), alarmTile(l, "gate", 4),
-			series(l, l.t("每小时通行", "Passes an hour"), l.t("每小时进入与离开人次。", "Passes in and out an hour."), "none", 24, 8).
-				influx(passes("pass_in", hourly), l.t("进入", "in")).influx(passes("pass_out", hourly), l.t("离开", "out")).step("1h"),
-			series(l, l.t("每日进入，按社区", "Passes in a day"), l.t("各社区每日进入人次。", "Passes in a day, by community."), "none", 12, 8).
+			series(l, l.t("每小时通行", "Passes an hour"), l.t("每小时进入与离开人次；最后一根柱为未结束的一小时。", "Passes in and out an hour; the last bar is an hour that is not over yet."), "none", 24, 8).
+				influx(passes("pass_in", hourly), l.t("进入", "in")).influx(passes("pass_out", hourly), l.t("离开", "out")).bars(true).step("1h"),
+			series(l, l.t("每日进入，按社区", "Passes in a day"), l.t("各社区每日进入人次；最后一根柱为未结束的一天。", "Passes in a day, by community; the last bar is a day that is not over yet."), "none", 12, 8).
 				influx(passes("pass_in", " GROUP BY time(1d), community fill(none) "+localTime), "$tag_community").bars(true).step("1d"),
-			series(l, l.t("事件", "Events"), l.t("门禁事件次数，按种类：授权、拒绝、强行开门等。", "Events of gates by type: granted, denied, forced and so on."), "none", 12, 8).
-				influx(fmt.Sprintf("SELECT count(active) FROM %s WHERE facility = 'gate' AND %s AND $timeFilter GROUP BY time(1h), \"type\" fill(none)", eventsMeasurement, influxIn), "$tag_type").bars(true).step("1h"),
+			series(l, l.t("事件", "Events"), l.t("门禁事件次数，按种类：授权、拒绝、强行开门等；最后一根柱为未结束的一小时。", "Events of gates by type: granted, denied, forced and so on; the last bar is an hour that is not over yet."), "none", 12, 8).
+				influx(fmt.Sprintf("SELECT count(active) FROM %s WHERE facility = 'gate' AND %s AND $timeFilter GROUP BY time(1h), \"type\" fill(none)", eventsMeasurement, influxIn), "$tag_type").bars(true).step("1h").calls(eventNames(l)...).calls(kindNamePairs(l)...),
 			ranking(l, l.t("开着的门，按社区", "Gates open by community"), l.t("各社区当前开着的门数。", "Gates that are open now, by community."), "none", 12, 8).
-				now("sort_desc("+named(fmt.Sprintf("sum by (community) (%sgates_open{%s})", Prefix, here))+")", "{{name}}").decimals(0),
+				now(named(fmt.Sprintf("sum by (community) (%sgates_open{%s})", Prefix, here)), "").
+				places(l, true, "gate").decimals(0),
 			series(l, l.t("通行速率", "Passes"), l.t("每小时通行人次，按方向（实时计数）。", "Passes an hour by direction, as they are counted live."), "none", 12, 8).
-				over(fmt.Sprintf("sum by (direction) (increase(%sgate_passes_total{%s}[1h]))", Prefix, here), "{{direction}}"),
-			series(l, l.t("开门时间", "Time open"), l.t("各社区每日开门的时间，各门之和。", "Time gates were open a day, summed over the gates of a community."), "s", 12, 8).
-				over(named(fmt.Sprintf("sum by (community) (increase(%sgate_open_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
-			series(l, l.t("强行与长时间开门", "Forced and held open"), l.t("每日上报的强行开门和长时间未关次数。", "Reports a day of gates forced or held open."), "none", 12, 8).
+				over(fmt.Sprintf("sum by (direction) (increase(%sgate_passes_total{%s}[1h]))", Prefix, here), "{{direction}}").calls("in", l.t("进入", "in"), "out", l.t("离开", "out")),
+			series(l, l.t("近 24 小时开门时间", "Time open, 24 h"), l.t("各社区滚动 24 小时内开门的时间，各门之和。", "Time gates were open in the last 24 h, rolling, summed over the gates of a community."), l.hours(), 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%sgate_open_seconds_total{%s}[1d])) / 3600", Prefix, here)), "{{name}}").step("1h"),
+			series(l, l.t("近 24 小时强行与长时间开门", "Forced and held open, 24 h"), l.t("滚动 24 小时内上报的强行开门和长时间未关次数。", "Reports of the last 24 h, rolling, of gates forced or held open."), "none", 12, 8).
 				over(fmt.Sprintf("sum(increase(%sgate_forced_total{%s}[1d]))", Prefix, here), l.t("强行", "forced")).
 				over(fmt.Sprintf("sum(increase(%sgate_held_open_total{%s}[1d]))", Prefix, here), l.t("未关", "held open")).step("1h"),
 			series(l, l.t("门禁可用率", "Availability"), l.t("30 天内在线时间占应在线时间的比例。静默超过 3 小时为未知，不计在线。", "Time heard of over the time scheduled, in 30 days. A silence of more than 3 h is not known, and not up."), "percentunit", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%[1]sgate_up_seconds_total{%[2]s}[30d])) / sum by (community) (increase(%[1]sgate_scheduled_seconds_total{%[2]s}[30d]))", Prefix, here)), "{{name}}").limits(0, 1).step("1d"),
-			series(l, l.t("长时间未关", "Time held open"), l.t("各社区每日上报未关之后门开着的时间。", "Time a day that gates stayed open after they said that they are held open."), "s", 12, 8).
-				over(named(fmt.Sprintf("sum by (community) (increase(%sgate_held_open_seconds_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
+			series(l, l.t("近 24 小时长时间未关", "Time held open, 24 h"), l.t("各社区滚动 24 小时内上报未关之后门开着的时间。", "Time of the last 24 h, rolling, that gates stayed open after they said that they are held open."), l.hours(), 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (increase(%sgate_held_open_seconds_total{%s}[1d])) / 3600", Prefix, here)), "{{name}}").step("1h"),
 			alarmKinds(l, "gate", 8, 9),
 			alarmTable(l, "gate", "", 16, 9),
 		},
@@ -442,16 +462,16 @@ func community(l Language) *Dashboard {
 			stat(l, l.t("户数", "Households"), l.t("台账中的户数。", "Households by the inventory."), "none", 3).now(count("community_households"), "").decimals(0),
 			stat(l, l.t("设备", "Devices"), l.t("台账或报文中的设备数。", "Devices listed or heard of."), "none", 3).now(count("devices"), "").decimals(0),
 			onlineTile(l, "", 3), alarmTile(l, "", 3),
-			stat(l, l.t("今日用水", "Water today"), l.t("今日用水（北京时间），取自用量账；读数可疑的时段不计。", "Water since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "m3", 3).influx(total("water", usage.Water), "").today().decimals(1),
-			stat(l, l.t("今日照明用电", "Lighting today"), l.t("今日用电（北京时间），取自用量账；读数可疑的时段不计。", "Energy since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "kwatth", 3).influx(total("lighting", usage.Electricity), "").today().decimals(1),
+			stat(l, l.t("今日用水", "Water today"), l.t("今日用水（北京时间），取自用量账；读数可疑的时段不计。", "Water since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "m3", 3).influx(usedToday("water", usage.Water), "").decimals(1),
+			stat(l, l.t("今日照明用电", "Lighting today"), l.t("今日用电（北京时间），取自用量账；读数可疑的时段不计。", "Energy since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "kwatth", 3).influx(usedToday("lighting", usage.Electricity), "").decimals(1),
 			stat(l, l.t("平均满溢度", "Mean fill level"), l.t("近 6 小时各桶最后满溢度的平均。", "Mean of the bins' last fill level within 6 h."), "percentunit", 3).influx("SELECT mean(v) FROM ("+latest("waste", "fill_level")+")", "").last("6h").decimals(0),
 			stat(l, l.t("今日进入", "Passes in today"), l.t("今日门禁进入人次（北京时间）。", "Passes in through gates since midnight, Beijing time."), "none", 3).
-				influx(fmt.Sprintf("SELECT sum(%s) FROM gate WHERE %s AND $timeFilter", field("gate", "pass_in"), influxIn), "").today().decimals(0),
+				influx(countedToday("gate", "pass_in"), "").decimals(0),
 			alarmTable(l, "", "", 16, 9), alarmKinds(l, "", 8, 9),
-			series(l, l.t("每小时用水", "Water an hour"), l.t("每小时用水。", "Water an hour."), "m3", 12, 8).influx(totalBy("water", usage.Water, "1h"), l.t("用水", "water")).step("1h"),
-			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("每盏灯的平均功率：白天应接近零。", "Mean power of a lamp: near zero by day."), "watt", 12, 8).influx(meanBy("lighting", "active_power", "mean"), l.t("功率", "power")).step("30m"),
+			series(l, l.t("每小时用水", "Water an hour"), l.t("每小时用水；最后一根柱为未结束的一小时。", "Water an hour; the last bar is an hour that is not over yet."), "m3", 12, 8).influx(totalBy("water", usage.Water, "1h"), l.t("用水", "water")).bars(false).step("1h"),
+			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("每盏灯的平均功率：白天应接近零。", "Mean power of a lamp: near zero by day."), "suffix:W", 12, 8).influx(meanBy("lighting", "active_power", "mean"), l.t("功率", "power")).step("30m"),
 			series(l, l.t("平均满溢度", "Fill level"), l.t("桶的平均满溢度。", "Mean fill level of the bins."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), l.t("满溢度", "fill level")).limits(0, 1).step("1h"),
-			series(l, l.t("每小时进入", "Passes in an hour"), l.t("每小时门禁进入人次。", "Passes in through gates an hour."), "none", 12, 8).
+			series(l, l.t("每小时进入", "Passes in an hour"), l.t("每小时门禁进入人次；最后一根柱为未结束的一小时。", "Passes in through gates an hour; the last bar is an hour that is not over yet."), "none", 12, 8).
 				influx(fmt.Sprintf("SELECT sum(%s) FROM gate WHERE %s AND $timeFilter GROUP BY time(1h) fill(none)", field("gate", "pass_in"), influxIn), l.t("进入", "in")).bars(false).step("1h"),
 			table(l, l.t("最新读数时间", "Latest readings"), l.t("各类设施最新读数的时间。", "When the latest reading of each facility is of."), 8, 8).
 				now(fmt.Sprintf("max by (facility) (%sfacility_last_reading_timestamp_seconds{%s}) * 1000", Prefix, here), "").
@@ -465,40 +485,6 @@ func community(l Language) *Dashboard {
 				override(override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}),
 					override(l.t("状态", "State"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{
 						"online": map[string]any{"text": l.t("在线", "online"), "color": green}, "offline": map[string]any{"text": l.t("离线", "offline"), "color": red}, "never": map[string]any{"text": l.t("从未上报", "never"), "color": grey}}}}})),
-		},
-	}
-}
-
-func device(l Language) *Dashboard {
-	influxVariable := func(name, label, query string) *Variable {
-		return &Variable{Name: name, Label: label, Type: "query", Datasource: influxSource, Query: query, Definition: query, Refresh: 2, Sort: 1}
-	}
-	// The kind of facility follows from the device: what it has written to.
-	kind := influxVariable("facility", l.t("设施", "Facility"), `SHOW MEASUREMENTS WHERE device = '$device'`)
-	kind.Regex = "/^(?!(" + eventsMeasurement + "|" + usageMeasurement + ")$).*/"
-	quantity := influxVariable("quantity", l.t("量", "Quantity"), `SHOW FIELD KEYS FROM "$facility"`)
-	quantity.Multi, quantity.IncludeAll = true, true
-	quantity.Current = map[string]any{"selected": true, "text": []string{l.t("全部", "All")}, "value": []string{"$__all"}}
-	each := series(l, "$quantity", l.t("所选量在各时段的平均值；多通道设备每通道一条线。", "Mean of the quantity in each step; a line for each channel."), "short", 12, 8).
-		influx(`SELECT mean("$quantity") FROM "$facility" WHERE device = '$device' AND $timeFilter GROUP BY time($__interval), channel fill(none)`, "$tag_channel").step("1m")
-	each.FieldConfig.Defaults.Custom["spanNulls"] = 3 * 3600 * 1000 // some report by the hour
-	each.Repeat, each.Direction, each.MaxPerRow = "quantity", "h", 2
-	return &Dashboard{
-		Title:       titles["device"].in(l),
-		Description: l.t("一台设备的全部读数与事件。", "Everything one device reports."),
-		Time:        TimeRange{"now-2d", "now"},
-		Templating: Templating{append(sources(l), communityVariable(l, false),
-			influxVariable("device", l.t("设备", "Device"), `SHOW TAG VALUES WITH KEY = "device" WHERE community = '$community'`), kind, quantity)},
-		Panels: []*Panel{
-			table(l, l.t("最新读数", "Latest readings"), l.t("所选时段内各量的最后值。", "The last value of every quantity in the range."), 12, 8).
-				influx(`SELECT last(*) FROM "$facility" WHERE device = '$device' AND $timeFilter`, "").
-				transform("reduce", map[string]any{"reducers": []string{"last"}, "mode": "seriesToRows"}),
-			table(l, l.t("事件与告警", "Events and alarms"), l.t("该设备的事件，以及告警的发生（1）与恢复（0），最近的在前。", "Events of the device, and alarms raised (1) and cleared (0), latest first."), 12, 8).
-				influx(fmt.Sprintf(`SELECT "type", active, code, value, expected FROM %s WHERE device = '$device' AND $timeFilter ORDER BY time DESC LIMIT 200`, eventsMeasurement), "").
-				columns("Time", l.t("时间", "Time"), "type", l.t("种类", "Type"), "active", l.t("状态", "State"), "code", l.t("级别或代码", "Severity or code"), "value", l.t("数值", "Value"), "expected", l.t("参考值", "Expected")).
-				override(override(l.t("种类", "Type"), Property{"mappings", kindWords(l)}), override(l.t("级别或代码", "Severity or code"), Property{"mappings", severityWords(l)}),
-					override(l.t("状态", "State"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"1": map[string]any{"text": l.t("发生", "raised"), "color": orange}, "0": map[string]any{"text": l.t("恢复", "cleared"), "color": green}}}}})),
-			each,
 		},
 	}
 }
@@ -531,75 +517,85 @@ func programme(l Language) *Dashboard {
 				now(online(" by (community) ", `community!=""`), "").
 				transform("joinByField", map[string]any{"byField": "community", "mode": "outer"}).
 				columns("name", l.t("社区", "Community"), "town", l.t("镇街", "Town"), "pilot", l.t("试点", "Pilot"), "stage", l.t("阶段", "Stage"), "Value #B", l.t("户数", "Households"), "Value #C", l.t("人口", "Persons"), "Value #D", l.t("在线率", "Online"),
-					"Value #A", "", "Time", "", "Time 1", "", "Time 2", "", "Time 3", "", "Time 4", "").
-				override(override(l.t("在线率", "Online"), Property{"unit", "percentunit"}, Property{"decimals", 1}),
+					"Value #A", "", "Time", "", "Time 1", "", "Time 2", "", "Time 3", "", "Time 4", "").sorted(l.t("社区", "Community"), false).
+				override(override("community", Property{"custom.hidden", true}), textColumn(l.t("镇街", "Town")),
+					override(l.t("在线率", "Online"), Property{"unit", "percentunit"}, Property{"decimals", 1}),
 					override(l.t("试点", "Pilot"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"true": map[string]any{"text": l.t("是", "yes")}, "false": map[string]any{"text": l.t("否", "no")}}}}}),
 					override(l.t("阶段", "Stage"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"": map[string]any{"text": l.t("未参加", "not yet"), "color": grey}, "participating": map[string]any{"text": l.t("参加", "participating")}, "met": map[string]any{"text": l.t("达标", "met"), "color": green}, "named": map[string]any{"text": l.t("命名", "named"), "color": green}}}}}),
 					override(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
+			table(l, l.t("没有坐标的社区", "Communities without coordinates"), l.t("台账中没有坐标、因而不在总览地图上的社区。在台账中补上 lat 和 lon。", "Communities of the inventory without coordinates, which the map of the overview leaves out. Give their lat and lon in the inventory."), 24, 5).
+				now(fmt.Sprintf(`max by (community, name, town) (%scommunity_info{latitude=""})`, Prefix), "").
+				columns("name", l.t("社区", "Community"), "town", l.t("镇街", "Town"), "Value", "", "Time", "").sorted(l.t("社区", "Community"), false).
+				nothing(l.t("全部社区都有坐标", "all communities have coordinates")).
+				override(override("community", Property{"custom.hidden", true}), textColumn(l.t("镇街", "Town")),
+					textColumn(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
 		},
 	}
 }
 
 func vendors(l Language) *Dashboard {
 	vendor := &Variable{Name: "vendor", Label: l.t("厂商", "Vendor"), Type: "query", Datasource: promSource,
-		Query:      map[string]any{"query": "label_values(" + Prefix + "messages_received_total, vendor)", "refId": "vendor"},
-		Definition: "label_values(" + Prefix + "messages_received_total, vendor)", Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".*",
+		Query:      map[string]any{"query": "query_result(" + Prefix + "vendor_info)", "refId": "vendor"},
+		Definition: "query_result(" + Prefix + "vendor_info)", Regex: `/[{,]name="(?<text>[^"]+)".*vendor="(?<value>[^"]+)"/`, Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".*",
 		Current: map[string]any{"selected": true, "text": []string{l.t("全部", "All")}, "value": []string{"$__all"}}}
 	v := `vendor=~"$vendor"`
+	none := l.t("没有拒收", "none refused")
 	over := func(metric, by, window string) string {
 		return fmt.Sprintf("sum by (%s) (increase(%s%s{%s}[%s]))", by, Prefix, metric, v, window)
 	}
-	orZero := func(metric, by, window string) string {
-		return fmt.Sprintf("(%s or 0 * %s)", over(metric, by, window), over("messages_received_total", by, window))
-	}
 	score := table(l, l.t("厂商数据质量（24 小时）", "Quality, 24 h"), l.t("各厂商近 24 小时的读数，其中迟到、乱序、重复、时间超界和无含义字段的数量，静默次数，按序号缺失的报文，当前静默设备、时钟偏差与最近报文。",
 		"Readings of the last 24 h by vendor; those late, out of order, repeated, with a time out of bounds or of no meaning; silences; messages missing by their numbers; devices silent now, clock offset and last message."), 24, 9)
-	names := []string{"vendor", l.t("厂商", "Vendor")}
+	names := []string{"name", l.t("厂商", "Vendor"), "vendor", ""}
 	for _, c := range []struct{ metric, zh, en string }{
 		{"vendor_readings_total", "读数", "Readings"}, {"vendor_late_readings_total", "迟到", "Late"}, {"vendor_out_of_order_readings_total", "乱序", "Out of order"},
 		{"vendor_duplicate_readings_total", "重复", "Repeated"}, {"vendor_times_replaced_total", "时间超界", "Times replaced"}, {"vendor_unmapped_values_total", "无含义值", "Unmapped"}, {"vendor_gaps_total", "静默次数", "Gaps"}, {"vendor_messages_missing_total", "缺失报文", "Missing"},
 	} {
-		score.now(over(c.metric, "vendor", "24h"), "")
+		score.now(l.vendorNamed(over(c.metric, "vendor", "24h")), "")
 		names = append(names, "Value #"+score.Targets[len(score.Targets)-1].RefID, l.t(c.zh, c.en))
-		score.override(override(l.t(c.zh, c.en), Property{"decimals", 0}))
+		score.override(override(l.t(c.zh, c.en), Property{"decimals", 0}, Property{"custom.width", 95}))
 	}
 	for _, c := range []struct{ metric, zh, en, unit, scale string }{
 		{"vendor_unmapped_fields", "无含义字段", "Fields unmapped", "none", ""}, {"vendor_silent_devices", "静默设备", "Silent devices", "none", ""},
 		{"vendor_clock_offset_seconds", "时钟偏差", "Clock offset", "s", ""}, {"vendor_last_message_timestamp_seconds", "最近报文", "Last message", "dateTimeFromNow", " * 1000"},
 	} {
-		score.now(fmt.Sprintf("max by (vendor) (%s%s{%s})%s", Prefix, c.metric, v, c.scale), "")
+		score.now(l.vendorNamed(fmt.Sprintf("max by (vendor) (%s%s{%s})%s", Prefix, c.metric, v, c.scale)), "")
 		names = append(names, "Value #"+score.Targets[len(score.Targets)-1].RefID, l.t(c.zh, c.en))
-		score.override(override(l.t(c.zh, c.en), Property{"unit", c.unit}))
+		score.override(override(l.t(c.zh, c.en), Property{"unit", c.unit}, Property{"custom.width", 95}))
 	}
-	score.transform("merge", map[string]any{}).columns(append(names, "Time", "")...)
+	score.transform("merge", map[string]any{}).columns(append(names, "Time", "")...).sorted(l.t("厂商", "Vendor"), false)
 	return &Dashboard{
 		Title:       titles["vendors"].in(l),
 		Description: l.t("各厂商报文的接收与拒收及原因。", "What each vendor publishes, what is refused and why."),
 		Templating:  Templating{append(sources(l)[:1], vendor)},
 		Panels: []*Panel{
-			table(l, l.t("厂商记分卡（24 小时）", "Scorecard, 24 h"), l.t("近 24 小时各厂商的报文数、拒收报文数、被拒读数与拒收比例。空厂商名表示没有匹配任何来源。",
-				"Messages of the last 24 h by vendor, those refused, single readings refused, and the share refused. An empty name stands for messages that match no source."), 24, 9).
-				now(over("messages_received_total", "vendor", "24h"), "").
-				now(orZero("messages_rejected_total", "vendor", "24h"), "").
-				now(orZero("readings_refused_total", "vendor", "24h"), "").
-				now(orZero("messages_rejected_total", "vendor", "24h")+" / ("+over("messages_received_total", "vendor", "24h")+" > 0)", "").
+			table(l, l.t("厂商记分卡（24 小时）", "Scorecard, 24 h"), l.t("近 24 小时各厂商的报文数、拒收报文数、被拒读数与拒收比例，拒收最多的在前。",
+				"Messages of the last 24 h by vendor, those refused, single readings refused, and the share refused, most refused first."), 24, 9).
+				now(l.vendorNamed(over("messages_received_total", "vendor", "24h")), "").
+				now(l.vendorNamed(over("messages_rejected_total", "vendor", "24h")), "").
+				now(l.vendorNamed(over("readings_refused_total", "vendor", "24h")), "").
+				now(l.vendorNamed(over("messages_rejected_total", "vendor", "24h")+" / ("+over("messages_received_total", "vendor", "24h")+" > 0)"), "").
 				transform("merge", map[string]any{}).
-				columns("vendor", l.t("厂商", "Vendor"), "Value #A", l.t("报文", "Messages"), "Value #B", l.t("拒收报文", "Refused"), "Value #C", l.t("被拒读数", "Readings refused"), "Value #D", l.t("拒收比例", "Share refused"), "Time", "").
+				columns("name", l.t("厂商", "Vendor"), "Value #A", l.t("报文", "Messages"), "Value #B", l.t("拒收报文", "Refused"), "Value #C", l.t("被拒读数", "Readings refused"), "Value #D", l.t("拒收比例", "Share refused"), "vendor", "", "Time", "").
+				sorted(l.t("拒收比例", "Share refused"), true).
 				override(override(l.t("报文", "Messages"), Property{"decimals", 0}), override(l.t("拒收报文", "Refused"), Property{"decimals", 0}), override(l.t("被拒读数", "Readings refused"), Property{"decimals", 0}),
 					override(l.t("拒收比例", "Share refused"), Property{"unit", "percentunit"}, Property{"decimals", 2},
 						Property{"thresholds", Thresholds{"absolute", []Step{{green, nil}, {orange, ptr(0.01)}, {red, ptr(0.05)}}}}, Property{"custom.cellOptions", map[string]any{"type": "color-background"}})),
 			score,
-			series(l, l.t("报文速率", "Messages"), l.t("各厂商每秒报文数；降到零即断流。", "Messages a second by vendor; zero is silence."), "cps", 12, 9).
-				over(fmt.Sprintf("sum by (vendor) (rate(%smessages_received_total{%s}[$__rate_interval]))", Prefix, v), "{{vendor}}"),
-			series(l, l.t("拒收速率", "Refused"), l.t("各厂商每秒拒收报文数，按原因。", "Messages refused a second, by vendor and reason."), "cps", 12, 9).
-				over(fmt.Sprintf("sum by (vendor, reason) (rate(%smessages_rejected_total{%s}[$__rate_interval]))", Prefix, v), "{{vendor}} {{reason}}"),
+			series(l, l.t("报文速率", "Messages"), l.t("各厂商每秒报文数；降到零即断流。", "Messages a second by vendor; zero is silence."), l.rate(), 12, 9).
+				over(l.vendorNamed(fmt.Sprintf("sum by (vendor) (rate(%smessages_received_total{%s}[$__rate_interval]))", Prefix, v)), "{{name}}"),
+			series(l, l.t("拒收速率", "Refused"), l.t("各厂商每秒拒收报文数；原因见下。", "Messages refused a second, by vendor; the reasons are below."), l.rate(), 12, 9).
+				over(l.vendorNamed(fmt.Sprintf("sum by (vendor) (rate(%smessages_rejected_total{%s}[$__rate_interval]))", Prefix, v)), "{{name}}"),
 			ranking(l, l.t("拒收原因（24 小时）", "Reasons, 24 h"), l.t("近 24 小时拒收报文数，按原因；含义见厂商接入文档。", "Messages refused in 24 h by reason; the vendors' document says what to do."), "none", 12, 9).
-				now("sort_desc("+over("vendor_messages_rejected_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange).override(reasonNames(l)...),
+				now(orNone(over("vendor_messages_rejected_total", "reason", "24h"), "reason"), "").rows(l, "reason", l.t("原因", "Reason"), true).decimals(0).levels(green, 0.5, orange).
+				override(override(l.t("原因", "Reason"), Property{"mappings", reasonWords(l)})).nothing(none),
 			ranking(l, l.t("配额已用", "Quota used"), l.t("各厂商未登记设备、通道名和事件类型的配额已用多少；用满后新的会被拒收。",
 				"How much of its quota of unlisted devices, channel names and event types each vendor has used; once full, further ones are refused."), "percentunit", 24, 6).
-				now(fmt.Sprintf("topk(10, %svendor_quota_used_ratio{%s} > 0)", Prefix, v), "{{vendor}} {{quota}}").decimals(0).levels(green, 0.8, orange, 1.0, red),
+				now(fmt.Sprintf("topk(10, %svendor_quota_used_ratio{%s} > 0) * on (vendor) group_left (name) group by (vendor, name) (%[1]svendor_info)", Prefix, v), "").
+				rows(l, "name", l.t("厂商", "Vendor"), true, "vendor").decimals(0).levels(green, 0.8, orange, 1.0, red).nothing(l.t("没有用到配额", "no quota is used")).
+				override(override("quota", Property{"displayName", l.t("配额", "Quota")}, Property{"mappings", words("devices", l.t("未登记设备", "unlisted devices"), "channels", l.t("通道名", "names of channels"), "types", l.t("事件类型", "types of events"))})),
 			ranking(l, l.t("被拒读数原因（24 小时）", "Readings refused, 24 h"), l.t("近 24 小时在已接收报文中被单独拒绝的读数，按原因。", "Single readings refused in 24 h within messages that were accepted, by reason."), "none", 12, 9).
-				now("sort_desc("+over("vendor_values_refused_total", "reason", "24h")+" > 0)", "{{reason}}").decimals(0).levels(orange).override(reasonNames(l)...),
+				now(orNone(over("vendor_values_refused_total", "reason", "24h"), "reason"), "").rows(l, "reason", l.t("原因", "Reason"), true).decimals(0).levels(green, 0.5, orange).
+				override(override(l.t("原因", "Reason"), Property{"mappings", reasonWords(l)})).nothing(none),
 		},
 	}
 }
@@ -609,7 +605,7 @@ func ingester(l Language) *Dashboard {
 	rate := func(name string) string { return "rate(" + m(name) + "[$__rate_interval])" }
 	quantile := func(p *Panel, histogram string) *Panel {
 		for _, q := range []string{"0.5", "0.95", "0.99"} {
-			p.over(fmt.Sprintf("histogram_quantile(%s, sum by (le) (rate(%s_bucket[$__rate_interval])))", q, m(histogram)), "p"+(q + "0")[2:4])
+			p.over(fmt.Sprintf("histogram_quantile(%s, sum by (le) (rate(%s_bucket[$__rate_interval])))", q, m(histogram)), "p"+(q + "0")[2:4]) // the median is p50
 		}
 		return p
 	}
@@ -644,32 +640,35 @@ func ingester(l Language) *Dashboard {
 			yesNo(stat(l, l.t("一天内认定", "Found in a day"), l.t("一天内是否认定过致命报文。", "Whether a fatal message was found within a day."), "none", 4).
 				now("max(time() - "+m("poison_found_timestamp_seconds")+" < bool 86400)", ""), "1"),
 			stat(l, l.t("停用的解码脚本", "Decoders off"), l.t("无法编译或卡住的厂商脚本数，按厂商。", "Vendors' decoders that do not compile or got stuck, by vendor."), "none", 4).
-				now("sum by (vendor, state) ("+m("codecs")+`{state!="usable"})`, "{{vendor}} {{state}}").decimals(0).levels(green, 0.5, red),
+				now("sum by (vendor) ("+m("codecs")+`{state!="usable"})`, l.t("已停用", "off")+" {{vendor}}").decimals(0).levels(green, 0.5, red),
 			stat(l, l.t("程序版本与台账", "Version and inventory"), l.t("在运行的程序版本和实例数；台账中的厂商数。", "Versions of the program that run, and on how many instances; vendors of the inventory."), "none", 4).
 				now("count by (version, revision) ("+m("build_info")+")", "{{version}} {{revision}}").now("count(max by (vendor) ("+m("vendor_info")+"))", l.t("厂商", "vendors")).now("sum(increase("+m("clock_steps_total")+"[24h]))", l.t("时钟跳变（24 小时）", "clock steps, 24 h")).decimals(0).levels(green),
-			series(l, l.t("报文", "Messages"), l.t("每秒接收、入库、重复、拒收、忽略的报文，以及识别出的重发和属于其他分片的报文。", "Messages a second: received, stored, duplicate, refused, ignored; repeats recognised, and those of other shards."), "cps", 12, 8).
+			series(l, l.t("报文", "Messages"), l.t("每秒接收、入库、重复、拒收、忽略的报文，以及识别出的重发和属于其他分片的报文。", "Messages a second: received, stored, duplicate, refused, ignored; repeats recognised, and those of other shards."), l.rate(), 12, 8).
 				over("sum("+rate("messages_received_total")+")", l.t("接收", "received")).over(rate("messages_stored_total"), l.t("入库", "stored")).over(rate("messages_duplicate_total"), l.t("重复", "duplicate")).
 				over("sum("+rate("messages_rejected_total")+")", l.t("拒收", "refused")).over(rate("messages_ignored_total"), l.t("忽略", "ignored")).over(rate("redeliveries_recognised_total"), l.t("识别的重发", "repeats recognised")).
 				over(rate("messages_foreign_total"), l.t("其他分片", "of other shards")),
-			series(l, l.t("读数", "Readings"), l.t("每秒接收的读数，按设施；以及迟到的读数。", "Readings a second by facility, and late ones."), "cps", 12, 8).
-				over("sum by (facility) ("+rate("readings_total")+")", "{{facility}}").over(rate("readings_late_total"), l.t("迟到", "late")),
+			series(l, l.t("读数", "Readings"), l.t("每秒接收的读数，按设施；以及迟到的读数。", "Readings a second by facility, and late ones."), l.rate(), 12, 8).
+				over("sum by (facility) ("+rate("readings_total")+")", "{{facility}}").over(rate("readings_late_total"), l.t("迟到", "late")).calls(facilityNames(l)...),
 			quantile(series(l, l.t("设备时间到入库", "Device time to stored"), l.t("从批次中最早的设备时间到入库确认；补传历史时会变大。", "From the earliest device time of a batch to its confirmation; a backfill makes it large."), "s", 8, 8), "message_delay_seconds"),
 			quantile(series(l, l.t("日志落盘", "Journal fsync"), l.t("一组报文落盘的时间：决定确认的快慢。", "Time to make a group of messages durable: it bounds acknowledgement."), "s", 8, 8), "journal_fsync_seconds"),
 			quantile(series(l, l.t("写入 InfluxDB", "Writes to InfluxDB"), l.t("写入请求的耗时。", "Time of a request that writes."), "s", 8, 8), "influxdb_write_seconds"),
-			series(l, l.t("数据点与重试", "Points and retries"), l.t("每秒接收与拒绝的数据点，以及重试的请求。", "Points taken and refused a second, and requests tried again."), "cps", 12, 8).
-				over("sum by (result) ("+rate("influxdb_points_total")+")", l.t("数据点", "points")+" {{result}}").over("sum by (answer) ("+rate("influxdb_retries_total")+")", l.t("重试", "retries")+" {{answer}}"),
+			series(l, l.t("数据点与重试", "Points and retries"), l.t("每秒接收与拒绝的数据点，以及重试的请求。", "Points taken and refused a second, and requests tried again."), l.rate(), 12, 8).
+				over("sum by (result) ("+rate("influxdb_points_total")+")", l.t("数据点", "points")+" {{result}}").over("sum by (answer) ("+rate("influxdb_retries_total")+")", l.t("重试", "retries")+" {{answer}}").
+				calls(prefixed(l.t("数据点", "points"), []string{"stored", l.t("入库", "stored"), "refused", l.t("被拒", "refused")})...).
+				calls(prefixed(l.t("重试", "retries"), answerNames(l))...),
 			series(l, l.t("积压", "Backlog"), l.t("各读取方尚未处理的最早报文的时长，以及检查点和账目距上次写好的时间。", "Age of the oldest message each reader has still to deal with, and how long ago checkpoint and account were last written."), "s", 12, 8).over("max by (reader) ("+m("journal_oldest_pending_seconds")+")", "{{reader}}").
-				over("max by (state) ("+m("checkpoint_age_seconds")+")", l.t("未写盘", "unwritten")+" {{state}}").over("max by (state) ("+m("state_damaged")+")", l.t("启动时损坏", "damaged at start")+" {{state}}"),
+				over("max by (state) ("+m("checkpoint_age_seconds")+")", l.t("未写盘", "unwritten")+" {{state}}").over("max by (state) ("+m("state_damaged")+")", l.t("启动时损坏", "damaged at start")+" {{state}}").
+				calls("store", l.t("入库", "store"), "observe", l.t("观测", "observe")).calls(prefixed(l.t("未写盘", "unwritten"), stateNames(l))...).calls(prefixed(l.t("启动时损坏", "damaged at start"), stateNames(l))...),
 			series(l, l.t("代理连接", "Broker connection"), l.t("每小时连接、失败、拒绝的订阅、静默重连和丢失会话的次数。", "Connections, failures, refused subscriptions, silent reconnections and lost sessions an hour."), "none", 12, 8).
 				over("increase("+m("mqtt_connects_total")+"[1h])", l.t("连接", "connections")).over("increase("+m("mqtt_connect_failures_total")+"[1h])", l.t("失败", "failures")).
 				over("increase("+m("mqtt_subscriptions_refused_total")+"[1h])", l.t("拒绝的订阅", "refused subscriptions")).over("increase("+m("mqtt_silent_reconnects_total")+"[1h])", l.t("静默重连", "silent reconnections")).
 				over("increase("+m("mqtt_sessions_lost_total")+"[1h])", l.t("丢失的会话", "lost sessions")),
-			series(l, l.t("告警产生", "Alarms raised"), l.t("每小时产生的告警，按级别。", "Alarms raised an hour, by severity."), "none", 12, 8).over("sum by (severity) (increase("+m("anomalies_total")+"[1h]))", "{{severity}}"),
+			series(l, l.t("告警产生", "Alarms raised"), l.t("每小时产生的告警，按级别。", "Alarms raised an hour, by severity."), "none", 12, 8).over("sum by (severity) (increase("+m("anomalies_total")+"[1h]))", "{{severity}}").calls("info", l.t("提示", "info"), "warning", l.t("一般", "warning"), "critical", l.t("紧急", "critical")),
 			series(l, l.t("处理器", "Processor"), l.t("采集服务占用的处理器核数。", "Processor cores the ingester uses."), "none", 8, 7).over("sum(rate(process_cpu_seconds_total{"+service+"}[$__rate_interval]))", l.t("核", "cores")),
 			series(l, l.t("内存", "Memory"), l.t("采集服务的常驻内存。", "Resident memory of the ingester."), "bytes", 8, 7).over("sum(process_resident_memory_bytes{"+service+"})", l.t("常驻", "resident")),
 			stat(l, l.t("截去的日志字节", "Torn bytes"), l.t("启动时截去的不完整日志尾部：断电后出现属正常。", "What was cut off the journal's end at the start: usual after a power cut."), "bytes", 8).now("sum("+m("journal_torn_bytes_total")+")", ""),
 			series(l, l.t("未直接相减的累计读数", "Registers not simply subtracted"), l.t("每小时暂不采信、收回或跨越的累计读数，按原因；以及 InfluxDB 停用过久而丢失的表·小时。", "Reads of registers an hour that were held, taken back or went across, by reason; and hours of meters lost because InfluxDB was away."), "none", 24, 7).
-				over("sum by (resource, reason) (increase("+m("usage_reads_total")+"{reason!=\"subtracted\"}[1h])) > 0", "{{resource}} {{reason}}").
+				over("sum by (resource, reason) (increase("+m("usage_reads_total")+"{reason!=\"subtracted\"}[1h])) > 0", "{{resource}} {{reason}}").calls(readsOfResources(l)...).
 				over("increase("+m("usage_points_lost_total")+"[1h])", l.t("丢失的表·小时", "hours lost")),
 		},
 	}

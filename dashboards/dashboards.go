@@ -18,6 +18,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -55,15 +56,40 @@ func (l Language) uid(name string) string {
 	return "gc-" + name + "-en"
 }
 
-// boards lists the dashboards by name, in the order of the menu.
-var boards = []struct {
-	name  string
-	build func(Language) *Dashboard
-}{
-	{"overview", overview}, {"savings", savings},
-	{"lighting", lighting}, {"water", water}, {"waste", waste}, {"gate", gate},
-	{"community", community}, {"device", device},
-	{"programme", programme}, {"vendors", vendors}, {"ingester", ingester},
+// board is a dashboard and what the menus must know of it.
+type board struct {
+	name     string
+	build    func(Language) *Dashboard
+	facility bool // of a kind of facility: in that menu
+	single   bool // its variables hold one value: nothing is carried there
+	ownTime  bool // has a range of its own
+	hidden   bool // reached from a row or a point, not from a menu
+}
+
+// boards lists the dashboards, in the order of the menu.
+var boards = allBoards()
+
+func allBoards() []board {
+	all := []board{
+		{name: "overview", build: overview}, {name: "savings", build: savings, ownTime: true},
+		{name: "lighting", build: lighting, facility: true}, {name: "water", build: water, facility: true},
+		{name: "waste", build: waste, facility: true}, {name: "gate", build: gate, facility: true},
+	}
+	for _, kind := range builtin.Kinds() {
+		if !slices.ContainsFunc(all, func(b board) bool { return b.name == string(kind) }) {
+			all = append(all, board{name: string(kind), build: func(l Language) *Dashboard { return facilityBoard(l, kind) }, facility: true})
+		}
+	}
+	for _, kind := range builtin.Kinds() {
+		all = append(all, board{name: deviceBoard(kind), build: func(l Language) *Dashboard { return device(l, kind) }, single: true, hidden: true})
+	}
+	return append(all, board{name: deviceBoard("all"), build: group, single: true, hidden: true}, board{name: "community", build: community, single: true}, board{name: "programme", build: programme, single: true, ownTime: true},
+		board{name: "vendors", build: vendors, single: true}, board{name: "ingester", build: ingester, single: true, ownTime: true})
+}
+
+// boardNamed returns a board by its name.
+func boardNamed(name string) board {
+	return boards[slices.IndexFunc(boards, func(b board) bool { return b.name == name })]
 }
 
 // Build returns every dashboard in a language, by name.
@@ -79,14 +105,19 @@ func Build(l Language) map[string]*Dashboard {
 }
 
 // Files returns what the generator writes for a site in a time zone: path below
-// dashboards/grafana, and JSON.
-func Files(zone string) (map[string][]byte, error) {
+// dashboards/grafana, and JSON. InfluxDB knows communities by their ids alone, as
+// a name in its tags would begin a series anew with each renaming: names gives
+// the series of its answers the name of their community, by its id.
+func Files(zone string, names map[string]string) (map[string][]byte, error) {
 	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
 		return nil, fmt.Errorf("%q is no time zone; use a name such as %s, as time_zone in config.yaml", zone, Zone)
 	}
 	files := map[string][]byte{}
 	for _, l := range Languages {
 		for name, d := range Build(l) {
+			for _, p := range d.Panels {
+				p.nameCommunities(names)
+			}
 			var b bytes.Buffer
 			e := json.NewEncoder(&b)
 			e.SetEscapeHTML(false)

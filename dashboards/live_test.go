@@ -236,8 +236,6 @@ func ask(t *testing.T, db querier, database string, q query, v values, length ti
 	if q.panel != nil {
 		switch frame := q.panel.TimeFrom; frame {
 		case "":
-		case "now/d":
-			from = time.Date(end.Year(), end.Month(), end.Day(), 0, 0, 0, 0, beijing)
 		default:
 			hours, days := strings.CutSuffix(frame, "d")
 			n, err := strconv.Atoi(strings.TrimSuffix(hours, "h"))
@@ -254,7 +252,8 @@ func ask(t *testing.T, db querier, database string, q query, v values, length ti
 		}
 	}
 	v.timeFilter = fmt.Sprintf("time >= %dms AND time <= %dms", from.UnixMilli(), end.UnixMilli())
-	rows, err := db.Query(context.Background(), database, fillInflux(q.text, v))
+	text := strings.ReplaceAll(fillInflux(q.text, v), "now()", fmt.Sprintf("'%s'", end.UTC().Format(time.RFC3339Nano)))
+	rows, err := db.Query(context.Background(), database, text)
 	if err != nil {
 		return nil, err
 	}
@@ -280,7 +279,7 @@ func ask(t *testing.T, db querier, database string, q query, v values, length ti
 
 // everyInflux runs every query of InfluxDB, equal ones of both languages once,
 // and returns those that give no data.
-func everyInflux(t *testing.T, db querier, database string, end time.Time, community string) (ran int, empty []string) {
+func everyInflux(t *testing.T, db querier, database string, end time.Time, community string) (ran int, empty []query) {
 	t.Helper()
 	eachInflux(end, community, func(q query, v values, until time.Time) {
 		found, err := ask(t, db, database, q, v, 9*24*time.Hour, until)
@@ -288,7 +287,7 @@ func everyInflux(t *testing.T, db querier, database string, end time.Time, commu
 			t.Errorf("%s: %v in %s", q.where, err, q.text)
 		}
 		if len(found) == 0 {
-			empty = append(empty, q.where)
+			empty = append(empty, q)
 		}
 		ran++
 	})
@@ -318,7 +317,7 @@ func eachInflux(end time.Time, community string, run func(q query, v values, unt
 				if q.panel == nil {
 					in = planted // variables ask for one
 				}
-				v := values{community: in, facility: "lighting", device: "p-lamp-2", quantity: "active_power", interval: "10m"}
+				v := values{community: in, device: deviceOf(q), interval: "10m"}
 				until := end
 				if strings.Contains(q.text, "FROM "+eventsMeasurement) {
 					until = time.Now().Add(time.Minute) // alarms are raised now
@@ -346,6 +345,7 @@ func end() time.Time {
 func TestQueries(t *testing.T) {
 	s := start(t)
 	end := end()
+	s.countersAreThere()
 	prom := startPrometheus(t, s)
 	s.send("gate", "p-gate-1", fmt.Sprintf(`{"time":%d,"door_open":0}`, end.AddDate(0, 0, -9).UnixMilli()))
 	// Series of refusals begin before they grow.
@@ -373,8 +373,10 @@ func TestQueries(t *testing.T) {
 	})
 	t.Run("influxql", func(t *testing.T) {
 		ran, empty := everyInflux(t, s.database, "facilities", end, ".*")
-		for _, where := range empty {
-			t.Errorf("%s: no data", where)
+		for _, q := range empty {
+			if !ofData(q) {
+				t.Errorf("%s: no data", q.where)
+			}
 		}
 		if ran < 50 {
 			t.Errorf("only %d queries", ran)
@@ -447,7 +449,7 @@ func influxTiles(t *testing.T, s *service, end time.Time) {
 	}
 	// The list of alarms has the planted ones, worst first or not, and no other of this community.
 	for _, q := range queries(Build(English)["overview"]) {
-		if q.panel == nil || q.panel.Title != "Open alarms" {
+		if q.panel == nil || q.prom || q.panel.Title != "Open alarms" {
 			continue
 		}
 		want := []string{"p-bin-2 bin_fire critical", "p-bin-2 device_reported warning", "p-gate-1 forced_open critical", "p-lamp-2 device_reported warning", "p-meter-2 continuous_flow warning"}
@@ -668,7 +670,7 @@ func (p *promServer) check(s *service) {
 					found, err := p.eval(fillProm(q.text, v), ranged)
 					if err != nil {
 						t.Errorf("%s: %v in %s", q.where, err, q.text)
-					} else if len(found) == 0 {
+					} else if len(found) == 0 && !ofData(q) && !strings.Contains(q.text, `latitude=""`) {
 						t.Errorf("%s: no data: %s", q.where, q.text)
 					}
 				}
@@ -684,11 +686,11 @@ func (p *promServer) check(s *service) {
 			want         float64
 		}{
 			{"community", "Households", 77}, {"community", "Devices", 8}, {"community", "Online", 1}, {"community", "Open alarms", 5},
-			{"overview", "Critical alarms", 2}, {"overview", "Warnings", 3}, {"overview", "Gate alarms", 1}, {"overview", "Overfull bins", 0},
+			{"overview", "Critical alarms", 2}, {"overview", "Warnings", 3}, {"overview", "Gate alarms", 1}, {"overview", "Bins overfull", 1},
 			{"water", "Suspected leaks", 1}, {"gate", "Forced open", 1}, {"waste", "Open alarms", 2},
-			{"overview", "Lamps burning", 0.5}, {"overview", "Water today", 0.5}, {"waste", "Bins full", 1}, {"community", "Inhibited alarms", 0},
+			{"overview", "Lamps burning", 0.5}, {"overview", "Water today", 0.5}, {"waste", "Bins overfull", 1}, {"waste", "Overfull alarms", 0}, {"community", "Inhibited alarms", 0},
 			{"savings", "Energy saved", 2}, {"savings", "± energy", 1}, {"savings", "Water saved", 12}, {"savings", "± water", 5},
-			{"savings", "Distinguishable", 1}, {"savings", "Least coverage", 0.93},
+			{"savings", "Not distinguishable from zero", 0}, {"savings", "Least coverage", 0.93},
 			{"programme", "Urban communities", 3}, {"programme", "Participating, share", 1}, {"programme", "Met, share", 1. / 3}, {"programme", "To the target", 1},
 			{"ingester", "Running", 1}, {"ingester", "Broker connected", 1}, {"ingester", "InfluxDB held", 0}, {"ingester", "Pending", 0}, {"ingester", "Account", 0}, {"ingester", "Journal errors", 0},
 		} {
@@ -722,4 +724,49 @@ func (p *promServer) check(s *service) {
 			t.Errorf("a metric that does not exist gives %v, %v", found, err)
 		}
 	})
+}
+
+// countersAreThere holds what is exposed before the first message against what
+// the inventory knows: a series that begins with the first refusal hides it
+// (field/grafana case 01).
+func (s *service) countersAreThere() {
+	s.t.Helper()
+	inv, err := inventory.Parse([]byte(simulator.Inventory()), beijing)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	all := s.gather()
+	for metric, want := range map[string]int{
+		"messages_received_total": len(inv.Vendors) + 1, // and of no vendor
+		"messages_rejected_total": (len(inv.Vendors) + 1) * len(ingest.Reasons),
+		"readings_refused_total":  (len(inv.Vendors) + 1) * len(ingest.Reasons),
+	} {
+		if f := all[Prefix+metric]; f == nil || len(f.Metric) != want {
+			s.t.Errorf("before any message %s has %d series, want %d", metric, len(f.GetMetric()), want)
+		}
+	}
+}
+
+// ofData reports whether a query is of a board that is made from the registry of
+// quantities: of what nobody reports here it has no data.
+func ofData(q query) bool {
+	if strings.HasPrefix(q.where, "gc-device-") {
+		return true
+	}
+	for _, kind := range builtin.Kinds() {
+		if _, planted := map[ingest.FacilityKind]bool{"lighting": true, "water": true, "waste": true, "gate": true}[kind]; !planted && strings.HasPrefix(q.where, "gc-"+string(kind)) {
+			return true
+		}
+	}
+	return false
+}
+
+// deviceOf is the planted device that a query of a device's board is asked of.
+func deviceOf(q query) string {
+	for board, device := range map[string]string{"gc-device-lighting": "p-lamp-1", "gc-device-water": "p-meter-1", "gc-device-waste": "p-bin-2", "gc-device-gate": "p-gate-1"} {
+		if strings.HasPrefix(q.where, board) {
+			return device
+		}
+	}
+	return "p-lamp-2"
 }

@@ -89,7 +89,7 @@ func TestLongOverviewOfACounty(t *testing.T) {
 				in = ".*"
 			}
 			start := time.Now()
-			rows, err := ask(t, db, "facilities", q, values{community: in, facility: "lighting", device: "c001-lamp-1", quantity: "active_power", interval: "10m"}, 7*24*time.Hour, end.Add(time.Minute))
+			rows, err := ask(t, db, "facilities", q, values{community: in, device: "c001-lamp-1", interval: "10m"}, 7*24*time.Hour, end.Add(time.Minute))
 			took := time.Since(start)
 			if err != nil {
 				t.Errorf("%s: %v", q.where, err)

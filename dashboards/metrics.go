@@ -187,7 +187,7 @@ const (
 
 // derivedFields are the fields of those measurements.
 var derivedFields = map[string][]string{
-	eventsMeasurement:  {"active", "code", "value", "expected"},
+	eventsMeasurement:  {"active", "code", "value", "expected", "unit", "status", "by", "assignee"},
 	savingsMeasurement: {"baseline", "actual", "saving", "uncertainty", "coverage"},
 
 	usageMeasurement:      {"used", "covered"},

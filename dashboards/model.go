@@ -6,8 +6,13 @@ import (
 	"time"
 )
 
-// schemaVersion is that of Grafana 9.3 and later; newer ones migrate it.
-const schemaVersion = 38
+// schemaVersion is that of Grafana 10; newer ones migrate it. Before 10.0 the
+// colours of table cells (cellOptions) are not known, and 9.3.0 to 9.3.2 answer
+// instant queries with a value of the past.
+const (
+	schemaVersion  = 38
+	minimumGrafana = "10.0.0"
+)
 
 // Dashboard is Grafana's dashboard model, as far as it is used here.
 type Dashboard struct {
@@ -25,6 +30,16 @@ type Dashboard struct {
 	Templating    Templating `json:"templating"`
 	Links         []Link     `json:"links"`
 	Panels        []*Panel   `json:"panels"`
+	// Requires names the least Grafana, which its import checks.
+	Requires []Requirement `json:"__requires"`
+}
+
+// Requirement is something that must be there, and its least version.
+type Requirement struct {
+	Type    string `json:"type"`
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Version string `json:"version"`
 }
 
 // TimeRange is the range a dashboard opens with.
@@ -54,6 +69,7 @@ type Variable struct {
 	AllValue   string      `json:"allValue,omitempty"`
 	Current    any         `json:"current,omitempty"`
 	Options    []Option    `json:"options,omitempty"`
+	Hide       int         `json:"hide,omitempty"` // 2: there is nothing to choose
 }
 
 // Option is a value of a custom variable.
@@ -65,13 +81,16 @@ type Option struct {
 
 // Link leads to another dashboard.
 type Link struct {
-	Title       string `json:"title"`
-	Type        string `json:"type,omitempty"`
-	URL         string `json:"url"`
-	Icon        string `json:"icon,omitempty"`
-	KeepTime    bool   `json:"keepTime,omitempty"`
-	IncludeVars bool   `json:"includeVars,omitempty"`
-	TargetBlank bool   `json:"targetBlank"`
+	Title string `json:"title"`
+	Type  string `json:"type,omitempty"`
+	URL   string `json:"url"`
+	// Of a menu of boards: those with all these tags.
+	Tags        []string `json:"tags,omitempty"`
+	AsDropdown  bool     `json:"asDropdown,omitempty"`
+	Icon        string   `json:"icon,omitempty"`
+	KeepTime    bool     `json:"keepTime,omitempty"`
+	IncludeVars bool     `json:"includeVars,omitempty"`
+	TargetBlank bool     `json:"targetBlank"`
 }
 
 // Datasource names a source of data; here always by variable.
@@ -83,6 +102,7 @@ type Datasource struct {
 var (
 	influxSource = &Datasource{"influxdb", "${influxdb}"}
 	promSource   = &Datasource{"prometheus", "${prometheus}"}
+	mixedSource  = &Datasource{"datasource", "-- Mixed --"} // each query has its own
 )
 
 // GridPos is a place on the grid of 24 columns.
@@ -106,13 +126,15 @@ type Panel struct {
 	Options         map[string]any   `json:"options,omitempty"`
 	Transformations []Transformation `json:"transformations,omitempty"`
 	Links           []Link           `json:"links,omitempty"`
-	// TimeFrom is a range of the panel's own: "now/d" is today, which must not
-	// follow the picker.
-	TimeFrom  string `json:"timeFrom,omitempty"`
-	Interval  string `json:"interval,omitempty"` // least step: no finer than devices report
-	Repeat    string `json:"repeat,omitempty"`
-	Direction string `json:"repeatDirection,omitempty"`
-	MaxPerRow int    `json:"maxPerRow,omitempty"`
+	// TimeFrom is a range of the panel's own, a length such as 24h. Rounded ones
+	// ("now/d") are never used: Grafana rounds them in the zone of the browser.
+	TimeFrom string `json:"timeFrom,omitempty"`
+	// HideTimeOverride keeps that range from being printed over a tile's title.
+	HideTimeOverride bool   `json:"hideTimeOverride,omitempty"`
+	Interval         string `json:"interval,omitempty"` // least step: no finer than devices report
+	Repeat           string `json:"repeat,omitempty"`
+	Direction        string `json:"repeatDirection,omitempty"`
+	MaxPerRow        int    `json:"maxPerRow,omitempty"`
 }
 
 // Target is a query.
@@ -216,11 +238,15 @@ func stat(l Language, title, description, unit string, w int) *Panel {
 		"colorMode": "background", "graphMode": "none", "justifyMode": "auto", "textMode": "auto", "orientation": "auto",
 		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
 	}
-	// An answer without a value is not green.
-	p.FieldConfig.Defaults.Mappings = []any{map[string]any{
-		"type": "special", "options": map[string]any{"match": "null+nan", "result": map[string]any{"text": l.t("无数据", "no data"), "color": grey}},
-	}}
+	p.FieldConfig.Defaults.Mappings = []any{unknown(l)}
 	return p
+}
+
+// unknown shows what has no value in grey: it is neither good nor bad.
+func unknown(l Language) map[string]any {
+	return map[string]any{
+		"type": "special", "options": map[string]any{"match": "null+nan", "result": map[string]any{"text": l.t("无数据", "no data"), "color": grey}},
+	}
 }
 
 // series is a picture over time.
@@ -242,9 +268,12 @@ func series(l Language, title, description, unit string, w, h int) *Panel {
 	return p
 }
 
-// bars draws the series as bars, one a step.
+// fromZero begins the axis at 0: lengths and areas compare only so.
+func (p *Panel) fromZero() *Panel { p.FieldConfig.Defaults.Min = ptr(0.0); return p }
+
+// bars draws the series as bars from 0, one a step.
 func (p *Panel) bars(stacked bool) *Panel {
-	c := p.FieldConfig.Defaults.Custom
+	c := p.fromZero().FieldConfig.Defaults.Custom
 	c["drawStyle"], c["fillOpacity"], c["spanNulls"] = "bars", 70, false
 	if stacked {
 		c["stacking"] = map[string]any{"group": "A", "mode": "normal"}
@@ -268,14 +297,50 @@ func table(l Language, title, description string, w, h int) *Panel {
 	return p
 }
 
-// ranking is horizontal bars, the last value of each series.
+// ranking is a table of names and a figure drawn as a bar: unlike a bar gauge it
+// keeps the name where there is one row only, is sorted by what it shows, and has
+// no colour where there is nothing. What is ranked are series of Prometheus, each
+// with the label named.
 func ranking(l Language, title, description, unit string, w, h int) *Panel {
-	p := newPanel(l, "bargauge", title, description, w, h)
-	p.FieldConfig.Defaults.Unit = unit
-	p.FieldConfig.Defaults.Min = ptr(0.0)
-	p.Options = map[string]any{
-		"displayMode": "basic", "orientation": "horizontal", "showUnfilled": true,
-		"reduceOptions": map[string]any{"calcs": []string{"lastNotNull"}, "fields": "", "values": false},
+	p := table(l, title, description, w, h)
+	d := &p.FieldConfig.Defaults
+	d.Unit, d.Min = unit, ptr(0.0)
+	d.Mappings = []any{unknown(l)}
+	return p
+}
+
+// rows makes a table of rows from an answer with a label and a value: what the
+// label is of, and whether the largest is first. hidden are labels that links use.
+func (p *Panel) rows(l Language, label, heading string, largestFirst bool, hidden ...string) *Panel {
+	value := l.t("数值", "Value")
+	p.columns(label, heading, "Value", value, "v", value, "Time", "")
+	for _, name := range hidden {
+		p.override(override(name, Property{"custom.hidden", true}))
+	}
+	return p.override(textColumn(heading),
+		override(value, Property{"custom.cellOptions", map[string]any{"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}}, Property{"custom.width", 190})).
+		sorted(value, largestFirst)
+}
+
+// textColumn is one whose empty cells are empty: "no data" there reads as a fault.
+func textColumn(heading string, more ...Property) Override {
+	return override(heading, append([]Property{{"noValue", ""}}, more...)...)
+}
+
+// sorted orders a table by a column, before it is cut off and as it is shown.
+func (p *Panel) sorted(column string, descending bool) *Panel {
+	p.Options["sortBy"] = []any{map[string]any{"displayName": column, "desc": descending}}
+	return p.transform("sortBy", map[string]any{"fields": map[string]any{}, "sort": []any{map[string]any{"field": column, "desc": descending}}})
+}
+
+// nothing is what the panel says where an empty answer means that there is none.
+func (p *Panel) nothing(words string) *Panel { p.FieldConfig.Defaults.NoValue = words; return p }
+
+// calls shows series by what people call them: the series' name and the words by
+// turns.
+func (p *Panel) calls(names ...string) *Panel {
+	for i := 0; i+1 < len(names); i += 2 {
+		p.override(override(names[i], Property{"displayName", names[i+1]}))
 	}
 	return p
 }
@@ -310,11 +375,12 @@ func (p *Panel) influx(query, alias string) *Panel {
 	return p.target(&Target{Datasource: influxSource, Query: squeeze(query), RawQuery: true, ResultFormat: format, Alias: alias})
 }
 
-// today makes the panel show today whatever the picker says.
-func (p *Panel) today() *Panel { p.TimeFrom = "now/d"; return p }
-
-// last makes the panel look back as far as given, whatever the picker says.
-func (p *Panel) last(duration string) *Panel { p.TimeFrom = duration; return p }
+// last makes the panel look back as far as given, whatever the picker says. The
+// description says so.
+func (p *Panel) last(duration string) *Panel {
+	p.TimeFrom, p.HideTimeOverride = duration, true
+	return p
+}
 
 // step returns how far apart devices report at most: no finer steps are asked for,
 // and a line bridges two that are missed and no longer gap.
@@ -385,6 +451,13 @@ func (p *Panel) columns(names ...string) *Panel {
 		}
 		order[names[i]], rename[names[i]] = i/2, names[i+1]
 	}
+	// Grafana calls the field Value, not Value #A, where only one of the queries
+	// answers: the first, of which the others are details.
+	if first, there := rename["Value #A"]; there {
+		rename["Value"], order["Value"] = first, order["Value #A"]
+	} else if hide["Value #A"] == true {
+		hide["Value"] = true
+	}
 	return p.transform("organize", map[string]any{"excludeByName": hide, "indexByName": order, "renameByName": rename})
 }
 
@@ -412,6 +485,9 @@ func (l Language) link(board, query string) string {
 // and what all boards have in common.
 func (d *Dashboard) finish(l Language, name string) {
 	d.Tags = []string{"greencommunity", string(l)}
+	if d.Requires == nil {
+		d.Requires = []Requirement{{"grafana", "grafana", "Grafana", minimumGrafana}}
+	}
 	d.Timezone, d.WeekStart, d.Editable, d.GraphTooltip, d.SchemaVersion = Zone, "monday", false, 1, schemaVersion
 	if d.Time.From == "" {
 		d.Time = TimeRange{"now-7d", "now"}
@@ -445,12 +521,33 @@ func (d *Dashboard) finish(l Language, name string) {
 		x, row = x+p.GridPos.W, append(row, p)
 	}
 	end()
-	for _, b := range boards {
-		if b.name == name || b.name == "device" { // a device is reached from its community
-			continue
-		}
-		d.Links = append(d.Links, Link{Title: titles[b.name].in(l), Type: "link", URL: "/d/" + l.uid(b.name), Icon: "dashboard", KeepTime: true, IncludeVars: true})
+	d.Links = l.menu(name)
+	if b := boardNamed(name); b.facility {
+		d.Tags = append(d.Tags, l.facilityTag())
 	}
+}
+
+// facilityTag marks the boards of kinds of facility, which share a menu.
+func (l Language) facilityTag() string { return "greencommunity-facility-" + string(l) }
+
+// menu leads to the other boards. Variables are carried to boards that hold what
+// the variable can be, and the range of time to those that have none of their own.
+func (l Language) menu(from string) []Link {
+	var links []Link
+	facilities := false
+	for _, b := range boards {
+		switch {
+		case b.name == from || b.hidden:
+		case b.facility:
+			if !facilities {
+				facilities = true
+				links = append(links, Link{Title: l.t("设施", "Facilities"), Type: "dashboards", Tags: []string{l.facilityTag()}, AsDropdown: true, Icon: "external link", KeepTime: true, IncludeVars: true})
+			}
+		default:
+			links = append(links, Link{Title: titles[b.name].in(l), Type: "link", URL: "/d/" + l.uid(b.name), Icon: "dashboard", KeepTime: !b.ownTime, IncludeVars: !b.single})
+		}
+	}
+	return links
 }
 
 // squeeze writes a query on one line.

@@ -14,6 +14,9 @@ type title ingest.Text
 
 func (t title) in(l Language) string { return l.t(t.ZH, t.EN) }
 
+// deviceBoard names the board of a device of a kind of facility.
+func deviceBoard(kind ingest.FacilityKind) string { return "device-" + string(kind) }
+
 var titles = map[string]title{
 	"overview":  {ZH: "绿色社区总览", EN: "Green communities: overview"},
 	"savings":   {ZH: "节能节水", EN: "Savings"},
@@ -22,7 +25,6 @@ var titles = map[string]title{
 	"waste":     {ZH: "垃圾分类", EN: "Waste sorting"},
 	"gate":      {ZH: "门禁", EN: "Access gates"},
 	"community": {ZH: "单个社区", EN: "One community"},
-	"device":    {ZH: "单台设备", EN: "One device"},
 	"programme": {ZH: "创建进度", EN: "Programme progress"},
 	"vendors":   {ZH: "厂商数据质量", EN: "Vendors' scorecards"},
 	"ingester":  {ZH: "采集服务状态", EN: "Health of the ingester"},
@@ -53,9 +55,20 @@ func usedWhere(facility ingest.FacilityKind, resource usage.Resource) string {
 	return fmt.Sprintf("facility = '%s' AND resource = '%s' AND %s AND $timeFilter", facility, resource, influxIn)
 }
 
-// total returns what was used over the range.
-func total(facility ingest.FacilityKind, resource usage.Resource) string {
-	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s", usageDailyMeasurement, usedWhere(facility, resource))
+// usedToday is what was used since the day began at the site. A day of a place is
+// one point, at the day's beginning, and 24 hours hold one beginning: so the range
+// of the board, and the zone of the browser, which Grafana rounds ranges in, have
+// no say.
+func usedToday(facility ingest.FacilityKind, resource usage.Resource) string {
+	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE facility = '%s' AND resource = '%s' AND %s AND time > now() - 24h AND time <= now()",
+		usageDailyMeasurement, facility, resource, influxIn)
+}
+
+// countedToday is the sum of a delta since the day began at the site: the last of
+// the days, in the site's zone, that the last 24 hours are of.
+func countedToday(facility ingest.FacilityKind, quantity string) string {
+	return fmt.Sprintf("SELECT sum(%s) FROM %s WHERE %s AND time > now() - 24h AND time <= now() GROUP BY time(1d) fill(0) "+localTime,
+		field(facility, quantity), facility, influxIn)
 }
 
 // totalBy is total in steps of a day or an hour, by community.
@@ -85,7 +98,7 @@ func meanBy(facility ingest.FacilityKind, quantity, function string) string {
 
 // openAlarms lists what is raised and not cleared; more narrows it down.
 func openAlarms(more string) string {
-	return fmt.Sprintf("SELECT active, severity, value, expected FROM (SELECT last(active) AS active, code AS severity, value, expected FROM %s WHERE \"type\" =~ /^(%s)$/ AND %s%s AND $timeFilter GROUP BY community, facility, device, channel, \"type\") WHERE active = 1 AND severity =~ /^(info|warning|critical)$/ GROUP BY community, facility, device, channel, \"type\"",
+	return fmt.Sprintf("SELECT active, severity, value, expected, unit FROM (SELECT last(active) AS active, code AS severity, value, expected, unit FROM %s WHERE \"type\" =~ /^(%s)$/ AND %s%s AND $timeFilter GROUP BY community, facility, device, channel, \"type\") WHERE active = 1 AND severity =~ /^(info|warning|critical)$/ GROUP BY community, facility, device, channel, \"type\"",
 		eventsMeasurement, strings.Join(kindNames(), "|"), influxIn, more)
 }
 
@@ -129,12 +142,45 @@ func named(expr string) string {
 	return fmt.Sprintf("(%s) * on (community) group_left (name) %scommunity_info", expr, Prefix)
 }
 
+// vendorNamed adds a vendor's name to a vector by vendor; what no source matches
+// is of no vendor, and says so.
+func (l Language) vendorNamed(expr string) string {
+	info := fmt.Sprintf("group by (vendor, name) (%svendor_info)", Prefix)
+	return fmt.Sprintf(`(%[1]s) * on (vendor) group_left (name) %[2]s or label_replace((%[1]s) unless on (vendor) %[2]s, "name", "%[3]s", "", "")`,
+		expr, info, l.t("（无匹配来源）", "(no source matches)"))
+}
+
+// orNone is a vector of what there is of something, by a label, and where all of it
+// is 0 one row that says so: none is not the same as not known.
+func orNone(expr, label string) string {
+	return fmt.Sprintf(`%[1]s > 0 or label_replace(sum(%[1]s) == 0, "%[2]s", "none", "", "")`, expr, label)
+}
+
+// communityNames lets a table of InfluxDB's answers show communities by name: the
+// names come from Prometheus, as a mapping of the column's values. Links still
+// carry the id.
+func (p *Panel) communityNames() *Panel {
+	p.Targets = append(p.Targets, &Target{RefID: "names", Datasource: promSource, Expr: fmt.Sprintf("group by (community, name) (%scommunity_info)", Prefix), Instant: true, Format: "table"})
+	p.Datasource = mixedSource
+	mapping := func(field, handler string) map[string]any {
+		return map[string]any{"fieldName": field, "handlerKey": handler}
+	}
+	// The mapping is made before columns are renamed.
+	p.Transformations = append([]Transformation{{"configFromData", map[string]any{
+		"configRefId": "names", "applyTo": map[string]any{"id": "byName", "options": "community"},
+		"mappings": []any{mapping("community", "mappings.value"), mapping("name", "mappings.text"), mapping("Time", "__ignore"), mapping("Value", "__ignore")},
+	}}}, p.Transformations...)
+	return p
+}
+
 // variables of the boards
 
 func sources(l Language) []*Variable {
 	return []*Variable{
-		{Name: "prometheus", Label: l.t("Prometheus 数据源", "Prometheus"), Type: "datasource", Query: "prometheus", Refresh: 1},
-		{Name: "influxdb", Label: l.t("InfluxDB 数据源", "InfluxDB"), Type: "datasource", Query: "influxdb", Refresh: 1},
+		// Hidden: provisioned, there is one of each and nothing to choose. The address
+		// chooses others (?var-influxdb=…).
+		{Name: "prometheus", Label: l.t("Prometheus 数据源", "Prometheus"), Type: "datasource", Query: "prometheus", Refresh: 1, Hide: 2},
+		{Name: "influxdb", Label: l.t("InfluxDB 数据源", "InfluxDB"), Type: "datasource", Query: "influxdb", Refresh: 1, Hide: 2},
 	}
 }
 
@@ -181,19 +227,63 @@ func facilityWords(l Language) []any {
 	return []any{map[string]any{"type": "value", "options": options}}
 }
 
-// reasonNames calls series that are named by a reason what people call it.
-func reasonNames(l Language) []Override {
-	var names []Override
-	for _, r := range ingest.Reasons {
-		title := r.Title()
-		names = append(names, override(string(r), Property{"displayName", l.t(title.ZH, title.EN) + " (" + string(r) + ")"}))
+// words maps values to what people call them.
+func words(pairs ...string) []any {
+	options := map[string]any{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		options[pairs[i]] = map[string]any{"index": i / 2, "text": pairs[i+1]}
 	}
-	return names
+	return []any{map[string]any{"type": "value", "options": options}}
 }
 
-// deviceQuery names the device of a table's row to the device's board.
-func deviceQuery(l Language) string {
-	return "var-community=${__data.fields[\"" + l.t("社区", "Community") + "\"]}&var-device=${__value.raw}"
+// reasonWords calls reasons of refusals what people call them.
+func reasonWords(l Language) []any {
+	pairs := []string{"none", l.t("没有拒收", "none refused")}
+	for _, r := range ingest.Reasons {
+		pairs = append(pairs, string(r), l.t(r.Title().ZH, r.Title().EN)+" ("+string(r)+")")
+	}
+	return words(pairs...)
+}
+
+// facilityNames are the names of kinds of facility for series that are named by
+// them.
+func facilityNames(l Language) []string {
+	var pairs []string
+	for _, k := range builtin.Kinds() {
+		pairs = append(pairs, string(k), l.t(builtin.Kind(k).Label.ZH, builtin.Kind(k).Label.EN))
+	}
+	return pairs
+}
+
+// streamNames are those of the four waste streams; what an inventory names
+// otherwise is called as it does.
+func streamNames(l Language) []string {
+	return []string{"kitchen", l.t("厨余垃圾", "kitchen"), "recyclable", l.t("可回收物", "recyclable"), "hazardous", l.t("有害垃圾", "hazardous"), "residual", l.t("其他垃圾", "residual"), "", l.t("未分类别", "no stream")}
+}
+
+// resourceNames are those of what is saved.
+func resourceNames(l Language) []string {
+	return []string{"electricity", l.t("电", "electricity"), "water", l.t("水", "water")}
+}
+
+// eventNames are those of the events the native format has.
+func eventNames(l Language) []string {
+	return []string{
+		"access_granted", l.t("通行授权", "access granted"), "access_denied", l.t("通行被拒", "access denied"), "door_opened", l.t("开门", "door opened"),
+		"door_closed", l.t("关门", "door closed"), "door_locked", l.t("上锁", "door locked"), "door_unlocked", l.t("开锁", "door unlocked"),
+		"door_forced", l.t("强行开门", "door forced"), "door_held_open", l.t("门未关", "door held open"), "tamper", l.t("拆动", "tamper"),
+		"leak", l.t("漏水", "leak"), "backflow", l.t("倒流", "backflow"), "lamp_fault", l.t("灯具故障", "lamp fault"), "overfull", l.t("满溢", "overfull"),
+		"collected", l.t("清运", "collected"), "deposit", l.t("投放", "deposit"), "node_offline", l.t("离线", "node offline"),
+	}
+}
+
+// prefixed puts words before the names of series and what they are called.
+func prefixed(zh string, pairs []string) []string {
+	out := make([]string, len(pairs))
+	for i, p := range pairs {
+		out[i] = zh + " " + p
+	}
+	return out
 }
 
 // most lists the 20 devices with the highest v of a subquery by device and
@@ -207,51 +297,51 @@ func usedByDevice(facility ingest.FacilityKind, resource usage.Resource) string 
 	return fmt.Sprintf("SELECT sum(used) AS v FROM %s WHERE %s GROUP BY device, community", usageMeasurement, usedWhere(facility, resource))
 }
 
-// alarmTable is the open alarms, each with its start, and a way to the device.
+// alarmTable is the open alarms: how bad, what, where, since when, and a way to
+// the device. A narrow screen shows the first columns, so they come first.
 func alarmTable(l Language, facility ingest.FacilityKind, more string, w, h int) *Panel {
-	p := table(l, l.t("未恢复的告警", "Open alarms"), l.t("近 30 天内发生且尚未恢复的告警及其起始时间。处置情况不在此系统内，故不显示处置率。点击设备查看详情。",
-		"Alarms raised in the last 30 days and not cleared, and since when. Whether somebody is dealing with them is not known here. Click a device for its details."), w, h).
-		influx(openAlarms(facilityIs(facility)+more), "").last("30d")
-	columns := []string{"Time", l.t("起始", "Since"), "severity", l.t("级别", "Severity"), "type", l.t("告警", "Alarm"), "community", l.t("社区", "Community"), "device", l.t("设备", "Device"), "active", ""}
-	if w < 12 { // what a narrow table has no room for is on the device's board
-		columns = append(columns, "facility", "", "channel", "", "value", "", "expected", "")
+	severity, kind, place, which, since := l.t("级别", "Severity"), l.t("告警", "Alarm"), l.t("社区", "Community"), l.t("设备", "Device"), l.t("起始", "Since")
+	value, unit := l.t("数值", "Value"), l.t("单位", "Unit")
+	p := table(l, l.t("未恢复的告警", "Open alarms"), l.t("近 30 天内发生且尚未恢复的告警及其起始时间。点击设备查看详情。",
+		"Alarms raised in the last 30 days and not cleared, and since when. Click a device for its details."), w, h).
+		influx(openAlarms(facilityIs(facility)+more), "").last("30d").nothing(l.t("没有未恢复的告警", "No open alarms"))
+	columns := []string{"severity", severity, "type", kind, "community", place, "device", which, "Time", since, "active", "", "expected", ""}
+	if w < 16 {
+		columns = append(columns, "channel", "", "value", "", "unit", "")
 	} else {
-		columns = append(columns, "facility", l.t("设施", "Facility"), "channel", l.t("通道", "Channel"), "value", l.t("数值", "Value"), "expected", l.t("参考值", "Expected"))
+		columns = append(columns, "value", value, "unit", unit, "channel", l.t("通道", "Channel"))
 	}
-	p.columns(columns...)
-	p.transform("sortBy", map[string]any{"fields": map[string]any{}, "sort": []any{map[string]any{"field": l.t("起始", "Since"), "desc": false}}})
-	words := func(field string, mappings []any, cell bool) Override {
-		properties := []Property{{"mappings", mappings}}
-		if cell {
-			properties = append(properties, Property{"custom.cellOptions", map[string]any{"type": "color-background"}})
-		}
-		return override(field, properties...)
+	p.columns(columns...).sorted(since, false).communityNames()
+	// The link needs the kind of facility as it is: the column stays, unseen.
+	to := "/d/" + l.uid("device-${__data.fields.facility}") + "?${__url_time_range}&var-device=${__value.raw}"
+	p.override(
+		override("facility", Property{"custom.hidden", true}),
+		textColumn(severity, Property{"mappings", severityWords(l)}, Property{"custom.cellOptions", map[string]any{"type": "color-background"}}, Property{"custom.width", 70}),
+		textColumn(kind, Property{"mappings", kindWords(l)}, Property{"custom.minWidth", 130}),
+		textColumn(place, Property{"custom.width", 105}, Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__value.raw}")}}}),
+		textColumn(which, Property{"custom.minWidth", 130}, Property{"links", []Link{{Title: l.t("查看设备", "Show the device"), URL: to}}}),
+		textColumn(since, Property{"unit", "dateTimeFromNow"}, Property{"custom.width", 110}))
+	if w >= 16 {
+		p.override(textColumn(l.t("通道", "Channel")), textColumn(unit, Property{"mappings", words("1", "", "count", "", "Cel", "℃", "m3/h", "m³/h", "deg", "°", "ratio", l.t("比例", "ratio"))}),
+			textColumn(value, Property{"decimals", 1}))
 	}
-	return p.override(
-		override(l.t("起始", "Since"), Property{"unit", "dateTimeFromNow"}),
-		words(l.t("级别", "Severity"), severityWords(l), true),
-		words(l.t("告警", "Alarm"), kindWords(l), false),
-		words(l.t("设施", "Facility"), facilityWords(l), false),
-		override(l.t("设备", "Device"), Property{"links", []Link{{Title: l.t("查看设备", "Show the device"),
-			URL: l.link("device", deviceQuery(l))}}}),
-		override(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__value.raw}")}}}),
-	)
+	return p
 }
 
-// alarmKinds counts a facility's open alarms by kind.
+// alarmKinds counts a facility's open alarms by kind: by name, none where none is
+// open, and grey where nothing is known.
 func alarmKinds(l Language, facility ingest.FacilityKind, w, h int) *Panel {
 	match := here
 	if facility != "" {
 		match += fmt.Sprintf(`, facility="%s"`, facility)
 	}
-	p := ranking(l, l.t("未恢复告警，按种类", "Open alarms by kind"), l.t("当前未恢复的告警数，按告警种类。没有告警时为空。", "How many alarms are open, by kind. Empty when there is none."), "none", w, h).
-		now(fmt.Sprintf("sum by (kind) (%sanomaly_active{%s}) > 0", Prefix, match), "{{kind}}").decimals(0).levels(orange)
-	for _, k := range anomaly.Kinds {
-		if facility == "" || k.Facility == facility || k.Facility == "all" {
-			p.override(override(k.Name, Property{"displayName", l.t(k.Title.ZH, k.Title.EN)}))
-		}
-	}
-	return p
+	kind := l.t("告警", "Alarm")
+	p := ranking(l, l.t("未恢复告警，按种类", "Open alarms by kind"), l.t("当前未恢复的告警数，按告警种类。", "How many alarms are open, by kind."), "none", w, h).
+		now(orNone(fmt.Sprintf("sum by (kind) (%sanomaly_active{%s})", Prefix, match), "kind"), "").
+		rows(l, "kind", kind, true).decimals(0).levels(green, 1.0, orange)
+	options := kindWords(l)[0].(map[string]any)["options"].(map[string]any)
+	options["none"] = map[string]any{"index": len(options), "text": l.t("没有告警", "none open"), "color": green}
+	return p.override(override(kind, Property{"mappings", []any{map[string]any{"type": "value", "options": options}}}))
 }
 
 // onlineTile is the share of devices that report.

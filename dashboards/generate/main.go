@@ -3,6 +3,9 @@
 //
 //	go run ./dashboards/generate                          # as committed
 //	go run ./dashboards/generate --time-zone Asia/Urumqi  # for a site with another time_zone
+//
+// A site has its own from the program, without Go: greencommunity dashboards DIR
+// writes them in its zone, with its communities' names.
 package main
 
 import (
@@ -24,7 +27,7 @@ func main() {
 func run() error {
 	zone := flag.String("time-zone", dashboards.Zone, "zone of the boards' days and axes: time_zone of config.yaml")
 	flag.Parse()
-	files, err := dashboards.Files(*zone)
+	files, err := dashboards.Files(*zone, nil)
 	if err != nil {
 		return err
 	}
