@@ -237,7 +237,7 @@ func Compare(families []*dto.MetricFamily) []string {
 func Reference() []byte {
 	var b bytes.Buffer
 	b.WriteString("# Metrics · 指标\n\nWritten by `go run ./dashboards/generate`. Every name has the prefix `" + Prefix + "`. ")
-	b.WriteString("Where a metric appears only under a condition, the last column says which.\n\n")
+	b.WriteString("Where a metric appears only\nunder a condition, the last column says which.\n\n")
 	b.WriteString("所有名称均以 `" + Prefix + "` 开头。最后一列为该指标出现的前提。\n\n")
 	b.WriteString("| name 名称 | type 类型 | labels 标签 | meaning | 含义 | when 前提 |\n|---|---|---|---|---|---|\n")
 	for _, m := range Metrics {
