@@ -75,12 +75,20 @@ func (c *decodeCmd) Run(s streams) error {
 		w.Explain = func(format string, args ...any) { fmt.Fprintln(s.err, printable(fmt.Sprintf(format, args...))) }
 	}
 	refused := false
+	var unmapped []decode.Unmapped
 	for _, m := range messages {
 		r := w.Decode(m)
 		refused = refused || r.Err != nil
+		if c.Explain && r.Ignored != "" {
+			fmt.Fprintf(s.err, "ignored: understood, and nothing in it is a reading or an event (%s)\n", printable(r.Ignored))
+		}
+		unmapped = append(unmapped, r.Unmapped...)
 		if err := printResult(s.out, r); err != nil {
 			return err
 		}
+	}
+	if c.Format != "" && len(unmapped) > 0 && format.Formats[c.Format].Redact == nil {
+		suggest(s.err, c.Format, messages[0].Topic, c.Community, c.kinds()[best], c.Inner, unmapped)
 	}
 	if refused {
 		return exitCode(1)
@@ -154,6 +162,19 @@ func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
 	case c.Format == "":
 		return nil, fmt.Errorf("give --inventory, --config, or a --format to try; --formats lists them")
 	}
+	var workers []*decode.Worker
+	for _, kind := range c.kinds() {
+		inv, err := c.adHoc(topic, kind)
+		if err != nil {
+			return nil, err
+		}
+		workers = append(workers, decode.NewWorker(inv, adHocRegistry{inventory.NewRegistry(inv), c.Device}))
+	}
+	return workers, nil
+}
+
+// kinds are the kinds of facility that are tried where no inventory says which.
+func (c *decodeCmd) kinds() []ingest.FacilityKind {
 	kinds := []ingest.FacilityKind{ingest.FacilityKind(c.Facility)}
 	if c.Facility == "" {
 		kinds = []ingest.FacilityKind{ingest.Lighting, ingest.Water, ingest.Waste, ingest.Gate}
@@ -166,15 +187,7 @@ func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
 			kinds = append([]ingest.FacilityKind{k}, kinds...)
 		}
 	}
-	var workers []*decode.Worker
-	for _, kind := range kinds {
-		inv, err := c.adHoc(topic, kind)
-		if err != nil {
-			return nil, err
-		}
-		workers = append(workers, decode.NewWorker(inv, adHocRegistry{inventory.NewRegistry(inv), c.Device}))
-	}
-	return workers, nil
+	return kinds
 }
 
 // adHocRegistry gives a name to a device that has none.

@@ -160,3 +160,24 @@ func guideLines(r *decode.Result) string {
 	}
 	return strings.Join(lines, "\n")
 }
+
+// The whole inventory of the guide is one, and reads what its topic gets.
+func TestGuidesWholeInventory(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"README.md", "README.zh-CN.md"} {
+		_, guide := readGuide(t, name)
+		_, after, _ := strings.Cut(guide, "```yaml\ncommunities:")
+		text, _, found := strings.Cut(after, "```")
+		if !found {
+			t.Fatalf("%s has no whole inventory", name)
+		}
+		inv, err := inventory.Parse([]byte("communities:"+text), time.UTC)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		r := decode.NewWorker(inv, inventory.NewRegistry(inv)).Decode(&ingest.Message{Seq: 1, Topic: "acme/m1/data", Payload: []byte(`{"total":12.5}`), Received: time.Now().UnixNano()})
+		if r.Err != nil || len(r.Readings) != 1 || r.Readings[0].Value != 12.5 {
+			t.Errorf("%s: %v, %d readings", name, r.Err, len(r.Readings))
+		}
+	}
+}

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/valyala/fastjson"
+
 	"greencommunity/ingest"
 	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
@@ -79,7 +81,8 @@ type Worker struct {
 	builtin *profiles
 	provers []prover
 
-	innerFunc func(base format.Sample, port int, data []byte, out *format.Output) error // decodeInner, bound once
+	innerFunc   func(base format.Sample, port int, data []byte, out *format.Output) error // decodeInner, bound once
+	productFunc func(profile string, object *fastjson.Value) string                       // likewise builtin.product
 
 	in     format.Input
 	source *inventory.Source // of the message at hand
@@ -139,7 +142,7 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 		provers:  provers(),
 		meanings: map[meaningsKey]*meanings{},
 	}
-	w.innerFunc = w.decodeInner
+	w.innerFunc, w.productFunc = w.decodeInner, w.builtin.product
 	return w
 }
 
@@ -206,7 +209,7 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 		return ingest.Refuse(ingest.Malformed, "topic is not UTF-8")
 	}
 	in, out := &w.in, &w.out
-	*in = format.Input{Message: m, Product: w.builtin.product}
+	*in = format.Input{Message: m, Product: w.productFunc}
 	source := w.inv.Match(m.Topic, &in.Captures)
 	if source == nil {
 		return ingest.Refuse(ingest.UnknownTopic, "no source of the inventory matches topic %.200q", m.Topic)
