@@ -278,6 +278,42 @@ vendors:
 	gone("after a restart")
 }
 
+// Case operations 01, of a device that no list ever had: one heard once, by a mistyped
+// name, goes by itself before it would alarm, with its part of the quota; one that has
+// reported more often is offline, and is forgotten by hand.
+func TestOperations01MistypedNameLong(t *testing.T) {
+	c, p := startClocked(t, 0, nil)
+	c.waitReady()
+	p.publish("greencommunity/v1/nancheng/lighting/lamp-typo", []byte(`{"light_level":0.5}`))
+	for range 3 {
+		p.publish("greencommunity/v1/nancheng/lighting/lamp-1", []byte(`{"light_level":0.5}`))
+	}
+	c.waitSettled(4, 30*time.Second)
+	config := filepath.Join(c.dir, "config.yaml")
+	devices := func() string {
+		out, err := command(t, "devices", "--config", config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	wantOutput(t, devices(), "lamp-typo", "lamp-1")
+	c.end(syscall.SIGTERM)
+	c.set(50 * time.Hour)
+	c.start()
+	c.waitReady()
+	time.Sleep(2 * time.Second)
+	if list, open := devices(), c.alarms(); strings.Contains(list, "lamp-typo") || !strings.Contains(list, "lamp-1") || strings.Contains(open, "lamp-typo") {
+		t.Errorf("two days later:\n%s\nalarms: %s", list, open)
+	}
+	if out, err := command(t, "devices", "forget", "--config", config, "lamp-1"); err != nil {
+		t.Fatal(out, err)
+	}
+	if list, open := devices(), c.alarms(); strings.Contains(list, "lamp-1") || strings.Contains(open, "lamp-1") {
+		t.Errorf("forgotten:\n%s\nalarms: %s", list, open)
+	}
+}
+
 // Case operations 06: the clock is five minutes ahead, and set back while the service
 // runs. What comes then has the clock's time, readings as far apart as they were, and
 // the step is counted and in the log.

@@ -124,7 +124,7 @@ func TestEveryAlertIsExplainedAndTested(t *testing.T) {
 
 // Case 08: a vendor that has left the inventory is not silent for ever. The case
 // names the rules by a path from where it once lay, so that it runs in such a tree.
-func TestCase08VendorGoneAlert(t *testing.T) {
+func TestOperations08VendorGoneAlert(t *testing.T) {
 	promtool := tool(t, "promtool")
 	cases := os.Getenv("GREENCOMMUNITY_CASES")
 	if cases == "" {

@@ -10,7 +10,7 @@ import (
 
 // A topic no message can match as it is meant, and a source no message of which
 // can belong anywhere, are refused with the cure. Case operations/18.
-func TestSourcesThatTakeNothing(t *testing.T) {
+func TestOperations18ShareTopic(t *testing.T) {
 	load := func(text string) error {
 		path := filepath.Join(t.TempDir(), "inventory.yaml")
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {

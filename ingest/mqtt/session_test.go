@@ -49,7 +49,7 @@ func eventually(t *testing.T, what string, ok func() bool, logged *syncBuffer) {
 
 // A broker that has forgotten the session says so by session_present=false
 // alone; what waited there is gone. Case operations/16.
-func TestSessionLostIsTold(t *testing.T) {
+func TestOperations16SessionLostUnseen(t *testing.T) {
 	start := func(address string) *embedded.Broker {
 		b, err := embedded.StartBroker(embedded.BrokerConfig{Addr: address}) // sessions in memory only
 		if err != nil {
@@ -96,7 +96,7 @@ func TestSessionLostIsTold(t *testing.T) {
 
 // Two programs with one id throw each other out; each is told why. Case
 // operations/11.
-func TestSameClientID(t *testing.T) {
+func TestOperations11SameClientID(t *testing.T) {
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

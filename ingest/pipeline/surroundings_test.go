@@ -112,7 +112,7 @@ func (s *surroundings) settled(n int) map[string]float64 {
 // Case 04: 100,000 readings of 40 days ago into a database that keeps 30, and a
 // live one behind them. The late ones cost a few hundred requests at most and
 // are refused one and all; the live one is stored while they are sorted out.
-func TestCase04LateBeyondRetention(t *testing.T) {
+func TestOperations04LateBeyondRetention(t *testing.T) {
 	t.Parallel()
 	s := startSurroundings(t, 30*24*time.Hour, 0)
 	const late = 100_000
@@ -202,7 +202,7 @@ func TestConflictKeepsNeighbours(t *testing.T) {
 
 // Case 15: InfluxDB needs a quarter of a millisecond a line and has half a
 // second for a request, so that a whole batch never passes. Everything gets there, and the same lines are not sent over and over.
-func TestCase15SlowInfluxDB(t *testing.T) {
+func TestOperations15SlowInfluxDBLivelock(t *testing.T) {
 	t.Parallel()
 	s := startSurroundings(t, 0, 500*time.Millisecond)
 	var lines atomic.Int64
@@ -242,7 +242,7 @@ func TestCase15SlowInfluxDB(t *testing.T) {
 // Cases 02 and 03: a login page, and a TLS port that is spoken to without TLS.
 // Nothing is judged: the messages wait, readiness says why, and once it is
 // mended all are stored.
-func TestCase03InfluxHTTPToTLSPort(t *testing.T) {
+func TestOperations03InfluxHTTPToTLSPort(t *testing.T) {
 	t.Parallel()
 	s := startSurroundings(t, 0, 0)
 	for i, fault := range []func(http.ResponseWriter, *http.Request, http.Handler){

@@ -18,7 +18,7 @@ import (
 // Case 01: two bins burn and a meter reports. The reload takes the bins and the
 // meter out of the list, and the community of one. The alarms end as removed, no
 // detector runs on the devices any more, and a restart 34 days later finds none.
-func TestCase01RemovedDeviceAlarm(t *testing.T) {
+func TestOperations01RemovedDeviceAlarm(t *testing.T) {
 	cases := os.Getenv("GREENCOMMUNITY_CASES")
 	if cases == "" {
 		t.Skip("GREENCOMMUNITY_CASES is not set")
