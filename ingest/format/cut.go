@@ -484,94 +484,96 @@ func (k *cutting) cbor(payload []byte) []byte {
 	return k.json(text)
 }
 
-// lines cuts line protocol: tags that say whose a line is, and fields that are known.
+// lines cuts line protocol: tags that say whose a line is, and fields that are
+// known. A line that is none is refused by its decoder, and it alone.
 func (k *cutting) lines(payload []byte) []byte {
 	var e lineprotocol.Encoder
 	e.SetPrecision(lineprotocol.Nanosecond)
 	e.SetLax(true)
 	d := lineprotocol.NewDecoderWithBytes(payload)
 	for d.Next() {
-		measurement, err := d.Measurement()
-		if err != nil {
-			return note("form")
-		}
-		name := string(measurement)
-		if !k.cutter.Name(name) {
-			name = "withheld"
-		}
-		e.StartLine(name)
-		type tag struct{ key, value string }
-		var tags []tag
-		for {
-			key, value, err := d.NextTag()
-			if err != nil {
-				return note("form")
-			}
-			if key == nil {
-				break
-			}
-			if slices.Contains([]string{"device", "device_id", "deviceId", "community", "facility", "compound", "channel"}, string(key)) {
-				t := tag{string(key), string(value)}
-				if !k.cutter.Name(t.value) {
-					t.value = Withheld
-				}
-				tags = append(tags, t)
-			}
-		}
-		slices.SortFunc(tags, func(a, b tag) int { return strings.Compare(a.key, b.key) })
-		for _, t := range tags {
-			e.AddTag(t.key, t.value)
-		}
-		withheld := int64(0)
-		for {
-			key, value, err := d.NextField()
-			if err != nil {
-				return note("form")
-			}
-			if key == nil {
-				break
-			}
-			text := value.String()
-			if value.Kind() == lineprotocol.String {
-				text = value.StringV()
-			}
-			kept := value.Kind() == lineprotocol.Bool || value.Kind() == lineprotocol.String && k.cutter.text(text) ||
-				closedNumber(strings.TrimRight(text, "iu")) || closedTime(strings.TrimRight(text, "iu"))
-			if !k.cutter.Name(string(key)) || !kept {
-				withheld++
-				continue
-			}
-			e.AddField(string(key), value)
-		}
-		if withheld > 0 {
-			e.AddField("withheld", lineprotocol.IntValue(withheld))
-		}
-		at, err := d.TimeBytes()
-		if err != nil {
-			return note("form")
-		}
-		if len(at) > 0 {
-			text := string(at)
-			if !closedTime(text) {
-				return note("form")
-			}
-			e.EndLine(time.Time{})
-			if e.Err() != nil {
-				return note("form")
-			}
-			line := append(bytes.TrimRight(e.Bytes(), "\n"), ' ')
-			k.out = append(append(append(k.out, line...), text...), '\n')
-			e.Reset()
+		e.Reset()
+		e.ClearErr()
+		at, err := k.line(d, &e)
+		if err != nil || e.Err() != nil || len(at) > 0 && !closedTime(at) {
+			k.out = append(k.out, "withheld\n"...)
 			continue
 		}
-		e.EndLine(time.Time{})
-		if e.Err() != nil {
-			return note("form")
+		k.out = append(k.out, bytes.TrimRight(e.Bytes(), "\n")...)
+		if at != "" {
+			k.out = append(append(k.out, ' '), at...)
 		}
-		k.out = append(append(k.out, bytes.TrimRight(e.Bytes(), "\n")...), '\n')
-		e.Reset()
+		k.out = append(k.out, '\n')
 	}
 	return bytes.Clone(k.out)
+}
+
+// line encodes what is kept of a line, without its time, which it returns.
+func (k *cutting) line(d *lineprotocol.Decoder, e *lineprotocol.Encoder) (at string, err error) {
+	measurement, err := d.Measurement()
+	if err != nil {
+		return "", err
+	}
+	name := string(measurement)
+	if !k.cutter.Name(name) {
+		name = "withheld"
+	}
+	e.StartLine(name)
+	type tag struct{ key, value string }
+	var tags []tag
+	for {
+		key, value, err := d.NextTag()
+		if err != nil {
+			return "", err
+		}
+		if key == nil {
+			break
+		}
+		if slices.Contains([]string{"device", "device_id", "deviceId", "community", "facility", "compound", "channel"}, string(key)) {
+			t := tag{string(key), string(value)}
+			if !k.cutter.Name(t.value) {
+				t.value = Withheld
+			}
+			tags = append(tags, t)
+		}
+	}
+	slices.SortFunc(tags, func(a, b tag) int { return strings.Compare(a.key, b.key) })
+	for _, t := range tags {
+		e.AddTag(t.key, t.value)
+	}
+	withheld := int64(0)
+	for {
+		key, value, err := d.NextField()
+		if err != nil {
+			return "", err
+		}
+		if key == nil {
+			break
+		}
+		var kept bool
+		switch text := strings.TrimRight(value.String(), "iu"); value.Kind() {
+		case lineprotocol.Bool:
+			kept = true
+		case lineprotocol.String:
+			kept = k.cutter.text(value.StringV())
+		default:
+			kept = closedNumber(text) || closedTime(text)
+		}
+		if kept && k.cutter.member(string(key), false) {
+			e.AddField(string(key), value)
+		} else {
+			withheld++
+		}
+	}
+	if withheld > 0 {
+		e.AddField("withheld", lineprotocol.IntValue(withheld))
+	}
+	stamp, err := d.TimeBytes()
+	if err != nil {
+		return "", err
+	}
+	e.EndLine(time.Time{})
+	return string(stamp), nil
 }
 
 // sparkplug cuts Sparkplug B: metrics with their names, aliases, types, times and
