@@ -17,7 +17,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// casesDir is where the sample payloads lie, which are not part of the project.
+// casesDir returns where the sample payloads lie, which are not part of the project.
 func casesDir(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("GREENCOMMUNITY_CASES")
@@ -92,7 +92,7 @@ type expectation struct {
 	}
 }
 
-// caseSource is how the messages of one directory of samples are read.
+// caseSource says how the messages of one directory of samples are read.
 type caseSource struct{ format, more string }
 
 // caseFormats says which format each directory is of. A directory that is not
@@ -138,7 +138,7 @@ var codecCases = map[string]caseSource{
 	"chirpstack_v4": {"chirpstack", lorawan},
 }
 
-// lorawan is how a source reads the devices of the cases: by codecs, and by
+// lorawan sets how a source reads the devices of the cases: by codecs, and by
 // what the fields they return mean.
 const lorawan = `, codecs: {"": tlv.js, "Chirpstack default device profile": tlv.js, "EM400-TLD": tlv.js, EM2101: tariffs.js}, fields: {
     battery: {quantity: battery_level}, humidity: {quantity: humidity}, pulses: {quantity: pulse_count_total}, door: {quantity: door_open},

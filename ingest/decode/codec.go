@@ -66,7 +66,7 @@ func (c *codec) run(in *format.Input, base format.Sample, data []byte, out *form
 	return nil
 }
 
-// failure is what a decoder says went wrong: text, or a list of it; "" if nothing.
+// failure returns what a decoder says went wrong: text, or a list of it; "" if nothing.
 func failure(v any) string {
 	if list, ok := v.([]any); ok && len(list) > 0 {
 		return fmt.Sprint(list[0])

@@ -14,7 +14,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// decodedAt is when the messages of these tests are received.
+// decodedAt says when the messages of these tests are received.
 var decodedAt = time.Date(2026, 11, 28, 4, 0, 0, 0, time.UTC)
 
 const decodedInventory = `

@@ -105,7 +105,7 @@ func (w *Worker) fieldEvent(in *format.Input, out *format.Output, s *format.Samp
 // maxCode is the length of an event's code, in bytes.
 const maxCode = 64
 
-// eventCode is what is kept of a code: it is for people, and comes from outside.
+// eventCode returns what is kept of a code: it is for people, and comes from outside.
 func eventCode(code string) string {
 	plain := true
 	for _, c := range []byte(code) {

@@ -14,7 +14,7 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// received is when the messages of these tests were: 2026-11-23T00:01:00Z.
+// received sets when the messages of these tests were: 2026-11-23T00:01:00Z.
 const received = 1_795_392_060_000_000_000
 
 // variant is a payload of a format, written for the project: another dialect,

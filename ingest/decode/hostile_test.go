@@ -93,7 +93,7 @@ func TestEventCodesAreShort(t *testing.T) {
 
 func (r anyDevice) unwrap() *inventory.Registry { return r.Registry }
 
-// hostileMessages is how many messages of each format the memory must stand:
+// hostileMessages returns how many messages of each format the memory must stand:
 // fewer unless GREENCOMMUNITY_LONG is set.
 func hostileMessages() int {
 	if os.Getenv("GREENCOMMUNITY_LONG") != "" {

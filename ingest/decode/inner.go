@@ -80,7 +80,7 @@ func (w *Worker) decodeInner(base format.Sample, port int, data []byte, out *for
 	return nil
 }
 
-// innerDecoder is what reads the bytes inside an envelope: what the source
+// innerDecoder returns what reads the bytes inside an envelope: what the source
 // says, else what the device profile is known to send, else what the bytes
 // themselves prove to be.
 func (w *Worker) innerDecoder(src *inventory.Source, profile string, port int, data []byte) (format.Decoder, string, error) {

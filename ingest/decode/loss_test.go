@@ -32,7 +32,7 @@ var lossless = map[string][]struct{ topic, payload string }{
 	"fiware":       {{"/k/d/attrs", `{"t":"31.5"@}`}, {"t", `{"id":"w:1","type":"Streetlight","voltage":1@}`}, {"t", `{"id":"w:1","type":"Streetlight","voltage":{"type":"Property","value":{"a":1@}}}`}},
 }
 
-// oddMembers are what devices put beside the values they are known for.
+// oddMembers hold what devices put beside the values they are known for.
 var oddMembers = []string{
 	`"odd":17.25`, `"odd":"some words"`, `"odd":true`, `"odd":{"inner":17.25}`, `"odd":[17.25,18.25]`, `"odd":[{"inner":17.25}]`,
 	`"odd":{"L1":17.25,"L2":18}`, `"odd":{"value":17.25}`, `"odd":{"value":17.25,"unit":"furlong"}`, `"odd":{"value":17.25,"time":1795392000000}`,

@@ -390,7 +390,7 @@ func stateOf(text string) (float64, bool) {
 	return 0, false
 }
 
-// meanings is what the first samples of messages of one source, kind of
+// meanings holds what the first samples of messages of one source, kind of
 // facility and device profile were found to mean, in the order they came: the
 // next message most likely says the same in the same order.
 type meanings struct {
@@ -410,7 +410,7 @@ type meaningsKey struct {
 	product           string
 }
 
-// meaning is what the inventory says about the i-th sample of a message, and
+// meaning returns what the inventory says about the i-th sample of a message, and
 // the quantity it is of: nil where it is of none.
 func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *ingest.Device) (*format.Field, *ingest.Quantity) {
 	known := w.like.meanings
@@ -451,7 +451,7 @@ func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *in
 	return field, quantity
 }
 
-// field is what the inventory says about a sample's field, for its device
+// field returns what the inventory says about a sample's field, for its device
 // profile or for any; nil where it says nothing.
 func (w *Worker) field(src *inventory.Source, s *format.Sample, dev *ingest.Device) *format.Field {
 	profile := dev.Profile

@@ -13,7 +13,7 @@ import (
 	"greencommunity/ingest/format"
 )
 
-// profiles is what the fields of a format, or of a known device, mean where
+// profiles holds what the fields of a format, or of a known device, mean where
 // the inventory says nothing else. It is immutable.
 type profiles struct {
 	fields  map[string]map[string]*format.Field // by format
@@ -94,7 +94,7 @@ func foldPath(path string) string {
 	return strings.ReplaceAll(format.Fold(path), ".", "")
 }
 
-// around are what decoders put their whole result in.
+// around hold what decoders put their whole result in.
 var around = []string{"decoded.", "data.", "bytes.", "payload.", "measurements.", "measurement.", "sensor.", "object."}
 
 // decoded is the meaning of a field of a decoder's result, by what decoders have

@@ -16,7 +16,7 @@ import (
 type Redactor struct {
 	inv  *inventory.Inventory
 	some bool // whether any source has terminals that send personal data
-	// gates is whether any message may be a gate's.
+	// gates says whether any message may be a gate's.
 	gates bool
 	// plain is that only the topic says what is a gate's, in a level of its own.
 	plain   bool
@@ -196,7 +196,7 @@ func (r *Redactor) topic(topic string) string {
 	return strings.Join(levels, "/")
 }
 
-// longTopic is what is kept of a topic that is refused for its length.
+// longTopic returns what is kept of a topic that is refused for its length.
 func (r *Redactor) longTopic(topic string) string {
 	kept := r.topic(topic)
 	for len(kept) > maxKeptTopic {
@@ -211,7 +211,7 @@ func (r *Redactor) longTopic(topic string) string {
 // A topic that was too long begins so; nobody can publish to one like it.
 const longTopicPrefix = format.Withheld + "-topic-of-bytes-"
 
-// maxKeptTopic is how much of a topic that is too long is kept, in bytes.
+// maxKeptTopic sets how much of a topic that is too long is kept, in bytes.
 const maxKeptTopic = 256
 
 // gate reports whether a message is a gate's: its topic or source says so, or

@@ -97,7 +97,7 @@ func TestCutLeavesReadings(t *testing.T) {
 	t.Logf("%d messages with %d readings", messages, readings)
 }
 
-// planted are what stands for a person in the messages below.
+// planted hold what stands for a person in the messages below.
 var planted = []string{"Zhuge", "zhuge", "诸葛小明", "13912345678", "139-1234-5678", "610102199003077777", "61010219900307777X", "610102-19900307-777X",
 	"E61010219", "6222021234567890123", "陕A77777", "/9j/4AAQSkZJRgABAQEAYABgAAD", "88776655"}
 

@@ -9,7 +9,7 @@ import (
 	"greencommunity/ingest/format"
 )
 
-// state is what a worker's decoders remember between messages so that the next
+// state holds what a worker's decoders remember between messages so that the next
 // ones decode, such as the births of Sparkplug nodes: what each saved of itself,
 // by source topic, which is unique in an inventory and so outlives a reload.
 // State of Version 0 was written before decoders saved their own.

@@ -27,7 +27,7 @@ type Resolver interface {
 	Register(src *inventory.Source, d *ingest.Device) (*ingest.Device, uint32, *ingest.Refusal)
 }
 
-// Result is what a message comes to. It is valid until the Worker's next
+// Result holds what a message comes to. It is valid until the Worker's next
 // Decode. Err, Ignored and readings exclude each other: a message is refused
 // as a whole, ignored with a reason, or has readings or events.
 type Result struct {
@@ -146,7 +146,7 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 	return w
 }
 
-// maxKept is how many elements the space of one list may have that is kept from
+// maxKept sets how many elements the space of one list may have that is kept from
 // message to message: what a large message took is given back.
 const maxKept = 4096
 

@@ -38,7 +38,7 @@ type kept struct {
 	form form
 }
 
-// form is what a member's value may look like.
+// form holds what a member's value may look like.
 type form int
 
 const (
@@ -257,7 +257,7 @@ type hikvision struct{ parser fastjson.Parser }
 
 func newHikvision(*Source) (Decoder, error) { return &hikvision{}, nil }
 
-// hikvisionNotice is what of an XML notice is kept.
+// hikvisionNotice holds what of an XML notice is kept.
 type hikvisionNotice struct {
 	XMLName   xml.Name `xml:"EventNotificationAlert" json:"-"`
 	Mac       string   `xml:"macAddress" json:"macAddress"`
@@ -505,7 +505,7 @@ func (d *dahua) event(in *Input, root *fastjson.Value, out *Output) error {
 	return nil
 }
 
-// dahuaTime is when an event happened: RealUTC where there is one. UTC is the local
+// dahuaTime returns when an event happened: RealUTC where there is one. UTC is the local
 // time as an epoch on some devices, which shows where LocaleTime has the same digits.
 func dahuaTime(in *Input, data *fastjson.Value) (at int64) {
 	if v := data.Get("RealUTC"); v != nil {

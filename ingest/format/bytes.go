@@ -129,7 +129,7 @@ func address(data []byte) string {
 	return hex.EncodeToString(b[:len(data)])
 }
 
-// frameStart is where in data a whole frame begins: transparent modems put
+// frameStart returns where in data a whole frame begins: transparent modems put
 // their own number before it. It is -1 where there is none.
 func frameStart(data []byte, whole func([]byte) int) int {
 	for i := range min(len(data), 256) {

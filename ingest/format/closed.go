@@ -108,12 +108,12 @@ func closedTime(s string) bool {
 	return ok && !isNumber
 }
 
-// closedName is what codes and values are called: known words, up to three
+// closedName returns what codes and values are called: known words, up to three
 // letters, and digits, parted by -, _, . and such; or an address in hexadecimal.
 // Without a digit, known words and single letters.
 func closedName(s string, known func(word string) bool) bool { return called(s, known, false) }
 
-// closedID is what devices and doors are called where nobody has listed them: as
+// closedID returns what devices and doors are called where nobody has listed them: as
 // closedName, and with a digit one word more, of a length and in one case. So
 // menjin-7 passes, and zhangsan, zhang-san-7 and ZhangSan7 do not.
 func closedID(s string, known func(word string) bool) bool { return called(s, known, true) }

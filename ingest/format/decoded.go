@@ -61,7 +61,7 @@ type decodedWalk struct {
 	out *Output
 }
 
-// failed is what a decoder's result says went wrong, where it says nothing else.
+// failed returns what a decoder's result says went wrong, where it says nothing else.
 func failed(object *fastjson.Value) string {
 	told, other := "", false
 	object.GetObject().Visit(func(name []byte, v *fastjson.Value) {
@@ -422,7 +422,7 @@ func measure(unit string) string {
 	return unit
 }
 
-// FromDecoder is what a decoder that was run here returned, as JSON: the rules
+// FromDecoder returns what a decoder that was run here returned, as JSON: the rules
 // are the same for it. The value is valid until the arena is reset.
 func FromDecoder(arena *fastjson.Arena, v any) *fastjson.Value {
 	switch v := v.(type) {

@@ -96,7 +96,7 @@ func fiwareAttribute(topic string) (string, bool) {
 	return name, ok && before != "" && name != "" && !strings.Contains(name, "/")
 }
 
-// fiwareTime is when an entity was observed, 0 where it does not say.
+// fiwareTime returns when an entity was observed, 0 where it does not say.
 func fiwareTime(in *Input, e *fastjson.Value) (at int64) {
 	for _, name := range fiwareTimes {
 		v := e.Get(name)

@@ -188,7 +188,7 @@ type Format struct {
 	About string
 }
 
-// Proof is how surely bytes are of a format, the surest last.
+// Proof says how surely bytes are of a format, the surest last.
 type Proof uint8
 
 const (

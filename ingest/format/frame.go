@@ -104,7 +104,7 @@ func (k *frameKind) decode(in *Input, out *Output) error {
 	return k.read(in, begin, out)
 }
 
-// bytes are what a payload stands for: hex text, or the whole frames in hex that
+// bytes returns what a payload stands for: hex text, or the whole frames in hex that
 // are within other text, or base64, or itself.
 func (k *frameKind) bytes(payload []byte) []byte {
 	text := bytes.Trim(payload, " \t\r\n\"\x00")
@@ -160,7 +160,7 @@ func frameWrapper(payload []byte) string {
 	return ""
 }
 
-// concentrator is what a concentrator's frame holds: of Q/GDW 1376.1 (68 length
+// concentrator returns what a concentrator's frame holds: of Q/GDW 1376.1 (68 length
 // length 68 … sum 16) or 1376.2 (68 length … sum 16). To is 0 where data is none.
 func concentrator(data []byte) (from, to int) {
 	if len(data) < 20 || data[0] != 0x68 {

@@ -1,6 +1,6 @@
 package format
 
-// hikvisionEvent is what an event of a door controller is: an event of ours, its end,
+// hikvisionEvent holds what an event of a door controller is: an event of ours, its end,
 // or nothing a reading or an event could say, and then what it is.
 type hikvisionEvent struct {
 	event string

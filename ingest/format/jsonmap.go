@@ -133,7 +133,7 @@ func (d *mapping) decode(in *Input, root *fastjson.Value, out *Output) (err erro
 	return nil
 }
 
-// recordName is what a record is called in its refusal.
+// recordName returns what a record is called in its refusal.
 func recordName(path string, i int) string {
 	if path == "" {
 		return "record " + strconv.Itoa(i)
@@ -386,7 +386,7 @@ func (d *mapping) day(root, record *fastjson.Value, from int) string {
 	return ""
 }
 
-// ruleText is what stands at the paths of a rule, put together; nil where one of
+// ruleText returns what stands at the paths of a rule, put together; nil where one of
 // them has nothing.
 func ruleText(paths []path, root, record *fastjson.Value) (string, *fastjson.Value) {
 	var parts []string

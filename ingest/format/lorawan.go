@@ -82,7 +82,7 @@ func readsBytes(src *Source, profile string) bool {
 	return program != nil
 }
 
-// time is when the network took the uplink in, by the best clock there is.
+// time returns when the network took the uplink in, by the best clock there is.
 func (d *chirpstack) time(in *Input, root *fastjson.Value, out *Output) int64 {
 	candidates := []*fastjson.Value{root.Get("time")}
 	for _, rx := range root.GetArray("rxInfo") {

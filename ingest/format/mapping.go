@@ -54,11 +54,11 @@ type Mapping struct {
 	Value string `yaml:"value"`
 	// Unit is the path of the unit of a record that is one field.
 	Unit string `yaml:"unit"`
-	// Valid is where a record says whether its value is good.
+	// Valid sets where a record says whether its value is good.
 	Valid *ValidRule `yaml:"valid"`
 }
 
-// ValidRule is where a record marks its value as good, and the marks that do: a value
+// ValidRule says where a record marks its value as good, and the marks that do: a value
 // with another is refused. Where a record has no mark its value is good.
 type ValidRule struct {
 	Path   string `yaml:"path"`
@@ -85,7 +85,7 @@ func (p *Paths) UnmarshalYAML(unmarshal func(any) error) error {
 
 func (p Paths) String() string { return strings.Join(p, " + ") }
 
-// TimeRule is where a time is and how it is written.
+// TimeRule says where a time is and how it is written.
 type TimeRule struct {
 	// Path may be a list of a date and a time of day, or of year, month, day, hour,
 	// minute and second. A rule that finds a day only is completed by the next one that

@@ -18,7 +18,7 @@ type milesight struct{}
 
 func newMilesight(*Source) (Decoder, error) { return milesight{}, nil }
 
-// milesightItem is how one channel and type are read.
+// milesightItem says how one channel and type are read.
 type milesightItem struct {
 	size     int
 	field    string // the vendor's word
@@ -68,7 +68,7 @@ var milesightItems = map[uint16]milesightItem{
 // milesightPeriods are the channels with the passes of a period, by line.
 var milesightPeriods = map[uint16]string{0x08cc: "2", 0x0bcc: "3", 0x0ecc: "4"}
 
-// milesightAlarms are what the last byte of a value says: 0 and 1 a threshold
+// milesightAlarms hold what the last byte of a value says: 0 and 1 a threshold
 // left and crossed, 2 a leap, 3 and 4 too high and no longer.
 var milesightAlarms = map[byte]struct {
 	kind   string
@@ -160,7 +160,7 @@ func (milesight) Decode(in *Input, out *Output) error {
 	return nil
 }
 
-// milesightCellular is what the frame of a sensor on NB-IoT carries, and the
+// milesightCellular returns what the frame of a sensor on NB-IoT carries, and the
 // sensor's serial number: 02, id, length of the rest, flag, count, versions,
 // serial number, IMEI, IMSI, ICCID, signal, length, values. Numbers in it have
 // their most significant byte first.

@@ -8,7 +8,7 @@ import (
 	"greencommunity/ingest/javascript"
 )
 
-// Source is what a decoder knows of the source it reads: the part of
+// Source holds what a decoder knows of the source it reads: the part of
 // inventory.Source that is about form.
 type Source struct {
 	Format, Payload string
@@ -35,7 +35,7 @@ func (s *Source) Program(profile string) (string, *javascript.Program) {
 	return "", nil
 }
 
-// Captures is what a topic template took from a topic. Its strings are parts of the topic.
+// Captures holds what a topic template took from a topic. Its strings are parts of the topic.
 type Captures struct {
 	Community, Compound, Facility, Device, Channel string
 }

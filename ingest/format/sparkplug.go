@@ -23,7 +23,7 @@ type sparkplug struct {
 	nodes map[string]*sparkplugNode
 }
 
-// sparkplugNode is what is known of a node or device. Its fields are exported
+// sparkplugNode holds what is known of a node or device. Its fields are exported
 // for the checkpoint.
 type sparkplugNode struct {
 	Aliases map[uint64]string

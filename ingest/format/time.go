@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// layouts are how devices write times; those without a zone are the site's.
+// layouts say how devices write times; those without a zone are the site's.
 var layouts = []string{
 	time.RFC3339Nano,
 	"2006-01-02T15:04:05.999999999Z0700",

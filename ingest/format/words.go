@@ -14,7 +14,7 @@ var (
 		"west", "wing", "ximen", "yard", "zone", "contact", "switch", "window", "lamp", "light", "bin", "water", "pump", "luminaire", "cabinet", "cab", "dali", "single", "waste", "line", "input", "output", "open", "opened", "close", "closed", "state", "status", "alarm", "fault", "error", "over", "load", "forced", "held", "long", "time", "timeout", "low", "high", "battery", "power", "failure", "tamper", "event", "count", "total", "pass", "in", "out", "of", "the", "park", "streetlight", "consumption", "observed", "container", "crowd", "flow", "control", "automatic", "pipe", "burst", "up", "off", "on", "not", "too", "illegal", "alert", "thing", "service", "property", "set", "get", "post", "reply", "report", "info", "history", "batch", "pack", "unlock", "lock", "locked", "unlocked", "normal", "abnormal", "magnet", "motion", "demo", "test", "sample", "pilot", "bench", "plant", "area", "group", "tag", "list", "shelly", "plus", "mini",
 	}
 
-	// texts are what a state, an event or a kind can be, and levels of topics.
+	// texts hold what a state, an event or a kind can be, and levels of topics.
 	texts = []string{
 		"on", "off", "true", "false", "yes", "no", "open", "opened", "close", "closed", "opening", "closing", "locked", "unlocked", "lock", "unlock",
 		"normal", "abnormal", "alarm", "alert", "alerting", "fault", "error", "ok", "good", "bad", "none", "unknown", "online", "offline", "active", "inactive",
@@ -31,7 +31,7 @@ var (
 		"lamp_fault", "leak", "backflow", "overfull", "collected", "deposit", "withheld", "gate", "lighting", "water", "waste", "Node Control", "Rebirth", "bdSeq", "Properties",
 	}
 
-	// members are what formats read, by the names their objects have for them.
+	// members hold what formats read, by the names their objects have for them.
 	members = []string{
 		"time", "timestamp", "ts", "t", "channel", "event", "active", "code", "value", "v", "values", "unit", "units", "u", "name", "type", "id", "data", "params",
 		"payload", "items", "records", "list", "method", "version", "sys", "ack", "properties", "events", "subDevices", "identity", "deviceName", "device_name", "deviceKey",
@@ -108,10 +108,10 @@ var (
 		"heartBeat", "Online", "Offline", "Online-Ack", "EditPerson-Ack", "AddPersons-Ack", "EditPersonsNew-Ack", "DelPerson-Ack", "DeletePersons-Ack", "DeleteAllPerson-Ack",
 		"QueryPerson-Ack", "SearchPerson-Ack", "SearchPersonList-Ack"}
 
-	// states are what an event's action, status or state can be.
+	// states hold what an event's action, status or state can be.
 	states = []string{"active", "inactive", "Start", "Stop", "Pulse", "Appear", "Disappear", "State", "Open", "Close", "Break", "Normal", "Fault", "On", "Off"}
 
-	// happenings are what Hikvision calls an event (ISAPI, as pyHik lists it) and
+	// happenings hold what Hikvision calls an event (ISAPI, as pyHik lists it) and
 	// what Dahua does (its event manager, as openHAB's binding lists it), in lower case.
 	happenings = []string{
 		"accesscontrollerevent", "heartbeat", "vmd", "pir", "io", "linedetection", "fielddetection", "videoloss", "tamperdetection", "shelteralarm", "defocus", "diskfull",

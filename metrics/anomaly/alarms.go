@@ -100,7 +100,7 @@ func (b *book) active(k alarmKey) bool {
 	return a != nil && (a.held == 0 || a.ended == 0)
 }
 
-// finding is what a rule has found: value against what it expected, in the units
+// finding holds what a rule has found: value against what it expected, in the units
 // of the kind.
 type finding struct {
 	value, expected float64

@@ -112,7 +112,7 @@ func (rules *seriesRules) reading(index uint32, d *device, channel uint16, r *in
 	}
 }
 
-// calm is after how many usual readings a value is usual again.
+// calm sets after how many usual readings a value is usual again.
 const calm = 24
 
 func (rules *seriesRules) seriesOf(d *device, channel, quantity uint16) *series {

@@ -22,7 +22,7 @@ type Options struct {
 	Zone *time.Location
 	// Changed, if set, is told of each alarm raised and cleared, in order.
 	Changed func(Change)
-	// Book is where registers become use. It is told of each reading before this
+	// Book says where registers become use. It is told of each reading before this
 	// engine is. Default: one of the engine's own.
 	Book *usage.Book
 }
@@ -77,7 +77,7 @@ func (e *Engine) Use(index uint32, u *usage.Use) {
 	}
 }
 
-// booked is what a reading was found to have used.
+// booked returns what a reading was found to have used.
 func (e *Engine) booked(index uint32, r *ingest.Reading) []usage.Booking {
 	if e.use.index != index || e.use.at != r.Time {
 		return nil
@@ -267,7 +267,7 @@ func (e *Engine) Devices(at func(index uint32) *ingest.Device) {
 	}
 }
 
-// quietFor is how long nothing at all may be received before that counts as our
+// quietFor sets how long nothing at all may be received before that counts as our
 // own absence, or the broker's, and not as the devices' silence.
 const quietFor = int64(15 * time.Minute)
 
@@ -442,11 +442,11 @@ func (e *Engine) message(index uint32, d *device, received int64) {
 	}
 }
 
-// uneven is from when on a device has no rhythm: it says what happens, and in
+// uneven sets from when on a device has no rhythm: it says what happens, and in
 // a quiet night nothing does. One of five messages lost is a rhythm still.
 const uneven = 0.4
 
-// silence is for how long a device may be silent, in nanoseconds: longer than
+// silence returns for how long a device may be silent, in nanoseconds: longer than
 // it has ordinarily been, and than four of its intervals; without a rhythm at
 // least half a day, as nights differ by more than those seen so far; and in its
 // first week, before it has shown its nights and weekends, at least 26 hours.
@@ -486,10 +486,10 @@ func (e *Engine) offlineDue(t timer) {
 	}
 }
 
-// burntOut is how long a fire stays told of a bin that has been silent since.
+// burntOut sets how long a fire stays told of a bin that has been silent since.
 const burntOut = int64(24 * time.Hour)
 
-// clockFor is how long a clock must have been wrong, by ours.
+// clockFor sets how long a clock must have been wrong, by ours.
 const clockFor = 10 * time.Minute
 
 // clock looks at the device's clock once all of a message has been read.
@@ -615,7 +615,7 @@ func (e *Engine) reported(index uint32, d *device, channel uint16, ev *ingest.Ev
 // reportedEvents are those that tell of a fault.
 var reportedEvents = []string{"leak", "backflow", "lamp_fault", "tamper", "overfull", "door_forced", "door_held_open"}
 
-// goneFor is how long a device may be away after its gateway, or the broker,
+// goneFor sets how long a device may be away after its gateway, or the broker,
 // said that it is gone: mobile networks drop connections many times a day.
 const goneFor = int64(15 * time.Minute)
 

@@ -73,7 +73,7 @@ func newFleet(o Options) *fleet {
 	}
 }
 
-// device is what is known of any device. It has no pointers.
+// device holds what is known of any device. It has no pointers.
 type device struct {
 	LastSeen  int64 // time heard, nanoseconds; 0 never
 	FirstSeen int64
@@ -111,13 +111,13 @@ const (
 	flagDevice             // reports its own times
 )
 
-// place is where a community is.
+// place says where a community is.
 type place struct {
 	Community ingest.CommunityID
 	Lat, Lon  float64
 }
 
-// ambient is what the bins of a community have as temperature.
+// ambient holds what the bins of a community have as temperature.
 type ambient struct {
 	Mean float32
 	N    uint32

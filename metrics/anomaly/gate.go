@@ -53,7 +53,7 @@ const (
 	gateCounts             // reports how many passed
 )
 
-// forcedFor is how long a forced opening stays an alarm.
+// forcedFor sets how long a forced opening stays an alarm.
 const forcedFor = int64(30 * time.Minute)
 
 // gateRules look for gates held or forced open, for denials, and for traffic at odd hours.

@@ -119,7 +119,7 @@ func (rules *lampRules) reading(index uint32, d *device, channel uint16, r *inge
 	}
 }
 
-// lampLook is what a lamp's readings of one time come to, for the findings.
+// lampLook holds what a lamp's readings of one time come to, for the findings.
 type lampLook struct {
 	*lamp
 	d           *device
@@ -346,35 +346,35 @@ func sign(x float32) float32 {
 	return 0
 }
 
-// relearn is after how long another power is taken for the new one: lamps are
+// relearn sets after how long another power is taken for the new one: lamps are
 // exchanged for better ones, and that is no fault.
 const relearn = int64(30 * 24 * time.Hour)
 
-// established is how many readings make a power learned.
+// established sets how many readings make a power learned.
 const established = 20
 
-// apart is by how much powers differ that are two: the mains move one by 5 %.
+// apart sets by how much powers differ that are two: the mains move one by 5 %.
 const apart = 0.06
 
 // faded is the share of the power it once had below which a lamp is worn out.
 const faded = 0.7
 
-// lampFine is for how long one that dims itself must take a learned power to be
+// lampFine sets for how long one that dims itself must take a learned power to be
 // well: at some hours half of a lamp takes what the whole one takes at others.
 const lampFine = int64(2 * time.Hour)
 
-// offFor is for how long one that dims itself must be off its powers: it may be
+// offFor sets for how long one that dims itself must be off its powers: it may be
 // dimmed some minutes earlier than the night before.
 const offFor = int64(10 * time.Minute)
 
-// warmUp is how long a discharge lamp takes to its full power.
+// warmUp sets how long a discharge lamp takes to its full power.
 const warmUp = int64(12 * time.Minute)
 
-// ownSchedule is after how many nights, in which another power came and went by
+// ownSchedule sets after how many nights, in which another power came and went by
 // itself, it is a schedule.
 const ownSchedule = 3
 
-// modesFor is how long a lamp that does not say how far it is dimmed is watched
+// modesFor sets how long a lamp that does not say how far it is dimmed is watched
 // for the powers it has: a week has workdays and a weekend.
 const modesFor = int64(8 * 24 * time.Hour)
 

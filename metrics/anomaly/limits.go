@@ -27,7 +27,7 @@ type Limit struct {
 	Clear float64 `yaml:"clear"`
 	// Below turns it round: an alarm at the limit and less.
 	Below bool `yaml:"below"`
-	// For is how long it must stay there. Mean judges the mean over For instead;
+	// For sets how long it must stay there. Mean judges the mean over For instead;
 	// of decibels that of the energy.
 	For  time.Duration `yaml:"for"`
 	Mean bool          `yaml:"mean"`
@@ -66,7 +66,7 @@ func DefaultLimits() []Limit {
 	}
 }
 
-// limited is what is known of a device's quantity that has a limit. It has no pointers.
+// limited holds what is known of a device's quantity that has a limit. It has no pointers.
 type limited struct {
 	Next     uint32
 	Channel  uint16

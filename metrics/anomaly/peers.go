@@ -24,7 +24,7 @@ var shared = []kind{
 
 const (
 	peersWait = int64(15 * time.Minute)
-	// wave is how far apart the first and the last of one cause begin, by the
+	// wave sets how far apart the first and the last of one cause begin, by the
 	// devices' clocks.
 	wave = int64(time.Hour)
 	// fewest peers of one cause; two neighbours can fail by chance.
@@ -44,7 +44,7 @@ type peers struct {
 	N    int32 // open of it
 }
 
-// members is how many devices of a facility a community has.
+// members returns how many devices of a facility a community has.
 func (b *book) members(town int32, facility ingest.FacilityKind) int32 {
 	if b.counted != len(b.info) {
 		b.counted = len(b.info)
@@ -117,7 +117,7 @@ func (b *book) noteDue(t timer) (goesOn bool) {
 
 const noteFor = int64(36 * time.Hour)
 
-// enoughPeers is how many make one cause.
+// enoughPeers returns how many make one cause.
 func (b *book) enoughPeers(p peerKey) float64 {
 	return max(fewest, b.params[0].All.Peers*float64(b.members(p.Town, p.Facility)))
 }

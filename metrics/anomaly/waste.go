@@ -297,7 +297,7 @@ func (rules *binRules) judgeFill(b *bin, d *device) {
 	}
 }
 
-// fullJump is by how much people do not fill a bin from one reading to the next.
+// fullJump sets by how much people do not fill a bin from one reading to the next.
 const fullJump = 0.3
 
 // A level that goes half the bin up or down again swings; people and lorries do so

@@ -14,7 +14,7 @@ import (
 	"greencommunity/metrics/usage"
 )
 
-// shown is what a scrape sees of one group: figures as of the last closing.
+// shown holds what a scrape sees of one group: figures as of the last closing.
 type shown struct {
 	group            group
 	actual, baseline float64 // accrued

@@ -15,7 +15,7 @@ import (
 	"greencommunity/metrics/usage"
 )
 
-// FinalAfter is how long after a quarter's end its figures are final.
+// FinalAfter sets how long after a quarter's end its figures are final.
 const FinalAfter = 30 * 24 * time.Hour
 
 // Options of an Engine.
@@ -26,7 +26,7 @@ type Options struct {
 	// FinalAfter a quarter's end its figures are final. Default: the constant.
 	FinalAfter time.Duration
 	Factors    Factors // with no problems; default none
-	// Book is where registers become use. It is told of each reading before this
+	// Book says where registers become use. It is told of each reading before this
 	// engine is. Default: one of the engine's own.
 	Book   *usage.Book
 	Logger *slog.Logger
@@ -436,14 +436,14 @@ func (e *Engine) Tick(now int64) {
 	e.publish()
 }
 
-// reviewEvery is how often closed days that have changed are evaluated again:
+// reviewEvery sets how often closed days that have changed are evaluated again:
 // history that is sent at once is seen soon, and not after the next midnight.
 const reviewEvery = time.Minute
 
 // nextReview is the first full minute after a time (unix nanoseconds).
 func nextReview(at int64) int64 { return at - at%int64(reviewEvery) + int64(reviewEvery) }
 
-// nextClose is when the first open day is due.
+// nextClose returns when the first open day is due.
 func (e *Engine) nextClose() int64 {
 	e.open = e.calendar.midnight(e.closed).UnixNano()
 	return e.calendar.midnight(e.closed + 1).Add(e.o.Grace).UnixNano()
@@ -459,7 +459,7 @@ func (e *Engine) conditions(a *account, day int) Conditions {
 	return c
 }
 
-// group is what figures are shown for.
+// group holds what figures are shown for.
 type group struct {
 	community ingest.CommunityID
 	facility  ingest.FacilityKind
@@ -555,7 +555,7 @@ func (e *Engine) settle(day int) {
 	}
 }
 
-// foldAfter is for how many days what each meter used is kept apart: within them the
+// foldAfter sets for how many days what each meter used is kept apart: within them the
 // book of use confirms or contradicts a doubtful read.
 const foldAfter = 6
 

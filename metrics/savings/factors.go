@@ -54,7 +54,7 @@ type Factors struct {
 	// BaseYear is the year whose factor also values the saving, so that a
 	// changing grid does not look like a changing saving.
 	BaseYear int `yaml:"base_year"`
-	// Coal is how a saving is counted in coal; none by default.
+	// Coal sets how a saving is counted in coal; none by default.
 	Coal []Coal `yaml:"coal"`
 	// EquivalentFactor is 等价值, kgce/kWh, with its source.
 	EquivalentFactor float64 `yaml:"coal_equivalent_kgce_per_kwh"`

@@ -32,7 +32,7 @@ func (c *calendar) bounds(day int) (start, end int64) {
 	return c.midnight(day).UnixNano(), c.midnight(day + 1).UnixNano()
 }
 
-// midnight is when a local day begins.
+// midnight returns when a local day begins.
 func (c *calendar) midnight(day int) time.Time {
 	y, m, d := time.Unix(int64(day)*86400, 0).UTC().Date()
 	return time.Date(y, m, d, 0, 0, 0, 0, c.zone)
@@ -48,11 +48,11 @@ func quarterStart(q int) int {
 	return int(time.Date(q/4, time.Month(1+3*(q%4)), 1, 0, 0, 0, 0, time.UTC).Unix() / 86400)
 }
 
-// Cell is what is known of one local day of a boundary.
+// Cell holds what is known of one local day of a boundary.
 type Cell struct {
 	Use     float64 // booked, in the boundary's unit
 	Covered float64 // nanoseconds booked, over all meters
-	// Night is what was used from 02:00 to 04:00, as far as reads at most an
+	// Night holds what was used from 02:00 to 04:00, as far as reads at most an
 	// hour apart tell, and over how many nanoseconds.
 	Night, NightCovered float64
 
@@ -74,7 +74,7 @@ type Cell struct {
 	Old              bool // of a program that did not keep parts: all meters or none
 }
 
-// Part is what one meter has of a day.
+// Part holds what one meter has of a day.
 type Part struct {
 	Meter   uint64 // MeterSpec.key
 	Covered float64
@@ -211,7 +211,7 @@ func exactly(sum float64, a usage.Amount) float64 {
 	return usage.Amount(math.Round(sum*1e6) + float64(a)).Units()
 }
 
-// Conditions are what drove use on a day.
+// Conditions hold what drove use on a day.
 type Conditions struct {
 	TempF      float64 // daily mean, °F; NaN: not known
 	ET0, Rain  float64 // mm; NaN: not known
@@ -299,7 +299,7 @@ const (
 	enough  = 0.5
 )
 
-// mask is what the meters used that cover a day, which share of all they are, and
+// mask returns what the meters used that cover a day, which share of all they are, and
 // by how much, in relative terms, such a share of the whole's use may be off: the
 // meters that are silent are in neither side, and nobody knows what they used.
 // With k of n meters whose use scatters by s it is s·√((n−k)/(k·n)) of the whole,
@@ -368,7 +368,7 @@ func (b *boundary) evaluate(c *Cell, day, meters int, length int64, w Conditions
 	c.Actual, c.Baseline, c.Adjusted = actual, use*share, b.adjustment(day, w)*share
 }
 
-// Sums are what a saving over some days is computed from. They add up.
+// Sums hold what a saving over some days is computed from. They add up.
 type Sums struct {
 	Due, Days                  int     // days of the reporting period, and those that count
 	Share                      float64 // of the meters' time: Days where no meter was silent

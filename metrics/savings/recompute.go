@@ -28,7 +28,7 @@ type Recomputation struct {
 	reading ingest.Reading
 }
 
-// Query is what to read: a field of a measurement, for the devices of a
+// Query holds what to read: a field of a measurement, for the devices of a
 // community, in [From, To), and beyond it for each series the last before From
 // and the first from To on. It is of one community: InfluxDB sorts the series
 // of an answer, and many short answers cost less than one long one.
@@ -82,7 +82,7 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 // no saving yet, and is not missed either. Their use is still told.
 func (r *Recomputation) Due(today Date) { r.over = max(r.from, min(r.to, today.number())) }
 
-// Queries are what to read, in a fixed order.
+// Queries returns what to read, in a fixed order.
 func (r *Recomputation) Queries() []Query {
 	start, end := r.engine.calendar.midnight(r.from).Add(-lead), r.engine.calendar.midnight(r.to).Add(trail)
 	var queries []Query
@@ -149,7 +149,7 @@ func (r *Recomputation) Read(field string, device, channel []byte, t int64, v fl
 	r.engine.Reading(i, &r.reading, false, t)
 }
 
-// Statement is what was saved in some days, by community, facility and resource.
+// Statement holds what was saved in some days, by community, facility and resource.
 type Statement struct {
 	From  Date            `json:"from"`
 	To    Date            `json:"to"` // the first day after
@@ -177,7 +177,7 @@ type StatementItem struct {
 	Boundaries  []StatementBoundary `json:"boundaries"`
 }
 
-// StatementBoundary is what a line is made of.
+// StatementBoundary holds what a line is made of.
 type StatementBoundary struct {
 	ID        string           `json:"id"`
 	Status    string           `json:"status"` // frozen, nested, no_baseline

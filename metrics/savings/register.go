@@ -37,7 +37,7 @@ func reasonOf(u *usage.Use) Reason {
 	return Late
 }
 
-// Limits are what the boundaries of an inventory say of their registers, for the
+// Limits returns what the boundaries of an inventory say of their registers, for the
 // book of use. One of a boundary that counts the devices that name it stands
 // under the boundary's key.
 func Limits(inv *inventory.Inventory) map[usage.MeterKey]usage.Limits {

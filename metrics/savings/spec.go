@@ -121,7 +121,7 @@ func (m MeterSpec) key() uint64 {
 	return h
 }
 
-// RegisterSpec is what is known of the registers, in the boundary's unit. All of it
+// RegisterSpec holds what is known of the registers, in the boundary's unit. All of it
 // may be left out: the book of use knows plausible limits of its own.
 type RegisterSpec struct {
 	Modulus   float64 `yaml:"modulus"`
@@ -137,7 +137,7 @@ type SwapSpec struct {
 	Opening float64         `yaml:"opening"`
 }
 
-// PersonsSpec is how many persons there are from a day on.
+// PersonsSpec says how many persons there are from a day on.
 type PersonsSpec struct {
 	From    Date    `yaml:"from"`
 	Persons float64 `yaml:"persons"`
@@ -152,7 +152,7 @@ type BaselineSpec struct {
 	Method     string `yaml:"method"` // lamp_inventory, regression, per_capita_monthly, irrigation, mean
 	ApprovedBy string `yaml:"approved_by"`
 	Evidence   string `yaml:"evidence"`
-	// Accepted is what its screening found and somebody accepted, and why.
+	// Accepted says what its screening found and somebody accepted, and why.
 	Accepted []AcceptedSpec `yaml:"accepted"`
 
 	Groups []baseline.Lamps `yaml:"groups"` // lamp_inventory
@@ -211,7 +211,7 @@ type UncertaintySpec struct {
 	Hours   float64 `yaml:"hours_rel"`
 }
 
-// stated is what of the baseline is stated and not fitted, together, 0-1.
+// stated returns what of the baseline is stated and not fitted, together, 0-1.
 func (u *UncertaintySpec) stated() float64 {
 	return math.Hypot(math.Hypot(u.Watts, u.Year), math.Hypot(u.Burning, u.Hours))
 }
@@ -400,7 +400,7 @@ func (b *boundary) decode(path string, raw *inventory.Boundary, problems *docume
 	return ok
 }
 
-// terms are what decides a verdict beside the baseline. They are frozen with it, under
+// terms hold what decides a verdict beside the baseline. They are frozen with it, under
 // its version. A member that is added here must be left out where it is zero, as the
 // form of hash does, so that what is frozen stays.
 type terms struct {
@@ -415,7 +415,7 @@ type terms struct {
 	Lon          float64         `yaml:"lon"`
 }
 
-// dated is what holds from a day on. It is corrected as people learn of it, and what is
+// dated holds what holds from a day on. It is corrected as people learn of it, and what is
 // final has a new revision then.
 type dated struct {
 	Population []PersonsSpec `yaml:"population"`

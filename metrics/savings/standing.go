@@ -7,14 +7,14 @@ import (
 	"greencommunity/metrics/usage"
 )
 
-// Standing is what the service shows of a community's boundaries of one facility
+// Standing holds what the service shows of a community's boundaries of one facility
 // and resource in one period: the same figures as the metrics.
 type Standing struct {
 	Community ingest.CommunityID
 	Facility  ingest.FacilityKind
 	Resource  usage.Resource
 	Period    string // quarter, previous_quarter or since_start
-	// Baselined is whether any boundary has a baseline; without one there is
+	// Baselined says whether any boundary has a baseline; without one there is
 	// no saving, and Result is empty.
 	Baselined bool
 	Result

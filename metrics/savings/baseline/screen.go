@@ -33,7 +33,7 @@ type Finding struct {
 	Kind string `json:"kind"`
 	From string `json:"from,omitempty"` // first day
 	To   string `json:"to,omitempty"`   // last day
-	// PerDay is how far use stands above what the rest of the year lets expect, in the
+	// PerDay says how far use stands above what the rest of the year lets expect, in the
 	// table's unit a day; Effect what it adds to the baseline of the quarter that has
 	// most of it, 0-1.
 	PerDay  Figure `json:"per_day"`
@@ -47,7 +47,7 @@ type Finding struct {
 }
 
 const (
-	// stands is by how many standard errors a stretch must stand out beyond what the
+	// stands sets by how many standard errors a stretch must stand out beyond what the
 	// widest of so many stretches of its length does by chance, which chance tells
 	// (Dümbgen and Spokoiny 2001).
 	stands = 1.9
@@ -398,7 +398,7 @@ func (s *Screening) WithoutOutliers(days []Day) []Day {
 	return slices.DeleteFunc(kept, func(d Day) bool { return math.IsNaN(d.Use) })
 }
 
-// chance is how many standard errors the widest of the stretches of a length stands
+// chance returns how many standard errors the widest of the stretches of a length stands
 // out where nothing happened, about.
 func chance(length, n int) float64 { return math.Sqrt(2 * (1 + math.Log(float64(n)/float64(length)))) }
 
