@@ -3,6 +3,7 @@ package serve
 import (
 	"errors"
 	"log/slog"
+	"math"
 
 	"github.com/KimMachineGun/automemlimit/memlimit"
 )
@@ -15,7 +16,7 @@ func limitMemory(log *slog.Logger) {
 	switch {
 	case err != nil && !errors.Is(err, memlimit.ErrNoCgroup) && !errors.Is(err, memlimit.ErrNoLimit):
 		log.Warn("no limit of memory is known", "error", err)
-	case err == nil && limit > 0:
+	case err == nil && limit > 0 && limit < math.MaxInt64: // as large as that is none
 		log.Info("memory is limited", "bytes", limit)
 	}
 }
