@@ -49,7 +49,7 @@ type savingsComputeCmd struct {
 	Config    string `help:"Path of config.yaml, for what is in InfluxDB." default:"config.yaml" placeholder:"FILE"`
 	Quarter   string `help:"The days of a quarter, in place of --from and --to, such as 2026Q1." placeholder:"QUARTER"`
 
-	Report        string `help:"Write what is recomputed as a quarterly report into this .html (to be printed and signed) or .csv." placeholder:"FILE"`
+	Report        string `help:"Write what is recomputed as a quarterly report into this .html (to be printed and signed), .xlsx or .csv." placeholder:"FILE"`
 	ReportingUnit string `help:"Who files the report." placeholder:"NAME"`
 	AsOf          string `help:"Last day whose data the report is of. Default: yesterday, where the quarter is not over." placeholder:"DATE"`
 	Filed         string `help:"The .csv of this period that was filed before: what has changed since is listed, and is a new revision once final." placeholder:"FILE"`

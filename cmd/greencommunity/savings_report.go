@@ -24,8 +24,8 @@ import (
 // report recomputes the days and writes them as a quarterly report.
 func (c *savingsComputeCmd) report(ctx context.Context, conf *serve.Settings, inv *inventory.Inventory, db *history.Database, from, to savings.Date) error {
 	extension := strings.ToLower(filepath.Ext(c.Report))
-	if extension != ".html" && extension != ".csv" {
-		return fmt.Errorf("--report: %q is neither .html nor .csv", c.Report)
+	if extension != ".html" && extension != ".csv" && extension != ".xlsx" {
+		return fmt.Errorf("--report: %q is neither .html, .csv nor .xlsx", c.Report)
 	}
 	y, m, d := time.Now().In(inv.Zone).Date()
 	today := savings.Date{Time: time.Date(y, m, d, 0, 0, 0, 0, time.UTC)}
@@ -79,8 +79,11 @@ func (c *savingsComputeCmd) report(ctx context.Context, conf *serve.Settings, in
 		return err
 	}
 	write := report.New(source).WriteHTML
-	if extension == ".csv" {
+	switch extension {
+	case ".csv":
 		write = report.New(source).WriteCSV
+	case ".xlsx":
+		write = report.New(source).WriteXLSX
 	}
 	// What was filed before stays whole until there is another.
 	f, err := os.Create(c.Report + ".new")

@@ -116,7 +116,7 @@ vendors:
 		"三,nancheng,南城社区,,否,2,未知,120,1,达标,待核,\n",
 		"三,xicheng,'=西城社区,,否,1,未知,未知,1,未参加,待核,有 2021 年改造小区而未参加创建\n",
 		"," + figures + ",90.0%,", ",节约,100.0%,",
-		"四,xicheng,'=西城社区,照明,电,千瓦时,", ",与零无法区分,", // 49 of the days
+		"四,xicheng,'=西城社区,照明,电,千瓦时,", ",覆盖率不足 80%，不作结论,", // 49 of the days
 		"四,nancheng,南城社区,用水,水,立方米,,,,,,,,无基准，不计节约量,—,24.00,未知\n", // 2 days' use and no saving
 		"每日 +0.25 千瓦时：新增一盏（doc-31）",
 		"五,nancheng,南城社区,households,100,80.0%,0.50,0.43,2\n", // 12 m³ a day of 120 persons; LNU 0.072
@@ -177,7 +177,7 @@ vendors:
 		}
 	}
 	for want, args := range map[string][]string{
-		"is neither .html nor .csv":      {"--quarter", quarter, "--report", "q.xls"},
+		"is neither .html, .csv nor .xl": {"--quarter", quarter, "--report", "q.xls"},
 		"is no quarter; write 2026Q1":    {"--quarter", "2026-1", "--report", "q.csv"},
 		"either --quarter or --from":     {"--quarter", quarter, "--from", "2026-01-01", "--report", "q.csv"},
 		"is after":                       {"--quarter", quarter, "--report", "q.csv", "--as-of", "2099-01-01"},

@@ -70,7 +70,7 @@ const unknown = "未知"
 
 // New lays out a report.
 func New(s *Source) *Report {
-	r := &Report{Title: "绿色社区创建季度报表"}
+	r := &Report{Title: s.title()}
 	names := map[ingest.CommunityID]string{}
 	for _, c := range s.Inventory.Communities {
 		names[c.ID] = c.Name
@@ -81,6 +81,76 @@ func New(s *Source) *Report {
 		s.quality(names), s.restated(restated), s.factors(),
 	}
 	return r
+}
+
+// title of a quarter, of the year to the end of September, which is due in October, of
+// a year, or of any other days.
+func (s *Source) title() string {
+	_, quarter := s.period()
+	january := s.From.YearDay() == 1
+	switch {
+	case quarter:
+		return "绿色社区创建季度报表"
+	case january && s.To.Equal(s.From.AddDate(0, 9, 0)):
+		return "绿色社区创建阶段性总结"
+	case january && s.To.Equal(s.From.AddDate(1, 0, 0)):
+		return "绿色社区创建年度报表"
+	}
+	return "绿色社区创建情况报表"
+}
+
+// Floor is the coverage below which a report gives no verdict.
+const Floor = 0.80
+
+const (
+	county      = "全县"
+	belowFloor  = "覆盖率不足 80%，不作结论"
+	floorInNote = "应计时段的覆盖率不足 80% 时不作结论。"
+)
+
+// verdict of an item, as the report gives it.
+func verdict(item savings.StatementItem) string {
+	if c := float64(item.Coverage); c > 0 && c < Floor {
+		return belowFloor
+	}
+	return named(verdicts, item.Verdict)
+}
+
+// totals are the county's, by facility and resource, of the items that have a saving:
+// their savings add up, their bands by root of squares, which holds for independent
+// ones; coverage is weighed by the baseline.
+func (s *Source) totals() []savings.StatementItem {
+	var all []savings.StatementItem
+	for _, item := range s.Statement.Items {
+		if !(item.Coverage > 0) || math.IsNaN(float64(item.Saving)) {
+			continue
+		}
+		i := slices.IndexFunc(all, func(t savings.StatementItem) bool { return t.Facility == item.Facility && t.Resource == item.Resource })
+		if i < 0 {
+			i = len(all)
+			all = append(all, savings.StatementItem{Community: county, Facility: item.Facility, Resource: item.Resource, Unit: item.Unit, Confidence: item.Confidence})
+		}
+		t := &all[i]
+		t.Actual, t.Baseline, t.Adjustment, t.Saving = t.Actual+item.Actual, t.Baseline+item.Baseline, t.Adjustment+item.Adjustment, t.Saving+item.Saving
+		t.Uncertainty = baseline.Figure(math.Hypot(float64(t.Uncertainty), float64(item.Uncertainty)))
+		t.Coverage += item.Coverage * item.Baseline
+		t.Boundaries = append(t.Boundaries, item.Boundaries...)
+	}
+	for i := range all {
+		t := &all[i]
+		t.Coverage /= t.Baseline
+		t.Fraction = t.Saving / t.Baseline
+		t.Significant = math.Abs(float64(t.Saving)) > float64(t.Uncertainty)
+		switch {
+		case !t.Significant:
+			t.Verdict = baseline.Indistinct
+		case t.Saving > 0:
+			t.Verdict = baseline.Saved
+		default:
+			t.Verdict = baseline.Increased
+		}
+	}
+	return all
 }
 
 // period is 2026年第1季度, or the days where they are no quarter.
@@ -128,12 +198,21 @@ func (s *Source) cover(changed bool) Section {
 		note = "本表所列时段不是一个完整的日历季度。" + note
 	}
 	revision := s.revision(changed)
-	return Section{"一", "封面", note, []string{"项目", "内容"}, [][]string{
+	results := [][]string{}
+	for _, t := range s.totals() {
+		band := float64(t.Uncertainty)
+		results = append(results, []string{"全县" + named(facilities, t.Facility) + "（" + named(resources, t.Resource) + "）", fmt.Sprintf("节约 %s ± %s %s（%s），覆盖率 %s：%s",
+			Rounded(float64(t.Saving), band), Rounded(band, band), named(units, t.Unit), percentTo(float64(t.Fraction), band/math.Abs(float64(t.Baseline))), coverage(t.Coverage), verdict(t))})
+	}
+	if len(results) == 0 {
+		results = [][]string{{"结果", "没有可计的节约量"}}
+	}
+	return Section{"一", "封面", note + floorInNote, []string{"项目", "内容"}, append(results, [][]string{
 		{"报表期", period}, {"起止日期", day(s.From.Time) + " 至 " + day(s.To.AddDate(0, 0, -1))},
 		{"数据截至", fmt.Sprintf("%s（%d 天中的 %d 天）", day(s.AsOf.Time), days, covered)},
 		{"状态", status}, {"修订号", strconv.Itoa(revision)}, {"填报单位", unit}, {"填报日期", day(s.Today.Time)},
-		{"台账摘要（SHA-256）", s.Digest}, {"填报人签字", ""}, {"负责人签字（盖章）", ""},
-	}}
+		{"台账摘要（SHA-256）", s.Digest}, {"填报人签字、日期", ""}, {"负责人签字（盖章）、日期", ""},
+	}...)}
 }
 
 func (s *Source) target() Section {
@@ -201,9 +280,12 @@ const (
 )
 
 func (s *Source) effect(names map[ingest.CommunityID]string) Section {
-	section := Section{effectNumber, "成效：节能节水", "区间为半宽。数字按其不确定度取舍：区间保留两位有效数字。节约率＝节约量合计／基准合计。去年同期用量未作调整，只供参考，不是节约量。",
+	section := Section{effectNumber, "成效：节能节水", "区间为半宽，合计的区间按平方和开方。" + floorInNote + "数字按其不确定度取舍：区间保留两位有效数字。节约率＝节约量合计／基准合计。去年同期用量未作调整，只供参考，不是节约量。",
 		[]string{"社区编号", "社区", "设施", "资源", "单位", "实际", "调整后基准", "其中非常规调整", "节约量", "± 区间", "置信度", "节约率", "结论", "覆盖率", "全部用量", "去年同期用量（未调整）"}, nil}
-	for _, item := range s.Statement.Items {
+	totals := s.totals()
+	names = maps.Clone(names)
+	names[county] = "合计"
+	for _, item := range slices.Concat(totals, s.Statement.Items) {
 		use, useKnown := used(item)
 		band := float64(item.Uncertainty)
 		row := []string{string(item.Community), names[item.Community], named(facilities, item.Facility), named(resources, item.Resource), named(units, item.Unit)}
@@ -214,7 +296,7 @@ func (s *Source) effect(names map[ingest.CommunityID]string) Section {
 		} else {
 			row = append(row, "", "", "", "", "", "", "")
 		}
-		row = append(row, named(verdicts, item.Verdict), coverage(item.Coverage))
+		row = append(row, verdict(item), coverage(item.Coverage))
 		before := unknown
 		if s.Before != nil {
 			for _, other := range s.Before.Items {
@@ -253,7 +335,7 @@ func coverage(v baseline.Figure) string {
 }
 
 func (s *Source) basis(names map[ingest.CommunityID]string) Section {
-	section := Section{"四之一", "计量边界、基准与非常规调整", "", []string{"社区编号", "社区", "边界", "IPMVP 方案", "基准方法", "基准版本", "状态", "表数", "有效天数", "非常规调整（依据）"}, nil}
+	section := Section{"四之一", "计量边界、基准与非常规调整", "IPMVP 方案：A 按灯具清单与燃点时间推算，B 以表计量改造的部分，C 以总表计量整个边界。基准：灯具清单按改造前的灯、当夜长度计；度日回归按当日气温或夜长计；人均分月按当月人均日用水与当日人数计；均值为常数。区间按基准期逐日离散（计入自相关）、表计等级和声明的不确定度合成，不含未声明的年际差别。", []string{"社区编号", "社区", "边界", "IPMVP 方案", "基准方法", "基准版本", "状态", "表数", "有效天数", "非常规调整（依据）"}, nil}
 	methods := map[string]string{"lamp_inventory": "灯具清单×燃点时间", "regression": "度日回归", "mean": "均值", "per_capita_monthly": "人均分月", "irrigation": "灌溉需水", "none": "无"}
 	for _, item := range s.Statement.Items {
 		for _, b := range item.Boundaries {

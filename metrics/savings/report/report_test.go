@@ -3,9 +3,12 @@ package report
 import (
 	"bytes"
 	"math"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/xuri/excelize/v2"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
@@ -143,5 +146,72 @@ func TestPageEscapes(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "<script>") || strings.Contains(b.String(), "甲<社区>") || !strings.Contains(b.String(), "甲&lt;社区&gt;") {
 		t.Error("a name is markup")
+	}
+}
+
+// The workbook has the table's figures, cell for cell, and numbers are numbers.
+func TestWorkbookHasTheSameFigures(t *testing.T) {
+	r := New(source())
+	var b bytes.Buffer
+	if err := r.WriteXLSX(&b); err != nil {
+		t.Fatal(err)
+	}
+	f, err := excelize.OpenReader(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	sheets := f.GetSheetList()
+	if len(sheets) != len(r.Sections) {
+		t.Fatalf("%d sheets of %d sections", len(sheets), len(r.Sections))
+	}
+	numbers := 0
+	for i, s := range r.Sections {
+		for j, row := range s.Rows {
+			for k, want := range row {
+				at, _ := excelize.CoordinatesToCellName(k+1, j+4)
+				got, err := f.GetCellValue(sheets[i], at)
+				if err != nil {
+					t.Fatal(err)
+				}
+				kind, _ := f.GetCellType(sheets[i], at)
+				v, parsed := strconv.ParseFloat(want, 64)
+				if parsed != nil && got != want {
+					t.Errorf("%s %s is %q, want %q", sheets[i], at, got, want)
+				}
+				if parsed == nil {
+					numbers++
+					if has, err := strconv.ParseFloat(got, 64); err != nil || has != v || kind == excelize.CellTypeSharedString {
+						t.Errorf("%s %s is %q, want the number %s", sheets[i], at, got, want)
+					}
+				}
+			}
+		}
+	}
+	if numbers < 20 {
+		t.Errorf("only %d numbers", numbers)
+	}
+}
+
+// The county's saving is on the cover and above the communities': the sum, its band by
+// root of squares; and below 80 % of coverage there is no verdict.
+func TestCountyTotalAndFloorOfCoverage(t *testing.T) {
+	s := source()
+	out := text(t, s)
+	for _, want := range []string{
+		"一,全县照明（电）,节约 250 ± 50 千瓦时（17.2%），覆盖率 93.1%：节约\n",
+		"四,全县,合计,照明,电,千瓦时,1200,1450,0,250,50,",
+	} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the report lacks %q\n%s", want, out[:1500])
+		}
+	}
+	s.Statement.Items[0].Coverage = 0.7
+	if out := text(t, s); !strings.Contains(out, ",覆盖率不足 80%，不作结论,70.0%,") {
+		t.Error("a verdict at 70 % of coverage")
+	}
+	s.To = date("2026-10-01")
+	if out := text(t, s); !strings.Contains(out, "绿色社区创建阶段性总结") || strings.Contains(out, "季度报表") {
+		t.Error("the summary of October is titled as a quarter")
 	}
 }

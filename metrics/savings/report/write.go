@@ -8,6 +8,8 @@ import (
 	"io"
 	"strconv"
 	"strings"
+
+	"github.com/xuri/excelize/v2"
 )
 
 // WriteCSV writes all sections one below the other, each row with its section's
@@ -34,6 +36,55 @@ func (r *Report) WriteCSV(w io.Writer) error {
 	return c.Error()
 }
 
+// WriteXLSX writes a workbook with a sheet a section: the same figures, as numbers where
+// they are, so that a spreadsheet adds them up.
+func (r *Report) WriteXLSX(w io.Writer) (err error) {
+	f := excelize.NewFile()
+	defer func() { err = errors.Join(err, f.Close()) }()
+	head, err := f.NewStyle(&excelize.Style{Font: &excelize.Font{Bold: true}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"EEF3EE"}}})
+	if err != nil {
+		return err
+	}
+	wrap, err := f.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}})
+	if err != nil {
+		return err
+	}
+	for i, s := range r.Sections {
+		sheet := strings.NewReplacer(":", "", "/", "", "、", " ").Replace(s.Number + " " + s.Title)
+		if sheet = string([]rune(sheet)[:min(31, len([]rune(sheet)))]); i == 0 {
+			err = f.SetSheetName("Sheet1", sheet)
+		} else {
+			_, err = f.NewSheet(sheet)
+		}
+		if err != nil {
+			return err
+		}
+		last, _ := excelize.ColumnNumberToName(max(2, len(s.Head)))
+		err = errors.Join(f.SetCellStr(sheet, "A1", r.Title+"："+s.Title), f.SetCellStr(sheet, "A2", s.Note), f.MergeCell(sheet, "A2", last+"2"),
+			f.SetCellStyle(sheet, "A2", last+"2", wrap), f.SetRowHeight(sheet, 2, 48), f.SetColWidth(sheet, "A", last, 16), f.SetSheetRow(sheet, "A3", &s.Head),
+			f.SetCellStyle(sheet, "A3", last+"3", head), f.SetPageLayout(sheet, &excelize.PageLayoutOptions{Orientation: new("landscape"), Size: new(9)}),
+			f.SetHeaderFooter(sheet, &excelize.HeaderFooterOptions{OddFooter: "&R第 &P 页，共 &N 页"}))
+		if err != nil {
+			return err
+		}
+		for j, row := range s.Rows {
+			for k, cell := range row {
+				at, _ := excelize.CoordinatesToCellName(k+1, j+4)
+				if v, parsed := strconv.ParseFloat(cell, 64); parsed == nil {
+					err = f.SetCellFloat(sheet, at, v, -1, 64)
+				} else {
+					err = f.SetCellStr(sheet, at, cell)
+				}
+				if err != nil {
+					return err
+				}
+			}
+		}
+	}
+	_, err = f.WriteTo(w)
+	return err
+}
+
 func note(s string) []string {
 	if s == "" {
 		return nil
@@ -53,7 +104,7 @@ func plain(s string) string {
 
 var page = template.Must(template.New("").Funcs(template.FuncMap{"number": number}).Parse(`<!DOCTYPE html>
 <html lang="zh-CN"><head><meta charset="utf-8"><title>{{.Title}}</title><style>
-@page { size: A4 landscape; margin: 12mm }
+@page { size: A4 landscape; margin: 12mm 12mm 16mm; @bottom-right { content: "第 " counter(page) " 页，共 " counter(pages) " 页"; font-size: 11px } }
 body { font: 13px/1.5 "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", sans-serif; color: #1a1a1a; max-width: 1240px; margin: 24px auto; padding: 0 16px }
 h1 { text-align: center; font-size: 22px } h2 { font-size: 16px; margin: 28px 0 4px; break-after: avoid }
 p { color: #555; margin: 0 0 8px }
