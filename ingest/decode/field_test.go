@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"greencommunity/ingest"
 	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
@@ -282,6 +284,15 @@ var moreFieldCases = map[string]fieldCase{
 		want: []string{"event leak active of w1 code LeakAlarm", "unmapped paras.flow 3"}},
 	"IoT Agent: an attribute with its own time": {format: "fiware", topics: []string{"/k/d1/attrs/voltage"}, payloads: []string{`{"value":229.5,"TimeInstant":"2026-11-28T03:00:00Z"}`},
 		want: []string{"voltage 229.5 of d1 at 03:00:00Z"}},
+	"IoT Agent: an attribute with its own time, short": {format: "fiware", topics: []string{"/k/d1/attrs/voltage"}, payloads: []string{`{"v":229.5,"ts":1795834800}`},
+		want: []string{"voltage 229.5 of d1 at 03:00:00Z"}},
+	"IoT Agent: a structured attribute": {format: "fiware", topics: []string{"/k/d1/attrs/cell"}, payloads: []string{`{"rsrp":-90,"band":"B5"}`}, want: []string{"unmapped cell.rsrp -90", "unmapped cell.band B5"}},
+	"Sparkplug: a template and a data set": {format: "sparkplug", topics: []string{"spBv1.0/g/NBIRTH/n"},
+		payloads: []string{string(sparkplugPayload(sparkplugOf("Pump1", 18, append(sparkplugOf("voltage", 13, []byte{0, 0, 0, 0, 0, 0xa0, 0x6c, 0x40}), sparkplugOf("state", 15, []byte("idle"))...)),
+			sparkplugOf("log", 17, protobuf(2, []byte("t"), 4, protobuf(1, []byte{0x08, 0x07})))))},
+		want: []string{"unmapped Pump1/voltage 229 of n", "unmapped Pump1/state idle", "unmapped log[0].t 7"}},
+	"a URL as an alias": {topics: []string{"ngsi/site"}, payloads: []string{`{"id":"https://city.example/device/l+1","type":"Streetlight","voltage":230}`}, want: []string{"voltage 230 of lamp-1"},
+		inventory: strings.Replace(formatInventory("fiware", "ngsi/#", "lighting", ""), "  unknown_devices: accept\n", "  devices: [{id: lamp-1, community: c, facility: lighting, alias: \"https://city.example/device/l+1\"}]\n", 1)},
 	"FIWARE: kW of a cabinet": {format: "fiware", topics: []string{"t"}, payloads: []string{`{"id":"cab1","type":"StreetlightControlCabinet","totalActivePower":3.2,"activePowerR":1.5,"intensityR":6}`},
 		want: []string{"active_power 3200", "active_power l1 1500", "current l1 6"}},
 	"FIWARE: unit codes":        {format: "fiware", facility: "water", topics: []string{"t"}, payloads: []string{`{"id":"m1","type":"WaterConsumptionObserved","waterConsumption":{"type":"Property","value":3.5,"unitCode":"HLT"}}`}, want: []string{"water_volume_total 0.35"}},
@@ -357,6 +368,31 @@ func TestMoreFieldPayloads(t *testing.T) {
 
 func hikvisionJSON(major, minor int) string {
 	return fmt.Sprintf(`{"dateTime":"2026-11-28T11:00:00+08:00","eventType":"AccessControllerEvent","AccessControllerEvent":{"majorEventType":%d,"subEventType":%d,"doorNo":1}}`, major, minor)
+}
+
+// protobuf is a message of fields of bytes: number, value, number, value.
+func protobuf(fields ...any) (b []byte) {
+	for i := 0; i+1 < len(fields); i += 2 {
+		b = protowire.AppendTag(b, protowire.Number(fields[i].(int)), protowire.BytesType)
+		b = protowire.AppendBytes(b, fields[i+1].([]byte))
+	}
+	return b
+}
+
+// sparkplugOf is a metric, as a field 2, with a value in field 13 (a double), 15, 17 or 18.
+func sparkplugOf(name string, field int, value []byte) []byte {
+	metric := protobuf(1, []byte(name))
+	if field == 13 {
+		metric = append(protowire.AppendTag(metric, 13, protowire.Fixed64Type), value...)
+	} else {
+		metric = append(metric, protobuf(field, value)...)
+	}
+	return protobuf(2, metric)
+}
+
+func sparkplugPayload(metrics ...[]byte) []byte {
+	payload := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), 1795836000000)
+	return append(payload, slices.Concat(metrics...)...)
 }
 
 // frame645 is a frame of meter 1 in hex, with these bytes of data as on the wire.

@@ -66,8 +66,12 @@ func (d *fiware) Decode(in *Input, out *Output) error {
 	if err != nil {
 		return err
 	}
-	if name, ok := fiwareAttribute(in.Topic); ok && root.Type() == fastjson.TypeObject && root.Exists("value") {
-		d.attribute(in, Sample{Time: fiwareTime(in, root)}, name, root, out) // an object of a value and its time
+	if name, ok := fiwareAttribute(in.Topic); ok && root.Type() == fastjson.TypeObject { // an object of a value and its time
+		if root.Exists("value") {
+			d.attribute(in, Sample{Time: fiwareTime(in, root)}, name, root, out)
+		} else {
+			out.flatten(in, Sample{Time: fiwareTime(in, root)}, name, root)
+		}
 		return nil
 	}
 	entities := []*fastjson.Value{root}
