@@ -469,7 +469,7 @@ func TestInfluxVariants(t *testing.T) {
 		{"channel", "lighting", "", "", "m,device=a,channel=l1 voltage=229", "voltage[l1]=229"},
 		{"zero is 1970", "lighting", "", "", "m,device=a voltage=229 0", "voltage=229"},
 		{"comments and empty lines", "lighting", "", "", "# c\n\nm,device=a voltage=229\n", "voltage=229"},
-		{"half of it", "lighting", "", "", "m,device=a voltage=229\nm,device=a voltage=", "voltage=229 xline:malformed"},
+		{"half of it", "lighting", "", "", "m,device=a voltage=", "rejected malformed"},
 		{"infinite", "lighting", "", "", "m,device=a voltage=+Inf", "rejected malformed"},
 	})
 }

@@ -25,7 +25,7 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 		return ingest.Refuse(ingest.TooLarge, "%d readings in one message; at most %d", len(out.Samples)+len(out.Events), format.MaxReadings)
 	}
 	w.last.valid, w.introduces = false, false
-	w.replaced, w.written = false, w.written[:0]
+	w.replaced, w.written, w.named = false, w.written[:0], w.named[:0]
 	if w.source.TimeFields {
 		w.fieldTimes(in, out)
 	}
@@ -235,12 +235,15 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 		return refusal
 	}
 	t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
+	if other, both := w.sharedName(r, index, channel, quantity, value, t, s.Field); both {
+		return ingest.Refuse(ingest.BadValue, "%s: %.60q and %.60q are both it, with other values: give one a channel under fields, or ignore it", quantity.Name, other, s.Field)
+	}
 	w.replaced = w.replaced || replaced
 	w.written = append(w.written, s.Time)
 	if out.Explain != nil {
 		explainReading(w.source, out, s, field, quantity, unit, value, source, replaced)
 	}
-	w.append(r, index, ingest.Reading{
+	w.append(r, index, s.Field, ingest.Reading{
 		Device: dev, Channel: channel, Quantity: quantity, Value: value,
 		Time: t, TimeSource: source, TimeReplaced: replaced, Estimated: s.Estimated,
 	})
@@ -310,7 +313,22 @@ func (w *Worker) battery(s *format.Sample, dev *ingest.Device) (*ingest.Quantity
 	return w.inv.Facilities.Quantity(dev.Facility, name), unit
 }
 
-func (w *Worker) append(r *Result, index uint32, reading ingest.Reading) {
+// sharedName finds another field of the message that is the same quantity of the same
+// channel at the same time, with another value: two registers must not share a name,
+// or one would overwrite the other and their difference pass for use. It looks at the
+// last ones, since those of one device stand together.
+func (w *Worker) sharedName(r *Result, index uint32, channel string, q *ingest.Quantity, value float64, t int64, field string) (other string, both bool) {
+	for i := len(r.Readings) - 1; i >= 0 && i >= len(r.Readings)-maxMeanings; i-- {
+		v := &r.Readings[i]
+		if v.Quantity == q && v.Time == t && v.Value != value && v.Channel == channel && r.Devices[i] == index && w.named[i] != field {
+			return w.named[i], true
+		}
+	}
+	return "", false
+}
+
+func (w *Worker) append(r *Result, index uint32, field string, reading ingest.Reading) {
+	w.named = append(w.named, field)
 	r.Readings = append(r.Readings, reading)
 	r.Devices = append(r.Devices, index)
 }
@@ -325,7 +343,7 @@ func (w *Worker) fillLevel(r *Result, index uint32) {
 	depth, offset := level.Device.Depth, level.Device.Offset
 	level.Value = min(max((depth-level.Value)/(depth-offset), 0), 1)
 	w.written = append(w.written, w.written[len(w.written)-1])
-	w.append(r, index, level)
+	w.append(r, index, "fill_level", level)
 }
 
 // sampleValue is the number a sample stands for, before its unit is converted.
