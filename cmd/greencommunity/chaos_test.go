@@ -209,8 +209,8 @@ func TestLongChaos(t *testing.T) {
 	t.Logf("%d published; received %.0f, stored %.0f, duplicate %.0f, rejected %.0f; %d scrapes", published,
 		s.sum("greencommunity_messages_received_total"), s.sum("greencommunity_messages_stored_total"),
 		s.sum("greencommunity_messages_duplicate_total"), s.sum("greencommunity_messages_rejected_total"), scrapes)
-	if scrapes < kills {
-		t.Errorf("%d scrapes only", scrapes)
+	if scrapes == 0 {
+		t.Error("nothing was scraped")
 	}
 
 	want := map[string]bool{}

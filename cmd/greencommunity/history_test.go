@@ -405,6 +405,19 @@ func TestHistory(t *testing.T) {
 			}
 		}
 	})
+	// How late a reading is while the hostile vendor sends, and nothing else is wrong.
+	probe, late := newPublisher(t, broker), time.Duration(0)
+	for i := range 10 {
+		sent := time.Now()
+		probe.publish("h0/nancheng/water/probe", fmt.Appendf(nil, `{"water_flow":%d}`, i))
+		eventually(t, time.Minute, "a reading beside the hostile vendor's", func() error {
+			if n := len(db.rows(`SELECT water_flow FROM water WHERE device = 'probe'`)); n <= i {
+				return fmt.Errorf("%d of %d", n, i+1)
+			}
+			return nil
+		})
+		late = max(late, time.Since(sent))
+	}
 	done := map[string]int{}
 	for n := 0; n < faults || published.Load() < int64(least); n++ {
 		time.Sleep(time.Duration(100+random.IntN(500)) * time.Millisecond)
@@ -535,6 +548,7 @@ func TestHistory(t *testing.T) {
 	missing, doubled := compareHistory(t, in, db, all)
 	lost := int(s.sum("greencommunity_messages_lost_total"))
 	odd.mu.Lock()
+	t.Logf("a reading beside the hostile vendor's was in InfluxDB after %s at most", late.Round(time.Millisecond))
 	t.Logf("seed %d: %d published by honest vendors, %d acknowledged, %d by the hostile one; faults %v; answers %v; %d scrapes; missing %d, counted as lost %d, doubled %d",
 		seed, published.Load(), acked, hostile.Load(), done, odd.wrong, scrapes, missing, lost, doubled)
 	odd.mu.Unlock()

@@ -148,7 +148,7 @@ func TestHostilePayloads(t *testing.T) {
 		{"5 MB", topic("big"), `{"active_power":1,"x":"` + strings.Repeat("a", 5<<20) + `"}`, "too_large"},
 		{"9 MB", topic("bigger"), strings.Repeat("a", 9<<20), "too_large"},
 		{"topic of 60 KB", topic(strings.Repeat("t", 60_000)), `{"active_power":1}`, "too_large"},
-		{"no UTF-8", topic("u"), "{\"active_power\":1,\"x\":\"\xff\xfe\"}", "malformed"},
+		{"no UTF-8", topic("u"), "{\"active_power\":1,\"x\":\"\xff\xfe\"}", ""}, // one bad member does not cost the others
 		{"nested", topic("n"), strings.Repeat("[", 100_000), "malformed"},
 		{"nested object", topic("n"), strings.Repeat(`{"a":`, 100_000) + "1" + strings.Repeat("}", 100_000), "malformed"},
 		{"5,000 readings", topic("many"), many.String() + "", ""},
@@ -184,7 +184,7 @@ func TestHostilePayloads(t *testing.T) {
 	for _, test := range tests {
 		found := test.reason == ""
 		for _, r := range rejects {
-			same := strings.HasPrefix(test.topic, r.Topic) && (r.Payload+string(r.PayloadBytes) == test.payload || len(test.payload) > 60_000)
+			same := len(test.topic) > 1024 && strings.HasPrefix(r.Topic, "#withheld-topic") || r.Topic == test.topic && (r.Payload+string(r.PayloadBytes) == test.payload || len(test.payload) > 60_000)
 			if same && r.Reason == test.reason {
 				found = true
 			}
