@@ -193,9 +193,9 @@ func TestStandalone(t *testing.T) {
 	b.do(chromedp.Navigate(strings.TrimSuffix(s.http, "metrics")))
 	b.waitText("#savings tbody", `南城社区 · 照明\s+有记录以来 \(暂定\)\s+[\d,]+ ± \d+ kWh\s+有节约`)
 	b.waitText("#savings tbody", `西城社区 · 照明\s+有记录以来 \(暂定\)\s+-?\d+ ± \d+ kWh\s+无法与零区分`)
-	b.waitText("#savings tbody", `无基准，不计节约`)
+	b.waitText("#savings tbody", `南城社区 · 用水\s+有记录以来 \(暂定\)\s+[\d,]+ ± \d+ m³\s+有节约`)
 	b.waitText("[data-tile=saved_electricity]", `± \d+ kWh · (本季度|有记录以来) · 有节约`)
-	b.waitText("[data-tile=saved_water] b", `无基准`)
+	b.waitText("[data-tile=saved_water]", `± \d+ m³ · (本季度|有记录以来) · 有节约`)
 	b.screenshot("demo")
 	// A second one on the same ports says so, in a sentence.
 	other := exec.Command(binary, append([]string{"--data-dir", filepath.Join(t.TempDir(), "other")}, args[2:]...)...)

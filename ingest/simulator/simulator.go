@@ -90,13 +90,14 @@ type Community struct {
 	Lat, Lon   float64
 	watts      int     // of each lamp before the project
 	wattsRel   float64 // how well that is known, as a ratio
+	water      float64 // m³ a person and day before the project
 }
 
 // Communities are those of the county's pilot, as far as they are simulated:
 // as many households as there are meters.
 var Communities = []Community{
-	{ID: "nancheng", Name: "南城社区", Compounds: []string{"jinxiu", "锦绣家园", "wenhua", "文化小区"}, Households: 30, Population: 90, Lat: 34.75, Lon: 106.13, watts: 118, wattsRel: 0.05},
-	{ID: "xicheng", Name: "西城社区", Compounds: []string{"heping", "和平苑"}, Households: 30, Population: 90, Lat: 34.76, Lon: 106.11, watts: 52, wattsRel: 0.1},
+	{ID: "nancheng", Name: "南城社区", Compounds: []string{"jinxiu", "锦绣家园", "wenhua", "文化小区"}, Households: 30, Population: 90, Lat: 34.75, Lon: 106.13, watts: 118, wattsRel: 0.05, water: 0.125},
+	{ID: "xicheng", Name: "西城社区", Compounds: []string{"heping", "和平苑"}, Households: 30, Population: 90, Lat: 34.76, Lon: 106.11, watts: 52, wattsRel: 0.1, water: 0.085},
 }
 
 // device is a simulated device and its state.
