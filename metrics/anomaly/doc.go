@@ -57,7 +57,7 @@
 //     a register of whole litres may show a small leak as nothing for an hour.
 //   - A burst is 227 L/h and 1.5 times the most ever sustained for two hours.
 //     The peak of one hour says little: gardens, baths and washing are peaks.
-//   - A register at rest is reported after ten days and three times the longest
+//   - A register at rest is reported after 13 days and three times the longest
 //     rest so far. Sooner it would be holidays that are found.
 //
 // Feeders, gateways and communities: where so many members have the same alarm

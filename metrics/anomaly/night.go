@@ -20,7 +20,7 @@ import (
 //
 // night has no pointers.
 type night struct {
-	Cells   [24]float32       // L/h of the last hours, by number of the hour; below 0: unknown
+	Cells   [24]half          // L/h of the last hours, by number of the hour; below 0: unknown
 	Hour    int32             // number of the latest, since 1970; 0: none
 	Block   int32             // number of the half day that runs
 	Epoch   int32             // number of the days that run, see learn
@@ -28,10 +28,19 @@ type night struct {
 	Volume  float32           // of the read before, L
 	Coarse  float32           // the smallest step of the register, L
 	Mean    float32           // L/h, over about a week
-	Blocks  [spans][5]float32 // least average that ended in the half day, the latest first; below 0: none
+	Blocks  [spans][5]half    // least average that ended in the half day, the latest first; below 0: none
 	Most    [spans][2]float32 // highest least of these days, and of those before
 	Ceiling [spans]float32    // highest least before these, slowly forgotten
 }
+
+// half is the upper half of a float32: two and a half digits in two bytes.
+type half uint16
+
+const unknown = half(0xbf80) // -1
+
+func halved(f float32) half { return half((math.Float32bits(f) + 0x7fff) >> 16) }
+
+func (h half) float() float32 { return math.Float32frombits(uint32(h) << 16) }
 
 const (
 	hours3 = iota
@@ -71,7 +80,7 @@ func (n *night) learned(span int) bool { return n.Epochs >= enough[span] }
 func (n *night) least(span int) float64 {
 	have, least := 0, float32(math.MaxFloat32)
 	for i := range spanBlocks[span] + 1 {
-		if v := n.Blocks[span][i]; v >= 0 {
+		if v := n.Blocks[span][i].float(); v >= 0 {
 			least = min(least, v)
 			have++
 		}
@@ -90,7 +99,7 @@ func (n *night) limit(span int, ceiling float32) float64 {
 	if span == hours3 && ceiling > 100 {
 		share = 0.12 // many homes together differ less from night to night
 	}
-	least := [spans]float64{1.5, 3, 4.5}[span]
+	least := [spans]float64{1.5, 3, 5}[span]
 	steps := [spans]float64{0.5, 0.5, 1}[span]
 	if n.Coarse < coarse {
 		steps = 0.5
@@ -110,7 +119,7 @@ func (n *night) add(flow float64, length, at, known int64) (judged bool) {
 	}
 	if first > n.Hour+1 {
 		for h := max(n.Hour+1, first-24); h < first; h++ {
-			n.Cells[mod(h, 24)] = -1
+			n.Cells[mod(h, 24)] = unknown
 		}
 		n.Hour = first - 1
 	}
@@ -118,7 +127,7 @@ func (n *night) add(flow float64, length, at, known int64) (judged bool) {
 	a := max(seconds/(7*86400), seconds/max(float32(known/int64(time.Second)), seconds))
 	n.Mean += min(a, 1) * (float32(flow) - n.Mean)
 	for h := max(n.Hour+1, last-23); h <= last; h++ {
-		n.Cells[mod(h, 24)] = float32(flow)
+		n.Cells[mod(h, 24)] = halved(float32(flow))
 		n.Hour = h
 		n.cell(length)
 		judged = true
@@ -129,11 +138,11 @@ func (n *night) add(flow float64, length, at, known int64) (judged bool) {
 func (n *night) clear(hour int32) {
 	n.Hour, n.Block, n.Epoch = hour, hour/12, hour/epoch
 	for i := range n.Cells {
-		n.Cells[i] = -1
+		n.Cells[i] = unknown
 	}
 	for s := range n.Blocks {
 		for i := range n.Blocks[s] {
-			n.Blocks[s][i] = -1
+			n.Blocks[s][i] = unknown
 		}
 		n.Most[s], n.Ceiling[s] = [2]float32{-1, -1}, 0
 	}
@@ -148,14 +157,14 @@ func (n *night) cell(length int64) {
 		}
 		for s := range n.Blocks {
 			copy(n.Blocks[s][1:], n.Blocks[s][:])
-			n.Blocks[s][0] = -1
+			n.Blocks[s][0] = unknown
 		}
 	}
 	sum, at := float32(0), n.Hour
 	for s, hours := range spanHours {
 		known := true
 		for ; at > n.Hour-int32(hours); at-- {
-			v := n.Cells[mod(at, 24)]
+			v := n.Cells[mod(at, 24)].float()
 			if v < 0 {
 				known = false
 				break
@@ -169,8 +178,8 @@ func (n *night) cell(length int64) {
 			continue
 		}
 		v := sum / float32(hours)
-		if b := &n.Blocks[s][0]; *b < 0 || v < *b {
-			*b = v
+		if b := &n.Blocks[s][0]; b.float() < 0 || v < b.float() {
+			*b = halved(v)
 		}
 	}
 }
@@ -234,10 +243,10 @@ func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float
 	if m.even.Odd == 0 && m.even.Run >= evenSteps && time.Duration(m.even.For) >= evenFor && time.Duration(m.even.For) < evenMost {
 		n.Hour = max(n.Hour, int32(at/int64(time.Hour)))
 		for i := range n.Cells {
-			n.Cells[i] = -1
+			n.Cells[i] = unknown
 		}
 		for s := range n.Blocks { // what came of it before that was clear
-			n.Blocks[s][0], n.Blocks[s][1] = -1, -1
+			n.Blocks[s][0], n.Blocks[s][1] = unknown, unknown
 		}
 		return
 	}
@@ -255,7 +264,7 @@ func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float
 		if span < 0 {
 			return // told by its rests
 		}
-		b := n.Blocks[span][0]
+		b := n.Blocks[span][0].float()
 		if b >= 0 && float64(b) < float64(n.Ceiling[span])+0.4*(n.limit(span, n.Ceiling[span])-float64(n.Ceiling[span])) {
 			rules.clearAlarm(key, at)
 			n.Most = [spans][2]float32{{-1, -1}, {-1, -1}, {-1, -1}}

@@ -172,7 +172,7 @@ func DefaultParameters() Parameters {
 		Limits: DefaultLimits(),
 		Water: WaterParameters{
 			ContinuousAfter: 24 * time.Hour, SmallAfter: 36 * time.Hour, SmallFlow: 8, Gap: 6 * time.Hour, ClearRests: 3,
-			BurstFlow: 227, BurstFactor: 1.5, Reverse: 10, StuckAfter: 10 * 24 * time.Hour, StuckFactor: 3,
+			BurstFlow: 227, BurstFactor: 1.5, Reverse: 10, StuckAfter: 13 * 24 * time.Hour, StuckFactor: 3,
 		},
 		Lighting: LightingParameters{
 			On: 0.3, Off: 0.1, DaySun: 3, NightSun: -6, DayAfter: time.Hour, OutageAfter: 30 * time.Minute,
