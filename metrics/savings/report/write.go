@@ -114,7 +114,7 @@ th { background: #eef3ee; font-weight: 600 } td.n { text-align: right; white-spa
 </style></head><body><h1>{{.Title}}</h1>
 {{range .Sections}}<h2>{{.Number}}、{{.Title}}</h2>{{if .Note}}<p>{{.Note}}</p>{{end}}
 {{if .Rows}}<table><thead><tr>{{range .Head}}<th>{{.}}</th>{{end}}</tr></thead><tbody>
-{{range .Rows}}<tr>{{range .}}{{if number .}}<td class="n">{{else}}<td>{{end}}{{.}}</td>{{end}}</tr>
+{{$cover := eq .Number "一"}}{{range .Rows}}<tr>{{range .}}{{if and (number .) (not $cover)}}<td class="n">{{else}}<td>{{end}}{{.}}</td>{{end}}</tr>
 {{end}}</tbody></table>{{else}}<p class="none">没有记录。</p>{{end}}
 {{end}}</body></html>
 `))
