@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -217,7 +218,7 @@ func TestPage(t *testing.T) {
 	b.waitText("#vendors tbody", `甲公司\s+9\s+2`)
 	b.waitText("#vendors tbody", `不是数值 \(bad_value\) 1`)
 	b.waitText("#rejects", `社区未登记 \(unknown_community\) · 甲公司`)
-	b.waitText("#as-of", `\(Asia/Shanghai\)|（Asia/Shanghai）`)
+	b.waitText("#as-of", `\(北京时间\)|（北京时间）`)
 	var shown string
 	b.do(chromedp.Evaluate(`document.getElementById('as-of').innerText`, &shown))
 	if here := now.In(time.FixedZone("CST", 8*3600)).Format("01/02 15:"); !strings.Contains(shown, here) {
@@ -277,12 +278,21 @@ func TestPage(t *testing.T) {
 	b.waitText("#devices tbody", `Water`)
 	b.screenshot("en")
 	b.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2)), chromedp.Sleep(600*time.Millisecond))
-	var wide bool
-	b.do(chromedp.Evaluate(`document.documentElement.scrollWidth > document.documentElement.clientWidth`, &wide))
-	if wide {
-		t.Error("the page is wider than a phone")
+	// Neither the page nor a table of it is wider than a phone, or than paper.
+	fits := func(where string) {
+		t.Helper()
+		var wide []string
+		b.do(chromedp.Evaluate(`[document.documentElement, ...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.getAttribute('aria-labelledby') ?? e.tagName)`, &wide))
+		if len(wide) > 0 {
+			t.Errorf("wider than %s: %v", where, wide)
+		}
 	}
+	fits("a phone")
 	b.screenshot("phone")
+	b.do(chromedp.EmulateViewport(1030, 730), emulation.SetEmulatedMedia().WithMedia("print"), chromedp.Sleep(600*time.Millisecond)) // A4 on its side
+	fits("paper")
+	b.screenshot("print")
+	b.do(emulation.SetEmulatedMedia().WithMedia(""))
 	b.clean(origin.Scheme + "://" + origin.Host)
 
 	s.interrupt()

@@ -10,10 +10,10 @@ const texts = {
     online: '在线设备', power: '照明功率', lit: '亮灯', water: '今日用水', full: '满溢垃圾桶', open: '开启的门', passes: '今日通行', pending: '未恢复告警', programme: '达标社区',
     saved_electricity: '节电', saved_water: '节水', accepted: '消息接收率', refusedMessages: '拒绝 {0} 条', target: '/ {0} · 目标 60 %', joined: '参与 {0}',
     name: '社区', state: '状态', offline: '离线', alarm: '告警', perHousehold: '户均今日用水 (L)', perLamp: '每灯功率 (W)', fill: '桶满度', last: '最后数据', electricityShare: '节电 (%)', waterShare: '节水 (%)',
-    vendor: '厂商', received: '收到', rejected: '拒绝', refused: '读数拒绝', reasons: '原因', unmatched: '（无匹配来源）',
+    vendor: '厂商', received: '收到（累计）', rejected: '拒绝（累计）', refused: '读数拒绝（累计）', whole: '全县', county: '以下为全县的，不只是所选社区', thin: '覆盖率低', 'zone_Asia/Shanghai': '北京时间', reasons: '原因', unmatched: '（无匹配来源）',
     device: '设备', facility: '设施', period: '时段', baseline: '基准', actual: '实际', saving: '节约', band: '90% 区间', coverage: '覆盖率', verdict: '结论',
     significant_saved: '有节约', significant_used: '用量增加', vague: '无法与零区分', no_baseline: '无基准，不计节约', noBaseline: '无基准', provisional: '暂定', final: '定稿',
-    state_ok: '正常', state_warning: '一般', state_critical: '紧急', state_info: '提示', state_silent: '无数据', stage_: '未参与', stage_participating: '参与', stage_met: '达标', stageOf: '创建阶段',
+    state_ok: '正常', state_warning: '一般', state_critical: '紧急', state_info: '提示', state_silent: '无数据', stage_: '未参与', stage_participating: '参与', stage_met: '达标', stage_named: '命名', stageOf: '创建阶段',
     facility_lighting: '照明', facility_water: '用水', facility_waste: '垃圾分类', facility_gate: '门禁', facility_all: '全部',
     period_quarter: '本季度', period_previous_quarter: '上季度', period_since_start: '有记录以来',
     unit_lighting: 'W', unit_water: 'm³/h', unit_waste: '满度 %', unit_gate: '人次/10分钟', latest: '最近 {0}',
@@ -32,10 +32,10 @@ const texts = {
     online: 'Devices online', power: 'Lighting power', lit: 'Lamps lit', water: 'Water today', full: 'Bins overfull', open: 'Gates open', passes: 'Passes today', pending: 'Open alarms', programme: 'Communities that met it',
     saved_electricity: 'Energy saved', saved_water: 'Water saved', accepted: 'Messages accepted', refusedMessages: '{0} refused', target: 'of {0} · target 60 %', joined: '{0} take part',
     name: 'Community', state: 'State', offline: 'Offline', alarm: 'Alarms', perHousehold: 'Water today, L a household', perLamp: 'Power per lamp (W)', fill: 'Bin fill', last: 'Last data', electricityShare: 'Energy saved (%)', waterShare: 'Water saved (%)',
-    vendor: 'Vendor', received: 'Received', rejected: 'Rejected', refused: 'Readings refused', reasons: 'Reasons', unmatched: '(no source matches)',
+    vendor: 'Vendor', received: 'Received, in all', rejected: 'Rejected, in all', refused: 'Readings refused, in all', whole: 'whole county', county: 'Of the whole county, not of the community chosen', thin: 'little coverage', 'zone_Asia/Shanghai': 'Beijing time', reasons: 'Reasons', unmatched: '(no source matches)',
     device: 'Device', facility: 'Facility', period: 'Period', baseline: 'Baseline', actual: 'Actual', saving: 'Saving', band: '90 % band', coverage: 'Coverage', verdict: 'Verdict',
     significant_saved: 'saved', significant_used: 'more was used', vague: 'not distinguishable from zero', no_baseline: 'no baseline, no saving claimed', noBaseline: 'no baseline', provisional: 'provisional', final: 'final',
-    state_ok: 'ok', state_warning: 'warning', state_critical: 'critical', state_info: 'info', state_silent: 'no data', stage_: 'does not take part', stage_participating: 'takes part', stage_met: 'has met it', stageOf: 'Programme',
+    state_ok: 'ok', state_warning: 'warning', state_critical: 'critical', state_info: 'info', state_silent: 'no data', stage_: 'does not take part', stage_participating: 'takes part', stage_met: 'has met it', stage_named: 'named', stageOf: 'Programme',
     facility_lighting: 'Lighting', facility_water: 'Water', facility_waste: 'Waste', facility_gate: 'Gates', facility_all: 'all',
     period_quarter: 'this quarter', period_previous_quarter: 'last quarter', period_since_start: 'since records began',
     unit_lighting: 'W', unit_water: 'm³/h', unit_waste: 'fill, %', unit_gate: 'passes/10 min', latest: 'last {0}',
@@ -113,7 +113,7 @@ function table(id, columns, rows, empty, attributes) {
     c.sort ? el('button', { type: 'button', on: () => { order = { key: c.key, down: order.key === c.key ? !order.down : true }; render(); } }, c.title) : c.title)));
   const body = rows.map((r) => el('tr', attributes?.(r), ...columns.map((c) => {
     const v = c.cell(r);
-    return el('td', { class: [c.number ? 'n' : '', c.wrap ? 'wrap' : '', v === t('none') ? 'none' : ''].join(' ').trim() || null }, v);
+    return el('td', { 'data-label': c.title, class: [c.number ? 'n' : '', c.wrap ? 'wrap' : '', v === t('none') ? 'none' : ''].join(' ').trim() || null }, v);
   })));
   if (!rows.length && empty) body.push(el('tr', {}, el('td', { class: 'empty', colspan: columns.length }, empty)));
   if (!$(id).tHead) $(id).append(el('thead'), el('tbody'));
@@ -131,12 +131,14 @@ function combined(resource, id) {
   const have = known.filter((s) => s.period === period);
   if (!have.length) return list.length ? { none: true } : null;
   const sum = (f) => have.reduce((v, s) => v + f(s), 0);
-  const r = { period, saving: sum((s) => s.saving), baseline: sum((s) => s.baseline), uncertainty: Math.sqrt(sum((s) => s.uncertainty ** 2)), unit: have[0].unit };
+  const r = { period, saving: sum((s) => s.saving), baseline: sum((s) => s.baseline), uncertainty: Math.sqrt(sum((s) => s.uncertainty ** 2)), unit: have[0].unit, coverage: Math.min(...have.map((s) => s.coverage ?? 1)) };
   r.significant = have.length === 1 ? have[0].significant : Math.abs(r.saving) > r.uncertainty;
   return r;
 }
 
-const verdict = (s) => t(!s.significant ? 'vague' : s.saving > 0 ? 'significant_saved' : 'significant_used');
+// A verdict of few days is no verdict: it says so, and is not green.
+const thin = (s) => s.coverage != null && s.coverage < 0.5;
+const verdict = (s) => t(!s.significant ? 'vague' : s.saving > 0 ? 'significant_saved' : 'significant_used') + (s.significant && thin(s) ? ` · ${t('thin')}` : '');
 
 function tiles() {
   const one = community(chosen);
@@ -148,7 +150,7 @@ function tiles() {
     const s = combined(resource, chosen);
     const key = 'saved_' + resource;
     if (!s || s.none) return tile(key, 'savings-h', s ? t('noBaseline') : t('none'), '', 'silent');
-    return tile(key, 'savings-h', number(s.saving), `± ${number(s.uncertainty)} ${unit(s.unit)} · ${t('period_' + s.period)} · ${verdict(s)}`, !s.significant ? 'silent' : s.saving > 0 ? 'ok' : 'warning');
+    return tile(key, 'savings-h', number(s.saving), `± ${number(s.uncertainty)} ${unit(s.unit)} · ${t('period_' + s.period)} · ${verdict(s)}`, !s.significant || thin(s) ? 'silent' : s.saving > 0 ? 'ok' : 'warning');
   };
   const { received, rejected } = data.system;
   // Rounded down: 100 % is all of them.
@@ -157,9 +159,9 @@ function tiles() {
     tile('pending', 'alarms-h', number(f.alarms_critical + f.alarms_warning), `${t('critical')} ${f.alarms_critical} · ${t('warning')} ${f.alarms_warning}`, f.alarms_critical ? 'critical' : f.alarms_warning ? 'warning' : devices ? 'ok' : 'silent'),
     tile('online', 'communities-h', devices ? number(f.online) : t('none'), devices ? t('of', number(devices)) : '', !devices ? 'silent' : f.online < 0.8 * devices ? 'critical' : f.online < 0.95 * devices ? 'warning' : 'ok'),
     saved('electricity'), saved('water'),
-    one ? tile('stageOf', 'communities-h', named('stage', one.stage), '', one.stage === 'met' ? 'ok' : '')
+    one ? tile('stageOf', 'communities-h', named('stage', one.stage), '', one.stage === 'met' || one.stage === 'named' ? 'ok' : '')
       : tile('programme', 'communities-h', number(data.programme.met), `${t('target', data.programme.all)} · ${t('joined', data.programme.participating)}`, data.programme.all && data.programme.met >= 0.6 * data.programme.all ? 'ok' : ''),
-    tile('accepted', 'vendors-h', accepted == null ? t('none') : (Math.floor(1e4 * accepted) / 100).toFixed(2) + ' %', received ? t('refusedMessages', number(rejected)) : '', accepted == null ? 'silent' : accepted < 0.95 ? 'critical' : accepted < 0.99 ? 'warning' : 'ok'),
+    tile('accepted', 'vendors-h', accepted == null ? t('none') : (Math.floor(1e4 * accepted) / 100).toFixed(2) + ' %', received ? t('refusedMessages', number(rejected)) + (one ? ` · ${t('whole')}` : '') : '', accepted == null ? 'silent' : accepted < 0.95 ? 'critical' : accepted < 0.99 ? 'warning' : 'ok'),
     tile('water', 'trends-h', number(f.water_today_m3, 1), f.water_today_m3 == null ? '' : 'm³', silent(f.water_today_m3)),
     tile('power', 'trends-h', f.power_w == null ? t('none') : number(f.power_w / 1000, 2), f.power_w == null ? '' : 'kW', silent(f.power_w)),
     tile('lit', 'trends-h', f.lamps ? number(f.lamps_lit) : t('none'), f.lamps ? t('of', number(f.lamps)) : '', f.lamps ? '' : 'silent'),
@@ -232,7 +234,7 @@ function savings() {
     { title: t('period'), cell: (s) => named('period', s.period) + (s.status === 'no_baseline' ? '' : ` (${t(s.status)})`) },
     { title: t('saving'), number: true, cell: (s) => (s.saving == null ? t('none') : `${number(s.saving)} ± ${number(s.uncertainty)} ${unit(s.unit)}`) },
     { title: t('band'), cell: (s) => (s.saving == null ? '' : band(s, extent[s.unit])) },
-    { title: t('verdict'), cell: (s) => el('span', { class: s.status === 'no_baseline' || !s.significant ? 'none' : 'state ' + (s.saving > 0 ? 'ok' : 'warning') }, s.status === 'no_baseline' ? t('no_baseline') : verdict(s)) },
+    { title: t('verdict'), cell: (s) => el('span', { class: s.status === 'no_baseline' || !s.significant || thin(s) ? 'none' : 'state ' + (s.saving > 0 ? 'ok' : 'warning') }, s.status === 'no_baseline' ? t('no_baseline') : verdict(s)) },
     { title: t('baseline'), number: true, cell: (s) => (s.baseline == null ? t('none') : `${number(s.baseline)} ${unit(s.unit)}`) },
     { title: t('actual'), number: true, cell: (s) => (s.actual == null ? t('none') : `${number(s.actual)} ${unit(s.unit)}`) },
     { title: t('coverage'), number: true, cell: (s) => percent(s.coverage) },
@@ -249,6 +251,7 @@ function band(s, extent) {
 }
 
 function vendors() {
+  for (const id of ['vendors', 'rejects']) say($(id + '-note'), chosen ? t('county') : '');
   table('vendors', [
     { title: t('vendor'), cell: (v) => v.name || v.id || t('unmatched') },
     { title: t('received'), number: true, cell: (v) => number(v.received) },
@@ -286,7 +289,7 @@ function state() {
   $('status').classList.toggle('bad', Boolean(bad));
   $('main').classList.toggle('old', Boolean(data && !connected));
   say($('status'), !data ? t('loading') : !connected ? t('lost') : !data.system.ready ? t('notReady', notReady(data.system.why)) : t('live'));
-  say($('as-of'), data ? t('asOf', clock(data.as_of), data.time_zone) : '');
+  say($('as-of'), data ? t('asOf', clock(data.as_of), named('zone', data.time_zone)) : '');
 }
 
 function choices() {
@@ -356,7 +359,7 @@ async function search() {
   if (mine !== searching || !data) return; // a later one is on its way
   table('devices', [
     { title: t('device'), cell: (d) => d.name || d.id },
-    { title: 'ID', cell: (d) => d.id },
+    { title: 'ID', cell: (d) => (d.name && d.name !== d.id ? d.id : '') },
     { title: t('name'), cell: (d) => communityName(d.community) },
     { title: t('facility'), cell: (d) => named('facility', d.facility) },
     { title: t('vendor'), cell: (d) => vendorName(d.vendor) },
