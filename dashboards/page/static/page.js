@@ -23,7 +23,7 @@ const texts = {
     'why_the journal is being walked': '正在读回日志', 'why_the journal takes no messages': '日志无法写入（磁盘已满或出错）', 'why_not connected to the broker': '未连接消息服务器', 'why_InfluxDB cannot be written to': 'InfluxDB写不进，报文在日志中等待',
     reason_unknown_topic: '主题未登记', reason_malformed: '格式错误', reason_checksum: '校验和错误', reason_too_large: '超出大小限制', reason_no_reading: '没有可识别的读数', reason_unknown_device: '设备未登记',
     reason_unknown_community: '社区未登记', reason_unknown_facility: '设施种类未声明', reason_not_owner: '属于其他厂商', reason_bad_identifier: '名称不合规', reason_bad_value: '不是数值', reason_bad_unit: '单位无法换算',
-    reason_out_of_range: '超出可能范围', reason_codec_failed: '解码脚本出错', reason_missing_state: '缺少前置消息', reason_too_many_devices: '未登记设备过多', reason_too_many_channels: '通道名过多', reason_too_many_types: '事件类型过多', reason_refused_by_influxdb: '数据库拒绝', reason_lost: '日志损坏丢失', reason_internal: '系统缺陷',
+    reason_out_of_range: '超出可能范围', reason_codec_failed: '解码脚本出错', reason_missing_state: '缺少前置消息', reason_too_many_devices: '未登记设备过多', reason_too_many_channels: '通道名过多', reason_too_many_types: '事件类型过多', reason_refused_by_influxdb: '数据库拒绝', reason_lost: '日志损坏丢失', reason_erased: '已按要求删除', reason_internal: '系统缺陷',
   },
   en: {
     title: 'Green communities · overview', skip: 'Skip to content', now: 'Now', communities: 'Communities', alarms: 'Open alarms', trends: 'Last 24 hours', savings: 'Energy and water saved', language: 'Language',
@@ -44,7 +44,7 @@ const texts = {
     account: '{0} received = {1} stored + {2} duplicate + {3} rejected + {4} ignored + {5} pending (messages)', critical: 'critical', warning: 'warning', since: 'for {0}', before: '{0} ago', day: 'd', hour: 'h', minute: 'min', of: ' of {0}',
     reason_unknown_topic: 'topic not listed', reason_malformed: 'malformed', reason_checksum: 'wrong checksum', reason_too_large: 'too large', reason_no_reading: 'no reading in it', reason_unknown_device: 'device not listed',
     reason_unknown_community: 'community not listed', reason_unknown_facility: 'kind of facility not declared', reason_not_owner: 'of another vendor', reason_bad_identifier: 'unusable name', reason_bad_value: 'not a number', reason_bad_unit: 'unit does not convert',
-    reason_out_of_range: 'out of range', reason_codec_failed: 'decoder failed', reason_missing_state: 'needs an earlier message', reason_too_many_devices: 'too many unlisted devices', reason_too_many_channels: 'too many names of channels', reason_too_many_types: 'too many types of events', reason_refused_by_influxdb: 'refused by the database', reason_lost: 'lost with the journal', reason_internal: 'a defect of ours',
+    reason_out_of_range: 'out of range', reason_codec_failed: 'decoder failed', reason_missing_state: 'needs an earlier message', reason_too_many_devices: 'too many unlisted devices', reason_too_many_channels: 'too many names of channels', reason_too_many_types: 'too many types of events', reason_refused_by_influxdb: 'refused by the database', reason_lost: 'lost with the journal', reason_erased: 'erased on request', reason_internal: 'a defect of ours',
   },
 };
 
