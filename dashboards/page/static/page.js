@@ -136,8 +136,8 @@ function combined(resource, id) {
   return r;
 }
 
-// A verdict of few days is no verdict: it says so, and is not green.
-const thin = (s) => s.coverage != null && s.coverage < 0.5;
+// A verdict of fewer than 80 % of the days is none in the report; here it says so, and is not green.
+const thin = (s) => s.coverage != null && s.coverage < 0.8;
 const verdict = (s) => t(!s.significant ? 'vague' : s.saving > 0 ? 'significant_saved' : 'significant_used') + (s.significant && thin(s) ? ` · ${t('thin')}` : '');
 
 function tiles() {
