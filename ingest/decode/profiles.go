@@ -25,7 +25,7 @@ type profiles struct {
 
 // deviceProfile is a known product.
 type deviceProfile struct {
-	Names   []string `yaml:"names"`   // parts of the names device profiles have, in lower case
+	Names   []string `yaml:"names"`   // parts of the names device profiles have, in lower case; =name is all of one
 	Payload string   `yaml:"payload"` // what reads its application payload
 	// Distinct says that nobody else has fields of these names: they mean the
 	// same where no device profile is known.
@@ -137,7 +137,7 @@ func (p *profiles) product(profile string, object *fastjson.Value) string {
 	for i := range p.devices {
 		d := &p.devices[i]
 		if len(d.Has) > 0 && !slices.ContainsFunc(d.Has, func(name string) bool { return object.Get(strings.Split(name, ".")...) == nil }) {
-			return d.Names[0]
+			return strings.TrimPrefix(d.Names[0], "=")
 		}
 	}
 	return ""
@@ -218,7 +218,10 @@ func (p *profiles) known(profile string) iter.Seq[*deviceProfile] {
 	return func(yield func(*deviceProfile) bool) {
 		for i := range p.devices {
 			d := &p.devices[i]
-			if slices.ContainsFunc(d.Names, func(name string) bool { return profile != "" && strings.Contains(profile, name) }) && !yield(d) {
+			if slices.ContainsFunc(d.Names, func(name string) bool {
+				whole, exact := strings.CutPrefix(name, "=")
+				return profile != "" && (exact && profile == whole || !exact && strings.Contains(profile, name))
+			}) && !yield(d) {
 				return
 			}
 		}

@@ -21,7 +21,9 @@ type Field struct {
 	Event  string   `yaml:"event"`
 	When   []string `yaml:"when"`
 	Clears bool     `yaml:"clears"`
-	Ignore bool     `yaml:"ignore"` // known, and not wanted
+	// Words says that only text tells the event: a number under that name is another thing.
+	Words  bool `yaml:"words"`
+	Ignore bool `yaml:"ignore"` // known, and not wanted
 	// Time makes the field the time of everything else the message says of the
 	// device, before any other time in it.
 	Time bool `yaml:"time"`
