@@ -177,13 +177,13 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// hold makes a wrong password take a second, for some at once: the others are told at
-// once, and cannot try faster either, since the server bounds nothing else here.
+// hold makes a wrong password take a second, and of many at once each wait for its
+// second: there are 64 tries a second at most. A right one waits for nothing.
 func (l *Listener) hold(ctx context.Context) {
 	select {
 	case l.wrong <- struct{}{}:
 		defer func() { <-l.wrong }()
-	default:
+	case <-ctx.Done():
 		return
 	}
 	select {
