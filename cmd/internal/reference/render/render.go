@@ -57,6 +57,7 @@ type renderer struct {
 	packages map[string]map[string]*structComments // by import path and type
 	sections map[string]any                        // values of what another package reads, by path
 	out      strings.Builder
+	bare     bool // comments were written with an element before
 }
 
 type structComments struct {
@@ -134,7 +135,7 @@ func (r *renderer) members(v reflect.Value, indent, path string, element bool) e
 			dash = indent[:len(indent)-2] + "- "
 			element = false
 		}
-		if text != "" {
+		if text != "" && !r.bare {
 			r.comment(indent, text)
 		}
 		if err := r.member(dash, indent, key, at, value); err != nil {
@@ -196,7 +197,17 @@ func (r *renderer) member(dash, indent, key, path string, v reflect.Value) error
 			return nil
 		}
 		r.line(dash, key+":")
-		return r.members(reflect.New(inner).Elem(), indent+"  ", path+"[]", true)
+		if v.Len() == 0 {
+			return r.members(reflect.New(inner).Elem(), indent+"  ", path+"[]", true)
+		}
+		defer func(bare bool) { r.bare = bare }(r.bare)
+		for i := range v.Len() { // the first explains the others
+			if err := r.members(v.Index(i), indent+"  ", path+"[]", true); err != nil {
+				return err
+			}
+			r.bare = true
+		}
+		return nil
 	}
 	return fmt.Errorf("%s: no YAML is known for %s", path, v.Type())
 }
