@@ -20,13 +20,13 @@ import (
 // journal, and nothing else of them is ever kept; of these, only what has the
 // form that belongs there.
 var (
-	faceGateKept = []kept{{"operator", anOperator}, {"info.facesluiceId", aName}, {"info.VerifyStatus", aNumber}, {"info.verifyStatus", aNumber},
-		{"info.RecordID", aNumber}, {"info.time", aTime}, {"info.PushType", aNumber}, {"info.Sendintime", aNumber}, {"info.direction", aDirection}}
-	hikvisionKept = []kept{{"macAddress", aName}, {"dateTime", aTime}, {"eventType", anEvent}, {"eventState", aState}, {"channelID", aNumber},
-		{"AccessControllerEvent.majorEventType", aNumber}, {"AccessControllerEvent.subEventType", aNumber},
-		{"AccessControllerEvent.doorNo", aNumber}, {"AccessControllerEvent.serialNo", aNumber},
-		{"AccessControllerEvent.cardReaderNo", aNumber}, {"AccessControllerEvent.attendanceStatus", aDirection}}
-	dahuaKept = []kept{{"Code", anEvent}, {"Action", aState}, {"Index", aNumber}, {"code", anEvent}, {"action", aState}, {"index", aNumber},
+	faceGateKept = []kept{{"operator", anOperator}, {"info.facesluiceId", aName}, {"info.VerifyStatus", aCode}, {"info.verifyStatus", aCode},
+		{"info.RecordID", aNumber}, {"info.time", aTime}, {"info.PushType", aCode}, {"info.Sendintime", aNumber}, {"info.direction", aDirection}}
+	hikvisionKept = []kept{{"macAddress", aName}, {"dateTime", aTime}, {"eventType", anEvent}, {"eventState", aState}, {"channelID", aCode},
+		{"AccessControllerEvent.majorEventType", aCode}, {"AccessControllerEvent.subEventType", aCode},
+		{"AccessControllerEvent.doorNo", aCode}, {"AccessControllerEvent.serialNo", aNumber},
+		{"AccessControllerEvent.cardReaderNo", aCode}, {"AccessControllerEvent.attendanceStatus", aDirection}}
+	dahuaKept = []kept{{"Code", anEvent}, {"Action", aState}, {"Index", aCode}, {"code", anEvent}, {"action", aState}, {"index", aCode},
 		{"Data.UTC", aTime}, {"Data.RealUTC", aTime}, {"Data.CreateTime", aTime}, {"Data.LocaleTime", aTime}, {"Data.Status", aState}, {"Data.ErrorCode", aNumber},
 		{"data.UTC", aTime}, {"data.RealUTC", aTime}, {"data.CreateTime", aTime}, {"data.LocaleTime", aTime}, {"data.Status", aState}, {"data.ErrorCode", aNumber},
 		{"Data.Type", aDirection}, {"data.Type", aDirection}}
@@ -43,6 +43,7 @@ type form int
 
 const (
 	aNumber    form = iota // a code, a count: ten digits at most
+	aCode                  // a number of six digits at most, which no card's is
 	aTime                  // a date or an epoch
 	aName                  // what devices are called: see closedName
 	anOperator             // one of operators
@@ -83,13 +84,15 @@ func (f form) keeps(text string) bool {
 		return closedTime(text)
 	case anOperator:
 		return slices.Contains(operators, text)
+	case aCode:
+		return closedText(text) && closedCode(text)
 	case aState:
-		return slices.Contains(states, text) || closedText(text)
+		return slices.Contains(states, text) || closedText(text) && closedCode(text)
 	case anEvent:
 		return slices.Contains(happenings, strings.ToLower(text))
 	case aDirection:
 		_, known := directions[strings.ToLower(text)]
-		return known || closedText(text)
+		return known || closedText(text) && closedCode(text)
 	}
 	return closedID(text, func(word string) bool { return slices.Contains(nameWords, strings.ToLower(word)) })
 }
@@ -310,9 +313,9 @@ func redactHikvision(payload []byte) []byte {
 	if text.Decode(&n) != nil {
 		return nil
 	}
-	texts := map[*string]form{&n.Mac: aName, &n.DateTime: aTime, &n.EventType: anEvent, &n.State: aState, &n.Channel: aNumber}
+	texts := map[*string]form{&n.Mac: aName, &n.DateTime: aTime, &n.EventType: anEvent, &n.State: aState, &n.Channel: aCode}
 	if c := n.Controller; c != nil {
-		texts[&c.Major], texts[&c.Sub], texts[&c.Door], texts[&c.Serial] = aNumber, aNumber, aNumber, aNumber
+		texts[&c.Major], texts[&c.Sub], texts[&c.Door], texts[&c.Serial] = aCode, aCode, aCode, aNumber
 	}
 	for s, f := range texts {
 		if *s = strings.TrimSpace(*s); !f.keeps(*s) {

@@ -171,8 +171,13 @@ func called(s string, known func(word string) bool, free bool) bool {
 	if digits == 0 {
 		return letters > 0 && (words || free && letters <= 3)
 	}
-	if long > 1 || long == 1 && (short > 0 || strings.Contains(s, " ")) {
+	if long > 1 || long == 1 && short > 0 || long+short > 0 && strings.Contains(s, " ") {
 		return false
+	}
+	for part := range strings.FieldsFuncSeq(s, func(c rune) bool { return strings.ContainsRune("-_.:/;~@$ ", c) }) {
+		if passport(part) {
+			return false
+		}
 	}
 	return digits <= 24 && (letters > 0 || digits <= 14 && digits != 11) && !personal(string(squeezed)) && !passport(string(squeezed))
 }

@@ -295,6 +295,9 @@ func (k *cutting) value(v *fastjson.Value, key string) bool {
 var identities = []string{"device", "deviceName", "device_name", "deviceKey", "deviceId", "device_id", "devEui", "devEUI", "dev_eui",
 	"src", "node", "node_id", "id", "IMEI", "channel", "bn", "community", "compound", "facility", "sn", "method"}
 
+// words are members that hold a word or a code, and no number of many digits.
+var words = []string{"name", "event", "type", "status", "state", "code", "eventType", "event_type", "eventCode", "operator", "model", "key"}
+
 // frames are members that hold a device's bytes, in base64 or hexadecimal.
 var frames = []string{"data", "frm_payload", "APPdata", "payload", "raw", "rawData", "raw_data"}
 
@@ -305,7 +308,7 @@ func (k *cutting) string(v *fastjson.Value, key string) bool {
 	case identity && k.cutter.Name(text):
 		k.out = v.MarshalTo(k.out)
 		return true
-	case k.cutter.text(text) && (key != "name" || closedCode(text) || k.cutter.listed(text)): // more digits may be a card's
+	case k.cutter.text(text) && (!slices.Contains(words, key) || closedCode(text) || k.cutter.listed(text)): // more digits may be a card's
 		k.out = v.MarshalTo(k.out)
 		return true
 	case jsonLike([]byte(text)): // objectJSON of ChirpStack 3, and others
@@ -378,7 +381,7 @@ func (k *cutting) object(o *fastjson.Object) {
 		}
 		text := string(v.GetStringBytes())
 		at := slices.IndexFunc(k.values, func(value string) bool { return o.Get(value) != nil })
-		if at >= 0 && text != "withheld" && !k.cutter.text(text) {
+		if at >= 0 && text != "withheld" && !(k.cutter.text(text) && (closedCode(text) || k.cutter.words[text] || k.cutter.listed(text))) {
 			k.cut++
 			member(name)
 			k.out = quoted(k.out, "withheld")
