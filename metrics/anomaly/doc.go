@@ -48,7 +48,7 @@
 // often somebody is called were looked at on real and labelled series; command
 // cmd/evaluate repeats that. On meters of real households (290 meter-months):
 //
-//   - Continuous flow after 24 h at 8 L/h and more, after 36 h below, and after any
+//   - Continuous flow after 24 h at 7 L/h and more, after 36 h below, and after any
 //     that ended by itself: some homes hardly rest. Waiting
 //     longer where less is lost finds the same leaks, as 48 h are allowed, and
 //     leaves fewer evenings that merely ran into each other.

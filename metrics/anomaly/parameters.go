@@ -171,7 +171,7 @@ func DefaultParameters() Parameters {
 	return Parameters{
 		Limits: DefaultLimits(),
 		Water: WaterParameters{
-			ContinuousAfter: 24 * time.Hour, SmallAfter: 36 * time.Hour, SmallFlow: 8, Gap: 6 * time.Hour, ClearRests: 3,
+			ContinuousAfter: 24 * time.Hour, SmallAfter: 36 * time.Hour, SmallFlow: 7, Gap: 6 * time.Hour, ClearRests: 3,
 			BurstFlow: 227, BurstFactor: 1.5, Reverse: 10, StuckAfter: 13 * 24 * time.Hour, StuckFactor: 3,
 		},
 		Lighting: LightingParameters{
