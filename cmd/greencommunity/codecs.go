@@ -346,7 +346,7 @@ func readExamples(text []byte, codec string) ([]example, string, error) {
 		if !ok {
 			continue
 		}
-		var e example
+		e := example{Bytes: []byte{}}
 		port, _ := input["fPort"].(float64)
 		e.Port = int(port)
 		switch data := input["bytes"].(type) {
