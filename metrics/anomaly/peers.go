@@ -19,7 +19,7 @@ import (
 // shared are the kinds that one cause gives many devices.
 var shared = []kind{
 	continuousFlow, reverseFlow, registerReset, stuckRegister, dayBurner, outage, cycling, partialFailure, stuckDimmer, overPower,
-	overfull, missedCollection, stuckFill, blocked, erraticFill, offHours, clockOffset, flatLine, unusualValue,
+	overfull, missedCollection, stuckFill, blocked, erraticFill, offHours, flatLine, unusualValue,
 }
 
 const (
