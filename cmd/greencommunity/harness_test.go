@@ -155,7 +155,7 @@ func startMosquitto(t testing.TB) (*process, string) {
 
 func waitPort(t testing.TB, address string) {
 	t.Helper()
-	eventually(t, 20*time.Second, "listening on "+address, func() error {
+	eventually(t, 90*time.Second, "listening on "+address, func() error {
 		c, err := net.DialTimeout("tcp", address, time.Second)
 		if err == nil {
 			c.Close()
