@@ -204,22 +204,25 @@ func (s *started) row(query string) []float64 {
 // saved waits for a saving with its band on the page.
 func (s *started) saved() {
 	s.t.Helper()
-	for deadline := time.Now().Add(75 * time.Second); ; time.Sleep(500 * time.Millisecond) {
+	for deadline := time.Now().Add(150 * time.Second); ; time.Sleep(500 * time.Millisecond) {
 		var list []page.Saving
-		if err := json.Unmarshal([]byte(fetch(s.t, strings.TrimSuffix(s.http, "/metrics")+"/api/v1/savings")), &list); err != nil {
-			s.t.Fatal(err)
-		}
-		verdicts := map[bool]bool{}
-		for _, v := range list {
-			if v.Saving != nil && v.Uncertainty != nil && v.Significant != nil {
-				verdicts[*v.Significant] = true
+		var alarms []json.RawMessage
+		for path, into := range map[string]any{"/api/v1/savings": &list, "/api/v1/alarms": &alarms} {
+			if err := json.Unmarshal([]byte(fetch(s.t, strings.TrimSuffix(s.http, "/metrics")+path)), into); err != nil {
+				s.t.Fatal(err)
 			}
 		}
-		if verdicts[true] && verdicts[false] {
+		right := 0
+		for _, v := range list {
+			if v.Significant != nil && *v.Significant == (v.Community == "nancheng") {
+				right++
+			}
+		}
+		if right == 8 && len(alarms) > 0 { // two periods of two resources of two communities
 			return
 		}
 		if time.Now().After(deadline) {
-			s.t.Fatalf("a minute after the start the page knows of no saving, or of none that is not distinguishable from zero: %+v", list)
+			s.t.Fatalf("two minutes after the start the page knows %d alarms, and %d verdicts of 8 are those that were planted: %+v", len(alarms), right, list)
 		}
 	}
 }

@@ -186,8 +186,8 @@ func TestStandalone(t *testing.T) {
 			}
 		}
 	}
-	readSpecification(t).all(strings.TrimSuffix(s.http, "/metrics"))
 	s.saved()
+	readSpecification(t).all(strings.TrimSuffix(s.http, "/metrics"))
 	s.figures()
 	b := openBrowser(t, 1366, 768)
 	b.do(chromedp.Navigate(strings.TrimSuffix(s.http, "metrics")))
