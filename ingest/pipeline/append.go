@@ -55,14 +55,19 @@ type InFlight struct {
 	Seq, Hash uint32
 }
 
-// unsettled are the entries of messages up to a number of which the broker is
-// not known to have our acknowledgement.
+// maxUnsettled is how many messages back entries are kept beside the journal. A
+// broker sends no more than its window of unacknowledged ones, so that what is
+// further back has been settled, whether we know it or not.
+const maxUnsettled = 4096
+
+// unsettled are the entries of the last messages up to a number of which the
+// broker is not known to have our acknowledgement.
 func (a *appender) unsettled(last uint64) (list []InFlight) {
 	settled := uint32(a.p.subscriber.Settled())
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for id, e := range &a.inFlight {
-		if e.hash != 0 && int32(e.seq-settled) > 0 && int32(uint32(last)-e.seq) >= 0 {
+		if e.hash != 0 && int32(e.seq-settled) > 0 && uint32(last)-e.seq < maxUnsettled {
 			list = append(list, InFlight{uint16(id), e.seq, e.hash})
 		}
 	}
