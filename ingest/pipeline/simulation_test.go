@@ -456,7 +456,7 @@ func simulate(t *testing.T, seed uint64, inv *inventory.Inventory, now time.Time
 				want[fmt.Sprintf("events e%s code v%d", device, i)]++
 			case 4:
 				text := fmt.Sprintf("broken %d", i)
-				broker.publish("v/c/gate/b"+device, text)
+				broker.publish("v/c/lighting/b"+device, text) // of a gate nothing of it would be kept
 				broken[text] = true
 			default: // a burst by doors
 				for k := range random.IntN(30) {
