@@ -20,12 +20,11 @@ import (
 // fieldCase is a payload seen in the field, or several one after the other, and
 // what it must come to.
 type fieldCase struct {
-	dir       string // of the payloads, "" where they stand in payloads
 	format    string
 	facility  ingest.FacilityKind
-	inventory string // instead of format: a file in dir, or text
+	inventory string // instead of format: a file in the case's folder, or text
 	topics    []string
-	files     []string // in dir
+	files     []string // in the case's folder
 	payloads  []string
 	received  string
 	// want must be there: the beginning of a line of told, up to a space. not

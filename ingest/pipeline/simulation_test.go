@@ -387,7 +387,7 @@ func simDir(t *testing.T) string {
 func simulate(t *testing.T, seed uint64, inv *inventory.Inventory, now time.Time) {
 	dir := simDir(t)
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(now.Sub(time.Now())) // files have the times of the machine's clock
+		time.Sleep(time.Until(now)) // files have the times of the machine's clock
 		random := rand.New(rand.NewPCG(seed, 1))
 		broker := &simBroker{changed: make(chan struct{}), session: false}
 		broker.wire = wire{up: true, conns: map[net.Conn]bool{}, serve: broker.serve}
