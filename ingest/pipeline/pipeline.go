@@ -279,7 +279,9 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	from := w.seq
 	start := time.Now()
 	p.tryAlone(w.seq)
-	if err := w.catchUp(ctx); err != nil {
+	if err := w.catchUp(ctx); ctx.Err() != nil {
+		return nil // told to end while starting
+	} else if err != nil {
 		return fmt.Errorf("walking the journal: %w", err)
 	}
 	a := p.appender
