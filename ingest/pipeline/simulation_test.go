@@ -515,6 +515,10 @@ func simulate(t *testing.T, seed uint64, inv *inventory.Inventory, now time.Time
 			t.Errorf("%g lost, %g rejected of %d", c["messages_lost_total"], c["messages_rejected_total"], len(broken))
 		}
 		stop()
+		time.Sleep(time.Minute) // answers that took their time
+		broker.wire.set(false)
+		db.wire.set(false)
+		synctest.Wait()
 		for _, name := range []string{"rejects.ndjson.1", "rejects.ndjson"} {
 			text, err := os.ReadFile(filepath.Join(dir, strconv.Itoa(generation), name))
 			if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -556,9 +560,6 @@ func simulate(t *testing.T, seed uint64, inv *inventory.Inventory, now time.Time
 		if missing+doubled+len(have) > 0 {
 			t.Errorf("seed %d, %d messages, %d starts: %d missing, %d doubled, %d that nobody sent", seed, sent, generation+1, missing, doubled, len(have))
 		}
-		broker.wire.set(false)
-		db.wire.set(false)
-		time.Sleep(time.Minute) // answers that took their time
 	})
 }
 
