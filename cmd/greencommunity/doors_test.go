@@ -96,16 +96,13 @@ func testDoors(t *testing.T, doors, backlog int) {
 	}
 }
 
-func TestDoors(t *testing.T) {
+func TestLongDoors(t *testing.T) {
 	t.Parallel()
-	testDoors(t, 200, 4000)
-}
-
-func TestDoorsLong(t *testing.T) {
-	if !long() {
-		t.Skip("GREENCOMMUNITY_LONG is not set")
+	sizes := [][2]int{{200, 4000}}
+	if long() {
+		sizes = [][2]int{{200, 30_000}, {2000, 60_000}, {10_000, 100_000}}
 	}
-	for _, size := range [][2]int{{200, 30_000}, {2000, 60_000}, {10_000, 100_000}} {
+	for _, size := range sizes {
 		t.Run(fmt.Sprintf("%d doors", size[0]), func(t *testing.T) { testDoors(t, size[0], size[1]) })
 	}
 }

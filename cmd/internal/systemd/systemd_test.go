@@ -24,6 +24,9 @@ func TestRun(t *testing.T) {
 	path := filepath.Join(dir, "notify")
 	socket, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal(err)
+		}
 		t.Skip("no sockets of this kind here: ", err)
 	}
 	defer socket.Close()
