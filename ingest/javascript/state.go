@@ -468,44 +468,44 @@ func (k *keeping) changed(object ast.Expression, method bool) {
 	}
 }
 
+// leftOf is what a member of is taken or called: a.b of a.b[c]; nil of anything else.
+func leftOf(e ast.Expression) ast.Expression {
+	switch d := e.(type) {
+	case *ast.DotExpression:
+		return d.Left
+	case *ast.BracketExpression:
+		return d.Left
+	case *ast.PrivateDotExpression:
+		return d.Left
+	case *ast.CallExpression:
+		return d.Callee
+	}
+	return nil
+}
+
 // optional reports whether a?.b stands in the leftmost part of a.b[c].d().
 func optional(e ast.Expression) bool {
-	for {
-		switch d := e.(type) {
-		case *ast.DotExpression:
-			e = d.Left
-		case *ast.BracketExpression:
-			e = d.Left
-		case *ast.PrivateDotExpression:
-			e = d.Left
-		case *ast.CallExpression:
-			e = d.Callee
-		default:
-			_, is := e.(*ast.Optional)
-			return is
-		}
+	for left := leftOf(e); left != nil; left = leftOf(e) {
+		e = left
 	}
+	_, is := e.(*ast.Optional)
+	return is
 }
 
 // rootOf is the leftmost part of a.b[c].d().
 func rootOf(e ast.Expression) ast.Expression {
 	for {
+		left := leftOf(e)
 		switch d := e.(type) {
-		case *ast.DotExpression:
-			e = d.Left
-		case *ast.BracketExpression:
-			e = d.Left
-		case *ast.PrivateDotExpression:
-			e = d.Left
-		case *ast.CallExpression:
-			e = d.Callee
 		case *ast.OptionalChain:
-			e = d.Expression
+			left = d.Expression
 		case *ast.Optional:
-			e = d.Expression
-		default:
+			left = d.Expression
+		}
+		if left == nil {
 			return e
 		}
+		e = left
 	}
 }
 
