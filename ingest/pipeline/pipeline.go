@@ -20,7 +20,9 @@
 // a twentieth of the time, and the account alone is written every second
 // between. /metrics shows the account as of the last of these that is durable,
 // so no counter goes back when the process is killed: what was counted since is
-// walked, or stored, and counted again.
+// walked, or stored, and counted again. What these count as rejected is durable
+// among the rejects first: where that file cannot be written to, neither is
+// written, and its lines wait in memory.
 package pipeline
 
 import (
