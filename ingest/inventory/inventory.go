@@ -225,6 +225,7 @@ type Source struct {
 // arithmetic, checked by who computes with them (package metrics/savings).
 type Boundary struct {
 	ID   string           `yaml:"id"`
+	Name string           `yaml:"name"` // for people, in reports
 	Kind string           `yaml:"kind"`
 	Spec document.Section `yaml:"spec"`
 }

@@ -24,8 +24,9 @@ type Recomputation struct {
 	devices  map[string]uint32
 	list     []*ingest.Device
 
-	fields  map[string]*ingest.Quantity
-	reading ingest.Reading
+	fields    map[string]*ingest.Quantity
+	reading   ingest.Reading
+	evaluated bool // each day's both sides are compared
 }
 
 // Query holds what to read: a field of a measurement, for the devices of a
@@ -179,13 +180,15 @@ type StatementItem struct {
 
 // StatementBoundary holds what a line is made of.
 type StatementBoundary struct {
-	ID        string           `json:"id"`
-	Status    string           `json:"status"` // frozen, nested, no_baseline
-	Version   int              `json:"baseline_version"`
-	IPMVP     string           `json:"ipmvp"`
-	Method    string           `json:"method"`
-	Meters    int              `json:"meters"`
-	Use       baseline.Figure  `json:"use"` // of all days, covered or not
+	ID      string          `json:"id"`
+	Status  string          `json:"status"` // frozen, nested, no_baseline
+	Version int             `json:"baseline_version"`
+	IPMVP   string          `json:"ipmvp"`
+	Method  string          `json:"method"`
+	Meters  int             `json:"meters"`
+	Use     baseline.Figure `json:"use"` // of all days, covered or not
+	// PerDay is what all meters use a day, the mean of the days covered; null without one.
+	PerDay    baseline.Figure  `json:"use_per_day"`
 	Days      int              `json:"days"`
 	Covered   int              `json:"days_covered"` // on which enough meters were
 	Coverage  baseline.Figure  `json:"coverage"`     // share of the meters' time
@@ -201,6 +204,14 @@ type StatementBoundary struct {
 	NightFlow    baseline.Figure `json:"night_flow_m3_per_h"` // mean of the nights that are known
 	NetNightFlow baseline.Figure `json:"net_night_flow_m3_per_h"`
 	Nights       int             `json:"nights"`
+	// Sheet is what the baseline rests on; nil without one.
+	Sheet *Sheet `json:"baseline_sheet,omitempty"`
+	// Parts are what the band is made of.
+	Parts Parts `json:"uncertainty_parts"`
+	// Leakage of a boundary with others nested in it; nil without.
+	Leakage *Leakage `json:"leakage,omitempty"`
+	// Normal is the saving of a typical year; nil where Why says what is missing.
+	Normal *Normal `json:"normalised,omitempty"`
 }
 
 // Days of a boundary as a baseline is made of them, after the last Read: use of the
@@ -271,26 +282,35 @@ func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
 	}
 }
 
-// Statement evaluates the days. It is called once, after the last Read.
-func (r *Recomputation) Statement() *Statement {
+// Statement evaluates the days, after the last Read.
+func (r *Recomputation) Statement() *Statement { return r.of(r.from, r.to) }
+
+// Part is Statement of some of the days, from (inclusive) to to (exclusive).
+func (r *Recomputation) Part(from, to Date) *Statement {
+	return r.of(min(max(from.number(), r.from), r.to), max(min(to.number(), r.to), r.from))
+}
+
+func (r *Recomputation) of(first, end int) *Statement {
 	e := r.engine
+	over := max(first, min(r.over, end))
 	day := func(n int) Date { return Date{time.Unix(int64(n)*86400, 0).UTC()} }
-	s := &Statement{From: day(r.from), To: day(r.to), Items: []StatementItem{}}
+	s := &Statement{From: day(first), To: day(end), Items: []StatementItem{}}
 	sums := map[*account]Sums{}
 	var order []group
 	listed := map[group]bool{}
 	for _, a := range e.accounts {
-		for d := r.from; d < r.over; d++ {
+		for d := r.from; d < r.over && !r.evaluated; d++ {
 			if c := a.ledger.cell(d); c != nil {
 				e.evaluate(a, c, d)
 			}
 		}
-		sums[a] = a.sum(&a.ledger, r.from, r.over, func(d int) Conditions { return e.conditions(a, d) })
+		sums[a] = a.sum(&a.ledger, first, over, func(d int) Conditions { return e.conditions(a, d) })
 		if !listed[a.group()] {
 			listed[a.group()] = true
 			order = append(order, a.group())
 		}
 	}
+	r.evaluated = true
 	for _, g := range order {
 		total := e.combine(g, func(a *account) (Sums, []int64) { return sums[a], nil })
 		c := r.inv.Community(g.community)
@@ -305,29 +325,36 @@ func (r *Recomputation) Statement() *Statement {
 		saves := false
 		for _, a := range e.groups[g] {
 			info := a.describe()
-			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: r.over - r.from, Saving: baseline.Figure(math.NaN()), Band: baseline.Figure(math.NaN())}
-			e.waterState(a, &b, r.from, r.to)
+			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: over - first, Saving: baseline.Figure(math.NaN()), Band: baseline.Figure(math.NaN())}
+			e.waterState(a, &b, first, end)
+			b.Sheet, b.Parts, b.Leakage = a.sheet(), a.parts(sums[a]), e.leakage(a, first, over)
+			b.Normal = e.normal(a, first, over)
 			for _, n := range a.Adjustments {
-				if n.From.number() < r.to && (n.To.IsZero() || n.To.number() > r.from) {
+				if n.From.number() < end && (n.To.IsZero() || n.To.number() > first) {
 					b.Adjustments = append(b.Adjustments, n)
 				}
 			}
-			for d := r.from; d < r.to; d++ {
-				start, end := e.calendar.bounds(d)
+			total, days := 0.0, 0
+			for d := first; d < end; d++ {
+				begins, ends := e.calendar.bounds(d)
 				if c := a.ledger.peek(d); c != nil {
 					b.Use += baseline.Figure(c.Use)
-					if d >= r.over {
+					if d >= over {
 						continue
 					}
-					share := 1.0
+					use, share := c.Use, 1.0
 					if a.metered() {
-						_, share, _ = c.mask(a.meters, end-start)
+						use, share, _ = c.mask(a.meters, ends-begins)
 					}
 					if share > 0 {
 						b.Covered++
-						b.Coverage += baseline.Figure(share / float64(r.over-r.from))
+						b.Coverage += baseline.Figure(share / float64(over-first))
+						total, days = total+use/share, days+1
 					}
 				}
+			}
+			if b.PerDay = baseline.Figure(math.NaN()); days > 0 && a.metered() {
+				b.PerDay = baseline.Figure(total / float64(days))
 			}
 			if a.saves() {
 				saves = true

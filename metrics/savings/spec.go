@@ -174,6 +174,7 @@ type BaselineSpec struct {
 	Inverse   [][]float64 `yaml:"XtX_inv"`
 	CV        float64     `yaml:"cv_rmse"`
 	NMBE      float64     `yaml:"nmbe"`
+	R2        float64     `yaml:"r2"` // of a fit that has a driver
 	// Monthly use, m³ a person and day, January first, with how many days of
 	// the baseline each month is the mean of.
 	Monthly     []float64 `yaml:"monthly"`
@@ -717,10 +718,13 @@ func (b *boundary) persons(day int) float64 {
 }
 
 // adjustment of a day: the sum of the non-routine ones in force.
-func (b *boundary) adjustment(day int, w Conditions) float64 {
+func (b *boundary) adjustment(day int, w Conditions) float64 { return b.adjustmentOf(day, day, w) }
+
+// adjustmentOf is what those in force on one day come to on another, in its conditions.
+func (b *boundary) adjustmentOf(force, day int, w Conditions) float64 {
 	sum := 0.0
 	for _, a := range b.Adjustments {
-		if !inForce(a.From, a.To, day) {
+		if !inForce(a.From, a.To, force) {
 			continue
 		}
 		sum += a.PerDay
