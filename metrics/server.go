@@ -36,6 +36,8 @@ type Options struct {
 	Reload func(context.Context) error
 	// Routes are further handlers by pattern: the page and its JSON.
 	Routes map[string]http.Handler
+	// Protect lets requests through that may be answered; nil lets all through.
+	Protect func(http.Handler) http.Handler
 	Logger *slog.Logger
 }
 
@@ -50,6 +52,9 @@ type Server struct {
 func Listen(o Options) (*Server, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Protect == nil {
+		o.Protect = func(h http.Handler) http.Handler { return h }
 	}
 	l, err := net.Listen("tcp", o.Listen)
 	if err != nil {
@@ -67,7 +72,7 @@ func (s *Server) Open() { s.open.Store(true) }
 // Run serves until ctx ends.
 func (s *Server) Run(ctx context.Context) error {
 	server := &http.Server{
-		Handler: s.guard(s.handler()), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute,
+		Handler: s.guard(s.o.Protect(s.handler())), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10, IdleTimeout: 2 * time.Minute,
 		// Requests end with ctx: a stream of events does not by itself.
 		BaseContext: func(net.Listener) context.Context { return ctx },
 	}

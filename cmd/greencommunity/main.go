@@ -36,6 +36,7 @@ type cli struct {
 	Dashboards dashboardsCmd `cmd:"" help:"Write the Grafana dashboards of this site: in its time zone, with its communities' names."`
 	Savings    savingsCmd    `cmd:"" help:"What was saved, with its uncertainty: from a table, or recomputed from InfluxDB."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`
+	Access     accessCmd     `cmd:"" help:"Make what the section access of config.yaml keeps: the hash of a password, or a key."`
 	Version    versionCmd    `cmd:"" help:"Print the version."`
 }
 

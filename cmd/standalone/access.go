@@ -109,8 +109,8 @@ func (c *cli) checkListeners() error {
 	if !loopback(c.MQTT) && c.Users == "" {
 		problems = append(problems, fmt.Errorf("--mqtt %s is open to others than this machine, and anybody could publish and read: give --users FILE with names and passwords, such as\n%sor stay on loopback with --mqtt 127.0.0.1:%s", c.MQTT, usersExample, port(c.MQTT)))
 	}
-	if !loopback(c.HTTP) && c.WebConfig == "" {
-		problems = append(problems, fmt.Errorf("--http %s is open to others than this machine: give --web-config FILE with basic_auth_users (and TLS), as Prometheus' exporters take it, or stay on loopback with --http 127.0.0.1:%s", c.HTTP, port(c.HTTP)))
+	if !loopback(c.HTTP) && c.WebConfig == "" && c.Access == "" {
+		problems = append(problems, fmt.Errorf("--http %s is open to others than this machine: give --web-config FILE with basic_auth_users (and TLS), as Prometheus' exporters take it, or --access FILE with users, or stay on loopback with --http 127.0.0.1:%s", c.HTTP, port(c.HTTP)))
 	}
 	return errors.Join(problems...)
 }

@@ -59,6 +59,13 @@ mqtt: {brokers: [%q], username: %s, password_file: mqtt_password}
 influxdb: {url: %q, org: bureau, bucket: facilities, token_file: influxdb_token}
 http: {listen: %q%s}
 `, reachable(broker), ingestUser, reachable(influxdb), c.HTTP, web)
+	if c.Access != "" {
+		section, err := os.ReadFile(c.Access)
+		if err != nil {
+			return "", fmt.Errorf("--access: %w", err)
+		}
+		text += "access:\n  " + strings.ReplaceAll(strings.TrimSpace(string(section)), "\n", "\n  ") + "\n"
+	}
 	return path, os.WriteFile(path, []byte(text), 0o640)
 }
 

@@ -31,6 +31,7 @@ type cli struct {
 	InfluxDB  string `name:"influxdb" default:"127.0.0.1:8086" help:"Address of InfluxDB." placeholder:"ADDR"`
 	Users     string `help:"YAML file of who may log in to the broker: users: [{name, password, vendor, publish, subscribe}]. Without it anybody on this machine may, under any name." placeholder:"FILE"`
 	WebConfig string `help:"TLS and passwords of the page, as Prometheus' exporters take them." placeholder:"FILE"`
+	Access    string `help:"YAML file of who may look at and change what: users and keys, as the section access of config.yaml." placeholder:"FILE"`
 	NoDemo    bool   `help:"Start without simulated communities: edit inventory.yaml in the data directory for your own."`
 }
 

@@ -45,6 +45,9 @@ type Config struct {
 	// Savings sets how savings are converted to CO2 and coal, which is off by
 	// default. Package metrics/savings checks it; docs/savings.md has an example.
 	Savings document.Section `yaml:"savings"`
+	// Access says who may look at and change what. Package dashboards/access checks it;
+	// docs/access.md has an example.
+	Access document.Section `yaml:"access"`
 
 	Zone *time.Location `yaml:"-"` // TimeZone resolved
 }

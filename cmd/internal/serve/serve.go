@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/url"
 	"slices"
@@ -19,6 +20,7 @@ import (
 
 	"greencommunity/cmd/internal/systemd"
 	"greencommunity/cmd/internal/version"
+	"greencommunity/dashboards/access"
 	"greencommunity/dashboards/page"
 	"greencommunity/ingest"
 	"greencommunity/ingest/certificate"
@@ -43,6 +45,8 @@ type Service struct {
 	// certificates of others, whose expiry is told beforehand.
 	certificates *certificate.Watch
 	push         *push.Listener // nil where it is off
+	access       *access.Access
+	end          context.CancelFunc // of sessions
 }
 
 // New opens the data directory and the HTTP port; nothing runs yet.
@@ -59,6 +63,8 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	s := &Service{settings: c, log: log, observers: observers, certificates: certificate.New(Certificates(c.Config), log)}
 	registry.MustRegister(s.certificates)
 	registry.MustRegister(community.Collector{Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() }})
+	sessions, end := context.WithCancel(context.Background())
+	s.access, s.end = access.New(sessions, c.Access, c.Zone, c.HTTP.WebConfigFile, log), end
 	view := page.New(page.Sources{
 		Version: build.String(),
 		Ready:   s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
@@ -68,11 +74,13 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 		},
 		Facility: observers.facility, Alarms: observers.alarms, Savings: observers.figures,
 	})
+	routes := view.Routes()
+	maps.Copy(routes, s.access.Routes())
 	var err error
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Hosts: c.HTTP.Hosts, Gatherer: registry, Logger: log,
 		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
-		Routes: view.Routes(),
+		Routes: routes, Protect: s.access.Middleware,
 	}); err != nil {
 		return nil, err
 	}
@@ -185,6 +193,7 @@ func (s *Service) Redact(topic string, payload []byte) (string, []byte) {
 
 // Run takes messages in and serves until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
+	defer s.end()
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.server.Run(ctx) })
 	g.Go(func() error { s.certificates.Run(ctx); return nil })
@@ -220,6 +229,7 @@ func (s *Service) Reload(ctx context.Context) error {
 	}
 	inv := again.Inventory.Shard(s.settings.Shard.Index, s.settings.Shard.Count)
 	s.observers.anomaly.Configure(again.Anomaly)
+	s.access.Configure(again.Access, again.Zone)
 	s.observers.savings.Convert(again.Savings.Factors)
 	if err := s.pipeline.Reload(ctx, inv); err != nil {
 		return fmt.Errorf("reload: %w", err)

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 
+	"greencommunity/dashboards/access"
+	"greencommunity/ingest"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/anomaly"
@@ -17,6 +19,7 @@ type Settings struct {
 	*config.Config
 	Anomaly   anomaly.Config
 	Savings   savings.Config
+	Access    access.Config
 	Inventory *inventory.Inventory
 
 	path string
@@ -33,10 +36,16 @@ func Load(path string) (*Settings, error) {
 		return nil, p.Of(path)
 	}
 	s := &Settings{path: path, Config: c, Anomaly: anomaly.ReadSection(c.Anomaly, p), Savings: savings.ReadConfig(c.Savings, p)}
-	problems := []error{p.Of(path)}
+	s.Access = access.ReadSection(c.Access, c.Zone, p)
+	var unread error
 	if c.Inventory != "" && c.Zone != nil {
-		problems = append(problems, s.readInventory())
+		unread = s.readInventory()
 	}
+	if inv := s.Inventory; inv != nil {
+		s.Access.Check(func(id ingest.CommunityID) bool { return inv.Community(id) != nil },
+			func(id ingest.VendorID) bool { return inv.Vendor(id) != nil }, p)
+	}
+	problems := []error{p.Of(path), unread}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"greencommunity/dashboards/access"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
@@ -32,6 +33,7 @@ func Files(root string) (map[string]string, error) {
 	r := &renderer{root: root, packages: map[string]map[string]*structComments{}, sections: map[string]any{
 		"anomaly":                         anomaly.Config{Parameters: anomaly.DefaultParameters()},
 		"savings":                         savings.Config{},
+		"access":                          access.Config{Session: access.DefaultSession},
 		"communities[].boundaries[].spec": savings.Spec{},
 	}}
 	files := map[string]string{}
