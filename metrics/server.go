@@ -38,7 +38,7 @@ type Options struct {
 	Routes map[string]http.Handler
 	// Protect lets requests through that may be answered; nil lets all through.
 	Protect func(http.Handler) http.Handler
-	Logger *slog.Logger
+	Logger  *slog.Logger
 }
 
 // Server is the HTTP server.
