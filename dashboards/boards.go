@@ -346,6 +346,9 @@ func water(l Language) *Dashboard {
 				"Mean flow from 02:00 to 04:00, and net of legitimate night use, in m3/h, of communities with a measurement boundary. A net flow that stays high is leakage."), "suffix:m³/h", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (%swater_night_flow_cubic_meters_per_hour{%s})", Prefix, here)), l.t("夜间", "night")+" {{name}}").
 				over(named(fmt.Sprintf("sum by (community) (%swater_net_night_flow_cubic_meters_per_hour{%s})", Prefix, here)), l.t("净值", "net")+" {{name}}"),
+			series(l, l.t("产销差", "Unaccounted for"), l.t("最近一日总表水量中分表没有计到的比例，台账中有上级表（parent）的社区。升高说明管网漏水、分表停走或绕表用水。",
+				"Share of the master meters' water that the meters behind them did not count on the latest day, of communities whose inventory names parents. A rise is a leak between them, a meter that stands still, or water taken past them."), "percentunit", 24, 8).
+				over(named(fmt.Sprintf("max by (community) (%sunaccounted_ratio{resource=\"water\",%s})", Prefix, here)), "{{name}}"),
 			table(l, l.t("人均用水与定额", "Per head and quota"), l.t("本季人均日用水（升）及其与定额之比。定额是合规指标，不是节约量。", "Litres a person and day in the quarter so far, and over the quota: compliance, not a saving."), 12, 8).
 				now(named(fmt.Sprintf("max by (community, facility) (%swater_per_capita_liters_per_day{%s})", Prefix, here)), "").
 				now(fmt.Sprintf("max by (community, facility) (%swater_quota_ratio{%s})", Prefix, here), "").

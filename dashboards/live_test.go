@@ -540,7 +540,7 @@ type standInMetrics struct {
 var plantedMetrics = map[string]float64{
 	"energy_savings_joules": 7.2e6, "energy_savings_uncertainty_joules": 3.6e6,
 	"water_savings_cubic_meters": 12, "water_savings_uncertainty_cubic_meters": 5,
-	"build_info": 1, "tls_certificate_expiry_timestamp_seconds": 4e9, "savings_significant": 1, "savings_coverage_ratio": 0.93,
+	"build_info": 1, "tls_certificate_expiry_timestamp_seconds": 4e9, "savings_significant": 1, "savings_coverage_ratio": 0.93, "unaccounted_ratio": 0.06,
 }
 
 func standIns(s *service) standInMetrics {
@@ -550,7 +550,7 @@ func standIns(s *service) standInMetrics {
 	started := time.Now()
 	for _, m := range Metrics {
 		// What messages make appear is not there yet, and will be.
-		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onInspection {
+		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onParent && m.When != onInspection {
 			continue
 		}
 		stand.names = append(stand.names, m.Name)
@@ -568,6 +568,9 @@ func standIns(s *service) standInMetrics {
 		labels := prometheus.Labels{}
 		for _, l := range m.Labels {
 			labels[l] = alone[l]
+		}
+		if m.When == onParent { // of the board of water
+			labels["facility"], labels["resource"] = "water", "water"
 		}
 		add(labels, value)
 	}

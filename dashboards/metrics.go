@@ -33,6 +33,7 @@ var (
 	onCertificate = ingest.Text{ZH: "有 TLS 地址时", EN: "where an address has TLS"}
 	onDevice      = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
 	onAlarm       = ingest.Text{ZH: "有可告警的设备后", EN: "once there are devices that can raise one"}
+	onParent      = ingest.Text{ZH: "台账中有上级表（parent）并满一周后", EN: "once the inventory names parents of meters, a week later"}
 	onBoundary    = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
 	onVendor      = ingest.Text{ZH: "台账中有厂商后", EN: "once the inventory has a vendor"}
 	onFacility    = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
@@ -122,6 +123,7 @@ var Metrics = []Metric{
 	{"anomaly_active", "gauge", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "未恢复的告警数。", EN: "Open alarms."}, onAlarm},
 	{"anomalies_total", "counter", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "累计告警数。", EN: "Alarms raised."}, onAlarm},
 
+	{"unaccounted_ratio", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "最近一日总表量减分表之和占总表量的比例（产销差）。", EN: "Share of what meters with others behind them passed on the latest day that those behind did not."}, onParent},
 	{"anomalies_inhibited", "gauge", []string{"community"}, ingest.Text{ZH: "由回路、网关或社区告警代表的未恢复告警数。", EN: "Open alarms that the alarm of a feeder, gateway or community stands for."}, onAlarm},
 
 	{"energy_actual_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "实际用电（暂估累计）。", EN: "Energy used, provisional accrual."}, onBoundary},

@@ -88,6 +88,9 @@ type Listing struct {
 	Stream   string // waste stream of a bin, "" otherwise
 	Gateway  string // what it reports through, for roll-up; "" if direct
 	Boundary string // measurement boundary it belongs to, "" if none
+	// Parent is the meter that measures what this one measures as well, "" if none: the
+	// master meter of a flat's, the cabinet of a lamp's.
+	Parent DeviceID
 	// RegisterBits is the width of the device's counters (16, 24, 32), 0 when it
 	// is not limited: see Counted.
 	RegisterBits uint8

@@ -30,6 +30,8 @@ type Inventory struct {
 	devices     map[ingest.DeviceID]*ingest.Device
 	aliases     map[aliasKey]*ingest.Device
 	origins     ingest.Origins
+	children    []child // until their parents are checked
+	parents     map[ingest.DeviceID]bool
 	topics      *matcher
 	shard       *shard             // nil: all of it
 	problems    *document.Problems // none; it knows the lines of the file
@@ -101,6 +103,9 @@ func (inv *Inventory) AllDevices() iter.Seq[*ingest.Device] {
 	}
 }
 
+// HasChildren says whether a device is the parent of any.
+func (inv *Inventory) HasChildren(id ingest.DeviceID) bool { return inv.parents[id] }
+
 // Devices returns how many devices are listed.
 func (inv *Inventory) Devices() int { return len(inv.devices) }
 
@@ -169,6 +174,7 @@ type DeviceEntry struct {
 	Stream       string              `yaml:"stream"`        // waste stream: recyclable, kitchen, hazardous, residual
 	Gateway      string              `yaml:"gateway"`       // device or gateway it reports through
 	Boundary     string              `yaml:"boundary"`      // measurement boundary
+	Parent       ingest.DeviceID     `yaml:"parent"`        // meter in front of this one: its master meter, its cabinet
 	Profile      string              `yaml:"profile"`       // device profile, chooses fields
 	Alias        string              `yaml:"alias"`         // the name the payload uses, where it differs from id
 	Depth        float64             `yaml:"depth"`         // m, sensor to the bin's floor

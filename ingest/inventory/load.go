@@ -99,6 +99,7 @@ func build(f *File, dir string, zone *time.Location, p *document.Problems) *Inve
 	}
 	inv.buildCommunities(p)
 	inv.buildVendors(dir, p)
+	inv.checkParents(p)
 	return inv
 }
 
@@ -466,6 +467,8 @@ func setColumn(d *DeviceEntry, column, value, path string, p *document.Problems)
 		d.Gateway = strings.Clone(value)
 	case "boundary":
 		d.Boundary = strings.Clone(value)
+	case "parent":
+		d.Parent = ingest.DeviceID(strings.Clone(value))
 	case "profile":
 		d.Profile = strings.Clone(value)
 	case "alias":
@@ -485,6 +488,37 @@ func setColumn(d *DeviceEntry, column, value, path string, p *document.Problems)
 		}
 		d.Attributes[column] = strings.Clone(value)
 	}
+}
+
+// child is a device with a parent, and where it is listed.
+type child struct {
+	device *ingest.Device
+	path   string
+}
+
+// checkParents looks up the parents once all devices are known.
+func (inv *Inventory) checkParents(p *document.Problems) {
+	inv.parents = map[ingest.DeviceID]bool{}
+	for _, c := range inv.children {
+		inv.parents[c.device.Parent] = true
+		parent := inv.devices[c.device.Parent]
+		switch {
+		case parent == nil:
+			p.Add(c.path, "device %q: parent %q is no listed device; list the meter in front of it, or leave parent out", c.device.ID, c.device.Parent)
+			continue
+		case parent.Community != c.device.Community:
+			p.Add(c.path, "device %q: parent %q is in community %s, and this one in %s", c.device.ID, parent.ID, parent.Community, c.device.Community)
+		}
+		for up, steps := parent, 0; up != nil; up, steps = inv.devices[up.Parent], steps+1 {
+			if up == c.device {
+				p.Add(c.path, "device %q: is in front of itself by its parents; name the meter that the water or the power passes first", c.device.ID)
+			}
+			if up == c.device || steps > 20 {
+				break
+			}
+		}
+	}
+	inv.children = nil
 }
 
 func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *document.Problems) {
@@ -528,11 +562,14 @@ func (inv *Inventory) addDevice(v *Vendor, d *DeviceEntry, path string, p *docum
 		ID:     d.ID,
 		Origin: inv.origins.Of(ingest.Origin{Vendor: v.ID, Community: community.ID, Compound: d.Compound, Facility: kind.Kind, Profile: d.Profile}),
 		Listing: &ingest.Listing{
-			Listed: true, Name: d.Name, Stream: d.Stream, Gateway: d.Gateway, Boundary: d.Boundary,
+			Listed: true, Name: d.Name, Stream: d.Stream, Gateway: d.Gateway, Boundary: d.Boundary, Parent: d.Parent,
 			Depth: d.Depth, Offset: d.Offset, RegisterBits: uint8(d.RegisterBits), Attributes: d.Attributes,
 		},
 	}
 	inv.devices[d.ID] = dev
+	if d.Parent != "" {
+		inv.children = append(inv.children, child{dev, path})
+	}
 	if d.Alias != "" {
 		key := aliasKey{v.ID, d.Alias}
 		if other := inv.aliases[key]; other != nil {

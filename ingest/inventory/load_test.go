@@ -103,6 +103,10 @@ vendors[0].devices_file: devices.csv line 3: device "B": "wast" is no kind of fa
 vendors[0].devices_file: devices.csv line 4: depth "deep" is not a number
 vendors[0].devices_file: devices.csv line 5: device "C" is listed already, for vendor brightlamp; ids are unique over all vendors`},
 		{"bin upside down", valid + "  devices: [{id: B, community: nancheng, facility: waste, depth: 0.1, offset: 0.2}]\n", "", `vendors[0].devices[0]: device "B": depth 0.1 m must be above offset 0.2 m, neither negative`},
+		{"parents", valid + "  devices_file: devices.csv\n", "id,community,facility,parent\nA,nancheng,water,B\nB,nancheng,water,C\nC,nancheng,water,B\nD,nancheng,water,X\nE,nancheng,water,E\n", `vendors[0].devices_file: devices.csv line 3: device "B": is in front of itself by its parents; name the meter that the water or the power passes first
+vendors[0].devices_file: devices.csv line 4: device "C": is in front of itself by its parents; name the meter that the water or the power passes first
+vendors[0].devices_file: devices.csv line 5: device "D": parent "X" is no listed device; list the meter in front of it, or leave parent out
+vendors[0].devices_file: devices.csv line 6: device "E": is in front of itself by its parents; name the meter that the water or the power passes first`},
 		{"register width", valid + "  devices: [{id: B, community: nancheng, facility: water, register_bits: 12}]\n", "", `vendors[0].devices[0]: device "B": register_bits 12 is none of 16, 24, 32`},
 		{"redefined quantity", valid + "facilities: {water: {quantities: {water_flow: {unit: m3/s, kind: gauge}}}}\n", "", `facilities.water.quantities.water_flow: exists already and cannot be redefined; use another name`},
 		{"quantity kind", valid + "facilities: {pool: {quantities: {level: {unit: m, kind: counter}}}}\n", "", `facilities.pool.quantities.level.kind: "counter" is none of state, gauge, register, delta`},

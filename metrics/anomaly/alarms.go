@@ -215,8 +215,8 @@ func (b *book) grown(k alarmKey, a *Alarm, f finding) bool {
 // growing are kinds whose newest value is shown, and flows those that are told
 // again as they grow.
 var (
-	flows   = []kind{continuousFlow, nightFlow, burst}
-	growing = append([]kind{binFire, overfull, missedCollection, stuckRegister, stuckFill}, append(limitKinds, flows...)...)
+	flows   = []kind{continuousFlow, nightFlow, burst, unaccountedWater}
+	growing = append([]kind{binFire, unaccountedEnergy, overfull, missedCollection, stuckRegister, stuckFill}, append(limitKinds, flows...)...)
 )
 
 // grade raises the severity of a leak that loses as much as a burst: 227 L/h is

@@ -16,6 +16,8 @@ var (
 		"Alarms raised, without those that the alarm of a feeder, gateway or community stood for.", []string{"community", "facility", "kind", "severity"}, nil)
 	inhibitedDesc = prometheus.NewDesc("greencommunity_anomalies_inhibited",
 		"Open alarms that the alarm of a feeder, gateway or community stands for.", []string{"community"}, nil)
+	unaccountedDesc = prometheus.NewDesc("greencommunity_unaccounted_ratio",
+		"Share of what meters with others behind them passed in the latest balanced day that those behind did not, 0-1.", []string{"community", "facility", "resource"}, nil)
 	failedDesc = prometheus.NewDesc("greencommunity_lighting_lamps_failed",
 		"Lamps that are dark when they should burn or report a fault, without those whose feeder, gateway or community is at fault.", []string{"community"}, nil)
 )
@@ -29,6 +31,7 @@ func (e *Engine) Describe(ch chan<- *prometheus.Desc) {
 	ch <- totalDesc
 	ch <- inhibitedDesc
 	ch <- failedDesc
+	ch <- unaccountedDesc
 }
 
 func (e *Engine) Collect(ch chan<- prometheus.Metric) {
@@ -90,5 +93,19 @@ func (e *Engine) Collect(ch chan<- prometheus.Metric) {
 	}
 	for community, n := range inhibited {
 		ch <- prometheus.MustNewConstMetric(inhibitedDesc, prometheus.GaugeValue, float64(n), community)
+	}
+	type balanceOf struct {
+		community, facility, resource string
+	}
+	sums := map[balanceOf][2]float64{}
+	for _, b := range e.Balances() {
+		k := balanceOf{string(b.Community), string(b.Facility), b.Resource.String()}
+		sum := sums[k]
+		sums[k] = [2]float64{sum[0] + b.Latest.Lost, sum[1] + b.Latest.Supplied}
+	}
+	for k, sum := range sums {
+		if sum[1] > 0 {
+			ch <- prometheus.MustNewConstMetric(unaccountedDesc, prometheus.GaugeValue, sum[0]/sum[1], k.community, k.facility, k.resource)
+		}
 	}
 }

@@ -40,6 +40,8 @@ type Engine struct {
 	series seriesRules
 	limits limitRules
 
+	balances balanceRules
+
 	silences timers // of devices, in time heard
 	lastAny  int64  // when the last message of any device was received
 	lost     int64  // how long nothing at all was received, see heard
@@ -58,7 +60,8 @@ type Engine struct {
 func NewEngine(o Options) *Engine {
 	b := newBook(newFleet(o))
 	e := &Engine{book: b, water: waterRules{book: b}, lamps: lampRules{book: b}, bins: binRules{book: b},
-		gates: gateRules{book: b}, series: seriesRules{book: b}, limits: limitRules{book: b}}
+		gates: gateRules{book: b}, series: seriesRules{book: b}, limits: limitRules{book: b},
+		balances: balanceRules{book: b, of: map[balanceKey]*balance{}}}
 	if o.Book == nil {
 		e.own = usage.New(usage.Options{Unwritten: true})
 		e.o.Book = e.own
@@ -70,6 +73,15 @@ func NewEngine(o Options) *Engine {
 // Use keeps what a read of a register of water came to, until the reading itself
 // follows: it says by which clock it is judged.
 func (e *Engine) Use(index uint32, u *usage.Use) {
+	if int(index) < len(e.info) && e.info[index] != nil {
+		if d := e.devices.At(index + 1); d.Flags&(flagParent|flagChild) != 0 {
+			ahead := int64(0)
+			if d.Flags&flagClock != 0 {
+				ahead = int64(float64(d.LastLag-d.Offset) * 1e9)
+			}
+			e.balances.use(index, d, u, ahead)
+		}
+	}
 	e.use.bookings = e.use.bookings[:0]
 	if u.Resource == usage.Water {
 		e.use.index, e.use.at = index, u.At
@@ -123,6 +135,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	}
 	e.dropTotals()
 	e.listSites()
+	e.balances.bind()
 	moved := false
 	for i, d := range e.info {
 		if d == nil {
@@ -208,6 +221,9 @@ func (e *Engine) Rewind(now int64) {
 	for _, a := range e.arenas() {
 		a.Int64s(clamp)
 	}
+	for at := range e.balances.times() {
+		clamp(at)
+	}
 	e.now, e.lastAny = now, min(e.lastAny, now)
 }
 
@@ -247,6 +263,7 @@ func (e *Engine) Forget(indexes []uint32, at int64) {
 			e.endRemoved(k, at)
 		}
 	}
+	e.balances.forget(gone)
 	for i := range gone {
 		d := e.devices.At(i + 1)
 		e.join(&d.Town, groupKey{}, "")

@@ -109,6 +109,8 @@ const (
 	flagClock              // its clock is known to be wrong
 	flagOffset             // Offset has been learned
 	flagDevice             // reports its own times
+	flagParent             // a meter with others behind it
+	flagChild              // a meter behind another
 )
 
 // place says where a community is.
@@ -165,6 +167,13 @@ func (f *fleet) settle(index uint32) (moved bool) {
 		f.paramsOf[p] = id
 	}
 	d.Params = id
+	d.Flags &^= flagParent | flagChild
+	if f.inv.HasChildren(info.ID) {
+		d.Flags |= flagParent
+	}
+	if info.Parent != "" {
+		d.Flags |= flagChild
+	}
 	at, ok := f.placeOf[info.Community]
 	if !ok {
 		at = uint16(len(f.places))

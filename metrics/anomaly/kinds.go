@@ -48,6 +48,7 @@ const (
 	stuckRegister
 	overQmax
 	nightFlow
+	unaccountedWater
 	dayBurner
 	outage
 	cycling
@@ -77,6 +78,7 @@ const (
 	noisy
 	parkingFull
 	crowded
+	unaccountedEnergy
 	offline
 	clockOffset
 	flatLine
@@ -119,6 +121,10 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "夜间最小流量升高", EN: "Night flow has risen"},
 		Means:  ingest.Text{ZH: "总表近两日的最小流量高于以往任何时候：表后管网可能漏水。", EN: "The least flow of the last two days through a master meter is above any before: the pipes behind it may leak."},
 		Clears: ingest.Text{ZH: "最小流量回落后自动解除。", EN: "Clears when the least flow has come down again."}},
+	unaccountedWater: {Name: "unaccounted_water", Facility: ingest.Water, Severity: Warning, Unit: "L/h",
+		Title:  ingest.Text{ZH: "总表与分表水量不平衡", EN: "Water unaccounted for"},
+		Means:  ingest.Text{ZH: "总表水量减去其下各分表之和，高于平时：分表之间的管段漏水、某只分表停走，或有人绕表用水。", EN: "What the master meter passed less what the meters behind it did is above the ordinary: a pipe between them leaks, one of the meters stands still, or somebody takes water past them."},
+		Clears: ingest.Text{ZH: "连续两日差额回落后自动解除。", EN: "Clears when the difference has been down again for two days."}},
 	dayBurner: {Name: "day_burner", Facility: ingest.Lighting, Severity: Warning, Unit: "W", ExpectedUnit: "deg",
 		Title:  ingest.Text{ZH: "白天亮灯", EN: "Lamp burns by day"},
 		Means:  ingest.Text{ZH: "太阳已高出地平线，灯仍亮一小时以上。", EN: "The sun is up and the lamp has been burning for more than an hour."},
@@ -235,6 +241,10 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "人员聚集", EN: "Crowd"},
 		Means:  ingest.Text{ZH: "人数达到台账中该处的容量并持续五分钟。", EN: "As many people as the inventory says the place holds, for five minutes."},
 		Clears: ingest.Text{ZH: "低于容量的九成后自动解除。", EN: "Clears below nine tenths of it."}},
+	unaccountedEnergy: {Name: "unaccounted_energy", Facility: anyFacility, Severity: Warning, Unit: "W",
+		Title:  ingest.Text{ZH: "总表与分表电量不平衡", EN: "Energy unaccounted for"},
+		Means:  ingest.Text{ZH: "总表电量减去其下各分表之和，高于平时：线路上另接了负载、某只分表停走，或电缆漏电。", EN: "What the meter in front passed less what those behind it did is above the ordinary: another load is on the line, a meter stands still, or a cable leaks."},
+		Clears: ingest.Text{ZH: "连续两日差额回落后自动解除。", EN: "Clears when the difference has been down again for two days."}},
 	offline: {Name: "offline", Facility: anyFacility, Severity: Warning, Unit: "s",
 		Title:  ingest.Text{ZH: "设备离线", EN: "Device offline"},
 		Means:  ingest.Text{ZH: "静默时间远超该设备自身的上报规律。", EN: "Silent for much longer than its own rhythm."},

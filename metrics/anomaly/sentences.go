@@ -45,6 +45,14 @@ func seen(k kind, a *Alarm) ingest.Text {
 				v, x, inHours(a.within), v-x, (v-x)*24/1000)
 		}
 		return both("流量%.0f小时未归零，最小小时流量%.1f升。", "The flow has not come to rest for %.0f hours; its least hour was %.1f L.", x, v)
+	case unaccountedWater:
+		return both("一昼夜总表比各分表之和多%.0[1]f升/小时，平时%.0[2]f升/小时，升高%.0[3]f升/小时（每天%.1[4]f立方米）。",
+			"In a day the master meter passed %.0[1]f L/h more than those behind it, %.0[2]f L/h on ordinary days: %.0[3]f L/h more, %.1[4]f m3 a day.",
+			v, x, v-x, (v-x)*24/1000)
+	case unaccountedEnergy:
+		return both("一昼夜总表比各分表之和多%.0[1]f瓦，平时%.0[2]f瓦，升高%.0[3]f瓦（每天%.1[4]f千瓦时）。",
+			"In a day the meter in front passed %.0[1]f W more than those behind it, %.0[2]f W on ordinary days: %.0[3]f W more, %.1[4]f kWh a day.",
+			v, x, v-x, (v-x)*24/1000)
 	case burst:
 		return both("连续两小时流量%.0f升/小时，以往最高%.0f升/小时。", "%.0f L/h for two hours; the most so far was %.0f L/h.", v, x)
 	case reverseFlow:

@@ -25,8 +25,8 @@ import (
 // Version 2 added when a held alarm is told, version 3 when it was over. Since
 // version 4 registers are in the book of use; one of the engine's own follows.
 // Version 5 added the time in which switchings were counted, version 6 what peers
-// have at once.
-const stateVersion = 6
+// have at once, version 8 balances of meters.
+const stateVersion = 8
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -109,6 +109,7 @@ func (e *Engine) Save(w io.Writer) error {
 		b.int(int64(e.totals[k]))
 	}
 	b.waves(e.waves)
+	b.balances(e.balances.of)
 	if b.err == nil && e.own != nil {
 		b.err = e.own.Save(b.w)
 	}
@@ -192,6 +193,16 @@ func (e *Engine) Load(r io.Reader) error {
 		if b.err != nil {
 			return fmt.Errorf("state of anomalies: %w", b.err)
 		}
+	}
+	if version >= 8 {
+		all := b.balances(e.info)
+		if b.err != nil {
+			return fmt.Errorf("state of anomalies: %w", b.err)
+		}
+		e.mu.Lock()
+		e.balances.of = all
+		e.mu.Unlock()
+		e.balances.bind()
 	}
 	e.dropTotals()
 	if version < 4 {

@@ -150,6 +150,12 @@ var checks = map[string][]Text{
 		{ZH: "用听漏棒逐井听音，逐段关阀缩小范围；看消防管、水箱浮球、绿化管。", EN: "Listen at the chambers, shut valves section by section; look at fire mains, tank floats and watering."},
 		{ZH: "新住户入住或夜间用水单位开业：正常，学会后不再告警。", EN: "New tenants or a user by night: right, and learned once the alarm is closed."},
 	},
+	"unaccounted_water": {
+		{ZH: "看其下有没有读数不动或长期不上报的分表：多数是分表停走、换表未登记，不是漏水。", EN: "Is a meter behind it standing still, silent, or exchanged without an entry? That is more often the cause than a leak."},
+		{ZH: "台账中 parent 是否填全：新装的分表、商铺、绿化、消防、水箱补水的表都要登记在总表之下。", EN: "Is parent complete in the inventory? New flats, shops, watering, fire mains and tanks with a meter belong behind the master meter."},
+		{ZH: "凌晨2至5点的差额与全天差额相近：分表之间的管段漏，逐段关阀、听漏；只在白天有：有人绕表用水，或绿化、施工取水。", EN: "By night the same difference as by day: a pipe between them leaks, shut valves section by section and listen. By day only: water is taken past the meters, for watering or works."},
+		{ZH: "差额与用水量成比例：分表走慢，按检定周期抽查。", EN: "A difference in proportion to use: meters run slow, have some of them tested."},
+	},
 	"day_burner": {
 		{ZH: "控制柜是否在“手动”档（检修后忘记复位最常见）。", EN: "Is the cabinet switched to manual? After maintenance that is the usual cause."},
 		{ZH: "光控探头是否被遮挡或污损，时控器时间是否正确。", EN: "Is the photocell covered or dirty, is the timer's clock right?"},
@@ -253,6 +259,11 @@ var checks = map[string][]Text{
 	"tailgating": {
 		{ZH: "看视频确认是尾随还是推婴儿车、轮椅。", EN: "The camera: tailgating, or a pram or wheelchair?"},
 		{ZH: "闭门延时是否设得过长。", EN: "Is the closing delay too long?"},
+	},
+	"unaccounted_energy": {
+		{ZH: "其下有没有停走、不上报或新装未登记（parent）的分表。", EN: "Does a meter behind it stand still or report nothing, or was one added without parent in the inventory?"},
+		{ZH: "沿线查私接：广告灯箱、充电、施工取电；对照差额出现的钟点。", EN: "Look along the line for what was connected to it: signs, chargers, works. At which hours does the difference show?"},
+		{ZH: "夜间与白天差额相同：电缆绝缘下降，测漏电流；先断电再开箱。", EN: "The same by night and by day: insulation, measure the leakage current. Switch off before opening a box."},
 	},
 	"offline": {
 		{ZH: "同一网关、同一位置的其他设备是否也离线：是则先查网关和供电。", EN: "Are others of the same gateway or place silent too? Then start with gateway and supply."},
