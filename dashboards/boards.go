@@ -513,6 +513,17 @@ func programme(l Language) *Dashboard {
 			stat(l, l.t("距目标", "To the target"), l.t("达到 60% 还需达标的社区数。", "Communities that have still to meet the requirements for 60 %."), "none", 4).
 				now(fmt.Sprintf("clamp_min(ceil(0.6 * %s) - %s, 0)", stage("all"), stage("met")), "").decimals(0).levels(green, 1.0, orange),
 			share(l.t("参加比例", "Participating, share"), "participating"), share(l.t("达标比例", "Met, share"), "met"),
+			stat(l, l.t("滞后社区", "Communities behind"), l.t("未参与，或参与而仍有事项未达标的社区数，据工作台账。", "Communities that do not take part, or have items that are not met, by the ledger."), "none", 4).
+				now("sum("+Prefix+"ledger_behind)", "").decimals(0).levels(green, 1.0, orange),
+			stat(l, l.t("试点达标", "Pilots that met it"), l.t("达标的试点社区数。", "Pilot communities that meet the requirements."), "none", 4).
+				now(fmt.Sprintf(`count(%[1]scommunity_info{pilot="true", stage=~"met|named"}) or 0 * count(%[1]scommunity_info{pilot="true"})`, Prefix), "").decimals(0).levels(orange, 1.0, green),
+			deadline(l, l.t("季度报送还剩", "Quarter's report due in"), l.t("距本季度报送截止日的天数；每季度最后十天报送。", "Days until the quarter's report is due, in its last ten days."), "quarter"),
+			deadline(l, l.t("十月底总结还剩", "Year's summary due in"), l.t("距十月底年度总结的天数。", "Days until the year's summary of the towns is due, at the end of October."), "october"),
+			stat(l, l.t("台账表格错误", "Mistakes of the table"), l.t("上次读取的台账表格中的错误数；不为 0 时整表未采用，错误见内置页面。", "Mistakes of the clerk's table that was read last; nothing of it is taken while there are any. The built-in page lists them."), "none", 4).
+				now("max("+Prefix+"ledger_file_problems)", "").decimals(0).levels(green, 1.0, red),
+			stat(l, l.t("台账更改（7 天）", "Changes of the ledger, 7 d"), l.t("近 7 天更改的台账项数。", "Values of the ledger that were changed in 7 days."), "none", 4).
+				now("sum(increase("+Prefix+"ledger_changes_total[7d]))", "").decimals(0),
+			ledgerTable(l), itemTable(l),
 			table(l, l.t("创建社区清单", "List of communities"), l.t("台账中的社区：镇街、是否试点、阶段、户数、设备在线率。点击社区查看详情。", "The communities of the inventory: town, pilot, stage, households, devices online. Click one for its details."), 24, 14).
 				now(fmt.Sprintf("max by (community, name, town, stage, pilot) (%scommunity_info)", Prefix), "").
 				now(fmt.Sprintf("sum by (community) (%scommunity_households)", Prefix), "").
@@ -534,6 +545,42 @@ func programme(l Language) *Dashboard {
 					textColumn(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
 		},
 	}
+}
+
+// deadline is a tile of the days until something is due.
+func deadline(l Language, name, description, what string) *Panel {
+	return stat(l, name, description, "suffix:"+l.t("天", "days"), 4).
+		now(fmt.Sprintf(`max((%sledger_deadline_timestamp_seconds{what="%s"} - time()) / 86400)`, Prefix, what), "").decimals(0).levels(red, 3.0, orange, 10.0, green)
+}
+
+// ledgerTable is the items of each community by what the ledger says, those with the
+// fewest that are met first.
+func ledgerTable(l Language) *Panel {
+	name, met, notMet, pending, renovated := l.t("社区", "Community"), l.t("达标", "Met"), l.t("未达标", "Not met"), l.t("待核", "To be checked"), l.t("2021 年改造小区", "Compounds renovated in 2021")
+	count := func(status string) string {
+		return fmt.Sprintf(`sum by (community) (%sledger_items{status="%s"})`, Prefix, status)
+	}
+	return table(l, l.t("各社区事项", "Items by community"), l.t("工作台账：各社区达标、未达标、待核的事项数，达标最少的在前；以及 2021 年改造的小区数。", "The ledger: items of each community that are met, not met and to be checked, fewest met first; and compounds renovated in 2021."), 12, 11).
+		now(named(count("met")), "").now(count("not_met"), "").now(count("pending"), "").
+		now(fmt.Sprintf(`sum by (community) (%sledger_compounds_renovated{year="2021"})`, Prefix), "").
+		transform("joinByField", map[string]any{"byField": "community", "mode": "outer"}).
+		columns("name", name, "Value #A", met, "Value #B", notMet, "Value #C", pending, "Value #D", renovated, "Time", "", "Time 1", "", "Time 2", "", "Time 3", "", "Time 4", "").sorted(met, false).
+		override(override("community", Property{"custom.hidden", true}), override(renovated, Property{"noValue", ""}),
+			override(notMet, Property{"thresholds", Thresholds{"absolute", []Step{{green, nil}, {orange, ptr(0.5)}}}}, Property{"custom.cellOptions", map[string]any{"type": "color-text"}}),
+			override(name, Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}}))
+}
+
+// itemTable is the communities by item of the standard, those met by the fewest first.
+func itemTable(l Language) *Panel {
+	number, title, met, notMet, pending := l.t("编号", "Number"), l.t("事项", "Item"), l.t("达标", "Met"), l.t("未达标", "Not met"), l.t("待核", "To be checked")
+	count := func(status string) string {
+		return fmt.Sprintf(`sum by (item) (%sledger_item_communities{status="%s"})`, Prefix, status)
+	}
+	return table(l, l.t("各事项", "By item"), l.t("工作台账：每个事项达标、未达标、待核的社区数，达标最少的在前。", "The ledger: communities by what is said of each item, met by the fewest first."), 12, 11).
+		now(fmt.Sprintf("(%s) * on (item) group_left (title) group by (item, title) (%sledger_item_info)", count("met"), Prefix), "").now(count("not_met"), "").now(count("pending"), "").
+		transform("joinByField", map[string]any{"byField": "item", "mode": "outer"}).
+		columns("item", number, "title", title, "Value #A", met, "Value #B", notMet, "Value #C", pending, "Time", "", "Time 1", "", "Time 2", "", "Time 3", "").sorted(met, false).
+		override(textColumn(number, Property{"custom.width", 60}), textColumn(title, Property{"custom.minWidth", 200}))
 }
 
 func vendors(l Language) *Dashboard {

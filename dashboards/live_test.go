@@ -37,6 +37,7 @@ import (
 	"greencommunity/metrics/anomaly"
 	communities "greencommunity/metrics/community"
 	"greencommunity/metrics/facility"
+	"greencommunity/metrics/ledger"
 	"greencommunity/metrics/scorecard"
 	"greencommunity/metrics/usage"
 )
@@ -78,7 +79,7 @@ func start(t *testing.T) *service {
 	t.Cleanup(func() { s.database.Close() })
 
 	path := filepath.Join(t.TempDir(), "inventory.yaml")
-	more := "- {id: " + planted + ", name: 种植社区, town: 城关镇, stage: met, households: 77, population: 200, lat: 34.7, lon: 106.2}\nvendors:\n"
+	more := "- {id: " + planted + ", name: 种植社区, town: 城关镇, stage: met, households: 77, population: 200, lat: 34.7, lon: 106.2, compounds: [{id: compound, name: 种植小区, renovated: 2021}]}\nvendors:\n"
 	must(os.WriteFile(path, []byte(strings.Replace(simulator.Inventory(), "vendors:\n", more, 1)), 0o600))
 	inv, err := inventory.Load(path, beijing)
 	must(err)
@@ -86,7 +87,9 @@ func start(t *testing.T) *service {
 	book := usage.New(usage.Options{})
 	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig(), Book: book}), facility.New(book)
 	s.score, s.decoder = scorecard.New(), decode.NewWorker(inv, inventory.NewRegistry(inv))
-	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	written, err := ledger.New(ledger.Options{DataDir: t.TempDir(), Inventory: func() *inventory.Inventory { return inv }})
+	must(err)
+	s.registry.MustRegister(written, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, book, engine, state, s.score)
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: t.TempDir(), Inventory: inv, MQTT: mqtt.Options{Brokers: []string{s.broker.URL()}, ClientID: "boards"},

@@ -43,6 +43,7 @@ var (
 	onInspection  = ingest.Text{ZH: "台账定义了抽查量后", EN: "where the inventory has quantities for it"}
 	onFactor      = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
 	onDensity     = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
+	onRenovated   = ingest.Text{ZH: "台账中有改造过的小区后", EN: "once a compound was renovated"}
 	onInventory   = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
 )
 
@@ -95,6 +96,14 @@ var Metrics = []Metric{
 	{"community_households", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的户数。", EN: "Households by the inventory."}, onInventory},
 	{"community_population", "gauge", []string{"community"}, ingest.Text{ZH: "台账中的人口。", EN: "Persons by the inventory."}, onInventory},
 	{"programme_communities", "gauge", []string{"stage"}, ingest.Text{ZH: "创建进度：all 全部，participating 参加，met 达标，named 命名；前一阶段含后一阶段。", EN: "Communities of the programme: all, participating, met, named; each stage includes those after it."}, onInventory},
+	{"ledger_items", "gauge", []string{"community", "status"}, ingest.Text{ZH: "台账中的事项，按状态：met 达标，not_met 未达标，pending 待核。", EN: "Items of the standard by what the ledger says of them: met, not_met, pending."}, onInventory},
+	{"ledger_item_communities", "gauge", []string{"item", "status"}, ingest.Text{ZH: "每个事项在各状态的社区数。", EN: "Communities by what the ledger says of an item."}, always},
+	{"ledger_item_info", "gauge", []string{"item", "area", "title"}, ingest.Text{ZH: "创建标准的事项，恒为 1。", EN: "An item of the standard, always 1."}, always},
+	{"ledger_behind", "gauge", []string{"community"}, ingest.Text{ZH: "1：该社区滞后：未参与，或参与而仍有事项未达标。", EN: "1 where a community is behind: it does not take part, or has items that are not met."}, onInventory},
+	{"ledger_compounds_renovated", "gauge", []string{"community", "year"}, ingest.Text{ZH: "台账中改造的小区数，按年份。", EN: "Compounds of the ledger that were renovated, by year."}, onRenovated},
+	{"ledger_deadline_timestamp_seconds", "gauge", []string{"what"}, ingest.Text{ZH: "报送期限（当日结束，Unix 秒）：quarter 季度，october 十月底。", EN: "The end of the day by which is to be reported, unix seconds: quarter, october."}, always},
+	{"ledger_changes_total", "counter", nil, ingest.Text{ZH: "台账被更改的项数。", EN: "Values of the ledger that were changed."}, always},
+	{"ledger_file_problems", "gauge", nil, ingest.Text{ZH: "上次读取的台账表格中的错误数；不为 0 时整表未采用。", EN: "Mistakes of the table that was read last; nothing of it is taken while there are any."}, always},
 
 	{"lighting_power_watts", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯的功率之和。", EN: "Power of the lamps that have reported within 3 hours."}, onFacility},
 	{"lighting_lamps_lit", "gauge", []string{"community"}, ingest.Text{ZH: "亮着的灯数。", EN: "Lamps that burn."}, onFacility},

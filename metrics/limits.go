@@ -113,7 +113,7 @@ func (s *Server) guard(h http.Handler) http.Handler {
 			http.Error(w, "not from another site", http.StatusForbidden)
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, max(maxBody, s.o.Bodies[r.URL.Path]))
 		c := http.NewResponseController(w)
 		timed := &timedWriter{w, c}
 		timed.extend()

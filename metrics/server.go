@@ -36,6 +36,8 @@ type Options struct {
 	Reload func(context.Context) error
 	// Routes are further handlers by pattern: the page and its JSON.
 	Routes map[string]http.Handler
+	// Bodies are the bytes a request of a path may have, where that is more than 64 KiB.
+	Bodies map[string]int64
 	// Protect lets requests through that may be answered; nil lets all through.
 	Protect func(http.Handler) http.Handler
 	Logger  *slog.Logger

@@ -40,6 +40,12 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 	if broken := inv.BrokenCodecs(); len(broken) > 0 { // the service runs without them
 		return fmt.Errorf("decoders that cannot be run; their devices' messages would be refused:\n%w", errors.Join(broken...))
 	}
+	if conf.Ledger.File != "" {
+		table := ledgerCheckCmd{ledgerConfig: ledgerConfig{c.Config}, File: conf.Ledger.File}
+		if err := table.Run(s); err != nil {
+			return err
+		}
+	}
 	sources := 0
 	for _, v := range inv.Vendors {
 		sources += len(v.Sources)

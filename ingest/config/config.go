@@ -39,6 +39,7 @@ type Config struct {
 	Store    Store    `yaml:"store"`
 	Rejects  Rejects  `yaml:"rejects"`
 	Feedback Feedback `yaml:"feedback"`
+	Ledger   Ledger   `yaml:"ledger"`
 	// Anomaly is the levels of alarms, where they differ from the defaults: for
 	// all, for communities and for devices. Package metrics/anomaly checks it.
 	Anomaly document.Section `yaml:"anomaly"`
@@ -144,6 +145,16 @@ type Rejects struct {
 // Feedback bounds what vendors are told of refused messages.
 type Feedback struct {
 	PerMinute *int `yaml:"per_minute"` // to each vendor; 0 switches it off; default 60
+}
+
+// Ledger is the working ledger of the programme (工作台账), which is kept in data_dir.
+type Ledger struct {
+	// File is a table that a clerk keeps, .xlsx or .csv, as `greencommunity ledger export`
+	// writes it. What it has changed is taken over at the start and on reload.
+	File string `yaml:"file"`
+	// Items is the items of the standard in its own wording, .csv, as `greencommunity ledger
+	// items` writes it. Default: sixteen items in five areas, in words of ours.
+	Items string `yaml:"items"`
 }
 
 // Secret is a password or token. It prints as [redacted].
@@ -263,6 +274,7 @@ func (c *Config) complete(dir string, p *document.Problems) {
 	for _, path := range []*string{
 		&c.DataDir, &c.Inventory, &c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
 		&c.InfluxDB.TokenFile, &c.InfluxDB.CAFile, &c.HTTP.WebConfigFile, &c.Push.PasswordFile, &c.Push.CertFile, &c.Push.KeyFile,
+		&c.Ledger.File, &c.Ledger.Items,
 	} {
 		resolve(path)
 	}

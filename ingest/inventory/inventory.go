@@ -255,3 +255,16 @@ func (inv *Inventory) BrokenCodecs() (all []error) {
 	}
 	return all
 }
+
+// Revised returns the inventory with each community as f gives it. What f is given
+// stays as it is.
+func (inv *Inventory) Revised(f func(*Community) *Community) *Inventory {
+	revised := *inv
+	revised.Communities = make([]*Community, len(inv.Communities))
+	revised.communities = maps.Clone(inv.communities)
+	for i, c := range inv.Communities {
+		revised.Communities[i] = f(c)
+		revised.communities[c.ID] = revised.Communities[i]
+	}
+	return &revised
+}

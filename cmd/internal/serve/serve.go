@@ -33,6 +33,7 @@ import (
 	"greencommunity/ingest/push"
 	"greencommunity/metrics"
 	"greencommunity/metrics/community"
+	"greencommunity/metrics/ledger"
 )
 
 // Service is an ingester.
@@ -44,6 +45,7 @@ type Service struct {
 	server    *metrics.Server
 	// certificates of others, whose expiry is told beforehand.
 	certificates *certificate.Watch
+	ledger       *ledger.Service
 	push         *push.Listener // nil where it is off
 	access       *access.Access
 	end          context.CancelFunc // of sessions
@@ -62,13 +64,17 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	registry.MustRegister(observers.book, observers.facility, observers.savings, observers.anomaly, observers.vendors)
 	s := &Service{settings: c, log: log, observers: observers, certificates: certificate.New(Certificates(c.Config), log)}
 	registry.MustRegister(s.certificates)
-	registry.MustRegister(community.Collector{Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() }})
+	if err := s.openLedger(registry); err != nil {
+		return nil, err
+	}
+	// Who counts communities counts them as the ledger has them.
+	registry.MustRegister(community.Collector{Inventory: s.ledger.Inventory})
 	sessions, end := context.WithCancel(context.Background())
 	s.access, s.end = access.New(sessions, c.Access, c.Zone, c.HTTP.WebConfigFile, log), end
 	view := page.New(page.Sources{
 		Version: build.String(),
 		Ready:   s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
-		Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() },
+		Inventory: s.ledger.Inventory,
 		FindDevices: func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32) {
 			return s.pipeline.FindDevices(query, community, limit)
 		},
@@ -76,11 +82,12 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	})
 	routes := view.Routes()
 	maps.Copy(routes, s.access.Routes())
+	maps.Copy(routes, s.ledger.Routes())
 	var err error
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Hosts: c.HTTP.Hosts, Gatherer: registry, Logger: log,
 		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
-		Routes: routes, Protect: s.access.Middleware,
+		Routes: routes, Protect: s.access.Middleware, Bodies: map[string]int64{"/api/v1/ledger": ledger.MaxBody},
 	}); err != nil {
 		return nil, err
 	}
@@ -228,6 +235,10 @@ func (s *Service) Reload(ctx context.Context) error {
 		s.log.Warn("changed, and in force after a restart only", "sections", fixed)
 	}
 	inv := again.Inventory.Shard(s.settings.Shard.Index, s.settings.Shard.Count)
+	if err := s.ledger.Reload(ledgerFiles(again), inv); err != nil {
+		s.log.Error("nothing reloaded", "error", err)
+		return err
+	}
 	s.observers.anomaly.Configure(again.Anomaly)
 	s.access.Configure(again.Access, again.Zone)
 	s.observers.savings.Convert(again.Savings.Factors)

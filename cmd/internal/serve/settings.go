@@ -10,6 +10,7 @@ import (
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/ledger"
 	"greencommunity/metrics/savings"
 )
 
@@ -38,6 +39,7 @@ func Load(path string) (*Settings, error) {
 	s := &Settings{path: path, Config: c, Anomaly: anomaly.ReadSection(c.Anomaly, p), Savings: savings.ReadConfig(c.Savings, p)}
 	s.Access = access.ReadSection(c.Access, c.Zone, p)
 	var unread error
+	_, items := ledger.ReadItems(c.Ledger.Items)
 	if c.Inventory != "" && c.Zone != nil {
 		unread = s.readInventory()
 	}
@@ -45,7 +47,7 @@ func Load(path string) (*Settings, error) {
 		s.Access.Check(func(id ingest.CommunityID) bool { return inv.Community(id) != nil },
 			func(id ingest.VendorID) bool { return inv.Vendor(id) != nil }, p)
 	}
-	problems := []error{p.Of(path), unread}
+	problems := []error{p.Of(path), items, unread}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
