@@ -95,6 +95,8 @@ func (s *specification) all(base string) {
 		s.t.Errorf("%d devices, want 3", len(devices))
 	}
 	s.check(base, "/api/v1/devices?limit=0", "400")
+	s.check(base, "/api/v1/ledger", "200")
+	s.check(base, "/api/v1/ledger?format=pdf", "400")
 	r, err := http.Get(base + "/api/v1/stream")
 	if err != nil {
 		s.t.Fatal(err)
