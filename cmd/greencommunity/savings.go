@@ -49,8 +49,9 @@ type savingsComputeCmd struct {
 	Config    string `help:"Path of config.yaml, for what is in InfluxDB." default:"config.yaml" placeholder:"FILE"`
 	Quarter   string `help:"The days of a quarter, in place of --from and --to, such as 2026Q1." placeholder:"QUARTER"`
 
-	Report        string `help:"Write what is recomputed as a quarterly report into this .html (to be printed and signed), .xlsx or .csv." placeholder:"FILE"`
+	Report        string `help:"Write what is recomputed as a quarterly report into this .html (to be printed and signed), .docx, .xlsx or .csv." placeholder:"FILE"`
 	ReportingUnit string `help:"Who files the report." placeholder:"NAME"`
+	NextSteps     string `help:"Text file with what comes next, a paragraph a line. Default: savings.report.next_steps of the configuration." placeholder:"FILE"`
 	AsOf          string `help:"Last day whose data the report is of. Default: yesterday, where the quarter is not over." placeholder:"DATE"`
 	Filed         string `help:"The .csv of this period that was filed before: what has changed since is listed, and is a new revision once final." placeholder:"FILE"`
 }
@@ -77,10 +78,13 @@ func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	inv := conf.Inventory
-	db := &history.Database{URL: conf.InfluxDB.URL, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal()}
 	if c.Report != "" {
-		return c.report(ctx, conf, inv, db, from, to)
+		return c.report(ctx, conf, from, to)
+	}
+	inv := conf.Inventory
+	db, err := serve.Database(conf.Config)
+	if err != nil {
+		return err
 	}
 	statement, err := recomputed(ctx, db, inv, c.Community, from, to)
 	if err != nil {
@@ -92,15 +96,12 @@ func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
 // days are those asked for: the first, and the first after.
 func (c *savingsComputeCmd) days() (from, to savings.Date, err error) {
 	if c.Quarter != "" {
-		var year, quarter int
-		if _, err := fmt.Sscanf(c.Quarter, "%dQ%d", &year, &quarter); err != nil || quarter < 1 || quarter > 4 || c.Quarter != fmt.Sprintf("%dQ%d", year, quarter) {
-			return from, to, fmt.Errorf("--quarter: %q is no quarter; write 2026Q1", c.Quarter)
-		}
 		if c.From != "" || c.To != "" {
 			return from, to, errors.New("give either --quarter or --from and --to")
 		}
-		from.Time = time.Date(year, time.Month(3*quarter-2), 1, 0, 0, 0, 0, time.UTC)
-		to.Time = from.AddDate(0, 3, 0)
+		if from, to, err = savings.QuarterOf(c.Quarter); err != nil {
+			return from, to, fmt.Errorf("--quarter: %w", err)
+		}
 		return from, to, nil
 	}
 	for _, day := range []struct {

@@ -175,7 +175,10 @@ func (c *savingsBaselineCmd) stored(ctx context.Context) (days []baseline.Day, w
 		return nil, false, err
 	}
 	inv, community := conf.Inventory, ingest.CommunityID(c.Community)
-	db := &history.Database{URL: conf.InfluxDB.URL, Bucket: conf.InfluxDB.Bucket, Token: conf.InfluxDB.Token.Reveal()}
+	db, err := serve.Database(conf.Config)
+	if err != nil {
+		return nil, false, err
+	}
 	r, err := savings.NewRecomputation(inv, community, from, to)
 	if err != nil {
 		return nil, false, err

@@ -118,10 +118,10 @@ vendors:
 		"," + figures + ",90.0%,", ",节约,100.0%,",
 		"四,xicheng,'=西城社区,照明,电,千瓦时,", ",覆盖率不足 80%，不作结论,", // 49 of the days
 		"四,nancheng,南城社区,用水,水,立方米,,,,,,,,无基准，不计节约量,—,24.00,未知\n", // 2 days' use and no saving
-		"每日 +0.25 千瓦时：新增一盏（doc-31）",
-		"五,nancheng,南城社区,households,100,80.0%,0.50,0.43,2\n", // 12 m³ a day of 120 persons; LNU 0.072
+		"每日 +0.25 千瓦时,新增一盏,doc-31\n",
+		"五,nancheng,households,南城社区,用水用量,100,125,80.0%,0.50,0.43,2\n", // 12 m³ a day of 120 persons; LNU 0.072
 		"六,nancheng,南城社区,投放,厨余垃圾,41,次\n", "六,nancheng,南城社区,垃圾净重,厨余垃圾,120,千克\n", "六,nancheng,南城社区,门禁进入,,512,人次\n",
-		",1,1\n", "未配置任何因子", "未提供本期已报的报表",
+		"六之一,nancheng,南城社区,门长时间未关,1,1,0,24.0 小时,24.0 小时\n", "默认值，待确认", "【示例】", "未提供本期已报的报表",
 	} {
 		if !strings.Contains(read("q.csv"), want) {
 			t.Errorf("the report lacks %q", want)
@@ -177,7 +177,7 @@ vendors:
 		}
 	}
 	for want, args := range map[string][]string{
-		"is neither .html, .csv nor .xl": {"--quarter", quarter, "--report", "q.xls"},
+		"is neither html, xlsx, docx nor": {"--quarter", quarter, "--report", "q.xls"},
 		"is no quarter; write 2026Q1":    {"--quarter", "2026-1", "--report", "q.csv"},
 		"either --quarter or --from":     {"--quarter", quarter, "--from", "2026-01-01", "--report", "q.csv"},
 		"is after":                       {"--quarter", quarter, "--report", "q.csv", "--as-of", "2099-01-01"},

@@ -131,6 +131,7 @@ type Compound struct {
 	Name       string            `yaml:"name"`
 	Households int               `yaml:"households"`
 	Renovated  int               `yaml:"renovated"` // year of renovation, 0 if none
+	Lamps      int               `yaml:"lamps"`     // number of public lamps, 0 if unknown
 }
 
 // Vendor is a facility vendor and where it publishes.

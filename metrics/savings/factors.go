@@ -10,17 +10,73 @@ import (
 // Config is the section savings of config.yaml.
 type Config struct {
 	Factors Factors `yaml:"factors"`
+	// Tariffs price what is saved. None: reports price it by examples, marked as such.
+	Tariffs []Tariff     `yaml:"tariffs"`
+	Report  ReportConfig `yaml:"report"`
+}
+
+// ReportConfig is what reports are written with.
+type ReportConfig struct {
+	Unit string `yaml:"unit"` // who files them
+	// NextSteps is a text file, relative to config.yaml: a paragraph a line, for the
+	// section of what comes next.
+	NextSteps string `yaml:"next_steps"`
+	// Floor is the coverage, 0-1, below which no verdict is given; default 0.8.
+	Floor float64 `yaml:"floor"`
+	// OnlyConfirmed leaves out what the program's own factors and example prices make:
+	// nothing that this file does not state is printed.
+	OnlyConfirmed bool `yaml:"only_confirmed"`
 }
 
 // ReadConfig reads the section and adds what is wrong with it to the problems.
 func ReadConfig(section document.Section, p *document.Problems) Config {
 	var c Config
 	if section.Decode(&c, p) {
-		for _, err := range c.Factors.Check() {
+		for _, err := range append(c.Factors.Check(), checkTariffs(c.Tariffs)...) {
 			p.AddError(fmt.Errorf("savings.%w", err))
 		}
+		if f := c.Report.Floor; !(f >= 0 && f <= 1) {
+			p.AddError(fmt.Errorf("savings.report.floor: %g is not between 0 and 1", f))
+		}
+	}
+	if c.Report.Floor == 0 {
+		c.Report.Floor = Floor
 	}
 	return c
+}
+
+// Floor is the coverage of the days due below which reports give no verdict, unless the
+// configuration says another.
+const Floor = 0.80
+
+// DefaultFactors are the national ones that reports use where the configuration has
+// none. A report marks what is made of them as to be confirmed; metrics do not use them.
+//
+// Emission: mean of the grid, of the year's data, as 生态环境部 and 国家统计局 announced
+// it on 2024-04-12, 2024-12-20 and 2025-12-31. Coal: GB/T 2589-2020, 当量值.
+func DefaultFactors() Factors {
+	announced := func(year int) string {
+		return fmt.Sprintf("生态环境部、国家统计局《关于发布%d年电力二氧化碳排放因子的公告》", year)
+	}
+	const area = "全国"
+	return Factors{Area: area, Coal: []Coal{Calorific}, Emission: []Factor{
+		{Year: 2021, Area: area, KgCO2: 0.5568, Source: announced(2021)},
+		{Year: 2022, Area: area, KgCO2: 0.5366, Source: announced(2022)},
+		{Year: 2023, Area: area, KgCO2: 0.5306, Source: announced(2023)},
+	}}
+}
+
+// Given reports whether there are any.
+func (f *Factors) Given() bool { return len(f.Emission) > 0 || len(f.Coal) > 0 }
+
+// Newest is the factor of the newest data for the area up to a year.
+func (f *Factors) Newest(year int) (newest Factor, ok bool) {
+	for _, e := range f.Emission {
+		if e.Area == f.Area && e.Year <= year && (!ok || e.Year > newest.Year) {
+			newest, ok = e, true
+		}
+	}
+	return newest, ok
 }
 
 // Factor is an emission factor of electricity for one year's data.
@@ -45,7 +101,7 @@ const (
 const CalorificFactor = 0.1229
 
 // Factors convert energy, as the configuration says, each with its source.
-// There are none by default: a figure nobody has checked is not printed. Water
+// Metrics have none by default: a figure nobody has checked is not one. Water
 // has no factor at all here; public ones differ twentyfold, and the energy that
 // pumps it is metered as electricity already.
 type Factors struct {

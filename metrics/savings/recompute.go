@@ -180,13 +180,17 @@ type StatementItem struct {
 
 // StatementBoundary holds what a line is made of.
 type StatementBoundary struct {
-	ID      string          `json:"id"`
-	Status  string          `json:"status"` // frozen, nested, no_baseline
-	Version int             `json:"baseline_version"`
-	IPMVP   string          `json:"ipmvp"`
-	Method  string          `json:"method"`
-	Meters  int             `json:"meters"`
-	Use     baseline.Figure `json:"use"` // of all days, covered or not
+	ID      string `json:"id"`
+	Status  string `json:"status"` // frozen, nested, no_baseline
+	Version int    `json:"baseline_version"`
+	IPMVP   string `json:"ipmvp"`
+	Method  string `json:"method"`
+	Meters  int    `json:"meters"`
+	// Nested says that another boundary has its use as well; Devices are its meters as
+	// far as they are listed by name.
+	Nested  bool              `json:"nested,omitempty"`
+	Devices []ingest.DeviceID `json:"-"`
+	Use     baseline.Figure   `json:"use"` // of all days, covered or not
 	// PerDay is what all meters use a day, the mean of the days covered; null without one.
 	PerDay    baseline.Figure  `json:"use_per_day"`
 	Days      int              `json:"days"`
@@ -327,6 +331,10 @@ func (r *Recomputation) of(first, end int) *Statement {
 			info := a.describe()
 			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: over - first, Saving: baseline.Figure(math.NaN()), Band: baseline.Figure(math.NaN())}
 			e.waterState(a, &b, first, end)
+			b.Nested = a.parent != nil
+			for _, m := range a.Meters {
+				b.Devices = append(b.Devices, m.Device)
+			}
 			b.Sheet, b.Parts, b.Leakage = a.sheet(), a.parts(sums[a]), e.leakage(a, first, over)
 			b.Normal = e.normal(a, first, over)
 			for _, n := range a.Adjustments {

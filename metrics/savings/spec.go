@@ -31,6 +31,17 @@ func (d *Date) UnmarshalText(b []byte) error {
 // MarshalText is the counterpart of UnmarshalText.
 func (d Date) MarshalText() ([]byte, error) { return []byte(d.Format(time.DateOnly)), nil }
 
+// QuarterOf reads 2026Q1: its first day, and the first after.
+func QuarterOf(text string) (from, to Date, err error) {
+	var year, quarter int
+	if _, err := fmt.Sscanf(text, "%dQ%d", &year, &quarter); err != nil || quarter < 1 || quarter > 4 || text != fmt.Sprintf("%dQ%d", year, quarter) {
+		return from, to, fmt.Errorf("%q is no quarter; write 2026Q1", text)
+	}
+	from.Time = time.Date(year, time.Month(3*quarter-2), 1, 0, 0, 0, 0, time.UTC)
+	to.Time = from.AddDate(0, 3, 0)
+	return from, to, nil
+}
+
 // number of the day, counted from 1970-01-01.
 func (d Date) number() int { return int(d.Unix() / 86400) }
 

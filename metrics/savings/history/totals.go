@@ -36,6 +36,19 @@ func (d *Database) Totals(ctx context.Context, statement string) ([]Total, error
 	return totals, nil
 }
 
+// Table is one series of an answer whose cells are numbers or words: json.Number, string
+// or nil. Times are unix nanoseconds.
+type Table struct {
+	Tags    map[string]string
+	Columns []string
+	Values  [][]any
+}
+
+// Tables runs a statement of InfluxQL and keeps all of a short answer.
+func (d *Database) Tables(ctx context.Context, statement string) ([]Table, error) {
+	return answered[Table](ctx, d, statement)
+}
+
 // Series is one of an answer: its tags, and its rows by column. Times are unix
 // nanoseconds, to about a microsecond.
 type Series struct {
@@ -46,6 +59,10 @@ type Series struct {
 
 // Rows runs a statement of InfluxQL and keeps all of a short answer.
 func (d *Database) Rows(ctx context.Context, statement string) ([]Series, error) {
+	return answered[Series](ctx, d, statement)
+}
+
+func answered[T any](ctx context.Context, d *Database, statement string) ([]T, error) {
 	response, err := d.ask(ctx, "application/json", url.Values{"q": {statement}})
 	if err != nil {
 		return nil, err
@@ -54,13 +71,15 @@ func (d *Database) Rows(ctx context.Context, statement string) ([]Series, error)
 	var answer struct {
 		Results []struct {
 			Error  string
-			Series []Series
+			Series []T
 		}
 	}
-	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+	decoder := json.NewDecoder(response.Body)
+	decoder.UseNumber() // nanoseconds are more than a float64 holds
+	if err := decoder.Decode(&answer); err != nil {
 		return nil, fmt.Errorf("InfluxDB's answer: %w", err)
 	}
-	var all []Series
+	var all []T
 	for _, r := range answer.Results {
 		if r.Error != "" {
 			return nil, fmt.Errorf("InfluxDB: %s", r.Error)

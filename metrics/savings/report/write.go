@@ -1,6 +1,8 @@
 package report
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -59,15 +61,18 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 		if err != nil {
 			return err
 		}
-		last, _ := excelize.ColumnNumberToName(max(2, len(s.Head)))
+		heads, rows := s.Shown()
+		last, _ := excelize.ColumnNumberToName(max(2, len(heads)))
 		err = errors.Join(f.SetCellStr(sheet, "A1", r.Title+"："+s.Title), f.SetCellStr(sheet, "A2", s.Note), f.MergeCell(sheet, "A2", last+"2"),
-			f.SetCellStyle(sheet, "A2", last+"2", wrap), f.SetRowHeight(sheet, 2, 48), f.SetColWidth(sheet, "A", last, 16), f.SetSheetRow(sheet, "A3", &s.Head),
+			f.SetCellStyle(sheet, "A2", last+"2", wrap), f.SetRowHeight(sheet, 2, 48), f.SetColWidth(sheet, "A", last, 16), f.SetSheetRow(sheet, "A3", &heads),
 			f.SetCellStyle(sheet, "A3", last+"3", head), f.SetPageLayout(sheet, &excelize.PageLayoutOptions{Orientation: new("landscape"), Size: new(9)}),
+			f.SetPageLayout(sheet, &excelize.PageLayoutOptions{FitToWidth: new(1), FitToHeight: new(0)}),
+			f.SetSheetProps(sheet, &excelize.SheetPropsOptions{FitToPage: new(true)}),
 			f.SetHeaderFooter(sheet, &excelize.HeaderFooterOptions{OddFooter: "&R第 &P 页，共 &N 页"}))
 		if err != nil {
 			return err
 		}
-		for j, row := range s.Rows {
+		for j, row := range rows {
 			for k, cell := range row {
 				at, _ := excelize.CoordinatesToCellName(k+1, j+4)
 				if v, parsed := strconv.ParseFloat(cell, 64); parsed == nil {
@@ -102,22 +107,73 @@ func plain(s string) string {
 	return s
 }
 
-var page = template.Must(template.New("").Funcs(template.FuncMap{"number": number}).Parse(`<!DOCTYPE html>
-<html lang="zh-CN"><head><meta charset="utf-8"><title>{{.Title}}</title><style>
+// style of the page. Its hash is in the page's Content-Security-Policy.
+const style = `
 @page { size: A4 landscape; margin: 12mm 12mm 16mm; @bottom-right { content: "第 " counter(page) " 页，共 " counter(pages) " 页"; font-size: 11px } }
 body { font: 13px/1.5 "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", sans-serif; color: #1a1a1a; max-width: 1240px; margin: 24px auto; padding: 0 16px }
-h1 { text-align: center; font-size: 22px } h2 { font-size: 16px; margin: 28px 0 4px; break-after: avoid }
+h1 { text-align: center; font-size: 26px; color: #b00; border-bottom: 2px solid #b00; padding-bottom: 8px; margin: 8px 0 0 }
+.period { text-align: center; font-size: 18px; margin: 6px 0 16px; color: #1a1a1a }
+h2 { font-size: 16px; margin: 24px 0 4px; break-after: avoid }
 p { color: #555; margin: 0 0 8px }
 table { border-collapse: collapse; width: 100% } th, td { border: 1px solid #999; padding: 3px 7px; text-align: left; vertical-align: top }
+thead { display: table-header-group }
 th { background: #eef3ee; font-weight: 600 } td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tr { break-inside: avoid }
-.none { color: #777 }
-</style></head><body><h1>{{.Title}}</h1>
-{{range .Sections}}<h2>{{.Number}}、{{.Title}}</h2>{{if .Note}}<p>{{.Note}}</p>{{end}}
-{{if .Rows}}<table><thead><tr>{{range .Head}}<th>{{.}}</th>{{end}}</tr></thead><tbody>
-{{$cover := eq .Number "一"}}{{range .Rows}}<tr>{{range .}}{{if and (number .) (not $cover)}}<td class="n">{{else}}<td>{{end}}{{.}}</td>{{end}}</tr>
-{{end}}</tbody></table>{{else}}<p class="none">没有记录。</p>{{end}}
+table.wide { font-size: 10.5px } table.wide th, table.wide td { padding: 2px 4px }
+table.pairs td:first-child { width: 17em; white-space: nowrap; font-weight: 600 }
+table.pairs tr.result td { font-size: 15px } table.pairs tr.sign td { height: 44px; vertical-align: bottom }
+.cover { break-after: page } .none { color: #777 }
+@media print { body { margin: 0; padding: 0; max-width: none } }
+`
+
+var page = template.Must(template.New("").Funcs(template.FuncMap{"number": number, "style": func() template.CSS { return style }}).Parse(`<!DOCTYPE html>
+<html lang="zh-CN"><head><meta charset="utf-8"><title>{{.Title}} {{.Period}}</title><style>{{style}}</style></head><body><h1>{{.Title}}</h1><p class="period">{{.Period}}</p>
+{{range .Pages}}<section{{if .Cover}} class="cover"{{end}}><h2>{{.Number}}、{{.Title}}</h2>{{if .Note}}<p>{{.Note}}</p>{{end}}
+{{if .Rows}}<table class="{{if .Pairs}}pairs{{end}}{{if .Wide}}wide{{end}}"><thead><tr>{{range .Head}}<th>{{.}}</th>{{end}}</tr></thead><tbody>
+{{$pairs := .Pairs}}{{range .Rows}}<tr{{with .Class}} class="{{.}}"{{end}}>{{range .Cells}}{{if and (number .) (not $pairs)}}<td class="n">{{else}}<td>{{end}}{{.}}</td>{{end}}</tr>
+{{end}}</tbody></table>{{else}}<p class="none">没有记录。</p>{{end}}</section>
 {{end}}</body></html>
 `))
+
+// pageSection is a section as the page's template wants it.
+type pageSection struct {
+	Number, Title, Note string
+	Cover, Pairs, Wide  bool
+	Head                []string
+	Rows                []pageRow
+}
+
+type pageRow struct {
+	Class string
+	Cells []string
+}
+
+// Pages are the sections as the page shows them.
+func (r *Report) Pages() []pageSection {
+	var list []pageSection
+	for _, s := range r.Sections {
+		head, rows := s.Shown()
+		p := pageSection{Number: s.Number, Title: s.Title, Note: s.Note, Head: head, Cover: s.Number == "一", Pairs: len(head) == 2, Wide: len(head) > 9}
+		for _, row := range rows {
+			class := ""
+			switch {
+			case p.Cover && strings.Contains(row[0], "签字"):
+				class = "sign"
+			case p.Cover && strings.HasPrefix(row[0], county):
+				class = "result"
+			}
+			p.Rows = append(p.Rows, pageRow{class, row})
+		}
+		list = append(list, p)
+	}
+	return list
+}
+
+// StylePolicy is the Content-Security-Policy under which the page is as it should be,
+// and loads nothing from anywhere.
+func StylePolicy() string {
+	sum := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+}
 
 // number says whether a cell is a figure, which stands at the right.
 func number(s string) bool {
@@ -127,6 +183,38 @@ func number(s string) bool {
 
 // WriteHTML writes a page to be printed and signed.
 func (r *Report) WriteHTML(w io.Writer) error { return page.Execute(w, r) }
+
+// formats are the kinds of file a report is written as, by their extension.
+var formats = map[string]struct {
+	contentType string
+	write       func(*Report, io.Writer) error
+}{
+	"html": {"text/html; charset=utf-8", (*Report).WriteHTML},
+	"csv":  {"text/csv; charset=utf-8", (*Report).WriteCSV},
+	"xlsx": {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", (*Report).WriteXLSX},
+	"docx": {"application/vnd.openxmlformats-officedocument.wordprocessingml.document", (*Report).WriteDOCX},
+}
+
+// ErrFormat is returned for a format a report is not written as.
+var ErrFormat = errors.New("is neither html, xlsx, docx nor csv")
+
+// ContentType of a format.
+func ContentType(format string) (string, error) {
+	f, ok := formats[format]
+	if !ok {
+		return "", fmt.Errorf("%q %w", format, ErrFormat)
+	}
+	return f.contentType, nil
+}
+
+// Write writes the report as html, xlsx, docx or csv.
+func (r *Report) Write(w io.Writer, format string) error {
+	f, ok := formats[format]
+	if !ok {
+		return fmt.Errorf("%q %w", format, ErrFormat)
+	}
+	return f.write(r, w)
+}
 
 // Filed is a report as it was filed, as far as restatements need it.
 type Filed struct {

@@ -1,0 +1,427 @@
+package report
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/savings"
+	"greencommunity/metrics/savings/history"
+	"greencommunity/metrics/sun"
+)
+
+// Order says which report is wanted.
+type Order struct {
+	From, To  savings.Date       // To is the first day after
+	AsOf      savings.Date       // last day whose data are in it; zero: the last that is over
+	Community ingest.CommunityID // only this one; "": all
+	Now       time.Time
+	Unit      string // who files it
+	Digest    string // of the inventory's file
+	Next      string // what comes next, a paragraph a line
+	Filed     *Filed // the same period as it was filed before
+}
+
+// ErrEarly is returned where no day of the period is over, or AsOf is later than any
+// that is.
+var ErrEarly = errors.New("no day of the period is over yet")
+
+// Gather reads what a report is made of from InfluxDB.
+func Gather(ctx context.Context, db *history.Database, inv *inventory.Inventory, c *savings.Config, o Order) (*Source, error) {
+	y, m, d := o.Now.In(inv.Zone).Date()
+	today := savings.Date{Time: time.Date(y, m, d, 0, 0, 0, 0, time.UTC)}
+	last := o.To.AddDate(0, 0, -1)
+	if yesterday := today.AddDate(0, 0, -1); last.After(yesterday) {
+		last = yesterday
+	}
+	if !o.AsOf.IsZero() {
+		if o.AsOf.After(last) {
+			return nil, fmt.Errorf("%s is after %s, the last day there can be data of: %w", day(o.AsOf.Time), day(last), ErrEarly)
+		}
+		last = o.AsOf.Time
+	}
+	if last.Before(o.From.Time) {
+		return nil, ErrEarly
+	}
+	s := &Source{
+		From: o.From, To: o.To, AsOf: savings.Date{Time: last}, Today: today, Unit: cmp.Or(o.Unit, c.Report.Unit), Inventory: inv, Digest: o.Digest,
+		Floor: c.Report.Floor, Factors: c.Factors, Tariffs: c.Tariffs, Profiles: map[Profiled]Profile{}, Filed: o.Filed,
+	}
+	for line := range strings.Lines(o.Next) {
+		if line = strings.TrimSpace(line); line != "" {
+			s.Next = append(s.Next, line)
+		}
+	}
+	if !c.Report.OnlyConfirmed {
+		if s.Unconfirmed = !s.Factors.Given(); s.Unconfirmed {
+			s.Factors = savings.DefaultFactors()
+		}
+		if s.Examples = len(s.Tariffs) == 0; s.Examples {
+			s.Tariffs = savings.ExampleTariffs()
+		}
+	}
+	g := gathering{s, db, inv, o.Community, savings.Date{Time: last.AddDate(0, 0, 1)}}
+	for _, step := range []struct {
+		what string
+		read func(context.Context) error
+	}{{"savings", g.statements}, {"waste and gates", g.counts}, {"alarms", g.problems}, {"use of compounds", g.compounds}, {"hours of use", g.profiles}} {
+		if err := step.read(ctx); err != nil {
+			return nil, fmt.Errorf("%s: %w", step.what, err)
+		}
+	}
+	return s, nil
+}
+
+// gathering is a Source that is being read.
+type gathering struct {
+	*Source
+	db    *history.Database
+	inv   *inventory.Inventory
+	only  ingest.CommunityID
+	after savings.Date // the first day whose data are not in it
+}
+
+func shifted(d savings.Date, years, months, days int) savings.Date {
+	return savings.Date{Time: d.AddDate(years, months, days)}
+}
+
+func (g *gathering) recomputed(ctx context.Context, from, to savings.Date) (*savings.Recomputation, error) {
+	r, err := savings.NewRecomputation(g.inv, g.only, from, to)
+	if err != nil {
+		return nil, err
+	}
+	r.Due(g.Today)
+	return r, g.db.Run(ctx, r)
+}
+
+// statements recomputes the period, the same days a year before, and at one go what is
+// compared with it: the period before, the year to date by quarters, the 365 days.
+func (g *gathering) statements(ctx context.Context) error {
+	r, err := g.recomputed(ctx, g.From, g.after)
+	if err != nil {
+		return err
+	}
+	g.Statement = r.Statement()
+	if r, err = g.recomputed(ctx, shifted(g.From, -1, 0, 0), shifted(g.after, -1, 0, 0)); err != nil {
+		return err
+	}
+	g.Before = r.Statement()
+
+	before := shifted(g.From, 0, -months(g.From, g.To), 0)
+	if months(g.From, g.To) == 0 {
+		before = shifted(g.From, 0, 0, -int(g.To.Sub(g.From.Time).Hours()/24))
+	}
+	january := savings.Date{Time: time.Date(g.AsOf.Year(), 1, 1, 0, 0, 0, 0, time.UTC)}
+	year := shifted(g.after, 0, 0, -365)
+	first := slices.MinFunc([]savings.Date{before, january, year}, func(a, b savings.Date) int { return a.Compare(b.Time) })
+	if r, err = g.recomputed(ctx, first, g.after); err != nil {
+		return err
+	}
+	g.Previous, g.Year, g.Typical = r.Part(before, g.From), r.Part(january, g.after), r.Part(year, g.after)
+	for q := range 4 {
+		from, to := shifted(january, 0, 3*q, 0), shifted(january, 0, 3*q+3, 0)
+		if !from.Before(g.after.Time) {
+			break
+		}
+		g.Quarters = append(g.Quarters, Quarter{q + 1, r.Part(from, to)})
+	}
+	return nil
+}
+
+// months of a period that begins and ends with one; else 0.
+func months(from, to savings.Date) int {
+	if from.Day() != 1 || to.Day() != 1 {
+		return 0
+	}
+	return (to.Year()-from.Year())*12 + int(to.Month()-from.Month())
+}
+
+func (g *gathering) local(d savings.Date) time.Time {
+	return time.Date(d.Year(), d.Month(), d.Day(), 0, 0, 0, 0, g.inv.Zone)
+}
+
+// where is the condition of the period's times.
+func (g *gathering) where() string {
+	return fmt.Sprintf("time >= %d AND time < %d", g.local(g.From).UnixNano(), g.local(g.after).UnixNano())
+}
+
+func (g *gathering) listed(id string) bool {
+	return g.inv.Community(ingest.CommunityID(id)) != nil && (g.only == "" || string(g.only) == id)
+}
+
+// counts adds up what bins and gates did.
+func (g *gathering) counts(ctx context.Context) error {
+	for _, of := range []struct{ what, measurement, selector, and, by string }{
+		{"deposits", "waste", "sum(deposits)", "", "community, stream"},
+		{"kilograms", "waste", "sum(waste_weight_net)", " AND waste_weight_net > 0", "community, stream"},
+		{"inspections correct", "waste", "sum(inspections_correct)", "", "community"},
+		{"inspections wrong", "waste", "sum(inspections_wrong)", "", "community"},
+		{"collections", "events", "count(active)", " AND \"type\" = 'collected' AND active = 1", "community"},
+		{"passes in", "gate", "sum(pass_in)", "", "community"},
+		{"passes out", "gate", "sum(pass_out)", "", "community"},
+	} {
+		totals, err := g.db.Totals(ctx, fmt.Sprintf("SELECT %s AS n FROM %s WHERE %s%s GROUP BY %s", of.selector, of.measurement, g.where(), of.and, of.by))
+		if err != nil {
+			return fmt.Errorf("%s: %w", of.what, err)
+		}
+		for _, t := range totals {
+			if n, ok := t.Figures["n"]; ok && g.listed(t.Tags["community"]) {
+				g.Counts = append(g.Counts, Count{Community: ingest.CommunityID(t.Tags["community"]), What: of.what, Stream: t.Tags["stream"], Value: n})
+			}
+		}
+	}
+	slices.SortStableFunc(g.Counts, func(a, b Count) int { return cmp.Compare(a.Community, b.Community) })
+	return nil
+}
+
+// earlier is how long before the period an alarm may have been raised that is open in it.
+const earlier = 92 * 24 * time.Hour
+
+// problems puts the alarms together from their points: active 1 is a raise, 0 a clear,
+// and status, by and assignee are what people did. Alarms have their severity in the
+// field code, people's points a status; what devices reported has neither.
+func (g *gathering) problems(ctx context.Context) error {
+	begins, ends := g.local(g.From), g.local(g.after)
+	tables, err := g.db.Tables(ctx, fmt.Sprintf("SELECT active, code, \"status\", \"by\", assignee FROM events WHERE time >= %d AND time < %d AND "+
+		"(code = 'critical' OR code = 'warning' OR code = 'info' OR \"status\" =~ /./) GROUP BY community, compound, device, facility, channel, \"type\"",
+		begins.Add(-earlier).UnixNano(), ends.UnixNano()))
+	if err != nil {
+		return err
+	}
+	for _, t := range tables {
+		if !g.listed(t.Tags["community"]) {
+			continue
+		}
+		var open *Problem
+		var list []Problem
+		end := func() {
+			if open != nil && (open.Cleared.IsZero() || !open.Cleared.Before(begins)) {
+				list = append(list, *open)
+			}
+		}
+		for _, row := range t.Values {
+			at, ok := instant(row[0])
+			if !ok {
+				continue
+			}
+			active, code, status := word(row, t.Columns, "active"), word(row, t.Columns, "code"), word(row, t.Columns, "status")
+			switch {
+			case active == "1" && status == "" && (open == nil || !open.Cleared.IsZero()):
+				end()
+				open = g.problem(&t, at, code)
+			case active == "0" && open != nil && open.Cleared.IsZero():
+				open.Cleared = at
+			}
+			if open != nil && active == "1" && code != "" {
+				open.Severity = code // it may have become worse
+			}
+			if status == "" || status == "open" {
+				continue
+			}
+			if open == nil {
+				open = g.problem(&t, at, code)
+			}
+			open.Status, open.By = status, cmp.Or(word(row, t.Columns, "by"), open.By)
+			open.Assignee = cmp.Or(word(row, t.Columns, "assignee"), open.Assignee)
+			if open.Confirmed.IsZero() {
+				open.Confirmed = at
+			}
+		}
+		end()
+		g.Problems = append(g.Problems, list...)
+	}
+	slices.SortFunc(g.Problems, func(a, b Problem) int {
+		return cmp.Or(cmp.Compare(a.Community, b.Community), a.Since.Compare(b.Since), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Kind, b.Kind))
+	})
+	return nil
+}
+
+func (g *gathering) problem(t *history.Table, since time.Time, severity string) *Problem {
+	p := &Problem{
+		Community: ingest.CommunityID(t.Tags["community"]), Compound: ingest.CompoundID(t.Tags["compound"]), Device: ingest.DeviceID(t.Tags["device"]),
+		Kind: t.Tags["type"], Severity: severity, Since: since,
+	}
+	if d := g.inv.Device(p.Device); d != nil {
+		p.Name = d.Name
+		if p.Compound == "" {
+			p.Compound = d.Compound
+		}
+	}
+	return p
+}
+
+func instant(cell any) (at time.Time, ok bool) {
+	n, is := cell.(json.Number)
+	if !is {
+		return at, false
+	}
+	ns, err := n.Int64()
+	return time.Unix(0, ns), err == nil
+}
+
+// word of a column as text, "" if there is none.
+func word(row []any, columns []string, column string) string {
+	i := slices.Index(columns, column)
+	if i < 0 || i >= len(row) {
+		return ""
+	}
+	switch v := row[i].(type) {
+	case string:
+		return v
+	case json.Number:
+		return v.String()
+	}
+	return ""
+}
+
+// nested are the devices whose use is part of another's, and the communities they are in.
+func (g *gathering) nested() (map[ingest.CommunityID]bool, map[ingest.DeviceID]bool) {
+	communities, devices := map[ingest.CommunityID]bool{}, map[ingest.DeviceID]bool{}
+	behind := map[[2]string]bool{}
+	for _, item := range g.Statement.Items {
+		for _, b := range item.Boundaries {
+			if !b.Nested {
+				continue
+			}
+			communities[item.Community] = true
+			behind[[2]string{string(item.Community), b.ID}] = true
+			for _, id := range b.Devices {
+				devices[id] = true
+			}
+		}
+	}
+	if len(behind) > 0 {
+		for d := range g.inv.AllDevices() {
+			if behind[[2]string{string(d.Community), d.Boundary}] {
+				devices[d.ID] = true
+			}
+		}
+	}
+	return communities, devices
+}
+
+// compounds reads what compounds used: the book's days of places, and where meters stand
+// behind others, its hours of those that do not.
+func (g *gathering) compounds(ctx context.Context) error {
+	type key struct {
+		community ingest.CommunityID
+		compound  ingest.CompoundID
+		facility  ingest.FacilityKind
+		resource  string
+	}
+	type sum struct {
+		used, covered float64
+		meters        int
+	}
+	sums := map[key]*sum{}
+	add := func(t *history.Total, meters int) {
+		k := key{ingest.CommunityID(t.Tags["community"]), ingest.CompoundID(t.Tags["compound"]), ingest.FacilityKind(t.Tags["facility"]), t.Tags["resource"]}
+		if k.compound == "" || !g.listed(string(k.community)) {
+			return
+		}
+		if sums[k] == nil {
+			sums[k] = &sum{}
+		}
+		sums[k].used += t.Figures["used"]
+		sums[k].covered += t.Figures["covered"]
+		sums[k].meters += meters
+	}
+	communities, behind := g.nested()
+	places, err := g.db.Totals(ctx, "SELECT sum(used) AS used, sum(covered) AS covered, max(meters) AS meters FROM usage_daily WHERE "+g.where()+" GROUP BY community, compound, facility, resource")
+	if err != nil {
+		return err
+	}
+	for i := range places {
+		if t := &places[i]; !communities[ingest.CommunityID(t.Tags["community"])] {
+			add(t, int(t.Figures["meters"]))
+		}
+	}
+	for community := range communities {
+		meters, err := g.db.Totals(ctx, fmt.Sprintf("SELECT sum(used) AS used, sum(covered) AS covered FROM usage WHERE %s AND community = '%s' GROUP BY community, compound, facility, resource, device, channel", g.where(), escape(string(community))))
+		if err != nil {
+			return err
+		}
+		for i := range meters {
+			if t := &meters[i]; !behind[ingest.DeviceID(t.Tags["device"])] {
+				add(t, 1)
+			}
+		}
+	}
+	due := g.local(g.after).Sub(g.local(g.From)).Seconds()
+	for k, v := range sums {
+		if v.covered <= 0 || v.meters == 0 {
+			continue
+		}
+		g.Compounds = append(g.Compounds, Compound{
+			Community: k.community, Compound: k.compound, Facility: k.facility, Resource: k.resource, Meters: v.meters,
+			PerDay: v.used / (v.covered / 86400) * float64(v.meters), Coverage: math.Min(1, v.covered/(due*float64(v.meters))),
+		})
+	}
+	slices.SortFunc(g.Compounds, func(a, b Compound) int {
+		return cmp.Or(cmp.Compare(a.Community, b.Community), cmp.Compare(a.Compound, b.Compound), cmp.Compare(a.Facility, b.Facility), cmp.Compare(a.Resource, b.Resource))
+	})
+	return nil
+}
+
+func escape(s string) string { return strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) }
+
+// profiles divides use over the hours of the day, where a tariff asks for it: by the
+// book's hours, else lamps by the nights, else evenly.
+func (g *gathering) profiles(ctx context.Context) error {
+	for i := range g.Statement.Items {
+		item := &g.Statement.Items[i]
+		t := savings.TariffOf(g.Tariffs, item.Facility, item.Resource)
+		if t == nil || len(t.Hours) == 0 || !counted(item) {
+			continue
+		}
+		profile := Profile{Basis: "metered"}
+		series, err := g.db.Rows(ctx, fmt.Sprintf("SELECT sum(used) AS used FROM usage WHERE %s AND community = '%s' AND facility = '%s' AND resource = '%s' GROUP BY time(1h)",
+			g.where(), escape(string(item.Community)), escape(string(item.Facility)), escape(item.Resource)))
+		if err != nil {
+			return err
+		}
+		total := 0.0
+		for _, s := range series {
+			for _, row := range s.Values {
+				if len(row) == 2 && row[0] != nil && row[1] != nil {
+					profile.Hours[time.Unix(0, int64(*row[0])).In(g.inv.Zone).Hour()] += *row[1]
+					total += *row[1]
+				}
+			}
+		}
+		if !(total > 0) {
+			profile = g.nights(item)
+		}
+		g.Profiles[Profiled{item.Community, item.Facility, item.Resource}] = profile
+	}
+	return nil
+}
+
+// nights is how lamps burn: from dusk to dawn of each day of the period.
+func (g *gathering) nights(item *savings.StatementItem) Profile {
+	c := g.inv.Community(item.Community)
+	if item.Facility != ingest.Lighting || c == nil || c.Lat == 0 && c.Lon == 0 {
+		return Profile{Basis: "even"}
+	}
+	p := Profile{Basis: "nights"}
+	for date := g.local(g.From); date.Before(g.local(g.after)); date = date.AddDate(0, 0, 1) {
+		begin, end, ok := sun.Night(date, c.Lat, c.Lon, sun.Civil)
+		for at := begin; ok && at.Before(end); {
+			next := at.Truncate(time.Hour).Add(time.Hour)
+			if next.After(end) {
+				next = end
+			}
+			p.Hours[at.In(g.inv.Zone).Hour()] += next.Sub(at).Hours()
+			at = next
+		}
+	}
+	return p
+}
