@@ -178,13 +178,13 @@ vendors:
 	}
 	for want, args := range map[string][]string{
 		"is neither html, xlsx, docx nor": {"--quarter", quarter, "--report", "q.xls"},
-		"is no quarter; write 2026Q1":    {"--quarter", "2026-1", "--report", "q.csv"},
-		"either --quarter or --from":     {"--quarter", quarter, "--from", "2026-01-01", "--report", "q.csv"},
-		"is after":                       {"--quarter", quarter, "--report", "q.csv", "--as-of", "2099-01-01"},
-		"no day of the period is over":   {"--quarter", "2098Q1", "--report", "q.csv"},
-		"and not of this period":         {"--from", "2020-01-01", "--to", "2020-04-01", "--report", "q.csv", "--filed", file("q.csv")},
-		"is no report of this program":   {"--quarter", quarter, "--report", "q.csv", "--filed", file("inventory.yaml")},
-		"a report is of what is in Infl": {"table.csv", "--report", "q.csv"},
+		"is no quarter; write 2026Q1":     {"--quarter", "2026-1", "--report", "q.csv"},
+		"either --quarter or --from":      {"--quarter", quarter, "--from", "2026-01-01", "--report", "q.csv"},
+		"is after":                        {"--quarter", quarter, "--report", "q.csv", "--as-of", "2099-01-01"},
+		"no day of the period is over":    {"--quarter", "2098Q1", "--report", "q.csv"},
+		"and not of this period":          {"--from", "2020-01-01", "--to", "2020-04-01", "--report", "q.csv", "--filed", file("q.csv")},
+		"is no report of this program":    {"--quarter", quarter, "--report", "q.csv", "--filed", file("inventory.yaml")},
+		"a report is of what is in Infl":  {"table.csv", "--report", "q.csv"},
 	} {
 		if err := make(args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %s", args, err, want)
