@@ -106,3 +106,63 @@ func TestLongDoors(t *testing.T) {
 		t.Run(fmt.Sprintf("%d doors", size[0]), func(t *testing.T) { testDoors(t, size[0], size[1]) })
 	}
 }
+
+// Mosquitto is stopped in order while it hands over a backlog, and started again.
+// It sends a great part of what it had our acknowledgement of once more (see
+// pipeline.resent), of messages without a time. Each stands once.
+func TestLongBrokerStopsWhileItDrains(t *testing.T) {
+	t.Parallel()
+	backlog := 4_000
+	if long() {
+		backlog = 200_000
+	}
+	mosquitto, broker := startMosquitto(t)
+	db := startDatabase(t)
+	in := startIngester(t, broker, "http://"+db.addr, "")
+	in.waitReady()
+	in.end(syscall.SIGTERM)
+	p := newPublisher(t, broker)
+	var window []paho.Token
+	for i := range backlog {
+		window = append(window, p.client.Publish(fmt.Sprintf("greencommunity/v1/nancheng/gate/g%d", i*i%8191%200), 1, false, `{"pass_in":1}`))
+		if len(window) == 400 || i == backlog-1 {
+			for _, token := range window {
+				if !token.WaitTimeout(30*time.Second) || token.Error() != nil {
+					t.Fatalf("not acknowledged: %v", token.Error())
+				}
+			}
+			window = window[:0]
+		}
+	}
+	p.client.Disconnect(100)
+	in.start()
+	eventually(t, time.Minute, "half of the backlog", func() error {
+		s, err := in.metrics()
+		if err != nil {
+			return err
+		}
+		if got := s.sum("greencommunity_messages_received_total"); got < float64(backlog/2) {
+			return fmt.Errorf("%.0f received", got)
+		}
+		return nil
+	})
+	mosquitto.end(syscall.SIGTERM)
+	mosquitto.start()
+	waitPort(t, broker)
+	s := in.waitSettled(float64(backlog), 3*time.Minute)
+	stored := 0
+	eventually(t, 30*time.Second, "all points", func() error {
+		rows := db.rows(`SELECT sum(pass_in) FROM gate`)
+		if len(rows) != 1 {
+			return fmt.Errorf("%d rows", len(rows))
+		}
+		if _, err := fmt.Sscan(fmt.Sprint(rows[0]["sum"]), &stored); err != nil || stored < backlog {
+			return fmt.Errorf("%d passes, %w", stored, err)
+		}
+		return nil
+	})
+	t.Logf("%d messages, sent again %.0f, passes in InfluxDB %d", backlog, s.sum("greencommunity_redeliveries_recognised_total"), stored)
+	if stored != backlog || s.sum("greencommunity_messages_received_total") != float64(backlog) {
+		t.Errorf("%d passes of %d, of %.0f messages", stored, backlog, s.sum("greencommunity_messages_received_total"))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 )
 
 const (
@@ -24,10 +25,12 @@ type bufferedConn struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
 	waiting  []byte
-	acked    uint64   // number of the last message whose acknowledgement was written
-	pings    []uint64 // what acked was at each ping without an answer
-	answered uint64   // what acked was at the last ping with an answer
-	err      error    // of a write; ends the connection
+	acked    uint64    // number of the last message whose acknowledgement was written
+	pings    []uint64  // what acked was at each ping without an answer
+	answered uint64    // what acked was at the last ping with an answer
+	asked    time.Time // when the oldest ping without an answer was sent, or an answer came since
+	heard    time.Time // when a message or an answer came last
+	err      error     // of a write; ends the connection
 	closed   bool
 	done     chan struct{} // closed when the writer has ended
 }
@@ -57,6 +60,9 @@ func (b *bufferedConn) Write(p []byte) (int, error) {
 		return 0, net.ErrClosed
 	}
 	if len(p) == 2 && p[0]>>4 == typePingreq {
+		if len(b.pings) == 0 {
+			b.asked = time.Now()
+		}
 		b.pings = append(b.pings, b.acked)
 	}
 	b.waiting = append(b.waiting, p...)
@@ -94,7 +100,26 @@ func (b *bufferedConn) pong() uint64 {
 	if len(b.pings) > 0 {
 		b.answered, b.pings = max(b.answered, b.pings[0]), b.pings[1:]
 	}
+	b.heard = time.Now()
+	b.asked = b.heard
 	return b.answered
+}
+
+// message notes that messages came.
+func (b *bufferedConn) message() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard = time.Now()
+}
+
+// dead reports whether the broker has sent nothing since a ping, for as long as
+// pingTimeout. Messages count as a sign of life: a broker with a backlog may have
+// sent millions of them before it sees the ping, and its answer stands behind them.
+// Who then makes a new connection is sent them all again, and never comes to an end.
+func (b *bufferedConn) dead() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.pings) > 0 && time.Since(b.asked) > pingTimeout && time.Since(b.heard) > pingTimeout
 }
 
 func (b *bufferedConn) writer() {

@@ -44,6 +44,7 @@ const (
 	connectTimeout = 10 * time.Second
 	keepAlive      = 15 * time.Second
 	pingTimeout    = 10 * time.Second
+	pahoPing       = 1000 * time.Hour // never: bufferedConn.dead decides
 	closeTimeout   = time.Second
 	// pingEvery sets how soon after an acknowledgement the broker is asked for a
 	// sign that it has it.
@@ -289,7 +290,7 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		SetClientID(s.o.ClientID).SetUsername(s.o.Username).SetPassword(password).
 		SetCleanSession(false).SetAutoAckDisabled(true).SetOrderMatters(true).
 		SetAutoReconnect(false).SetConnectRetry(false).SetResumeSubs(false).
-		SetKeepAlive(keepAlive).SetPingTimeout(pingTimeout).SetConnectTimeout(connectTimeout).SetWriteTimeout(connectTimeout).
+		SetKeepAlive(keepAlive).SetPingTimeout(pahoPing).SetConnectTimeout(connectTimeout).SetWriteTimeout(connectTimeout).
 		SetProtocolVersion(4).SetStore(noStore{}).
 		SetConnectionLostHandler(func(_ paho.Client, err error) { lost <- err }).
 		SetCustomOpenConnectionFn(func(u *url.URL, _ paho.ClientOptions) (net.Conn, error) {
@@ -310,6 +311,7 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 					batch[i].Epoch, batch[i].conn = epoch, b
 				}
 				s.last.Store(batch[0].Received)
+				b.message()
 				s.queue.put(ctx, batch)
 			}
 			conn.Store(b)
@@ -360,7 +362,11 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 		case m := <-s.outgoing:
 			client.Publish(m.topic, 0, false, m.payload)
 		case <-tick.C:
-			conn.Load().ping()
+			b := conn.Load()
+			if b.dead() {
+				return &endedError{errors.New("the broker does not answer a ping")}
+			}
+			b.ping()
 			if s.last.Load() > connected {
 				s.silence = s.o.Silence // something came
 			}

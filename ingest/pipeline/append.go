@@ -42,6 +42,7 @@ type appender struct {
 	mu          sync.Mutex // held while inFlight is written to, and by who else reads it
 	spacing     spacing
 	sessionLost uint32 // epoch in which the broker had no session for us; owned by run
+	resent      resent
 }
 
 // delivered is a message as inFlight knows it: its number, the lower half, which
@@ -78,15 +79,6 @@ func deliveredAs(m *ingest.Message) delivered { return delivered{uint32(m.Seq), 
 
 func hashOf(m *ingest.Message) uint32 {
 	return max(1, uint32(xxhash.Sum64String(m.Topic)*31+xxhash.Sum64(m.Payload)))
-}
-
-// redelivered reports whether a delivery is a message we have already.
-func (a *appender) redelivered(d *mqtt.Delivery) bool {
-	if d.QoS == 0 || !d.Dup {
-		return false
-	}
-	e := a.inFlight[d.PacketID]
-	return e.hash == hashOf(&d.Message) && int32(e.seq-uint32(a.p.subscriber.Settled())) > 0
 }
 
 // remember fills inFlight and spacing from the account and the journal's end.
@@ -241,6 +233,7 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
 			a.mu.Lock()
 			a.inFlight, a.sessionLost = [1 << 16]delivered{}, lost
+			a.resent = resent{epoch: d.Epoch} // of what it knew nothing comes again
 			a.mu.Unlock()
 		}
 		foreign := a.p.inventory.Load().Foreign(d.Topic) // by the topic as it came
@@ -250,13 +243,18 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 		if most := a.p.journal.MaxBytes() / 4; int64(len(d.Payload)) > most {
 			d.Payload = d.Payload[:most]
 		}
-		if a.redelivered(d) || d.QoS > 0 && d.Dup && within(messages, d) {
-			a.p.metrics.redelivered.Inc()
-			continue
-		}
 		if foreign {
 			a.p.metrics.foreign.Inc()
 			continue
+		}
+		switch {
+		case d.QoS > 0 && d.Dup:
+			if a.redelivered(&d.Message, d.Epoch) || within(messages, d) {
+				a.p.metrics.redelivered.Inc()
+				continue
+			}
+		case d.QoS > 0 && d.Epoch == a.resent.epoch:
+			a.resent.end() // what is sent again comes first
 		}
 		d.Received = a.spacing.stamp(d.Topic, d.Payload, d.Received)
 		messages = append(messages, &d.Message)
