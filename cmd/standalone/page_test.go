@@ -327,14 +327,14 @@ func TestPageComesBack(t *testing.T) {
 	again.interrupt()
 }
 
-// What a browser fetches for the page, all of it, is less than 150 kB; and
+// What a browser fetches for the page, all of it, is less than 250 kB; and
 // nothing is allowed that would reach elsewhere.
 func TestPageWeight(t *testing.T) {
 	t.Parallel()
 	s, _ := planted(t, ownInventory)
 	base := strings.TrimSuffix(s.http, "metrics")
 	total := 0
-	for _, path := range []string{"", "page.css", "page.js", "uplot.css", "uplot.js", "icon.svg"} {
+	for _, path := range []string{"", "page.css", "page.js", "ledger.js", "uplot.css", "uplot.js", "icon.svg"} {
 		r, err := http.Get(base + path)
 		if err != nil {
 			t.Fatal(err)
@@ -350,7 +350,7 @@ func TestPageWeight(t *testing.T) {
 			t.Errorf("%s: policy %q", path, policy)
 		}
 	}
-	if total > 150_000 {
+	if total > 250_000 {
 		t.Errorf("the page weighs %d bytes", total)
 	}
 	// What is sent every two seconds is compressed, for a client that takes it.
@@ -390,6 +390,61 @@ func TestPageWeight(t *testing.T) {
 		b.do(chromedp.Evaluate(fmt.Sprintf(`({ZH: texts.zh.reason_%[1]s ?? '', EN: texts.en.reason_%[1]s ?? ''})`, r), &here))
 		if here != r.Title() || here.ZH == "" || here.EN == "" {
 			t.Errorf("the reason %s is called %+v, and %+v elsewhere", r, here, r.Title())
+		}
+	}
+}
+
+// A clerk works in the ledger: on the page, where a mistake says what to do, and in a
+// table, of which nothing is taken while it has mistakes.
+func TestPageLedger(t *testing.T) {
+	t.Parallel()
+	s, _ := planted(t, pageInventory)
+	b := openBrowser(t, 1400, 1000)
+	b.do(chromedp.Navigate(s.http[:len(s.http)-len("/metrics")]))
+	b.waitText("#ledger-progress", `达标 1 / 3（33 %），目标 60 %：还差 1 个社区 · 试点达标 0 / 0 · 滞后 2 个`)
+	b.waitText("#ledger-progress", `季度报送：`)
+	b.waitText("#ledger tbody tr[data-community=xicheng]", `西城社区\s+参与\s+0 / 16\s+0\s+16\s+0\s+16 项未达标或待核`)
+	b.do(chromedp.Evaluate(`document.querySelector('#ledger tr[data-community=xicheng] button').click()`, nil))
+	const row = "#ledger-items tr[data-item='10'] "
+	b.waitText("#ledger-items", `绿色基础设施`)
+	b.do(chromedp.SetValue(row+"[name=status]", "met"), chromedp.Click(row+"[data-save]"))
+	b.waitText("#ledger-said", `2 处错误，未作任何更改：\s+佐证 evidence：达标须有佐证；写明文件、照片或数据\s+来源 source：`)
+	b.screenshot("refused")
+	b.do(chromedp.SetValue(row+"[name=status]", "met"), chromedp.SetValue(row+"[name=source]", "person"), chromedp.SendKeys(row+"[name=evidence]", "夜间实测52分贝"), chromedp.Click(row+"[data-save]"))
+	b.waitText("#ledger-said", `已更改 5 项`)
+	b.waitText("#ledger tbody tr[data-community=xicheng]", `西城社区\s+参与\s+1 / 16\s+0\s+15`)
+	b.waitText(row, "local")
+
+	path := filepath.Join(t.TempDir(), "ledger.csv")
+	give := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b.do(chromedp.SetUploadFiles("#ledger-file", []string{path}))
+	}
+	give("社区编号,创建阶段,事项编号,状态\nbeicheng,大概,,\nnorth,,1,达标\n")
+	b.waitText("#ledger-said", `2 处错误，未作任何更改：\s+第 2 行 B 列（创建阶段 stage）：“大概”不是 未参与、参与、达标、命名 之一\s+第 3 行 A 列（社区编号 community）：“north”不在`)
+	give("社区编号,创建阶段\nbeicheng,参与\nxicheng,达标\n")
+	b.waitText("#ledger-said", `已更改 2 项`)
+	b.waitText("#ledger-progress", `达标 2 / 3（67 %），目标 60 %：已达到`)
+	b.waitText("[data-tile=programme]", `2\s*/ 3 · 目标 60 % · 参与 3$`) // one figure everywhere
+	b.screenshot("zh")
+	b.do(chromedp.Click("#en"))
+	b.waitText("#ledger-progress", `2 of 3 have met it \(67 %\), target 60 %: reached`)
+	b.do(chromedp.Click("#ledger-s summary"))
+	b.waitText("#ledger-history", `local · page`)
+	b.screenshot("en")
+	var wide []string
+	fits := `[document.documentElement, ...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.getAttribute('aria-labelledby') ?? e.tagName)`
+	b.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2)), chromedp.Sleep(600*time.Millisecond), chromedp.Evaluate(fits, &wide))
+	if len(wide) > 0 {
+		t.Errorf("wider than a phone: %v", wide)
+	}
+	b.screenshot("phone")
+	for _, e := range b.errors {
+		if !strings.Contains(e, "422") { // what it was refused with
+			t.Errorf("console: %s", e)
 		}
 	}
 }

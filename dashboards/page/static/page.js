@@ -275,6 +275,7 @@ function render() {
   const s = data.system;
   say($('account'), t('account', ...[s.received, s.stored, s.duplicate, s.rejected, s.ignored, s.pending].map((v) => number(v))));
   say($('version'), 'greencommunity ' + s.version);
+  document.dispatchEvent(new Event('shown')); // for the views in files of their own
 }
 
 // notReady translates what is before a colon; behind it are a server's words.
