@@ -90,6 +90,7 @@ func (c *savingsComputeCmd) recompute(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
+	tellChanged(s.err, statement)
 	return printJSON(s.out, statement)
 }
 
@@ -113,6 +114,18 @@ func (c *savingsComputeCmd) days() (from, to savings.Date, err error) {
 		}
 	}
 	return from, to, nil
+}
+
+// tellChanged says which boundaries save nothing because what was frozen changed.
+func tellChanged(w io.Writer, statement *savings.Statement) {
+	for _, item := range statement.Items {
+		for _, b := range item.Boundaries {
+			if b.Changed != "" {
+				fmt.Fprintf(w, "%s/%s saves nothing: what was frozen under version %d is another now (%s); bring it back, or raise the version, with who approved it\n",
+					item.Community, b.ID, b.Version, b.Changed)
+			}
+		}
+	}
 }
 
 func recomputed(ctx context.Context, db *history.Database, inv *inventory.Inventory, community string, from, to savings.Date) (*savings.Statement, error) {

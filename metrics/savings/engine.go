@@ -67,6 +67,7 @@ type Engine struct {
 	// When scrapes are next shown the counts of reads, which grow at any time.
 	republish int64
 	points    []ingest.Point
+	told      bool // what is frozen was written since the inventory was bound
 
 	// mu guards shown, which the walker replaces and any goroutine reads. What it
 	// points to is never written again: publish copies, and nothing that the
@@ -126,7 +127,8 @@ type account struct {
 	savedNRA         string
 	savedTerms       string // "": of a program that did not freeze them
 	savedDated       string
-	conflict         bool // the baseline changed and its version did not
+	conflict         bool   // the baseline changed and its version did not
+	changed          string // what of it did, for people; "" without a conflict
 }
 
 // New returns an engine without boundaries; Bind gives it some.
@@ -229,6 +231,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	clear(e.slots)
 	e.seen = e.seen[:0]
 	e.meters = e.meters[:0]
+	e.told = false
 	e.publish()
 }
 
@@ -242,7 +245,7 @@ func (e *Engine) regroup() {
 
 // adopt compares a boundary with what was frozen for it.
 func (e *Engine) adopt(a *account) {
-	a.conflict = false
+	a.conflict, a.changed = false, ""
 	if a.Baseline != nil {
 		switch {
 		case a.savedVersion == 0 || a.Baseline.Version > a.savedVersion:
@@ -253,11 +256,11 @@ func (e *Engine) adopt(a *account) {
 		case a.Baseline.Version == a.savedVersion && a.Baseline.frozenAs(a.savedHash) && (a.savedTerms == "" || a.savedTerms == a.terms):
 			a.savedHash, a.savedTerms = a.hash, a.terms
 		case a.Baseline.Version == a.savedVersion && a.Baseline.frozenAs(a.savedHash):
-			a.conflict = true
+			a.conflict, a.changed = true, changedTerms
 			e.o.Logger.Error("what decides a frozen verdict changed; raise the baseline's version, with who approved it", "boundary", a.key,
 				"version", a.Baseline.Version, "one of", "uncertainty, register, quota, weather, intervention, ipmvp, the community's lat and lon")
 		default:
-			a.conflict = true
+			a.conflict, a.changed = true, changedBaseline
 			e.o.Logger.Error("a frozen baseline changed; raise its version, with who approved it", "boundary", a.key, "version", a.Baseline.Version, "frozen", a.savedVersion)
 		}
 	}
@@ -432,8 +435,28 @@ func (e *Engine) Tick(now int64) {
 		e.closed++
 		e.due = e.nextClose()
 	}
+	if !e.told {
+		e.tellFrozen(e.closed)
+	}
 	e.republish = now + int64(time.Minute)
 	e.publish()
+}
+
+// tellFrozen writes what is frozen, as of a day: a recomputation of the same inventory's
+// file, elsewhere or later, knows by it what the service has promised to keep.
+func (e *Engine) tellFrozen(day int) {
+	e.told = true
+	for _, a := range e.accounts {
+		if a.Baseline == nil || a.savedVersion == 0 {
+			continue
+		}
+		e.points = append(e.points, ingest.Point{
+			Measurement: Frozen,
+			Tags:        []ingest.Tag{{Key: "boundary", Value: a.id}, {Key: "community", Value: string(a.boundary.community.ID)}},
+			Fields:      []ingest.Field{{Key: "version", Value: int64(a.savedVersion)}, {Key: "hash", Value: frozenHash(a.savedHash, a.savedTerms)}},
+			Time:        e.calendar.midnight(day).UnixNano(),
+		})
+	}
 }
 
 // reviewEvery sets how often closed days that have changed are evaluated again:
@@ -476,6 +499,7 @@ func (e *Engine) close(day int) {
 		}
 	}
 	e.settle(day)
+	e.tellFrozen(day)
 }
 
 // settle evaluates the days up to one that have not been or are dirty; then

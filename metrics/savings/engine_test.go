@@ -70,6 +70,7 @@ type rig struct {
 	devices map[string]uint32
 	list    []*ingest.Device
 	points  map[string]ingest.Point
+	frozen  []ingest.Point
 }
 
 func newRig(t testing.TB, boundaries string) *rig {
@@ -112,6 +113,10 @@ func (r *rig) sendLate(received, when time.Time, device, quantity string, v floa
 
 func (r *rig) drain() {
 	for _, p := range r.Points() {
+		if p.Measurement == Frozen {
+			r.frozen = append(r.frozen, p)
+			continue
+		}
 		r.points[fmt.Sprint(p.Tags, p.Time)] = p
 	}
 }

@@ -36,6 +36,20 @@ func hash(v any) string {
 	return "b1:" + digest(canonical(nil, reflect.ValueOf(v)))
 }
 
+// Frozen is the measurement in which the service writes, each day, what is frozen of a
+// boundary: its version and its hash.
+const Frozen = "baselines"
+
+// What a conflict is about, for people.
+const (
+	changedTerms    = "uncertainty, register, quota, weather, intervention, ipmvp, or the community's lat and lon"
+	changedBaseline = "the baseline"
+	changedVersion  = "the version, which is older than the one frozen"
+)
+
+// frozenHash names all that decides a verdict: the baseline, and what is frozen with it.
+func frozenHash(baseline, terms string) string { return digest([]byte(baseline + terms)) }
+
 func digest(text []byte) string {
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])

@@ -3,6 +3,7 @@ package savings
 import (
 	"bytes"
 	"log/slog"
+	"math"
 	"os"
 	"reflect"
 	"slices"
@@ -260,4 +261,62 @@ func TestStateOfBeforeStartsTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("after another restart")
+}
+
+// The service writes each day what it has frozen; a recomputation that is told of it
+// refuses what the service refuses, and nothing else: the same terms, a higher version.
+func TestRecomputationKnowsWhatIsFrozen(t *testing.T) {
+	r := newRig(t, steady)
+	feed(r, "em", "energy_total", "2026-01-01", 3, func(int, time.Time) float64 { return 9 })
+	if len(r.frozen) < 3 {
+		t.Fatalf("%+v", r.frozen)
+	}
+	last := r.frozen[len(r.frozen)-1]
+	version, hash := int(last.Fields[0].Value.(int64)), last.Fields[1].Value.(string)
+	for _, c := range []struct {
+		name, boundaries, changed string
+	}{
+		{"the same", steady, ""},
+		{"uncertainty", strings.Replace(steady, "    baseline:", "    uncertainty: {meter_class: 1}\n    baseline:", 1), changedTerms},
+		{"the baseline", strings.Replace(steady, "coef: [10]", "coef: [11]", 1), changedBaseline},
+		{"a new version", strings.Replace(steady, "{version: 1, period", "{version: 2, approved_by: 张工, evidence: doc-9, period", 1), ""},
+	} {
+		inv := load(t, c.boundaries)
+		recomputed, err := NewRecomputation(inv, "", dayOf("2026-01-01"), dayOf("2026-01-04"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		recomputed.Frozen("nancheng", "lamps", version, hash)
+		recomputed.Frozen("nancheng", "another", version, hash)
+		for n := range 4 {
+			recomputed.Read("energy_total", []byte("em"), nil, midnight("2026-01-01").AddDate(0, 0, n).UnixNano(), 5000+9*float64(n))
+		}
+		item := recomputed.Statement().Items[0]
+		b := item.Boundaries[0]
+		if c.changed == "" {
+			if b.Changed != "" || b.Status != "frozen" || math.Abs(float64(item.Saving)-3) > 1e-9 || math.Abs(float64(b.Saving)-3) > 1e-9 {
+				t.Errorf("%s: %+v", c.name, item)
+			}
+			continue
+		}
+		if !strings.Contains(b.Changed, c.changed) || b.Status != "changed" || !math.IsNaN(float64(item.Saving)) || !math.IsNaN(float64(b.Saving)) || item.Verdict != BaselineChanged {
+			t.Errorf("%s: %+v", c.name, item)
+		}
+	}
+	// An older version than the one that is frozen.
+	recomputed, err := NewRecomputation(load(t, steady), "", dayOf("2026-01-01"), dayOf("2026-01-04"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	recomputed.Frozen("nancheng", "lamps", 2, hash)
+	if b := recomputed.Statement().Items[0].Boundaries[0]; b.Changed != changedVersion {
+		t.Errorf("%+v", b)
+	}
+}
+
+func dayOf(text string) (d Date) {
+	if err := d.UnmarshalText([]byte(text)); err != nil {
+		panic(err)
+	}
+	return d
 }

@@ -83,6 +83,9 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 // no saving yet, and is not missed either. Their use is still told.
 func (r *Recomputation) Due(today Date) { r.over = max(r.from, min(r.to, today.number())) }
 
+// First is when the first day begins.
+func (r *Recomputation) First() time.Time { return r.engine.calendar.midnight(r.from) }
+
 // Queries returns what to read, in a fixed order.
 func (r *Recomputation) Queries() []Query {
 	start, end := r.engine.calendar.midnight(r.from).Add(-lead), r.engine.calendar.midnight(r.to).Add(trail)
@@ -178,10 +181,17 @@ type StatementItem struct {
 	Boundaries  []StatementBoundary `json:"boundaries"`
 }
 
+// BaselineChanged is the verdict where all boundaries that have a baseline changed it
+// under its version.
+const BaselineChanged = "baseline_changed"
+
 // StatementBoundary holds what a line is made of.
 type StatementBoundary struct {
-	ID      string `json:"id"`
-	Status  string `json:"status"` // frozen, nested, no_baseline
+	ID     string `json:"id"`
+	Status string `json:"status"` // frozen, changed, nested, no_baseline
+	// Changed says what of a frozen baseline is another now under the same version, so
+	// that there is no saving until it is back or the version is raised; "": nothing.
+	Changed string `json:"changed,omitempty"`
 	Version int    `json:"baseline_version"`
 	IPMVP   string `json:"ipmvp"`
 	Method  string `json:"method"`
@@ -286,6 +296,24 @@ func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
 	}
 }
 
+// Frozen says under which version and hash the service, or a report that was filed, has a
+// boundary. Where the inventory says another thing under that version, or has an older
+// one, the boundary saves nothing, as in the service. It is called before Statement, for
+// each that is known.
+func (r *Recomputation) Frozen(community ingest.CommunityID, boundary string, version int, hash string) {
+	for _, a := range r.engine.accounts {
+		if a.boundary.community.ID != community || a.id != boundary || a.Baseline == nil {
+			continue
+		}
+		switch {
+		case a.Baseline.Version < version:
+			a.conflict, a.changed = true, changedVersion
+		case a.Baseline.Version == version && hash != frozenHash(a.hash, a.terms):
+			a.conflict, a.changed = true, changedBaseline+", "+changedTerms
+		}
+	}
+}
+
 // Statement evaluates the days, after the last Read.
 func (r *Recomputation) Statement() *Statement { return r.of(r.from, r.to) }
 
@@ -326,10 +354,10 @@ func (r *Recomputation) of(first, end int) *Statement {
 			Uncertainty: baseline.Figure(total.Uncertainty), Confidence: 0.90, Coverage: baseline.Figure(total.Coverage),
 			Significant: total.Significant, Verdict: total.Verdict(),
 		}
-		saves := false
+		saves, holds := false, false
 		for _, a := range e.groups[g] {
 			info := a.describe()
-			b := StatementBoundary{ID: a.id, Status: info.status, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: over - first, Saving: baseline.Figure(math.NaN()), Band: baseline.Figure(math.NaN())}
+			b := StatementBoundary{ID: a.id, Status: info.status, Changed: a.changed, IPMVP: a.IPMVP, Method: info.method, Meters: a.meters, Days: over - first, Saving: baseline.Figure(math.NaN()), Band: baseline.Figure(math.NaN())}
 			e.waterState(a, &b, first, end)
 			b.Nested = a.parent != nil
 			for _, m := range a.Meters {
@@ -367,8 +395,13 @@ func (r *Recomputation) of(first, end int) *Statement {
 			if a.saves() {
 				saves = true
 				item.Confidence = a.Uncertainty.Confidence
-				result := a.result(sums[a])
-				b.Version, b.Saving, b.Band = a.Baseline.Version, baseline.Figure(result.Saving), baseline.Figure(result.Uncertainty)
+				b.Version = a.Baseline.Version
+				if !a.conflict {
+					result := a.result(sums[a])
+					b.Saving, b.Band, holds = baseline.Figure(result.Saving), baseline.Figure(result.Uncertainty), true
+				} else {
+					b.Parts, b.Normal = Parts{}, nil
+				}
 			}
 			for i, n := range a.anomalies {
 				if n > 0 && reasons[i] != First {
@@ -380,10 +413,13 @@ func (r *Recomputation) of(first, end int) *Statement {
 			}
 			item.Boundaries = append(item.Boundaries, b)
 		}
-		if !saves { // use is shown, and no saving printed
+		if !holds { // use is shown, and no saving printed
 			nan := baseline.Figure(math.NaN())
 			item.Actual, item.Baseline, item.Adjustment, item.Saving, item.SavingGB, item.Uncertainty = nan, nan, nan, nan, nan, nan
 			item.Verdict = "no_baseline"
+			if saves {
+				item.Verdict = BaselineChanged
+			}
 		}
 		s.Items = append(s.Items, item)
 	}

@@ -46,7 +46,7 @@ func (a *account) sheet() *Sheet {
 	}
 	l, nan := a.Baseline, baseline.Figure(math.NaN())
 	s := &Sheet{
-		Period: l.Period, Hash: digest([]byte(a.hash + a.terms)), ApprovedBy: l.ApprovedBy, Evidence: l.Evidence, Accepted: l.Accepted,
+		Period: l.Period, Hash: frozenHash(a.hash, a.terms), ApprovedBy: l.ApprovedBy, Evidence: l.Evidence, Accepted: l.Accepted,
 		Class: a.Uncertainty.MeterClass, Intervention: a.Intervention, Swaps: a.Swaps,
 		Effective: nan, Rho: nan, CV: nan, NMBE: nan, R2: nan,
 	}

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"greencommunity/ingest"
 	"greencommunity/metrics/savings"
 )
 
@@ -43,6 +45,47 @@ func (d *Database) Run(ctx context.Context, r *savings.Recomputation) error {
 				p.selector, quote(q.Measurement), p.from.UnixNano(), p.to.UnixNano(), text(string(q.Community)), p.group)
 			if err := d.rows(ctx, statement, func(device, channel []byte, t int64, v float64) { r.Read(q.Field, device, channel, t, v) }); err != nil {
 				return fmt.Errorf("%s of %s in %s: %w", q.Field, q.Measurement, q.Community, err)
+			}
+		}
+	}
+	return d.frozen(ctx, r)
+}
+
+// frozen tells the recomputation what the service has frozen of each boundary, as it was
+// last written. Nothing, where no service has run.
+func (d *Database) frozen(ctx context.Context, r *savings.Recomputation) error {
+	statement := fmt.Sprintf("SELECT version, hash FROM %s WHERE time >= %d GROUP BY community, boundary ORDER BY time DESC LIMIT 1",
+		quote(savings.Frozen), r.First().AddDate(-1, 0, 0).UnixNano())
+	response, err := d.ask(ctx, "application/json", url.Values{"q": {statement}})
+	if err != nil {
+		return fmt.Errorf("what is frozen: %w", err)
+	}
+	defer response.Body.Close()
+	var answer struct {
+		Results []struct {
+			Error  string
+			Series []struct {
+				Tags   map[string]string
+				Values [][]any // time, version, hash
+			}
+		}
+	}
+	if err := json.NewDecoder(response.Body).Decode(&answer); err != nil {
+		return fmt.Errorf("what is frozen: InfluxDB's answer: %w", err)
+	}
+	for _, result := range answer.Results {
+		if result.Error != "" {
+			return fmt.Errorf("what is frozen: InfluxDB: %s", result.Error)
+		}
+		for _, s := range result.Series {
+			for _, row := range s.Values {
+				if len(row) != 3 {
+					continue
+				}
+				version, known := row[1].(float64)
+				if hash, ok := row[2].(string); ok && known {
+					r.Frozen(ingest.CommunityID(s.Tags["community"]), s.Tags["boundary"], int(version), hash)
+				}
 			}
 		}
 	}

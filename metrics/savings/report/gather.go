@@ -99,6 +99,11 @@ func (g *gathering) recomputed(ctx context.Context, from, to savings.Date) (*sav
 		return nil, err
 	}
 	r.Due(g.Today)
+	if g.Filed != nil { // what it had frozen holds
+		for _, f := range g.Filed.Frozen {
+			r.Frozen(f.Community, f.Boundary, f.Version, f.Hash)
+		}
+	}
 	return r, g.db.Run(ctx, r)
 }
 

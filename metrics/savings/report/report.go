@@ -495,7 +495,7 @@ var (
 	facilities = map[ingest.FacilityKind]string{ingest.Lighting: "照明", ingest.Water: "用水", ingest.Waste: "垃圾分类", ingest.Gate: "门禁"}
 	resources  = map[string]string{"electricity": "电", "water": "水"}
 	units      = map[string]string{"kWh": "千瓦时", "m3": "立方米"}
-	verdicts   = map[string]string{baseline.Saved: "节约", baseline.Increased: "增加", baseline.Indistinct: "与零无法区分", baseline.NoCoveredTime: "无有效覆盖时段", "no_baseline": "无基准，不计节约量"}
+	verdicts   = map[string]string{baseline.Saved: "节约", baseline.Increased: "增加", baseline.Indistinct: "与零无法区分", baseline.NoCoveredTime: "无有效覆盖时段", "no_baseline": "无基准，不计节约量", savings.BaselineChanged: "基准被改动，不计"}
 )
 
 // facility is its name: the programme's word, or the inventory's.

@@ -222,6 +222,7 @@ type Filed struct {
 	Revision int
 	// Figures of the effect by community, facility and resource, then by column.
 	Figures map[[3]string]map[string]string
+	Frozen  []Frozen // baselines as they were
 }
 
 // ReadFiled reads a report that WriteCSV wrote.
@@ -236,7 +237,7 @@ func ReadFiled(r io.Reader) (*Filed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("is no report of this program: %w", err)
 	}
-	f := &Filed{Revision: -1, Figures: map[[3]string]map[string]string{}}
+	f := &Filed{Revision: -1, Figures: map[[3]string]map[string]string{}, Frozen: frozenOf(rows)}
 	var columns []string
 	for _, row := range rows {
 		switch {
