@@ -216,3 +216,19 @@ func TestCountyTotalAndFloorOfCoverage(t *testing.T) {
 		t.Error("the summary of October is titled as a quarter")
 	}
 }
+
+// What was frozen of a baseline is read back from a report that was filed, so that a
+// later one holds to it.
+func TestFiledKnowsWhatWasFrozen(t *testing.T) {
+	s := source()
+	s.Statement.Items[0].Boundaries[0].Version = 3
+	s.Statement.Items[0].Boundaries[0].Sheet = &savings.Sheet{Period: []savings.Date{date("2025-01-01"), date("2026-01-01")}, Hash: "0123456789abcdef"}
+	filed, err := ReadFiled(strings.NewReader(text(t, s)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Frozen{s.Statement.Items[0].Community, s.Statement.Items[0].Boundaries[0].ID, 3, "0123456789abcdef"}
+	if len(filed.Frozen) != 1 || filed.Frozen[0] != want {
+		t.Errorf("%+v, want %+v", filed.Frozen, want)
+	}
+}
