@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/goccy/go-yaml"
 )
 
 // source is the module as its files say: imports between its packages, and the
@@ -453,4 +455,56 @@ func breakAt(line []rune) int {
 		}
 	}
 	return last
+}
+
+// openapi.yaml describes each route below /api/v1, and no other: a route is a text of the
+// source such as "GET /api/v1/devices".
+func TestOpenAPIIsTheRoutes(t *testing.T) {
+	var specification struct {
+		Paths map[string]map[string]any `yaml:"paths"`
+	}
+	if err := yaml.Unmarshal([]byte(read(t, "openapi.yaml")), &specification); err != nil {
+		t.Fatal(err)
+	}
+	described := map[string]bool{}
+	for path, methods := range specification.Paths {
+		for method := range methods {
+			if method != "parameters" {
+				described[strings.ToUpper(method)+" "+path] = true
+			}
+		}
+	}
+	route := regexp.MustCompile(`^(GET|POST|PUT|PATCH|DELETE) /api/v1/`)
+	served := map[string]bool{}
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(file, func(n ast.Node) bool {
+			if l, ok := n.(*ast.BasicLit); ok && l.Kind == token.STRING {
+				if text, err := strconv.Unquote(l.Value); err == nil && route.MatchString(text) {
+					served[text] = true
+				}
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || len(served) < 10 {
+		t.Fatalf("%d routes %v", len(served), err)
+	}
+	for r := range served {
+		if !described[r] {
+			t.Errorf("%s is served and not described", r)
+		}
+	}
+	for r := range described {
+		if !served[r] {
+			t.Errorf("%s is described and not served", r)
+		}
+	}
 }

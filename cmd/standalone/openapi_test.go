@@ -3,6 +3,7 @@ package main
 import (
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"testing"
@@ -60,7 +61,12 @@ func (s *specification) check(base, path string, status string) any {
 		s.t.Fatalf("%s: %s %s", path, r.Status, body)
 	}
 	route, _, _ := strings.Cut(path, "?")
-	pointer := "#/paths/" + strings.ReplaceAll(route, "/", "~1") + "/get/responses/" + status + "/content/" + strings.ReplaceAll(r.Header.Get("Content-Type"), "/", "~1") + "/schema"
+	for _, list := range []string{"/api/v1/communities/", "/api/v1/devices/"} {
+		if strings.HasPrefix(route, list) {
+			route = list + "{id}"
+		}
+	}
+	pointer := "#/paths/" + url.PathEscape(strings.ReplaceAll(route, "/", "~1")) + "/get/responses/" + status + "/content/" + strings.ReplaceAll(r.Header.Get("Content-Type"), "/", "~1") + "/schema"
 	if status == "400" {
 		pointer = "#/components/schemas/Problem"
 	}
@@ -97,6 +103,21 @@ func (s *specification) all(base string) {
 	s.check(base, "/api/v1/devices?limit=0", "400")
 	s.check(base, "/api/v1/ledger", "200")
 	s.check(base, "/api/v1/ledger?format=pdf", "400")
+	s.check(base, "/api/v1/communities", "200")
+	s.check(base, "/api/v1/communities/nancheng", "200")
+	s.check(base, "/api/v1/devices/nancheng-meter-001", "200")
+	if rows := s.check(base, "/api/v1/use?by=community&compare=year", "200").([]any); len(rows) < 50 {
+		s.t.Errorf("%d rows of use, want two resources of two communities for 14 days", len(rows))
+	}
+	if rows := s.check(base, "/api/v1/readings?device=nancheng-meter-001&limit=5", "200").([]any); len(rows) == 0 {
+		s.t.Error("no readings")
+	}
+	s.check(base, "/api/v1/readings?step=1", "400")
+	s.check(base, "/api/v1/session", "200")
+	if text := fetch(s.t, base+"/api/v1/export/usage_daily"); strings.Count(text, "\n") < 3 {
+		s.t.Errorf("an export of a day has %q", text)
+	}
+	delete(s.paths, "/api/v1/export/{what}")
 	r, err := http.Get(base + "/api/v1/stream")
 	if err != nil {
 		s.t.Fatal(err)

@@ -505,9 +505,9 @@ type Session struct {
 // Routes are the handlers of sessions, by pattern.
 func (a *Access) Routes() map[string]http.Handler {
 	return map[string]http.Handler{
-		"GET " + SessionPath:  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.tell(w, From(r.Context())) }),
-		"POST " + SessionPath: http.HandlerFunc(a.login),
-		"DELETE " + SessionPath: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		"GET /api/v1/session":  http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { a.tell(w, From(r.Context())) }),
+		"POST /api/v1/session": http.HandlerFunc(a.login),
+		"DELETE /api/v1/session": http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			a.sessions.end(cookie(r))
 			http.SetCookie(w, sessionCookie(r, "", -1))
 			w.WriteHeader(http.StatusNoContent)

@@ -23,11 +23,11 @@ import (
 	"net/http"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
 
+	"greencommunity/dashboards/access"
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
@@ -39,14 +39,13 @@ var static embed.FS
 
 // Sources say where the figures are from.
 type Sources struct {
-	Version     string // of the program
-	Ready       func() error
-	Status      func() pipeline.Status
-	Inventory   func() *inventory.Inventory
-	FindDevices func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32)
-	Facility    *facility.Observer
-	Alarms      func() []Alarm  // open ones that no other stands for, the worst first
-	Savings     func() []Saving // of every community and resource
+	Version   string // of the program
+	Ready     func() error
+	Status    func() pipeline.Status
+	Inventory func() *inventory.Inventory
+	Facility  *facility.Observer
+	Alarms    func() []Alarm  // open ones that no other stands for, the worst first
+	Savings   func() []Saving // of every community and resource
 }
 
 // Page serves the page and its JSON.
@@ -56,7 +55,8 @@ type Page struct {
 	streams  streams
 	mu       sync.Mutex // the overview, between requests
 	made     time.Time
-	overview []byte
+	overview *Overview
+	written  []byte // the overview of who sees all
 	trends   *trends
 }
 
@@ -69,11 +69,9 @@ func New(s Sources) *Page { return &Page{s: s} }
 // Routes are the handlers by pattern.
 func (p *Page) Routes() map[string]http.Handler {
 	routes := map[string]http.Handler{
-		"GET /api/v1/overview": p.json(func(*http.Request) (any, error) { return json.RawMessage(p.current()), nil }),
+		"GET /api/v1/overview": p.json(func(r *http.Request) (any, error) { return json.RawMessage(p.current(access.From(r.Context()))), nil }),
 		"GET /api/v1/alarms":   p.json(func(*http.Request) (any, error) { return listed(p.s.Alarms()), nil }),
-		"GET /api/v1/savings":  p.json(func(*http.Request) (any, error) { return p.s.Savings(), nil }),
 		"GET /api/v1/trends":   p.json(p.trend),
-		"GET /api/v1/devices":  p.json(p.devices),
 		"GET /api/v1/stream":   http.HandlerFunc(p.stream),
 	}
 	files, err := fs.Sub(static, "static")
@@ -172,18 +170,27 @@ type plain struct{ io.Writer }
 func (plain) Flush() error { return nil }
 func (plain) Close() error { return nil }
 
-// current is the overview, at most maxAge old.
-func (p *Page) current() []byte {
+// current is the overview of somebody, at most maxAge old.
+func (p *Page) current(who access.Identity) []byte {
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if now := time.Now(); now.Sub(p.made) > maxAge {
-		data, err := json.Marshal(p.make(now))
-		if err != nil {
-			data, _ = json.Marshal(problem{err.Error(), http.StatusInternalServerError})
-		}
-		p.overview, p.made = data, now
+		p.overview, p.made = p.make(now), now
+		p.written = marshal(p.overview)
 	}
-	return p.overview
+	overview, written := p.overview, p.written
+	p.mu.Unlock()
+	if who.SeesAll() {
+		return written
+	}
+	return marshal(overview.seenBy(who))
+}
+
+func marshal(o *Overview) []byte {
+	data, err := json.Marshal(o)
+	if err != nil {
+		data, _ = json.Marshal(problem{err.Error(), http.StatusInternalServerError})
+	}
+	return data
 }
 
 // stream sends the overview as server-sent events, one every two seconds.
@@ -202,7 +209,7 @@ func (p *Page) stream(w http.ResponseWriter, r *http.Request) {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
 	for {
-		_, err := fmt.Fprintf(out, "data: %s\n\n", p.current())
+		_, err := fmt.Fprintf(out, "data: %s\n\n", p.current(access.From(r.Context())))
 		if err := errors.Join(err, out.Flush(), c.Flush()); err != nil {
 			return
 		}
@@ -397,14 +404,7 @@ func (p *Page) make(now time.Time) *Overview {
 	for i := range alarms {
 		a := &alarms[i]
 		for _, f := range figuresOf(o, index, a.Community) {
-			switch a.Severity {
-			case "critical":
-				f.Critical++
-			case "warning":
-				f.Warning++
-			default:
-				f.Info++
-			}
+			f.count(a.Severity)
 		}
 	}
 	o.Alarms = listed(alarms)
@@ -530,8 +530,8 @@ type Trend struct {
 }
 
 func (p *Page) trend(r *http.Request) (any, error) {
-	community := ingest.CommunityID(r.URL.Query().Get("community"))
-	if community != "" && p.s.Inventory().Community(community) == nil {
+	community, who := ingest.CommunityID(r.URL.Query().Get("community")), access.From(r.Context())
+	if community != "" && (p.s.Inventory().Community(community) == nil || !who.SeesCommunity(community)) {
 		return nil, fmt.Errorf("community %.60q is not in the inventory", community)
 	}
 	p.mu.Lock()
@@ -545,7 +545,7 @@ func (p *Page) trend(r *http.Request) (any, error) {
 	out := Trend{Community: community, From: t.from, Step: 600, Series: map[ingest.FacilityKind][]*float64{}}
 	sums := map[ingest.FacilityKind]*facility.Trend{}
 	for place, trend := range t.places {
-		if community != "" && place.Community != community {
+		if community != "" && place.Community != community || !who.Sees(place.Community, "") {
 			continue
 		}
 		if sums[place.Facility] == nil {
@@ -559,41 +559,6 @@ func (p *Page) trend(r *http.Request) (any, error) {
 			series[i] = number(v)
 		}
 		out.Series[kind] = series
-	}
-	return out, nil
-}
-
-// Device is a device found by search.
-type Device struct {
-	ID          ingest.DeviceID     `json:"id"`
-	Name        string              `json:"name"`
-	Community   ingest.CommunityID  `json:"community"`
-	Compound    ingest.CompoundID   `json:"compound,omitempty"`
-	Facility    ingest.FacilityKind `json:"facility"`
-	Vendor      ingest.VendorID     `json:"vendor"`
-	LastReading *int64              `json:"last_reading_ms"`
-}
-
-const maxDevices = 100
-
-func (p *Page) devices(r *http.Request) (any, error) {
-	q := r.URL.Query()
-	limit := 20
-	if text := q.Get("limit"); text != "" {
-		n, err := strconv.Atoi(text)
-		if err != nil || n < 1 || n > maxDevices {
-			return nil, fmt.Errorf("limit %.20q is not a number from 1 to %d", text, maxDevices)
-		}
-		limit = n
-	}
-	found, indexes := p.s.FindDevices(strings.TrimSpace(q.Get("q")), ingest.CommunityID(q.Get("community")), limit)
-	out := make([]Device, len(found))
-	for i, d := range found {
-		out[i] = Device{ID: d.ID, Name: d.Name, Community: d.Community, Compound: d.Compound, Facility: d.Facility, Vendor: d.Vendor}
-		if last := p.s.Facility.LastReading(indexes[i]); last > 0 {
-			ms := last / 1e6
-			out[i].LastReading = &ms
-		}
 	}
 	return out, nil
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
@@ -84,24 +83,12 @@ func (p *Pipeline) Status() Status {
 // Inventory is the inventory that holds now.
 func (p *Pipeline) Inventory() *inventory.Inventory { return p.inventory.Load() }
 
-// FindDevices returns up to limit devices whose id or name contains query, in
-// any case, with their indexes: of one community, or of all where it is "".
-func (p *Pipeline) FindDevices(query string, community ingest.CommunityID, limit int) (devices []*ingest.Device, indexes []uint32) {
-	query = strings.ToLower(query)
-	for i := range p.registry.Len() {
-		d := p.registry.At(uint32(i))
-		if p.registry.Gone(uint32(i)) {
-			continue
-		}
-		if community != "" && d.Community != community {
-			continue
-		}
-		if strings.Contains(strings.ToLower(string(d.ID)), query) || strings.Contains(strings.ToLower(d.Name), query) {
-			devices, indexes = append(devices, d), append(indexes, uint32(i))
-			if len(devices) == limit {
-				break
-			}
+// Devices calls yield with each device that is known, from an index on, until it
+// returns false.
+func (p *Pipeline) Devices(from uint32, yield func(index uint32, d *ingest.Device) bool) {
+	for i := int(from); i < p.registry.Len(); i++ {
+		if !p.registry.Gone(uint32(i)) && !yield(uint32(i), p.registry.At(uint32(i))) {
+			return
 		}
 	}
-	return devices, indexes
 }

@@ -21,6 +21,7 @@ import (
 	"greencommunity/cmd/internal/systemd"
 	"greencommunity/cmd/internal/version"
 	"greencommunity/dashboards/access"
+	"greencommunity/dashboards/api"
 	"greencommunity/dashboards/page"
 	"greencommunity/ingest"
 	"greencommunity/ingest/certificate"
@@ -75,13 +76,16 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 		Version: build.String(),
 		Ready:   s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Inventory: s.ledger.Inventory,
-		FindDevices: func(query string, community ingest.CommunityID, limit int) ([]*ingest.Device, []uint32) {
-			return s.pipeline.FindDevices(query, community, limit)
-		},
-		Facility: observers.facility, Alarms: observers.alarms, Savings: observers.figures,
+		Facility:  observers.facility, Alarms: observers.alarms, Savings: observers.figures,
+	})
+	answers := api.New(api.Sources{
+		Inventory: s.ledger.Inventory, Status: func() pipeline.Status { return s.pipeline.Status() },
+		Devices:  func(from uint32, yield func(uint32, *ingest.Device) bool) { s.pipeline.Devices(from, yield) },
+		Facility: observers.facility, Savings: observers.figures, InfluxDB: InfluxOptions(c.Config), Logger: log,
 	})
 	routes := view.Routes()
 	maps.Copy(routes, s.access.Routes())
+	maps.Copy(routes, answers.Routes())
 	maps.Copy(routes, s.ledger.Routes())
 	var err error
 	if s.server, err = metrics.Listen(metrics.Options{
