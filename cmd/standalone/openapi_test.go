@@ -101,6 +101,7 @@ func (s *specification) all(base string) {
 		s.t.Errorf("%d devices, want 3", len(devices))
 	}
 	s.check(base, "/api/v1/devices?limit=0", "400")
+	s.check(base, "/api/v1/report?quarter=2026-3", "400")
 	s.check(base, "/api/v1/ledger", "200")
 	s.check(base, "/api/v1/ledger?format=pdf", "400")
 	s.check(base, "/api/v1/communities", "200")

@@ -62,6 +62,7 @@ type Engine struct {
 	due      int64 // when the first open day is closed, unix nanoseconds
 	bound    bool
 	counted  int64 // from when on odd reads are counted, unix nanoseconds
+	past     bool  // days before the first that is kept are not wanted, and not late
 	changed  bool  // a day before closed may have changed since it was evaluated
 	open     int64 // when day closed begins, unix nanoseconds
 	// When scrapes are next shown the counts of reads, which grow at any time.
@@ -338,7 +339,7 @@ func (e *Engine) Use(index uint32, u *usage.Use) {
 	for i := range u.Bookings {
 		b := &u.Bookings[i]
 		e.changed = e.changed || b.From < e.open
-		if !a.ledger.book(&e.calendar, b, m.key, &m.part) && u.At >= e.counted {
+		if !a.ledger.book(&e.calendar, b, m.key, &m.part) && u.At >= e.counted && !e.past {
 			a.anomalies[slices.Index(reasons[:], Late)]++
 		}
 	}

@@ -70,6 +70,7 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 	if community != "" {
 		r.engine.accounts = slices.DeleteFunc(r.engine.accounts, func(a *account) bool { return a.boundary.community.ID != community })
 	}
+	r.engine.past = true
 	r.engine.counted = r.engine.calendar.midnight(r.from).Add(-48 * time.Hour).UnixNano()
 	r.engine.regroup()
 	for _, a := range r.engine.accounts {

@@ -87,6 +87,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	maps.Copy(routes, s.access.Routes())
 	maps.Copy(routes, answers.Routes())
 	maps.Copy(routes, s.ledger.Routes())
+	routes["GET /api/v1/report"] = newReports(s)
 	var err error
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Hosts: c.HTTP.Hosts, Gatherer: registry, Logger: log,

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"greencommunity/metrics/savings/baseline"
@@ -97,7 +98,11 @@ func change(now, then float64) string {
 	if !(then > 0) || math.IsNaN(now) {
 		return unknown
 	}
-	return fmt.Sprintf("%+.1f%%", 100*(now/then-1))
+	text := decimal(100*(now/then-1), 1) + "%"
+	if !strings.HasPrefix(text, "-") && text != "0.0%" {
+		text = "+" + text
+	}
+	return text
 }
 
 // lasted writes a time to clear.

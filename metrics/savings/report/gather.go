@@ -28,6 +28,7 @@ type Order struct {
 	Digest    string // of the inventory's file
 	Next      string // what comes next, a paragraph a line
 	Filed     *Filed // the same period as it was filed before
+	Standing  map[ingest.CommunityID]Standing
 }
 
 // ErrEarly is returned where no day of the period is over, or AsOf is later than any
@@ -53,7 +54,7 @@ func Gather(ctx context.Context, db *history.Database, inv *inventory.Inventory,
 	}
 	s := &Source{
 		From: o.From, To: o.To, AsOf: savings.Date{Time: last}, Today: today, Unit: cmp.Or(o.Unit, c.Report.Unit), Inventory: inv, Digest: o.Digest,
-		Floor: c.Report.Floor, Factors: c.Factors, Tariffs: c.Tariffs, Profiles: map[Profiled]Profile{}, Filed: o.Filed,
+		Floor: c.Report.Floor, Factors: c.Factors, Tariffs: c.Tariffs, Profiles: map[Profiled]Profile{}, Filed: o.Filed, Standing: o.Standing, Only: o.Community,
 	}
 	for line := range strings.Lines(o.Next) {
 		if line = strings.TrimSpace(line); line != "" {
@@ -68,11 +69,11 @@ func Gather(ctx context.Context, db *history.Database, inv *inventory.Inventory,
 			s.Tariffs = savings.ExampleTariffs()
 		}
 	}
-	g := gathering{s, db, inv, o.Community, savings.Date{Time: last.AddDate(0, 0, 1)}}
+	g := gathering{s, db, inv, savings.Date{Time: last.AddDate(0, 0, 1)}}
 	for _, step := range []struct {
 		what string
 		read func(context.Context) error
-	}{{"savings", g.statements}, {"waste and gates", g.counts}, {"alarms", g.problems}, {"use of compounds", g.compounds}, {"hours of use", g.profiles}} {
+	}{{"savings", g.statements}, {"waste and gates", g.counts}, {"alarms", g.problems}, {"use of compounds", g.compounds}, {"hours of use", g.profiles}, {"balances", g.balances}} {
 		if err := step.read(ctx); err != nil {
 			return nil, fmt.Errorf("%s: %w", step.what, err)
 		}
@@ -85,7 +86,6 @@ type gathering struct {
 	*Source
 	db    *history.Database
 	inv   *inventory.Inventory
-	only  ingest.CommunityID
 	after savings.Date // the first day whose data are not in it
 }
 
@@ -94,7 +94,7 @@ func shifted(d savings.Date, years, months, days int) savings.Date {
 }
 
 func (g *gathering) recomputed(ctx context.Context, from, to savings.Date) (*savings.Recomputation, error) {
-	r, err := savings.NewRecomputation(g.inv, g.only, from, to)
+	r, err := savings.NewRecomputation(g.inv, g.Only, from, to)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (g *gathering) where() string {
 }
 
 func (g *gathering) listed(id string) bool {
-	return g.inv.Community(ingest.CommunityID(id)) != nil && (g.only == "" || string(g.only) == id)
+	return g.inv.Community(ingest.CommunityID(id)) != nil && (g.Only == "" || string(g.Only) == id)
 }
 
 // counts adds up what bins and gates did.
@@ -303,11 +303,12 @@ func (g *gathering) nested() (map[ingest.CommunityID]bool, map[ingest.DeviceID]b
 			}
 		}
 	}
-	if len(behind) > 0 {
-		for d := range g.inv.AllDevices() {
-			if behind[[2]string{string(d.Community), d.Boundary}] {
-				devices[d.ID] = true
-			}
+	for d := range g.inv.AllDevices() {
+		if d.Parent != "" {
+			communities[d.Community] = true
+		}
+		if d.Parent != "" || behind[[2]string{string(d.Community), d.Boundary}] {
+			devices[d.ID] = true
 		}
 	}
 	return communities, devices
@@ -429,4 +430,67 @@ func (g *gathering) nights(item *savings.StatementItem) Profile {
 		}
 	}
 	return p
+}
+
+// balances compares the meters that the inventory says others stand behind with these,
+// day by day, from the book's hours. A day counts where all of them are known.
+func (g *gathering) balances(ctx context.Context) error {
+	behind := map[ingest.DeviceID][]ingest.DeviceID{}
+	of := map[ingest.CommunityID]bool{}
+	for d := range g.inv.AllDevices() {
+		if d.Parent != "" && g.listed(string(d.Community)) {
+			behind[d.Parent] = append(behind[d.Parent], d.ID)
+			of[d.Community] = true
+		}
+	}
+	type key struct {
+		device   ingest.DeviceID
+		resource string
+		day      int64
+	}
+	const enough = 0.98 * 86400 // seconds of a day, as of a saving's
+	used := map[key]float64{}
+	offset := 0
+	for community := range of {
+		_, offset = g.local(g.From).Zone()
+		series, err := g.db.Rows(ctx, fmt.Sprintf("SELECT sum(used) AS used, sum(covered) AS covered FROM usage WHERE %s AND community = '%s' GROUP BY time(1d, %ds), device, resource", g.where(), escape(string(community)), -offset))
+		if err != nil {
+			return err
+		}
+		for _, s := range series {
+			for _, row := range s.Values {
+				if len(row) == 3 && row[0] != nil && row[1] != nil && row[2] != nil && *row[2] >= enough {
+					used[key{ingest.DeviceID(s.Tags["device"]), s.Tags["resource"], int64(math.Round((*row[0]/1e9 + float64(offset)) / 86400))}] = *row[1]
+				}
+			}
+		}
+	}
+	for parent, meters := range behind {
+		front := g.inv.Device(parent)
+		if front == nil {
+			continue
+		}
+		for _, resource := range []string{"electricity", "water"} {
+			b := Balance{Community: front.Community, Device: parent, Name: front.Name, Resource: resource, Meters: len(meters)}
+			first := g.local(g.From).Unix() + int64(offset)
+			for day := first / 86400; day < first/86400+int64(g.after.Sub(g.From.Time).Hours()/24); day++ {
+				entered, all := used[key{parent, resource, day}]
+				metered := 0.0
+				for _, m := range meters {
+					v, ok := used[key{m, resource, day}]
+					metered, all = metered+v, all && ok
+				}
+				if all {
+					b.Days, b.Entered, b.Metered = b.Days+1, b.Entered+entered, b.Metered+metered
+				}
+			}
+			if b.Days > 0 && b.Entered > 0 {
+				g.Balances = append(g.Balances, b)
+			}
+		}
+	}
+	slices.SortFunc(g.Balances, func(a, b Balance) int {
+		return cmp.Or(cmp.Compare(a.Community, b.Community), cmp.Compare(a.Device, b.Device), cmp.Compare(a.Resource, b.Resource))
+	})
+	return nil
 }

@@ -51,9 +51,16 @@ type Source struct {
 	Counts                []Count    // waste and gates
 	Problems              []Problem  // alarms that were open in the period
 	Compounds             []Compound // use of compounds
+	Balances              []Balance  // of meters that others stand behind
 	Next                  []string   // what comes next, a paragraph each
 	Filed                 *Filed     // the same period as it was filed before; nil: none is given
+	// Standing is what the ledger says of the items of the standard; nil: there is none.
+	Standing map[ingest.CommunityID]Standing
+	Only     ingest.CommunityID // the report is of this community only; "": of all
 }
+
+// Standing counts the items of the standard that a community meets.
+type Standing struct{ Met, NotMet, Pending int }
 
 // Quarter is a quarter of the year, as far as it is over.
 type Quarter struct {
@@ -108,6 +115,18 @@ type Compound struct {
 	PerDay    float64 // kWh or m³ a day, of all its meters
 	Coverage  float64 // of its meters' time, 0-1
 	Meters    int
+}
+
+// Balance is what a meter passed and what those behind it did, on the days on which all
+// of them are known.
+type Balance struct {
+	Community        ingest.CommunityID
+	Device           ingest.DeviceID
+	Name             string
+	Resource         string
+	Meters           int // behind it
+	Days             int
+	Entered, Metered float64 // kWh or m³
 }
 
 // Section is a table with its heading.
@@ -373,7 +392,7 @@ func (s *Source) answers(names map[ingest.CommunityID]string) Section {
 	p := s.Inventory.Programme()
 	var behind []string
 	for _, c := range s.Inventory.Communities {
-		if c.Stage == "" {
+		if c.Stage == "" && (s.Only == "" || c.ID == s.Only) {
 			behind = append(behind, names[c.ID])
 		}
 	}
@@ -471,7 +490,7 @@ func (s *Source) target() Section {
 var stages = map[string]string{"": "未参加", "participating": "参加", "met": "达标", "named": "命名"}
 
 func (s *Source) list() Section {
-	section := Section{Number: "三", Title: "创建社区清单", Note: "国家标准 16 项逐项的达标情况由联席会议办公室核定，本系统没有记录，均为待核。2021 年改造的小区均应列入创建。",
+	section := Section{Number: "三", Title: "创建社区清单", Note: "国家标准 16 项逐项的达标情况由联席会议办公室核定，按工作台账；台账没有填的为待核。2021 年改造的小区均应列入创建。",
 		Keys: 1, Head: []string{"社区编号", "社区", "镇街", "试点", "小区数", "户数", "人口", "2021 年改造小区", "阶段", "16 项", "提示"}}
 	for _, c := range s.Inventory.Communities {
 		renovated, hint := 0, ""
@@ -483,8 +502,15 @@ func (s *Source) list() Section {
 		if renovated > 0 && c.Stage == "" {
 			hint = "有 2021 年改造小区而未参加创建"
 		}
+		if s.Only != "" && c.ID != s.Only {
+			continue
+		}
+		items := "待核"
+		if of, ok := s.Standing[c.ID]; ok {
+			items = fmt.Sprintf("达标 %d、未达标 %d、待核 %d", of.Met, of.NotMet, of.Pending)
+		}
 		section.Rows = append(section.Rows, []string{string(c.ID), c.Name, c.Town, yes(c.Pilot), strconv.Itoa(len(c.Compounds)),
-			known(c.Households), known(c.Population), strconv.Itoa(renovated), stages[c.Stage], "待核", hint})
+			known(c.Households), known(c.Population), strconv.Itoa(renovated), stages[c.Stage], items, hint})
 	}
 	return section
 }
@@ -523,7 +549,7 @@ func (s *Source) boundaryName(item *savings.StatementItem, b *savings.StatementB
 	}
 	kind := func(b *savings.StatementBoundary) string {
 		switch {
-		case b.Status == "nested":
+		case b.Nested:
 			return "分表"
 		case b.IPMVP == "A":
 			return "灯具"
@@ -635,7 +661,7 @@ func find(statement *savings.Statement, item *savings.StatementItem) *savings.St
 // it is known; false where no day is.
 func used(item savings.StatementItem) (sum float64, ok bool) {
 	for _, b := range item.Boundaries {
-		if b.Status != "nested" && b.Covered > 0 && b.IPMVP != "A" {
+		if !b.Nested && b.Covered > 0 && b.IPMVP != "A" {
 			sum, ok = sum+float64(b.Use), true
 		}
 	}
@@ -650,7 +676,7 @@ func aDay(item *savings.StatementItem) (perDay, share float64, ok bool) {
 	}
 	n := 0
 	for _, b := range item.Boundaries {
-		if b.Status == "nested" || b.IPMVP == "A" {
+		if b.Nested || b.IPMVP == "A" {
 			continue
 		}
 		if math.IsNaN(float64(b.PerDay)) {
@@ -686,6 +712,14 @@ func (s *Source) boundaries(yield func(item *savings.StatementItem, b *savings.S
 	}
 }
 
+// state of a boundary in words.
+func state(b *savings.StatementBoundary) string {
+	if b.Nested && b.Status == "no_baseline" {
+		return states["nested"]
+	}
+	return named(states, b.Status)
+}
+
 func (s *Source) key(names map[ingest.CommunityID]string, item *savings.StatementItem, b *savings.StatementBoundary) []string {
 	return []string{string(item.Community), b.ID, names[item.Community], s.boundaryName(item, b)}
 }
@@ -704,7 +738,7 @@ func (s *Source) sheets(names map[ingest.CommunityID]string) Section {
 			meters = "无（推算）"
 		}
 		if b.Sheet == nil {
-			section.Rows = append(section.Rows, append(row, "—", "—", "—", meters, "—", "—", "—", named(states, b.Status), "—"))
+			section.Rows = append(section.Rows, append(row, "—", "—", "—", meters, "—", "—", "—", state(b), "—"))
 			return
 		}
 		h := b.Sheet
@@ -725,7 +759,7 @@ func (s *Source) sheets(names map[ingest.CommunityID]string) Section {
 			meters += "：" + names
 		}
 		section.Rows = append(section.Rows, append(row, orNone(strings.Join(by, "、")), day(h.Period[0].Time)+" 至 "+day(h.Period[1].AddDate(0, 0, -1)), orNone(strings.Join(static, "、")), meters,
-			strconv.Itoa(b.Version), orNone(h.ApprovedBy), orNone(h.Evidence), named(states, b.Status), h.Hash))
+			strconv.Itoa(b.Version), orNone(h.ApprovedBy), orNone(h.Evidence), state(b), h.Hash))
 	})
 	return section
 }
@@ -1166,7 +1200,7 @@ func (s *Source) water(names map[ingest.CommunityID]string) Section {
 	section := Section{Number: "五", Title: "用水状况", Keys: 2, Note: "人均用水与定额之比、夜间流量都是状态和合规指标，不是节约量。净夜间流量＝2 至 4 时平均流量－合理夜间用水（6% 人口，每次 10 升）；单个社区不适用漏损指数。",
 		Head: head("人均日用水（升）", "定额（升）", "与定额之比", "夜间流量（立方米／时）", "净夜间流量（立方米／时）", "有效夜数")}
 	s.boundaries(func(item *savings.StatementItem, b *savings.StatementBoundary) {
-		if item.Resource != "water" || b.Status == "nested" {
+		if item.Resource != "water" || b.Nested {
 			return
 		}
 		quota := unknown
@@ -1180,7 +1214,7 @@ func (s *Source) water(names map[ingest.CommunityID]string) Section {
 
 // leakage is master less children.
 func (s *Source) leakage(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "五之一", Title: "漏损：总表与分表", Keys: 2, Note: "漏损率＝（总表－分表合计）／总表，只计各表均有效的日子；含漏水、未装表的用水和表计误差。区间按表计等级；没有填写等级的为 0。未作 CJJ 92 的修正。",
+	section := Section{Number: "五之一", Title: "漏损：总表与分表", Keys: 2, Note: "漏损率＝（总表－分表合计）／总表，只计各表均有效的日子；含漏水、未装表的用水和表计误差。区间按表计等级；没有填写等级的为 0。先列计量边界，后列台账中写明前后关系的表。未作 CJJ 92 的修正。",
 		Head: head("单位", "有效天数", "总表", "分表合计", "差额", "± 区间", "漏损率")}
 	s.boundaries(func(item *savings.StatementItem, b *savings.StatementBoundary) {
 		l := b.Leakage
@@ -1193,6 +1227,15 @@ func (s *Source) leakage(names map[ingest.CommunityID]string) Section {
 		}
 		section.Rows = append(section.Rows, append(s.key(names, item, b), named(units, item.Unit), strconv.Itoa(l.Days), Rounded(float64(l.Entered), band), Rounded(float64(l.Metered), band), Rounded(float64(l.Lost), band), Rounded(float64(l.Band), band), percent(float64(l.Share))))
 	})
+	units := map[string]string{"water": "立方米", "electricity": "千瓦时"}
+	for _, b := range s.Balances {
+		name := b.Name
+		if name == "" {
+			name = string(b.Device)
+		}
+		row := []string{string(b.Community), string(b.Device), names[b.Community], fmt.Sprintf("%s（其后 %d 只表）", name, b.Meters), units[b.Resource], strconv.Itoa(b.Days), rough(b.Entered), rough(b.Metered), Rounded(b.Entered-b.Metered, b.Entered/100), "—", percent((b.Entered - b.Metered) / b.Entered)}
+		section.Rows = append(section.Rows, row)
+	}
 	return section
 }
 
@@ -1340,7 +1383,7 @@ func (s *Source) data(names map[ingest.CommunityID]string) Section {
 		why := ""
 		switch {
 		case b.Status != "frozen":
-			why = named(states, b.Status)
+			why = state(b)
 		case b.Covered == 0:
 			why = "没有有效读数"
 		}
