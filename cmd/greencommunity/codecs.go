@@ -74,7 +74,7 @@ func (c *codecsCmd) Run(s streams) error {
 	if len(found) == 0 {
 		return fmt.Errorf("%s: no decoder with examples; --help names the layouts that are read", c.Folder)
 	}
-	var node func(*collected) ([]any, error)
+	var node func(*collected, time.Time) ([]any, error)
 	if c.Node {
 		if node, err = asNode(); err != nil {
 			return err
@@ -135,20 +135,30 @@ func (c *codecsCmd) Run(s streams) error {
 }
 
 // try runs a decoder's examples.
-func (d *collected) try(c *codecsCmd, objects *[]*decode.Worker, node func(*collected) ([]any, error)) error {
+func (d *collected) try(c *codecsCmd, objects *[]*decode.Worker, node func(*collected, time.Time) ([]any, error)) error {
 	d.Examples = len(d.examples)
-	program, err := javascript.Compile(filepath.Base(d.Path), d.text)
-	if err != nil {
-		d.Broken = err.Error()
-		return nil
-	}
+	now := time.Now().UTC().Truncate(time.Millisecond)
 	var referee []any
 	if node != nil {
-		if referee, err = node(d); err != nil {
+		d.text += sameChance
+		var err error
+		if referee, err = node(d, now); err != nil {
 			return err
 		}
 	}
-	runtime, now := javascript.New(program), time.Now().UTC()
+	program, err := javascript.Compile(filepath.Base(d.Path), d.text)
+	if err != nil {
+		d.Broken = err.Error()
+		for i := range referee { // node cannot run it, either
+			if thrown, failed := referee[i].(map[string]any)["thrown"]; failed {
+				d.AsNode++
+			} else {
+				d.Differs = append(d.Differs, fmt.Sprintf("example %d: does not run, node %.300s %v", i+1, compact(referee[i]), thrown))
+			}
+		}
+		return nil
+	}
+	runtime := javascript.New(program)
 	var times []float64
 	var arrives, here, unmapped = map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i, e := range d.examples {
@@ -443,14 +453,18 @@ func empty(v any) bool {
 	return v == nil || ok && len(list) == 0
 }
 
+// sameChance stands behind the text of a decoder that is compared with node: numbers
+// drawn by chance are the same in both.
+const sameChance = "\n;Math.random = function () { return 0.5; };"
+
 // asNode starts a function that runs decoders in node.
-func asNode() (func(*collected) ([]any, error), error) {
+func asNode() (func(*collected, time.Time) ([]any, error), error) {
 	path, err := exec.LookPath("node")
 	if err != nil {
 		return nil, err
 	}
-	return func(d *collected) ([]any, error) {
-		input, err := json.Marshal(map[string]any{"text": d.text, "examples": d.examples})
+	return func(d *collected, now time.Time) ([]any, error) {
+		input, err := json.Marshal(map[string]any{"text": d.text, "examples": d.examples, "now": now.UnixMilli()})
 		if err != nil {
 			return nil, err
 		}
@@ -470,19 +484,22 @@ func asNode() (func(*collected) ([]any, error), error) {
 	}, nil
 }
 
-// nodeScript runs each example in a context of its own, as network servers do.
+// nodeScript runs each example in a context of its own, as network servers do. The
+// clock stands at the time given, and what a decoder is handed is of its own context, so
+// that instanceof holds.
 const nodeScript = `
 const vm = require("vm"), given = JSON.parse(require("fs").readFileSync(0, "utf8")), results = [];
 for (const e of given.examples) {
-  const bytes = Array.from(Buffer.from(e.bytes, "base64"));
   const module = {exports: {}};
   const context = vm.createContext({Buffer, console: {log() {}, info() {}, warn() {}, error() {}, debug() {}}, TextDecoder, TextEncoder, atob, btoa, module, exports: module.exports, require});
   try {
+    context.given = JSON.stringify({bytes: Array.from(Buffer.from(e.bytes, "base64")), port: e.port, now: given.now});
+    vm.runInContext("(function (now) { var D = Date; Date = function (...a) { return new.target ? Reflect.construct(D, a.length ? a : [now], new.target) : new D(now).toString(); };" +
+      "Object.setPrototypeOf(Date, D); Date.prototype = D.prototype; D.prototype.constructor = Date; Date.now = function () { return now; }; })(JSON.parse(given).now)", context);
     vm.runInContext(given.text, context, {timeout: 5000});
-    context.given = {bytes, port: e.port};
     const text = vm.runInContext("JSON.stringify({result: (function () {" +
       "function f(n) { try { var v = eval(n); } catch (e) {} return v || module.exports[n]; }" +
-      "var b = given.bytes.slice(), d;" +
+      "given = JSON.parse(given); var b = given.bytes, d;" +
       "if (d = f('decodeUplink')) return d({bytes: b, fPort: given.port, variables: {}, recvTime: new Date()});" +
       "if (d = f('Decode')) return d(given.port, b, {});" +
       "if (d = f('Decoder')) return d(b, given.port);" +

@@ -108,11 +108,11 @@ func checkResult(t *testing.T, r *Result) {
 	}
 }
 
-// GREENCOMMUNITY_FUZZ_FORMAT holds the fuzzer to one format.
+// GREENCOMMUNITY_FUZZ_FORMAT holds the fuzzer to one format, or to some: axioma,dragino.
 func FuzzDecode(f *testing.F) {
 	names := slices.Sorted(maps.Keys(format.Formats))
 	if only := os.Getenv("GREENCOMMUNITY_FUZZ_FORMAT"); only != "" {
-		names = []string{only}
+		names = strings.Split(only, ",")
 	}
 	for i, name := range names {
 		for _, e := range examples[name] {
