@@ -271,7 +271,7 @@ function render() {
   for (const id of ['zh', 'en']) $(id).setAttribute('aria-pressed', String(lang === id));
   state();
   if (!data) return;
-  choices(); tiles(); communities(); alarms(); savings(); report(); vendors();
+  choices(); tiles(); communities(); alarms(); savings(); vendors();
   const s = data.system;
   say($('account'), t('account', ...[s.received, s.stored, s.duplicate, s.rejected, s.ignored, s.pending].map((v) => number(v))));
   say($('version'), 'greencommunity ' + s.version);

@@ -31,3 +31,4 @@ function report() {
     ...['html', 'docx', 'xlsx'].flatMap((format) => [' ', el('a', { href: address(format), target: format === 'html' ? '_blank' : null, rel: 'noopener' }, say(format))]));
   if (focused) select.focus();
 }
+document.addEventListener('shown', () => { if (data) report(); });

@@ -82,14 +82,14 @@ func (h *home) story() string { return stories[h.kind] }
 // lampUse of a day, kWh, of both cabinets.
 func (h *home) lampUse(d int) float64 {
 	share := map[int]float64{0: 0.7, 1: 1, 2: 1.15, 3: 0.75, 4: 0.8, 5: 0.9}[h.kind]
-	return math.Round(1000*h.coefficient*share*(1+0.01*float64((d*7)%5-2))) / 1000
+	return math.Round(1000*h.coefficient*(share-0.00117*float64(h.i))*(1+0.01*float64((d*7)%5-2))) / 1000 // no two are alike
 }
 
 // waterUse of a day by the master meter, m³, and by the flats behind it.
 func (h *home) waterUse(d int) (master, flats float64) {
 	share := map[int]float64{0: 0.85, 1: 1, 2: 1.1, 3: 0.9, 4: 0.8, 5: 0.95}[h.kind]
-	master = math.Round(1000*h.perHead*float64(h.persons)*share*(1+0.01*float64((d*3)%7-3))) / 1000
-	return master, math.Round(1000*master*(0.94-0.01*float64(h.i%5))) / 1000
+	master = math.Round(1000*h.perHead*float64(h.persons)*(share-0.00129*float64(h.i))*(1+0.01*float64((d*3)%7-3))) / 1000
+	return master, math.Round(1000*master*(0.94-0.01*float64(h.i%5)-0.0003*float64(h.i))) / 1000
 }
 
 func plantCounty(t *testing.T, communities int) *planted {
@@ -184,10 +184,10 @@ func plantCounty(t *testing.T, communities int) *planted {
 		}
 		switch h.kind {
 		case 0: // found, sent to somebody, repaired
-			alarm("wm", "water", "leak_flow", "critical", "active=1i", periodFrom+10, 6*time.Hour)
-			alarm("wm", "water", "leak_flow", "", "status=\"assigned\",by=\"王主任\",assignee=\"李师傅\"", periodFrom+10, 8*time.Hour)
-			alarm("wm", "water", "leak_flow", "", "status=\"cleared\",by=\"李师傅\"", periodFrom+11, 5*time.Hour)
-			alarm("wm", "water", "leak_flow", "critical", "active=0i", periodFrom+11, 6*time.Hour+time.Duration(i)*time.Hour)
+			alarm("wm", "water", "continuous_flow", "critical", "active=1i", periodFrom+10, 6*time.Hour)
+			alarm("wm", "water", "continuous_flow", "", "status=\"assigned\",by=\"王主任\",assignee=\"李师傅\"", periodFrom+10, 8*time.Hour)
+			alarm("wm", "water", "continuous_flow", "", "status=\"cleared\",by=\"李师傅\"", periodFrom+11, 5*time.Hour)
+			alarm("wm", "water", "continuous_flow", "critical", "active=0i", periodFrom+11, 6*time.Hour+time.Duration(i)*49*time.Minute)
 		case 1: // open since before the period, and nobody has looked
 			alarm("em1", "lighting", "offline", "warning", "active=1i", periodFrom-5, time.Duration(i)*time.Minute)
 		case 2:
@@ -755,7 +755,7 @@ func (p *planted) expected(source *Source) map[string][][]string {
 				perDay[j], cover[j] = perDay[j]+v, cover[j]+c/float64(len(list))
 			}
 		}
-		want["四之四"] = append(want["四之四"], compared("全县", "合计", &of, perDay, cover, names))
+		want["四之一"] = append(want["四之一"], compared("全县", "合计", &of, perDay, cover, names))
 	}
 	for i := range all {
 		s := &all[i]
@@ -766,7 +766,7 @@ func (p *planted) expected(source *Source) map[string][][]string {
 			then := p.over(s.home, s.facility == "用水", span[0], span[1])
 			names[j] = saved(&then)
 		}
-		want["四之四"] = append(want["四之四"], compared(s.home.id, s.community, s, perDay, cover, names))
+		want["四之一"] = append(want["四之一"], compared(s.home.id, s.community, s, perDay, cover, names))
 	}
 
 	// 本年累计与各季度.
@@ -777,18 +777,18 @@ func (p *planted) expected(source *Source) map[string][][]string {
 		from, to := q(2026, quarter)
 		for _, isWater := range []bool{false, true} {
 			total := countySide(sides(isWater, from, to))
-			want["四之五"] = append(want["四之五"], yearRow("全县", "合计", fmt.Sprintf("第%d季度", quarter), &total))
+			want["四之二"] = append(want["四之二"], yearRow("全县", "合计", fmt.Sprintf("第%d季度", quarter), &total))
 		}
 	}
 	january := dayNumber(2026, 1, 1)
 	for _, isWater := range []bool{false, true} {
 		total := countySide(sides(isWater, january, periodTo))
-		want["四之五"] = append(want["四之五"], yearRow("全县", "合计", "本年累计", &total))
+		want["四之二"] = append(want["四之二"], yearRow("全县", "合计", "本年累计", &total))
 	}
 	for _, h := range p.homes {
 		for _, isWater := range []bool{false, true} {
 			if s := p.over(h, isWater, january, periodTo); s.counted {
-				want["四之五"] = append(want["四之五"], yearRow(h.id, h.name, "本年累计", &s))
+				want["四之二"] = append(want["四之二"], yearRow(h.id, h.name, "本年累计", &s))
 			}
 		}
 	}
@@ -831,7 +831,7 @@ func (p *planted) expected(source *Source) map[string][][]string {
 		{"节电折合标准煤 tce (当量值)", Rounded(0.1229*totalLamps.saving, 0.1229*totalLamps.band) + " ± " + Rounded(0.1229*totalLamps.band, 0.1229*totalLamps.band), "千克标准煤", "", "全国", "全部节电量折算；区间不含因子本身的不确定度"},
 	}
 	want["十"] = [][]string{{"1", "更换文庙社区的配电箱表计。"}, {"2", "第四季度前完成西城社区水表基准。"}}
-	want["十一"] = source.methods().Rows // words
+	want["附五"] = source.methods().Rows // words
 	return want
 }
 
@@ -893,7 +893,7 @@ func (p *planted) expectAnswers(want map[string][][]string, all []side, kinds ma
 		title string
 		n     int
 		name  string
-	}{{"持续流量（疑似漏水）", kinds[0], "leak_flow"}, {"设备离线", kinds[1] + kinds[2], "offline"}, {"门长时间未关", kinds[2], "held_open"}}
+	}{{"持续流量（疑似漏水）", kinds[0], "continuous_flow"}, {"设备离线", kinds[1] + kinds[2], "offline"}, {"门长时间未关", kinds[2], "held_open"}}
 	for i := range order {
 		order[i].title = kindTitle(order[i].name)
 	}
@@ -912,7 +912,7 @@ func (p *planted) expectAnswers(want map[string][][]string, all []side, kinds ma
 	for _, h := range p.homes {
 		switch h.kind {
 		case 0:
-			took = append(took, 24+float64(h.i))
+			took = append(took, 24+float64(h.i)*49/60)
 		case 2:
 			took = append(took, 0.75, 73)
 		}
@@ -921,12 +921,35 @@ func (p *planted) expectAnswers(want map[string][][]string, all []side, kinds ma
 	middle := (took[(len(took)-1)/2] + took[len(took)/2]) / 2
 	want["一之一"] = [][]string{
 		{"谁节约了多少", best("照明") + "；" + best("用水") + "。全县合计见封面，逐社区见第四节。"},
-		{"结果是否可靠", fmt.Sprintf("%d 项确认节约，%d 项确认增加，%d 项与零无法区分，%d 项覆盖率不足不作结论，%d 项没有节约量（无基准或无读数）。区间为 90%% 置信度的半宽，其构成见第四之二节。",
+		{"结果是否可靠", fmt.Sprintf("%d 项确认节约，%d 项确认增加，%d 项与零无法区分，%d 项覆盖率不足不作结论，%d 项没有节约量（无基准或无读数）。区间为 90%% 置信度的半宽，其构成见附二。",
 			len(saves["照明"])+len(saves["用水"]), len(more), indistinct, len(thin), len(without))},
 		{"谁落后", fmt.Sprintf("用量增加：%s。覆盖率不足：%s。没有节约量：%s。未参加创建：%s。距 60%% 达标目标尚缺 %d 个社区。", cut(more), cut(thin), cut(without), cut(outside), lacking)},
-		{"出了什么问题", fmt.Sprintf("告警 %d 起：%s。%d 起期末未恢复，最久的是%s1号配电箱的%s（2026-06-26 00:01 起）。", total, strings.Join(most, "、"), kinds[1], p.homes[1].name, kindTitle("offline"))},
+		{"出了什么问题", fmt.Sprintf("告警 %d 起：%s。%d 起期末未恢复，最久的是%s1号配电箱的%s（2026-06-26 00:01 起）。%s", total, strings.Join(most, "、"), kinds[1], p.homes[1].name, kindTitle("offline"), p.leaks())},
 		{"怎么处理的", fmt.Sprintf("恢复 %d 起，用时中位数 %s、最长 %s；有人处理（确认、派单等）%d 起，判为误报 %d 起。逐项见第六之二节。", len(took), hours(middle), hours(took[len(took)-1]), kinds[0]+kinds[2], kinds[2])},
 	}
+}
+
+func (p *planted) leaks() string {
+	type leak struct {
+		name  string
+		share float64
+	}
+	var list []leak
+	for _, h := range p.homes {
+		entered, behind := 0.0, 0.0
+		for d := periodFrom; d < periodTo; d++ {
+			entered, behind = entered+h.waterMaster[d], behind+h.flats[0][d]+h.flats[1][d]
+		}
+		if h.kind != 1 {
+			list = append(list, leak{h.name, 1 - behind/entered})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b leak) int { return cmp.Compare(b.share, a.share) })
+	var worst []string
+	for _, l := range list[:3] {
+		worst = append(worst, l.name+" "+pct(l.share))
+	}
+	return "漏损率（总表与分表之差）最高：" + strings.Join(worst, "、") + "。"
 }
 
 // hours as the report writes them.
@@ -958,27 +981,27 @@ func (p *planted) expectSheets(want map[string][][]string, all []side, source *S
 			if h.mean() {
 				method = []string{"B（计量改造部分）", "均值", "无", "2024-01-01 至 2024-12-31", "无"}
 			}
-			want["四之一"] = append(want["四之一"], slices.Concat(key, method, []string{"2 只（1 级）：1号配电箱、2号配电箱", "1", "张工", "doc-12", "有效", hash[[2]string{h.id, "lamps"}]}))
+			want["附一"] = append(want["附一"], slices.Concat(key, method, []string{"2 只（1 级）：1号配电箱、2号配电箱", "1", "张工", "doc-12", "有效", hash[[2]string{h.id, "lamps"}]}))
 			quality := []string{"不拟合", "—", "—", "—", "—", "—"}
 			if h.mean() {
 				quality = []string{"365", "200", "0.29", "5.0%", "0.01%", "—"}
 			}
-			want["四之二"] = append(want["四之二"], slices.Concat(key, quality, []string{Rounded(s.fit, s.band), Rounded(s.watts, s.band), Rounded(0, s.band), Rounded(0, s.band), Rounded(0, s.band), Rounded(s.class, s.band), Rounded(0, s.band), Rounded(s.band, s.band), "千瓦时"}))
+			want["附二"] = append(want["附二"], slices.Concat(key, quality, []string{Rounded(s.fit, s.band), Rounded(s.watts, s.band), Rounded(0, s.band), Rounded(0, s.band), Rounded(0, s.band), Rounded(s.class, s.band), Rounded(0, s.band), Rounded(s.band, s.band), "千瓦时"}))
 			if h.added > 0 {
-				want["四之三"] = append(want["四之三"], slices.Concat(key, []string{"非常规调整", "2026-08-01起", "每日 +2 千瓦时", "新增庭院灯", "doc-31"}))
+				want["附三"] = append(want["附三"], slices.Concat(key, []string{"非常规调整", "2026-08-01起", "每日 +2 千瓦时", "新增庭院灯", "doc-31"}))
 			}
 			continue
 		}
 		key := []string{h.id, "homes", h.name, "居民用水"}
 		if h.kind == 5 {
-			want["四之一"] = append(want["四之一"], slices.Concat(key, []string{"不计节约", "无", "—", "—", "—", "1 只", "—", "—", "—", "无基准，只列用量", "—"}))
+			want["附一"] = append(want["附一"], slices.Concat(key, []string{"不计节约", "无", "—", "—", "—", "1 只", "—", "—", "—", "无基准，只列用量", "—"}))
 			continue
 		}
-		want["四之一"] = append(want["四之一"], slices.Concat(key, []string{"C（计量整体）", "人均分月", "月份、人数", "2024-01-01 至 2024-12-31", fmt.Sprintf("基准期末 %d 人", h.persons), "1 只（2 级）：总水表", "2", "张工", "doc-13", "有效", hash[[2]string{h.id, "homes"}]}))
+		want["附一"] = append(want["附一"], slices.Concat(key, []string{"C（计量整体）", "人均分月", "月份、人数", "2024-01-01 至 2024-12-31", fmt.Sprintf("基准期末 %d 人", h.persons), "1 只（2 级）：总水表", "2", "张工", "doc-13", "有效", hash[[2]string{h.id, "homes"}]}))
 		if h.kind != 1 {
-			want["四之一"] = append(want["四之一"], []string{h.id, "flats", h.name, "用水分表", "不计节约", "无", "—", "—", "—", "2 只", "—", "—", "—", "嵌套在其他边界内，不重复计", "—"})
+			want["附一"] = append(want["附一"], []string{h.id, "flats", h.name, "用水分表", "不计节约", "无", "—", "—", "—", "2 只", "—", "—", "—", "嵌套在其他边界内，不重复计", "—"})
 		}
-		want["四之二"] = append(want["四之二"], slices.Concat(key, []string{"365", "180", "0.34", "6.1%", "0.00%", "0.30", Rounded(s.fit, s.band), Rounded(0, s.band), Rounded(s.year, s.band), Rounded(0, s.band), Rounded(0, s.band), Rounded(s.class, s.band), Rounded(0, s.band), Rounded(s.band, s.band), "立方米"}))
+		want["附二"] = append(want["附二"], slices.Concat(key, []string{"365", "180", "0.34", "6.1%", "0.00%", "0.30", Rounded(s.fit, s.band), Rounded(0, s.band), Rounded(s.year, s.band), Rounded(0, s.band), Rounded(0, s.band), Rounded(s.class, s.band), Rounded(0, s.band), Rounded(s.band, s.band), "立方米"}))
 	}
 }
 
@@ -1044,9 +1067,9 @@ func (p *planted) expectYuan(want map[string][][]string, all []side) {
 	}
 	for k, facility := range []string{"照明", "用水"} {
 		band := math.Sqrt(squares[k])
-		want["四之六"] = append(want["四之六"], []string{"全县", "合计", facility, "", "", "", Rounded(yuan[k], band), Rounded(band, band), "", ""})
+		want["四之三"] = append(want["四之三"], []string{"全县", "合计", facility, "", "", "", Rounded(yuan[k], band), Rounded(band, band), "", ""})
 	}
-	want["四之六"] = append(want["四之六"], rows...)
+	want["四之三"] = append(want["四之三"], rows...)
 }
 
 func (p *planted) expectRanking(want map[string][][]string, all []side) {
@@ -1074,7 +1097,7 @@ func (p *planted) expectRanking(want map[string][][]string, all []side) {
 				lamps = Rounded(s.saving/100, s.band/100)
 			}
 			relative := 100 * s.band / math.Abs(s.baseline)
-			want["四之七"] = append(want["四之七"], []string{s.home.id, place, s.community, facility, s.shownPercentage, Rounded(relative, relative) + "%", s.shownSaving, s.unit, households, lamps, s.verdict})
+			want["四之四"] = append(want["四之四"], []string{s.home.id, place, s.community, facility, s.shownPercentage, Rounded(relative, relative) + "%", s.shownSaving, s.unit, households, lamps, s.verdict})
 		}
 	}
 }
@@ -1114,11 +1137,14 @@ func (p *planted) expectCompounds(want map[string][][]string) {
 					n = float64(h.households - 100)
 					each = 1000 * perDay / n
 				default:
-					n = map[string]float64{"a": 40, "b": 1}[compound]
-					each = perDay / n
+					n = map[string]float64{"a": 40}[compound] // of b nobody has said
+					each = perDay / n // of none without end
 				}
 				cover := covered / 86400 / 92 / meters
-				list = append(list, entry{[]string{h.id, compound, "", communityNames[h.i] + map[string]string{"a": "一区", "b": "二区"}[compound], h.name, of.name, rough(perDay), of.unit, strconv.FormatFloat(n, 'f', 0, 64), rough(each), pct(min(1, cover))}, each, cover < 0.8})
+				list = append(list, entry{[]string{h.id, compound, "", communityNames[h.i] + map[string]string{"a": "一区", "b": "二区"}[compound], h.name, of.name, rough(perDay), of.unit, strconv.FormatFloat(n, 'f', 0, 64), rough(each), pct(min(1, cover))}, each, cover < 0.8 || n == 0})
+				if row := list[len(list)-1].row; n == 0 {
+					row[8], row[9] = "未知", "—"
+				}
 			}
 		}
 		slices.SortStableFunc(list, func(a, b entry) int {
@@ -1132,7 +1158,7 @@ func (p *planted) expectCompounds(want map[string][][]string) {
 			if e.thin {
 				place = "—"
 			}
-			want["四之八"] = append(want["四之八"], slices.Concat(e.row[:2], []string{place}, e.row[3:]))
+			want["四之五"] = append(want["四之五"], slices.Concat(e.row[:2], []string{place}, e.row[3:]))
 		}
 	}
 }
@@ -1202,11 +1228,11 @@ func (p *planted) expectTypical(want map[string][][]string) {
 				key = []string{h.id, "homes", h.name, "居民用水", "立方米"}
 			}
 			if days < 0 {
-				want["四之九"] = append(want["四之九"], slices.Concat(key, []string{year.shownSaving, year.shownBand, strconv.Itoa(year.days), "—", "不足一整年，或没有典型年气温", ""}))
+				want["附四"] = append(want["附四"], slices.Concat(key, []string{year.shownSaving, year.shownBand, strconv.Itoa(year.days), "—", "不足一整年，或没有典型年气温", ""}))
 				continue
 			}
 			band := year.band / year.baseline * typical
-			want["四之九"] = append(want["四之九"], slices.Concat(key, []string{year.shownSaving, year.shownBand, strconv.Itoa(days), Rounded(typical, band), Rounded(saved, band), Rounded(band, band)}))
+			want["附四"] = append(want["附四"], slices.Concat(key, []string{year.shownSaving, year.shownBand, strconv.Itoa(days), Rounded(typical, band), Rounded(saved, band), Rounded(band, band)}))
 		}
 	}
 }
@@ -1225,10 +1251,10 @@ func (p *planted) expectAlarms(want map[string][][]string) {
 		area := communityNames[h.i] + "一区"
 		switch h.kind {
 		case 0:
-			took := 24 + float64(h.i)
+			took := 24 + float64(h.i)*49/60
 			since := day(periodFrom + 10).Add(6 * time.Hour)
-			want["六之一"] = append(want["六之一"], []string{h.id, h.name, kindTitle("leak_flow"), "1", "1", "0", hours(took), hours(took)})
-			lines = append(lines, line{0, since, took, []string{h.id, h.id + "-wm", h.name, area, "总水表", kindTitle("leak_flow"), "严重", stamp(since), stamp(since.Add(time.Duration(took) * time.Hour)), hours(took), "已办结", "李师傅", "2.0 小时"}})
+			want["六之一"] = append(want["六之一"], []string{h.id, h.name, kindTitle("continuous_flow"), "1", "1", "0", hours(took), hours(took)})
+			lines = append(lines, line{0, since, took, []string{h.id, h.id + "-wm", h.name, area, "总水表", kindTitle("continuous_flow"), "严重", stamp(since), stamp(since.Add(24*time.Hour + time.Duration(h.i)*49*time.Minute)), hours(took), "已办结", "李师傅", "2.0 小时"}})
 		case 1:
 			since := day(periodFrom - 5).Add(time.Duration(h.i) * time.Minute)
 			want["六之一"] = append(want["六之一"], []string{h.id, h.name, kindTitle("offline"), "0", "0", "1", "—", "—"})

@@ -174,10 +174,10 @@ func New(s *Source) *Report {
 	restated := s.restatements(names)
 	r.Sections = []Section{
 		s.cover(len(restated) > 0), s.answers(names), s.target(), s.list(),
-		s.effect(names), s.sheets(names), s.quality(names), s.events(names), s.compared(names), s.year(names), s.yuan(names),
-		s.ranking(names), s.compounds(names), s.typical(names),
+		s.effect(names), s.compared(names), s.year(names), s.yuan(names), s.ranking(names), s.compounds(names),
 		s.water(names), s.leakage(names), s.facilities(names), s.alarms(names), s.problems(names),
-		s.data(names), s.restated(restated), s.factors(), s.next(), s.methods(),
+		s.data(names), s.restated(restated), s.factors(), s.next(),
+		s.sheets(names), s.quality(names), s.events(names), s.typical(names), s.methods(),
 	}
 	return r
 }
@@ -387,7 +387,7 @@ func (s *Source) answers(names map[ingest.CommunityID]string) Section {
 		who = []string{"没有社区的节约量可以确认"}
 	}
 	add("谁节约了多少", "%s。全县合计见封面，逐社区见第四节。", strings.Join(who, "；"))
-	add("结果是否可靠", "%d 项确认节约，%d 项确认增加，%d 项与零无法区分，%d 项覆盖率不足不作结论，%d 项没有节约量（无基准或无读数）。区间为 90%% 置信度的半宽，其构成见第四之二节。",
+	add("结果是否可靠", "%d 项确认节约，%d 项确认增加，%d 项与零无法区分，%d 项覆盖率不足不作结论，%d 项没有节约量（无基准或无读数）。区间为 90%% 置信度的半宽，其构成见附二。",
 		verdicts[baseline.Saved], len(more), len(indistinct), len(thin), len(without))
 	p := s.Inventory.Programme()
 	var behind []string
@@ -408,8 +408,9 @@ func (s *Source) answers(names map[ingest.CommunityID]string) Section {
 			}
 		}
 	}
+	leaks := s.worstLeaks(names)
 	if len(s.Problems) == 0 {
-		add("出了什么问题", "没有告警。")
+		add("出了什么问题", "没有告警。%s", leaks)
 		add("怎么处理的", "没有需要处理的告警。")
 		return section
 	}
@@ -430,7 +431,7 @@ func (s *Source) answers(names map[ingest.CommunityID]string) Section {
 	} else {
 		text += "期末全部恢复。"
 	}
-	add("出了什么问题", "%s", text)
+	add("出了什么问题", "%s%s", text, leaks)
 	var times []time.Duration
 	touched, wrong := 0, 0
 	for _, a := range s.Problems {
@@ -450,6 +451,34 @@ func (s *Source) answers(names map[ingest.CommunityID]string) Section {
 	}
 	add("怎么处理的", "%s；有人处理（确认、派单等）%d 起，判为误报 %d 起。逐项见第六之二节。", handled, touched, wrong)
 	return section
+}
+
+// worstLeaks names the communities whose meters lose most between master and children.
+func (s *Source) worstLeaks(names map[ingest.CommunityID]string) string {
+	type leak struct {
+		name  string
+		share float64
+	}
+	var list []leak
+	s.boundaries(func(item *savings.StatementItem, b *savings.StatementBoundary) {
+		if b.Leakage != nil && item.Resource == "water" {
+			list = append(list, leak{names[item.Community], float64(b.Leakage.Share)})
+		}
+	})
+	for _, b := range s.Balances {
+		if b.Resource == "water" {
+			list = append(list, leak{names[b.Community], (b.Entered - b.Metered) / b.Entered})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b leak) int { return -sign(a.share - b.share) })
+	var worst []string
+	for _, l := range list[:min(3, len(list))] {
+		worst = append(worst, l.name+" "+percent(l.share))
+	}
+	if len(worst) == 0 {
+		return ""
+	}
+	return "漏损率（总表与分表之差）最高：" + strings.Join(worst, "、") + "。"
 }
 
 func sign(v float64) int {
@@ -729,7 +758,7 @@ var boundaryHead = []string{"社区编号", "边界编号", "社区", "计量边
 func head(columns ...string) []string { return slices.Concat(boundaryHead, columns) }
 
 func (s *Source) sheets(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "四之一", Title: "计量边界与基准", Keys: 2, Note: "基准在改造前确定并冻结：其内容和决定结论的设置有一个摘要，改动而不换版本即不计节约量。方案按 IPMVP（见第十一节）。静态因素是视为不变的条件，其变化见第四之三节。",
+	section := Section{Number: "附一", Title: "计量边界与基准", Keys: 2, Note: "基准在改造前确定并冻结：其内容和决定结论的设置有一个摘要，改动而不换版本即不计节约量。方案按 IPMVP（见附五）。静态因素是视为不变的条件，其变化见附三。",
 		Head: head("方案", "基准方法", "驱动因素", "基准期", "静态因素", "计量表（等级）", "版本", "批准人", "依据", "状态", "摘要")}
 	s.boundaries(func(item *savings.StatementItem, b *savings.StatementBoundary) {
 		row := append(s.key(names, item, b), named(options, b.IPMVP), named(methods, b.Method))
@@ -779,7 +808,7 @@ func (s *Source) meterNames(meters []ingest.DeviceID) string {
 }
 
 func (s *Source) quality(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "四之二", Title: "基准质量与区间构成", Keys: 2, Note: "CV(RMSE) 是基准期逐日误差对均值之比，NMBE 是净偏差，ρ 是相邻两日误差的相关，有效天数＝天数×(1－ρ)/(1＋ρ)。以均值为基准时 R² 没有意义。区间的各部分为 90% 置信度的半宽，按平方和开方合成；声明的部分没有填写的为 0，即不在区间之内。",
+	section := Section{Number: "附二", Title: "基准质量与区间构成", Keys: 2, Note: "CV(RMSE) 是基准期逐日误差对均值之比，NMBE 是净偏差，ρ 是相邻两日误差的相关，有效天数＝天数×(1－ρ)/(1＋ρ)。以均值为基准时 R² 没有意义。区间的各部分为 90% 置信度的半宽，按平方和开方合成；声明的部分没有填写的为 0，即不在区间之内。",
 		Head: head("天数 n", "有效天数", "ρ", "CV(RMSE)", "NMBE", "R²", "± 拟合", "± 声明功率或用量", "± 年际差别", "± 燃亮率", "± 开关时间", "± 表计等级", "± 静默的表", "± 合计", "单位")}
 	s.boundaries(func(item *savings.StatementItem, b *savings.StatementBoundary) {
 		h := b.Sheet
@@ -809,7 +838,7 @@ func (s *Source) quality(names map[ingest.CommunityID]string) Section {
 }
 
 func (s *Source) events(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "四之三", Title: "非常规事件", Keys: 2, Note: "静态因素的变化、改造施工期、换表，以及基准筛查中发现而经批准接受的情况，各有原因和依据。",
+	section := Section{Number: "附三", Title: "非常规事件", Keys: 2, Note: "静态因素的变化、改造施工期、换表，以及基准筛查中发现而经批准接受的情况，各有原因和依据。",
 		Head: head("类别", "起止", "数量", "原因", "依据")}
 	s.boundaries(func(item *savings.StatementItem, b *savings.StatementBoundary) {
 		add := func(kind, when, amount, why, doc string) {
@@ -858,7 +887,7 @@ func (s *Source) compared(names map[ingest.CommunityID]string) Section {
 	if _, quarter := s.period(); quarter {
 		before = "上季度"
 	}
-	section := Section{Number: "四之四", Title: "同比与环比", Keys: 1, Note: "日均用量是有效天数的平均，未作天气、夜长、人数调整，只供参考；环比、同比的覆盖率任一不足时不比。节约率是对基准的，已作调整，各期可比。",
+	section := Section{Number: "四之一", Title: "同比与环比", Keys: 1, Note: "日均用量是有效天数的平均，未作天气、夜长、人数调整，只供参考；环比、同比的覆盖率任一不足时不比。节约率是对基准的，已作调整，各期可比。",
 		Head: []string{"社区编号", "社区", "设施", "单位", "本期日均（未调整）", "本期覆盖率", before + "日均", "覆盖率", "环比", "去年同期日均", "覆盖率", "同比", "本期节约率（已调整）", before + "节约率", "去年同期节约率"}}
 	names = withCounty(names)
 	saved := func(item *savings.StatementItem) string {
@@ -957,7 +986,7 @@ func (s *Source) compared(names map[ingest.CommunityID]string) Section {
 
 // year has the savings of the year to date, and of its quarters.
 func (s *Source) year(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "四之五", Title: "本年累计与各季度", Keys: 1, Note: fmt.Sprintf("自 1 月 1 日至 %s 的节约量，逐日计算后相加，不由季度推算；各季度为全县合计。%s", day(s.AsOf.Time), s.floorNote()),
+	section := Section{Number: "四之二", Title: "本年累计与各季度", Keys: 1, Note: fmt.Sprintf("自 1 月 1 日至 %s 的节约量，逐日计算后相加，不由季度推算；各季度为全县合计。%s", day(s.AsOf.Time), s.floorNote()),
 		Head: []string{"社区编号", "社区", "时段", "设施", "单位", "实际", "调整后基准", "节约量", "± 区间", "节约率", "覆盖率", "结论"}}
 	names = withCounty(names)
 	add := func(item *savings.StatementItem, when string) {
@@ -983,7 +1012,7 @@ func (s *Source) year(names map[ingest.CommunityID]string) Section {
 
 // yuan values the savings.
 func (s *Source) yuan(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "四之六", Title: "节约的费用", Keys: 1, Note: "节约量按价格折算。分时电价按用电在各小时的分布取平均；阶梯水价按户均年用量在基准与实际之间的差额计，未计户间差别。区间不含价格的不确定度，全县按平方和开方合成。",
+	section := Section{Number: "四之三", Title: "节约的费用", Keys: 1, Note: "节约量按价格折算。分时电价按用电在各小时的分布取平均；阶梯水价按户均年用量在基准与实际之间的差额计，未计户间差别。区间不含价格的不确定度，全县按平方和开方合成。",
 		Head: []string{"社区编号", "社区", "设施", "节约量", "单位", "均价（元）", "节约费用（元）", "± 区间", "价格", "分时依据"}}
 	names = withCounty(names)
 	type sum struct{ yuan, squares float64 }
@@ -1061,7 +1090,7 @@ func (s *Source) due(item *savings.StatementItem) float64 {
 // ranking of the communities: those of which something is sure by their share saved,
 // then the others.
 func (s *Source) ranking(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "四之七", Title: "社区排名", Keys: 1, Note: "按已调整的节约率排序，只排覆盖率足够的；其余列在后面，不排名次。相邻名次的差别小于两者区间时不说明优劣。户均按户数，盏均按基准所列灯数。",
+	section := Section{Number: "四之四", Title: "社区排名", Keys: 1, Note: "按已调整的节约率排序，只排覆盖率足够的；其余列在后面，不排名次。相邻名次的差别小于两者区间时不说明优劣。户均按户数，盏均按基准所列灯数。",
 		Head: []string{"社区编号", "名次", "社区", "设施", "节约率", "± 区间", "节约量", "单位", "户均节约", "盏均节约", "结论"}}
 	items := make([]*savings.StatementItem, 0, len(s.Statement.Items))
 	for i := range s.Statement.Items {
@@ -1110,9 +1139,13 @@ func (s *Source) ranking(names map[ingest.CommunityID]string) Section {
 	return section
 }
 
+// mostOfALamp is what one lamp uses a day at most, kWh: 600 W for 16 hours. A meter that
+// counts more is of a cabinet, and how many lamps are behind it nobody has said.
+const mostOfALamp = 10
+
 // compounds by use a household and lamp.
 func (s *Source) compounds(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "四之八", Title: "小区排名：户均与盏均用量", Keys: 2, Note: "按户均（水）或盏均（照明）日用量由低到高；用量未作调整，户型、人口和照度不同，只供查找异常。灯数按台账，未填的按计量的灯或表。覆盖率不足的列在后面，不排名次。",
+	section := Section{Number: "四之五", Title: "小区排名：户均与盏均用量", Keys: 2, Note: "按户均（水）或盏均（照明）日用量由低到高；用量未作调整，户型、人口和照度不同，只供查找异常。灯数按台账；未填的，一只表一盏灯，日用量超过 10 千瓦时的表是配电箱，灯数未知。覆盖率不足或灯数未知的列在后面，不排名次。",
 		Head: []string{"社区编号", "小区编号", "名次", "小区", "社区", "设施", "日用量", "单位", "户数或灯数", "每户（升／日）或每盏（千瓦时／日）", "覆盖率"}}
 	type entry struct {
 		Compound
@@ -1133,17 +1166,20 @@ func (s *Source) compounds(names map[ingest.CommunityID]string) Section {
 		case c.Resource == "water" && households > 0:
 			e.of, e.each = float64(households), c.PerDay*1000/float64(households)
 		case c.Facility == ingest.Lighting:
-			if lamps == 0 {
+			if lamps == 0 && c.PerDay < mostOfALamp*float64(c.Meters) {
 				lamps = c.Meters
 			}
-			e.of, e.each = float64(lamps), c.PerDay/float64(lamps)
+			e.of, e.each = float64(lamps), math.Inf(1)
+			if lamps > 0 {
+				e.each = c.PerDay / float64(lamps)
+			}
 		default:
 			continue
 		}
 		list = append(list, e)
 	}
 	slices.SortStableFunc(list, func(a, b entry) int {
-		switch thin := [2]bool{a.Coverage < s.Floor, b.Coverage < s.Floor}; {
+		switch thin := [2]bool{a.Coverage < s.Floor || a.of == 0, b.Coverage < s.Floor || b.of == 0}; {
 		case a.Facility != b.Facility:
 			return strings.Compare(string(a.Facility), string(b.Facility))
 		case thin[0] != thin[1]:
@@ -1151,26 +1187,30 @@ func (s *Source) compounds(names map[ingest.CommunityID]string) Section {
 		}
 		return sign(a.each - b.each)
 	})
-	place, of := 0, ingest.FacilityKind("")
+	place, facility := 0, ingest.FacilityKind("")
 	for _, e := range list {
-		if e.Facility != of {
-			place, of = 0, e.Facility
+		if e.Facility != facility {
+			place, facility = 0, e.Facility
 		}
 		rank := "—"
-		if e.Coverage >= s.Floor {
+		of, each := unknown, "—"
+		if e.of > 0 {
+			of, each = decimal(e.of, 0), rough(e.each)
+		}
+		if e.Coverage >= s.Floor && e.of > 0 {
 			place++
 			rank = strconv.Itoa(place)
 		}
 		unit := map[string]string{"water": "立方米", "electricity": "千瓦时"}[e.Resource]
 		section.Rows = append(section.Rows, []string{string(e.Community), string(e.Compound.Compound), rank, s.compoundName(e.Community, e.Compound.Compound), names[e.Community], s.facility(e.Facility),
-			rough(e.PerDay), unit, decimal(e.of, 0), rough(e.each), percent(e.Coverage)})
+			rough(e.PerDay), unit, of, each, percent(e.Coverage)})
 	}
 	return section
 }
 
 // typical sets the saving of a typical year beside what was avoided.
 func (s *Source) typical(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "四之九", Title: "典型年节约量", Keys: 2, Note: "避免的用量是截至本期末 365 天内实际发生的；典型年节约量（IPMVP 的标准化节约）是同样的措施在一个典型年的节约：按现有人数和全年逐日夜长，各月用本年该月的节约率，不缺日。须有一整年的报告期，每月至少 15 个有效日；随气温变化的基准没有典型年气温，不计。",
+	section := Section{Number: "附四", Title: "典型年节约量", Keys: 2, Note: "避免的用量是截至本期末 365 天内实际发生的；典型年节约量（IPMVP 的标准化节约）是同样的措施在一个典型年的节约：按现有人数和全年逐日夜长，各月用本年该月的节约率，不缺日。须有一整年的报告期，每月至少 15 个有效日；随气温变化的基准没有典型年气温，不计。",
 		Head: head("单位", "365 天内避免的用量", "± 区间", "有效天数", "典型年基准", "典型年节约量", "± 区间")}
 	if s.Typical == nil {
 		return section
@@ -1506,7 +1546,7 @@ func (s *Source) next() Section {
 
 // methods explains each method of this report in a sentence.
 func (s *Source) methods() Section {
-	section := Section{Number: "十一", Title: "方法说明", Head: []string{"名称", "说明"}}
+	section := Section{Number: "附五", Title: "方法说明", Head: []string{"名称", "说明"}}
 	add := func(name, text string) { section.Rows = append(section.Rows, []string{name, text}) }
 	add("节约量", "没有措施时在同样条件下应有的用量（调整后基准）减去实际用量，只比较双方都有数据的表和日子。")
 	add("区间", "真实节约量以 90% 的把握落在节约量加减区间之内；节约量小于区间时，不能说有节约，称与零无法区分。")

@@ -115,11 +115,11 @@ h1 { text-align: center; font-size: 26px; color: #b00; border-bottom: 2px solid 
 .period { text-align: center; font-size: 18px; margin: 6px 0 16px; color: #1a1a1a }
 h2 { font-size: 16px; margin: 24px 0 4px; break-after: avoid }
 p { color: #555; margin: 0 0 8px }
-table { border-collapse: collapse; width: 100% } th, td { border: 1px solid #999; padding: 3px 7px; text-align: left; vertical-align: top }
+table { border-collapse: collapse; width: 100%; font-size: 12px } th, td { border: 1px solid #999; padding: 3px 7px; text-align: left; vertical-align: top }
 thead { display: table-header-group }
 th { background: #eef3ee; font-weight: 600 } td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tr { break-inside: avoid }
-table.wide { font-size: 10.5px } table.wide th, table.wide td { padding: 2px 4px }
-table.pairs td:first-child { width: 17em; white-space: nowrap; font-weight: 600 }
+table.wide { font-size: 10.5px } table.wide th, table.wide td { padding: 2px 4px } table.wide td:first-child, table.wide td:nth-child(2) { white-space: nowrap }
+table.pairs { font-size: 13px } table.pairs td:first-child { width: 17em; white-space: nowrap; font-weight: 600 }
 table.pairs tr.result td { font-size: 15px } table.pairs tr.sign td { height: 44px; vertical-align: bottom }
 .cover { break-after: page } .none { color: #777 }
 @media print { body { margin: 0; padding: 0; max-width: none } }
