@@ -699,7 +699,13 @@ func (p *planted) expected(source *Source) map[string][][]string {
 		}
 		return append(row, rough(s.use), before)
 	}
-	want["四"] = [][]string{effect(&totalLamps, unknown), effect(&totalWater, unknown)}
+	var ago [2]float64
+	for i := range all {
+		if all[i].counted {
+			ago[i%2] += use(&all[i], yearAgo(periodFrom), yearAgo(periodTo))
+		}
+	}
+	want["四"] = [][]string{effect(&totalLamps, rough(ago[0])), effect(&totalWater, rough(ago[1]))}
 	for i := range all {
 		want["四"] = append(want["四"], effect(&all[i], rough(use(&all[i], yearAgo(periodFrom), yearAgo(periodTo)))))
 	}
@@ -1138,7 +1144,7 @@ func (p *planted) expectCompounds(want map[string][][]string) {
 					each = 1000 * perDay / n
 				default:
 					n = map[string]float64{"a": 40}[compound] // of b nobody has said
-					each = perDay / n // of none without end
+					each = perDay / n                         // of none without end
 				}
 				cover := covered / 86400 / 92 / meters
 				list = append(list, entry{[]string{h.id, compound, "", communityNames[h.i] + map[string]string{"a": "一区", "b": "二区"}[compound], h.name, of.name, rough(perDay), of.unit, strconv.FormatFloat(n, 'f', 0, 64), rough(each), pct(min(1, cover))}, each, cover < 0.8 || n == 0})

@@ -653,10 +653,8 @@ func (s *Source) effect(names map[ingest.CommunityID]string) Section {
 		}
 		row = append(row, s.verdict(&item), coverage(item.Coverage))
 		before := unknown
-		if other := find(s.Before, &item); other != nil {
-			if v, ok := used(*other); ok {
-				before = rough(v)
-			}
+		if v, ok := s.usedBefore(&item); ok {
+			before = rough(v)
 		}
 		all := unknown
 		if useKnown {
@@ -665,6 +663,31 @@ func (s *Source) effect(names map[ingest.CommunityID]string) Section {
 		section.Rows = append(section.Rows, append(row, all, before))
 	}
 	return section
+}
+
+// usedBefore is the use of a year ago: the county's is of all its communities, or not
+// known where that of one is not.
+func (s *Source) usedBefore(item *savings.StatementItem) (sum float64, ok bool) {
+	if item.Community != county {
+		if other := find(s.Before, item); other != nil {
+			return used(*other)
+		}
+		return 0, false
+	}
+	if s.Before == nil {
+		return 0, false
+	}
+	for _, other := range s.Before.Items {
+		if other.Facility != item.Facility || other.Resource != item.Resource || find(s.Statement, &other) == nil || !counted(find(s.Statement, &other)) {
+			continue
+		}
+		v, known := used(other)
+		if !known {
+			return 0, false
+		}
+		sum, ok = sum+v, true
+	}
+	return sum, ok
 }
 
 func withCounty(names map[ingest.CommunityID]string) map[ingest.CommunityID]string {
