@@ -40,6 +40,7 @@ var static embed.FS
 // Sources say where the figures are from.
 type Sources struct {
 	Version   string // of the program
+	Grafana   string // where a browser reaches it, "" if nobody says
 	Ready     func() error
 	Status    func() pipeline.Status
 	Inventory func() *inventory.Inventory
@@ -239,6 +240,7 @@ type Overview struct {
 // System is the ingester's own state and the account of messages.
 type System struct {
 	Version   string `json:"version"`
+	Grafana   string `json:"grafana,omitempty"` // its address
 	Ready     bool   `json:"ready"`
 	Why       string `json:"why,omitempty"` // it is not
 	Received  uint64 `json:"received"`
@@ -360,8 +362,8 @@ func (p *Page) make(now time.Time) *Overview {
 		AsOf: now.UTC().Truncate(time.Millisecond), TimeZone: inv.Zone.String(), Communities: []Community{}, Vendors: []Vendor{}, Rejects: status.Rejects,
 		Savings: []Saving{},
 		System: System{
-			Version: p.s.Version,
-			Ready:   true, Received: status.Received, Stored: status.Stored, Duplicate: status.Duplicate,
+			Version: p.s.Version, Grafana: p.s.Grafana,
+			Ready: true, Received: status.Received, Stored: status.Stored, Duplicate: status.Duplicate,
 			Rejected: status.Rejected, Ignored: status.Ignored, Pending: status.Pending,
 		},
 	}

@@ -21,7 +21,7 @@ func (o *Overview) seenBy(who access.Identity) *Overview {
 	if who.Vendor != "" {
 		out.Rejects = slices.DeleteFunc(slices.Clone(o.Rejects), func(r pipeline.Reject) bool { return r.Vendor != who.Vendor })
 		out.Vendors = slices.DeleteFunc(slices.Clone(o.Vendors), func(v Vendor) bool { return v.ID != who.Vendor })
-		out.System = System{Version: o.System.Version, Ready: o.System.Ready, Why: o.System.Why}
+		out.System = System{Version: o.System.Version, Grafana: o.System.Grafana, Ready: o.System.Ready, Why: o.System.Why}
 		counts := map[ingest.CommunityID]*Figures{}
 		for i := range out.Communities {
 			c := &out.Communities[i]

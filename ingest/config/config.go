@@ -116,6 +116,9 @@ type HTTP struct {
 	// one word, and those in .local and .internal. Others are refused, so that no
 	// page of another site can pose as this one; with web_config_file, none are.
 	Hosts []string `yaml:"hosts"`
+	// Grafana is where a browser reaches Grafana, such as https://grafana.county.example: pages of
+	// communities and devices link to its boards. Default: no links.
+	Grafana string `yaml:"grafana"`
 }
 
 // Push says where devices that speak HTTP and no MQTT post their messages: the path is
@@ -318,6 +321,7 @@ func (c *Config) complete(dir string, p *document.Problems) {
 		}
 	}
 	c.completeHTTP(p)
+	c.checkGrafana(p)
 	c.completePush(p)
 	c.completeStore(p)
 }
@@ -432,6 +436,13 @@ func (c *Config) completeHTTP(p *document.Problems) {
 		if _, err := os.Stat(c.HTTP.WebConfigFile); err != nil {
 			p.Add("http.web_config_file", "%v", err)
 		}
+	}
+}
+
+// checkGrafana checks the address of Grafana.
+func (c *Config) checkGrafana(p *document.Problems) {
+	if u, err := url.Parse(c.HTTP.Grafana); c.HTTP.Grafana != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		p.Add("http.grafana", "%q is no address; give it as https://grafana.county.example", c.HTTP.Grafana)
 	}
 }
 

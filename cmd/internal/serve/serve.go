@@ -73,8 +73,8 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	sessions, end := context.WithCancel(context.Background())
 	s.access, s.end = access.New(sessions, c.Access, c.Zone, c.HTTP.WebConfigFile, log), end
 	view := page.New(page.Sources{
-		Version: build.String(),
-		Ready:   s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
+		Version: build.String(), Grafana: c.HTTP.Grafana,
+		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Inventory: s.ledger.Inventory,
 		Facility:  observers.facility, Alarms: observers.alarms, Savings: observers.figures,
 	})

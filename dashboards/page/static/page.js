@@ -201,7 +201,7 @@ function communities() {
     return el('span', { class: s.significant ? null : 'none', title: verdict(s) }, `${number((100 * s.saving) / s.baseline, 1)} ± ${number((100 * s.uncertainty) / Math.abs(s.baseline), 1)}`);
   };
   table('communities', [
-    { key: 'name', title: t('name'), sort: true, cell: (c) => el('button', { type: 'button', class: 'link', 'aria-pressed': String(c.id === chosen), on: () => choose(c.id === chosen ? '' : c.id) }, c.name) },
+    { key: 'name', title: t('name'), sort: true, cell: (c) => el('span', {}, el('button', { type: 'button', class: 'link', 'aria-pressed': String(c.id === chosen), on: () => choose(c.id === chosen ? '' : c.id) }, c.name), el('a', { class: 'go', href: '#community/' + encodeURIComponent(c.id), 'aria-label': t('p_open', c.name), title: t('p_open', c.name) })) },
     { key: 'state', title: t('state'), sort: true, cell: (c) => el('span', { class: 'state' }, named('state', c.state)) },
     { key: 'alarm', title: t('alarm'), number: true, sort: true, cell: (c) => number(c.alarms_critical + c.alarms_warning) },
     { key: 'online', title: t('online'), number: true, sort: true, cell: (c) => (c.online + c.offline + c.never ? `${number(c.online)}${t('of', number(c.online + c.offline + c.never))}` : t('none')) },
@@ -359,7 +359,7 @@ async function search() {
   }
   if (mine !== searching || !data) return; // a later one is on its way
   table('devices', [
-    { title: t('device'), cell: (d) => d.name || d.id },
+    { title: t('device'), cell: (d) => toDevice(d.id, d.community, d.name || d.id) },
     { title: 'ID', cell: (d) => (d.name && d.name !== d.id ? d.id : '') },
     { title: t('name'), cell: (d) => communityName(d.community) },
     { title: t('facility'), cell: (d) => named('facility', d.facility) },
@@ -392,6 +392,7 @@ function show(overview) {
 
 async function ask() {
   tried = Date.now();
+  if (document.body.dataset.role === '') return; // nobody is logged in
   try {
     const r = await fetch('api/v1/overview', { signal: AbortSignal.timeout(5000) });
     if (r.ok && !source) show(await r.json());
