@@ -7,7 +7,7 @@ Object.assign(texts.zh, {
   p_login: '登录', p_logout: '退出', p_user: '用户名', p_password: '密码', p_enter: '登录', p_loginNote: '请登录后查看。', p_wrong: '用户名或密码不正确', p_wait: '尝试次数过多，请 {0} 秒后再试', p_back: '返回总览', p_open: '打开 {0} 的页面',
   p_map: '社区分布', p_noPlace: '未填写坐标：{0}', p_north: '北', p_compounds: '小区', p_facilities: '设施与数据质量', p_devices: '设备', p_use: '用量', p_readings: '读数', p_latest: '最近读数', p_alarms: '未恢复告警', p_savings: '节能节水', p_rejects: '最近被拒绝的消息',
   p_town: '乡镇（街道）', p_pilot: '试点社区', p_households: '户数', p_population: '人口', p_stage: '创建阶段', p_contact: '联系人', p_renovated: '改造年份', p_online: '在线', p_offline: '离线', p_never: '从未上报', p_coverage: '近30天数据覆盖率', p_kind: '设施',
-  p_day: '日', p_week: '周', p_month: '月', p_quarter: '季度', p_year: '年', p_now: '本期', p_then_before: '上一时段', p_then_year: '上年同期', p_sum: '合计 {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: '最后一段尚未结束，对比只计同样长的时间', p_covered: '有数据 {0} 表时',
+  p_day: '日', p_week: '周', p_month: '月', p_quarter: '季度', p_year: '年', p_now: '本期', p_then_before: '上一时段', p_then_year: '上年同期', p_sum: '合计 {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: '最后一段尚未结束，对比只计同样长的时间', p_lastHour: '本小时结束后计入；对比只计同样长的时间', p_covered: '有数据 {0} 表时',
   p_electricity: '用电', p_water: '用水', p_quantity: '量', p_value: '数值', p_time: '时间', p_channel: '通道', p_more: '更多', p_all: '全部', p_noUse: '该时段没有用量数据', p_noReadings: '该时段没有读数', p_noDb: '历史数据暂时读不到：{0}', p_gateway: '网关', p_listed: '在设备清单中', p_yes: '是', p_no: '否',
   p_role_leader: '领导', p_role_clerk: '经办人', p_role_operator: '运维', p_role_vendor: '厂商', p_role_department: '部门', p_missing: '没有找到：{0}', p_none: '没有',
 });
@@ -15,7 +15,7 @@ Object.assign(texts.en, {
   p_login: 'Log in', p_logout: 'Log out', p_user: 'User', p_password: 'Password', p_enter: 'Log in', p_loginNote: 'Log in to see more.', p_wrong: 'Name or password is wrong', p_wait: 'Too many attempts: wait {0} s', p_back: 'Back to the overview', p_open: 'Open the page of {0}',
   p_map: 'Where communities are', p_noPlace: 'Without coordinates: {0}', p_north: 'N', p_compounds: 'Compounds', p_facilities: 'Facilities and quality of data', p_devices: 'Devices', p_use: 'Use', p_readings: 'Readings', p_latest: 'Latest readings', p_alarms: 'Open alarms', p_savings: 'Energy and water saved', p_rejects: 'Messages refused last',
   p_town: 'Town', p_pilot: 'Pilot', p_households: 'Households', p_population: 'Population', p_stage: 'Stage', p_contact: 'Contact', p_renovated: 'Renovated', p_online: 'Online', p_offline: 'Offline', p_never: 'Never heard of', p_coverage: 'Data of the last 30 days', p_kind: 'Facility',
-  p_day: 'Day', p_week: 'Week', p_month: 'Month', p_quarter: 'Quarter', p_year: 'Year', p_now: 'now', p_then_before: 'before', p_then_year: 'a year before', p_sum: 'Sum {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: 'The last step is not over; it is compared with as much time', p_covered: '{0} meter hours with data',
+  p_day: 'Day', p_week: 'Week', p_month: 'Month', p_quarter: 'Quarter', p_year: 'Year', p_now: 'now', p_then_before: 'before', p_then_year: 'a year before', p_sum: 'Sum {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: 'The last step is not over; it is compared with as much time', p_lastHour: 'The running hour counts once it is over; as much time is compared', p_covered: '{0} meter hours with data',
   p_electricity: 'Electricity', p_water: 'Water', p_quantity: 'Quantity', p_value: 'Value', p_time: 'Time', p_channel: 'Channel', p_more: 'More', p_all: 'All', p_noUse: 'No use is known for this time', p_noReadings: 'No readings of this time', p_noDb: 'History cannot be read: {0}', p_gateway: 'Gateway', p_listed: 'In the list of devices', p_yes: 'yes', p_no: 'no',
   p_role_leader: 'leader', p_role_clerk: 'clerk', p_role_operator: 'operator', p_role_vendor: 'vendor', p_role_department: 'department', p_missing: 'Not found: {0}', p_none: 'none',
 });
@@ -161,7 +161,7 @@ function placeShow() {
   ]).filter(Boolean));
   if (isCommunity) communityTables(d); else deviceTables(d);
   const mine = (data?.alarms ?? []).filter((a) => (isCommunity ? a.community === d.id : a.device === d.id && a.community === d.community));
-  fill($('place-alarms'), mine.length ? mine.map((a) => el('li', { class: a.severity }, el('time', { datetime: a.since, title: clock(a.since) }, t('since', age(Date.parse(a.since)))), el('span', { class: 'state' }, named('state', a.severity)), ' ', el('b', {}, a.title[lang]), ' · ', isCommunity ? toDevice(a.device, a.community, a.name || a.device) : '', el('p', {}, a.why[lang]))) : [el('li', {}, t('noAlarms'))]);
+  fill($('place-alarms'), mine.length ? mine.map((a) => el('li', { class: a.severity }, el('time', { datetime: a.since, title: clock(a.since) }, t('since', age(Date.parse(a.since)))), el('span', { class: 'state' }, named('state', a.severity)), ' ', el('b', {}, a.title[lang]), ...(isCommunity ? [' · ', toDevice(a.device, a.community, a.name || a.device)] : []), el('p', {}, a.why[lang]))) : [el('li', {}, t('noAlarms'))]);
   historyShow();
 }
 
@@ -246,10 +246,10 @@ function useChart(resource, use, p) {
     place.charts.push(new uPlot({
       width: Math.max(200, box.clientWidth), height: 190, legend: { show: false }, cursor: { show: false }, tzDate: zoned,
       scales: { x: { range: () => [at[0] - width / 2, at[at.length - 1] + width / 2] }, y: { range: (_, __, high) => [0, high > 0 ? high * 1.05 : 1] } },
-      axes: [{ ...axis, values: ticks(p.step), splits: (u) => at.filter((_, i) => i % Math.ceil((at.length * 64) / Math.max(64, u.width - 60)) === 0) }, { ...axis, size: 54, space: 30 }],
+      axes: [{ ...axis, size: 30, values: ticks(p.step), splits: (u) => at.filter((_, i) => i % Math.ceil((at.length * 64) / Math.max(64, u.width - 60)) === 0) }, { ...axis, size: 54, space: 30 }],
       series: [{}, { fill: paint('--accent'), stroke: paint('--accent'), width: 0, paths: uPlot.paths.bars({ size: [0.7, 60] }), points: { show: false } }, { stroke: paint('--warning'), width: 2, dash: [5, 4], points: { show: true, size: 5, fill: paint('--warning') } }],
     }, [at, now, then], box));
-    box.append(el('p', { class: 'key' }, el('span', { class: 'bars' }, t('p_now')), ...(both.length ? [el('span', { class: 'dashes' }, t('p_then_' + p.compare))] : []), t('p_covered', number(use.covered)), ' · ', t('p_lastOpen')));
+    box.append(el('p', { class: 'key' }, el('span', { class: 'bars' }, t('p_now')), ...(both.length ? [el('span', { class: 'dashes' }, t('p_then_' + p.compare))] : []), t('p_covered', number(use.covered)), ' · ', t(place.view === 'device' ? 'p_lastHour' : 'p_lastOpen')));
   });
   return box;
 }
@@ -268,7 +268,7 @@ function readingsChart(p) {
     const axis = { stroke: paint('--dim'), grid: { stroke: paint('--grid'), width: 1 }, ticks: { show: false }, font: '12px system-ui' };
     const colours = ['--accent', '--warning', '--critical', '--silent'];
     place.charts.push(new uPlot({
-      width: Math.max(200, box.clientWidth), height: 190, legend: { show: false }, cursor: { show: false }, tzDate: zoned, axes: [{ ...axis, space: 80, values: (_, list) => list.map((x) => local(1000 * x, p.days < 2 ? { hour: '2-digit', minute: '2-digit' } : { month: '2-digit', day: '2-digit' })) }, { ...axis, size: 54, space: 30 }],
+      width: Math.max(200, box.clientWidth), height: 190, legend: { show: false }, cursor: { show: false }, tzDate: zoned, axes: [{ ...axis, size: 30, space: 80, ...(p.days < 2 ? {} : { incrs: [1, 2, 7, 14, 30, 61].map((n) => n * 86400) }), values: (_, list) => list.map((x) => local(1000 * x, p.days < 2 ? { hour: '2-digit', minute: '2-digit' } : { month: '2-digit', day: '2-digit' })) }, { ...axis, size: 54, space: 30 }],
       series: [{}, ...channels.map((_, i) => ({ stroke: paint(colours[i % colours.length]), width: 1.5, points: { show: at.length < 3 } }))],
     }, [at, ...lines], box));
     if (channels.length > 1) box.append(el('p', { class: 'key' }, channels.map((c) => c || '–').join(' · ')));
