@@ -84,7 +84,7 @@ func plantedUse(t *testing.T, seed int, planted float64, first, to time.Time) *p
 		c.waterTruth += use * planted
 	}
 	var err error
-	if c.baseline, err = baseline.FitPerCapita(before); err != nil {
+	if c.baseline, err = baseline.FitPerCapita(before, baseline.Standard()); err != nil {
 		t.Fatal(err)
 	}
 	return c

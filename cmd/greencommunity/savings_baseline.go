@@ -35,6 +35,8 @@ type savingsBaselineCmd struct {
 	Version    int      `help:"Version of the baseline." default:"1"`
 	ApprovedBy string   `help:"Who approves it." placeholder:"NAME"`
 	Evidence   string   `help:"Where the evidence is." placeholder:"TEXT"`
+
+	calendar *baseline.Calendar
 }
 
 // leakKinds are the alarms, the service's own and devices', that tell of a leak.
@@ -44,6 +46,7 @@ func (c *savingsBaselineCmd) Run(ctx context.Context, s streams) error {
 	var days []baseline.Day
 	var err error
 	water := c.Resource == "water"
+	c.calendar = baseline.Standard()
 	switch {
 	case c.File != "" && c.Boundary != "":
 		return errors.New("give either a table or --boundary")
@@ -57,7 +60,7 @@ func (c *savingsBaselineCmd) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return err
 	}
-	screening := baseline.Screen(days)
+	screening := baseline.Screen(days, c.calendar)
 	accepted := []savings.AcceptedSpec{}
 	for _, a := range c.Accept {
 		kind, reason, ok := strings.Cut(a, "=")
@@ -93,7 +96,7 @@ func (c *savingsBaselineCmd) Run(ctx context.Context, s streams) error {
 // fit makes of the days what the inventory takes as baseline.
 func (c *savingsBaselineCmd) fit(days []baseline.Day, water bool) (map[string]any, error) {
 	if water && !slices.ContainsFunc(days, func(d baseline.Day) bool { return !(d.Persons > 0) }) {
-		fit, err := baseline.FitPerCapita(baseline.PersonDaysOf(days))
+		fit, err := baseline.FitPerCapita(baseline.PersonDaysOf(days), c.calendar)
 		if err != nil {
 			return nil, err
 		}
@@ -101,26 +104,20 @@ func (c *savingsBaselineCmd) fit(days []baseline.Day, water bool) (map[string]an
 			"n": fit.N, "n_eff": fit.Effective, "rmse_n_minus_p": fit.RMSE, "cv_rmse": fit.CV}
 		if fit.Inverse != nil {
 			spec["weekend"], spec["festival"], spec["XtX_inv"] = fit.Weekend, fit.Festival, fit.Inverse
+			spec["rest_days"] = fit.RestDays
 		}
 		return spec, nil
 	}
-	observations := make([]baseline.Observation, len(days))
-	for i, d := range days {
-		observations[i] = baseline.Observation{Days: 1, Usage: d.Use}
-		if d.Dark > 0 {
-			observations[i].Dark = []float64{d.Dark}
-		}
-	}
-	m, err := baseline.FitModel(observations, baseline.Fitting{})
+	f, err := baseline.FitDays(days, c.calendar)
 	if err != nil {
 		return nil, err
 	}
-	residuals := make([]float64, m.N)
-	copy(residuals, m.Residual)
-	spec := map[string]any{"method": "mean", "coef": m.Coef, "n": m.N, "n_eff": baseline.EffectiveN(m.N, baseline.Autocorrelation(residuals)),
-		"rmse_n_minus_p": m.S, "XtX_inv": m.Inverse, "cv_rmse": m.S / m.Mean}
-	if m.Kind == baseline.DarkHours {
+	spec := map[string]any{"method": "mean", "coef": f.Coef, "n": f.N, "n_eff": f.Effective, "rmse_n_minus_p": f.S, "XtX_inv": f.Inverse, "cv_rmse": f.S / f.Mean}
+	if f.Dark {
 		spec["method"], spec["dark_hours"], spec["hours"] = "regression", true, c.Hours
+	}
+	if len(f.Calendar) > 0 {
+		spec["calendar"] = f.Calendar
 	}
 	return spec, nil
 }
@@ -175,6 +172,9 @@ func (c *savingsBaselineCmd) stored(ctx context.Context) (days []baseline.Day, w
 		return nil, false, err
 	}
 	inv, community := conf.Inventory, ingest.CommunityID(c.Community)
+	if c.calendar, err = savings.CalendarOf(inv); err != nil {
+		return nil, false, err
+	}
 	db, err := serve.Database(conf.Config)
 	if err != nil {
 		return nil, false, err

@@ -140,16 +140,16 @@ func (c *savingsPerCapitaCmd) Run(s streams) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	screening := baseline.Screen(baseline.DaysOf(days))
+	screening := baseline.Screen(baseline.DaysOf(days), baseline.Standard())
 	if refused := screening.Refused(); len(refused) > 0 {
 		return fmt.Errorf("%s: refused as a baseline:\n  %s\n`greencommunity savings baseline` says more, and takes --accept KIND=REASON", c.File, strings.Join(refused, "\n  "))
 	}
-	fit, err := baseline.FitPerCapita(baseline.PersonDaysOf(screening.WithoutOutliers(baseline.DaysOf(days))))
+	fit, err := baseline.FitPerCapita(baseline.PersonDaysOf(screening.WithoutOutliers(baseline.DaysOf(days))), baseline.Standard())
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
 	return printJSON(s.out, map[string]any{
-		"weekend": fit.Weekend, "festival": fit.Festival, "XtX_inv": fit.Inverse,
+		"weekend": fit.Weekend, "rest_days": fit.RestDays, "festival": fit.Festival, "XtX_inv": fit.Inverse,
 		"method": "per_capita_monthly", "monthly": fit.Monthly, "monthly_days": fit.MonthlyDays, "relative": fit.Relative,
 		"n": fit.N, "n_eff": fit.Effective, "rmse_n_minus_p": fit.RMSE, "cv_rmse": fit.CV, "screening": screening,
 	})

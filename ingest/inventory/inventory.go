@@ -25,6 +25,7 @@ type Inventory struct {
 	Communities []*Community
 	Vendors     []*Vendor
 	Zone        *time.Location // of times without a zone, and of local days
+	Calendar    []CalendarYear // public holidays beside those the program knows
 
 	communities map[ingest.CommunityID]*Community
 	devices     map[ingest.DeviceID]*ingest.Device

@@ -26,6 +26,17 @@ type File struct {
 	// Facilities are further kinds of facility, and quantities of them, beside
 	// those that `greencommunity quantities` prints.
 	Facilities map[ingest.FacilityKind]*ingest.Facility `yaml:"facilities"`
+	// Calendar lists public holidays by year, for baselines that go by days off: years
+	// that this program does not know yet, or knows otherwise.
+	Calendar []CalendarYear `yaml:"calendar"`
+}
+
+// CalendarYear is what the General Office of the State Council gives notice of for a
+// year. A day is written 2027-01-04, several in a row 2027-02-05/2027-02-12.
+type CalendarYear struct {
+	Year int      `yaml:"year"`
+	Rest []string `yaml:"rest"` // days off
+	Work []string `yaml:"work"` // Saturdays and Sundays that are worked
 }
 
 // Load reads an inventory and the devices files it names; zone is the site's.
@@ -85,7 +96,7 @@ func (inv *Inventory) Problems() *document.Problems {
 
 func build(f *File, dir string, zone *time.Location, p *document.Problems) *Inventory {
 	inv := &Inventory{
-		Communities: f.Communities, Vendors: f.Vendors, Zone: zone,
+		Communities: f.Communities, Vendors: f.Vendors, Zone: zone, Calendar: f.Calendar,
 		communities: map[ingest.CommunityID]*Community{},
 		devices:     map[ingest.DeviceID]*ingest.Device{},
 		origins:     ingest.Origins{},

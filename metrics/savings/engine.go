@@ -68,6 +68,7 @@ type Engine struct {
 	// When scrapes are next shown the counts of reads, which grow at any time.
 	republish int64
 	points    []ingest.Point
+	nights    map[place]float64
 	told      bool // what is frozen was written since the inventory was bound
 
 	// mu guards shown, which the walker replaces and any goroutine reads. What it
@@ -143,7 +144,7 @@ func New(o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{o: o, byKey: map[string]*account{}, stations: map[ingest.DeviceID]*weather{}}
+	e := &Engine{o: o, byKey: map[string]*account{}, nights: map[place]float64{}, stations: map[ingest.DeviceID]*weather{}}
 	if o.Book == nil {
 		own := BookOptions()
 		own.Unwritten = true
@@ -233,6 +234,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	e.seen = e.seen[:0]
 	e.meters = e.meters[:0]
 	e.told = false
+	clear(e.nights)
 	e.publish()
 }
 
@@ -274,7 +276,7 @@ func (e *Engine) adopt(a *account) {
 	if a.savedDated != a.dated {
 		if a.savedDated != "" {
 			e.stain(a, "population")
-			e.o.Logger.Warn("persons or lamps of the past changed: the days concerned are evaluated again, and a final quarter has a new revision", "boundary", a.key)
+			e.o.Logger.Warn("persons, lamps or the calendar changed: the days concerned are evaluated again, and a final quarter has a new revision", "boundary", a.key)
 		}
 		a.savedDated = a.dated
 	}
@@ -473,12 +475,32 @@ func (e *Engine) nextClose() int64 {
 	return e.calendar.midnight(e.closed + 1).Add(e.o.Grace).UnixNano()
 }
 
+// place is where and on which day it is dark, for lamps switched at an elevation of the sun.
+type place struct {
+	lat, lon, elevation float64
+	day                 int
+}
+
+// darkHours are remembered: a quarter is summed up anew each day, and the boundaries of a
+// community have the same nights.
+func (e *Engine) darkHours(p place) float64 {
+	hours, known := e.nights[p]
+	if !known {
+		if len(e.nights) > 1<<16 {
+			clear(e.nights)
+		}
+		hours = baseline.BurnHours(e.calendar.midnight(p.day), p.lat, p.lon, p.elevation)
+		e.nights[p] = hours
+	}
+	return hours
+}
+
 func (e *Engine) conditions(a *account, day int) Conditions {
 	start, end := e.calendar.bounds(day)
 	c := Conditions{HoursOfDay: float64(end-start) / float64(time.Hour)}
 	a.weather.conditions(day, &c)
 	if a.followsNight() {
-		c.DarkHours = baseline.BurnHours(e.calendar.midnight(day), a.community.Lat, a.community.Lon, a.elevation)
+		c.DarkHours = e.darkHours(place{a.community.Lat, a.community.Lon, a.elevation, day})
 	}
 	return c
 }

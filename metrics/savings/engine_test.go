@@ -34,6 +34,12 @@ func midnight(s string) time.Time {
 // load makes an inventory of one community with these boundaries (YAML list).
 func load(t testing.TB, boundaries string) *inventory.Inventory {
 	t.Helper()
+	return loadAfter(t, boundaries, "")
+}
+
+// loadAfter is load with more at the end of the inventory.
+func loadAfter(t testing.TB, boundaries, more string) *inventory.Inventory {
+	t.Helper()
 	text := `communities:
 - id: nancheng
   name: 南城社区
@@ -46,7 +52,7 @@ vendors:
 - id: v
   sources:
   - {topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}
-`
+` + more
 	path := filepath.Join(t.TempDir(), "inventory.yaml")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

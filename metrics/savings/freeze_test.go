@@ -2,6 +2,7 @@ package savings
 
 import (
 	"bytes"
+	"fmt"
 	"log/slog"
 	"math"
 	"os"
@@ -319,4 +320,46 @@ func dayOf(text string) (d Date) {
 		panic(err)
 	}
 	return d
+}
+
+// A year of public holidays that becomes known is no change of a baseline that goes by
+// days off; another calendar of its own years is. One that goes by weekends does not mind.
+func TestCalendarIsFrozenWithItsBaseline(t *testing.T) {
+	boundary := func(calendar string) string {
+		return fmt.Sprintf(`
+- id: lamps
+  spec:
+    resource: electricity
+    ipmvp: B
+    meters: [{device: em}]
+    baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: mean, calendar: [%s], coef: [10, 2], n: 365, n_eff: 365, rmse_n_minus_p: 0.5, XtX_inv: [[0.004, -0.004], [-0.004, 0.01]]}
+`, calendar)
+	}
+	for _, c := range []struct {
+		driver, calendar string
+		changed          bool
+		saving           float64
+	}{
+		{"rest_days", "", false, 5 * 3}, // 1 to 3 January are off, the Sunday is worked, Monday
+		{"rest_days", "\ncalendar: [{year: 2027, rest: [2027-01-01]}]", false, 5 * 3},
+		{"rest_days", "\ncalendar: [{year: 2026, rest: [2026-01-01]}]", false, 5 * 3}, // 1 January, Saturday and Sunday
+		{"rest_days", "\ncalendar: [{year: 2025, rest: [2025-01-02]}]", true, 0},
+		{"weekend", "\ncalendar: [{year: 2025, rest: [2025-01-02]}]", false, 5*3 - 2},
+	} {
+		r := newRig(t, boundary(c.driver))
+		for n := range 6 {
+			r.send(midnight("2026-01-01").AddDate(0, 0, n), "em", "energy_total", 5000+float64(n)*8.2)
+		}
+		r.tick(midnight("2026-01-06").Add(3 * time.Hour))
+		later := loadAfter(t, boundary(c.driver), c.calendar)
+		if err := Check(later); err != nil {
+			t.Fatal(err)
+		}
+		r.Bind(later)
+		r.tick(midnight("2026-01-06").Add(4 * time.Hour))
+		got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1)
+		if c.changed != r.accounts[0].conflict || math.Abs(got.Saving-c.saving) > 1e-6 {
+			t.Errorf("%+v: conflict %v, %+v", c, r.accounts[0].conflict, got)
+		}
+	}
 }

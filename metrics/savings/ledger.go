@@ -244,7 +244,7 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 		if l.Relative { // the fit's errors are shares of the month's use
 			weight = use
 		}
-		weekend, festival := b.calendarOf(day)
+		weekend, festival := b.weekly(day), b.flags(day).Festival
 		use *= 1 + l.Weekend*weekend + l.Festival*festival
 		if b.fit != nil {
 			row = make([]float64, b.fit.P)
@@ -267,8 +267,13 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 			row = append(row, max(0, *l.HDD-w.TempF))
 		}
 	}
+	scale := 1.0
 	if l.DarkHours {
 		row = append(row, w.DarkHours)
+		scale = w.DarkHours
+	}
+	for _, name := range l.Calendar {
+		row = append(row, scale*b.flags(day).Named(name))
 	}
 	for j := range row {
 		use += row[j] * l.Coef[j]
@@ -276,15 +281,26 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 	return use, row, 1, true
 }
 
-// calendarOf a day: 1 on a weekend, 1 about the Spring Festival, else 0.
-func (b *boundary) calendarOf(day int) (weekend, festival float64) {
-	date := time.Unix(int64(day)*86400, 0).UTC()
-	var firsts []time.Time
-	for _, f := range b.Baseline.Festivals {
-		firsts = append(firsts, f.Time)
-	}
-	return baseline.Calendar(date, firsts)
+// flags of a day by the boundary's calendar.
+func (b *boundary) flags(day int) baseline.Flags {
+	return b.days.Of(time.Unix(int64(day)*86400, 0).UTC())
 }
+
+// weekly is 1 on a weekend or, where the baseline goes by the calendar, a day off.
+func (b *boundary) weekly(day int) float64 {
+	f := b.flags(day)
+	if b.Baseline.RestDays {
+		return f.Rest
+	}
+	return f.Weekend
+}
+
+// Drivers of the calendar, in Calendar of a baseline.
+const (
+	driverWeekend  = "weekend"
+	driverRest     = "rest_days"
+	driverFestival = "festival"
+)
 
 // reported says whether a day is of the reporting period.
 func (b *boundary) reported(day int) bool {

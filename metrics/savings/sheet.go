@@ -69,15 +69,20 @@ func (a *account) sheet() *Sheet {
 			}
 		}
 		slices.Sort(s.Drivers)
+		s.Drivers = append(s.Drivers, l.Calendar...)
 	case "per_capita_monthly":
 		s.Drivers = []string{"month", "persons"}
-		if l.Weekend != 0 {
-			s.Drivers = append(s.Drivers, "weekend")
+		if l.RestDays {
+			s.Drivers = append(s.Drivers, driverRest)
+		} else if l.Weekend != 0 {
+			s.Drivers = append(s.Drivers, driverWeekend)
 		}
 		if l.Festival != 0 {
 			s.Drivers = append(s.Drivers, "festival")
 		}
 		s.Persons = a.persons(a.Baseline.Period[1].number())
+	case "mean":
+		s.Drivers = append(s.Drivers, l.Calendar...)
 	case "irrigation":
 		s.Drivers = []string{"weather"}
 	}

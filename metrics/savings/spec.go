@@ -197,9 +197,16 @@ type BaselineSpec struct {
 	// Spring Festival (four days before its first to eight after), is off the month's,
 	// as a share of it; XtX_inv then has 14 rows. Festivals are its first days, where
 	// they are others than the program knows.
-	Weekend    float64             `yaml:"weekend"`
-	Festival   float64             `yaml:"festival"`
-	Festivals  []Date              `yaml:"festivals"`
+	Weekend   float64 `yaml:"weekend"`
+	Festival  float64 `yaml:"festival"`
+	Festivals []Date  `yaml:"festivals"`
+	// RestDays says that Weekend is of the days off by the calendar of public holidays
+	// instead: weekends and holidays, but the weekends that are worked.
+	RestDays bool `yaml:"rest_days"`
+	// Calendar are drivers of regression and mean, whose coefficients are the last of
+	// coef, in this order: weekend, rest_days, festival. With dark_hours each is of the
+	// dark hours of such days, else of the day.
+	Calendar   []string            `yaml:"calendar"`
 	Irrigation baseline.Irrigation `yaml:"irrigation"`
 }
 
@@ -255,10 +262,12 @@ type boundary struct {
 	nraHash   string // of the adjustments
 	nraBefore string // the same as programs before the form b1 wrote it
 	parent    *boundary
-	fit       *baseline.Regression // nil: stipulated
-	t         float64              // quantile of fit
-	elevation float64              // of the sun, for burn hours
-	from      int                  // first day that is reported, by number
+	days      *baseline.Calendar
+	fitted    []inventory.CalendarYear // of the inventory's calendar, those of the baseline
+	fit       *baseline.Regression     // nil: stipulated
+	t         float64                  // quantile of fit
+	elevation float64                  // of the sun, for burn hours
+	from      int                      // first day that is reported, by number
 	swaps     map[ingest.DeviceID][]swap
 }
 
@@ -290,6 +299,19 @@ func (b *boundary) followsNight() bool {
 
 // metered reports whether actual use comes from registers.
 func (b *boundary) metered() bool { return b.IPMVP != "A" }
+
+// CalendarOf is the calendar of public holidays that an inventory's baselines go by.
+func CalendarOf(inv *inventory.Inventory) (*baseline.Calendar, error) {
+	return baseline.NewCalendar(yearsOf(inv.Calendar), nil)
+}
+
+func yearsOf(calendar []inventory.CalendarYear) map[int]baseline.Year {
+	years := map[int]baseline.Year{}
+	for _, y := range calendar {
+		years[y.Year] = baseline.Year{Rest: y.Rest, Work: y.Work}
+	}
+	return years
+}
 
 // Check says what is wrong with the boundaries of an inventory, each problem
 // with its path and its remedy. nil: nothing.
@@ -350,7 +372,7 @@ func compileAll(inv *inventory.Inventory) ([]*boundary, *document.Problems) {
 				continue
 			}
 			before := problems.Len()
-			if !b.decode(path, raw, problems) {
+			if !b.decode(path, raw, inv.Calendar, problems) {
 				continue
 			}
 			b.check(path, problems)
@@ -398,7 +420,7 @@ func compileAll(inv *inventory.Inventory) ([]*boundary, *document.Problems) {
 }
 
 // decode reads the spec as strictly as the rest of the inventory.
-func (b *boundary) decode(path string, raw *inventory.Boundary, problems *document.Problems) bool {
+func (b *boundary) decode(path string, raw *inventory.Boundary, calendar []inventory.CalendarYear, problems *document.Problems) bool {
 	if !raw.Spec.Given() {
 		problems.Add(path+".spec", "missing; give at least resource and ipmvp")
 		return false
@@ -408,7 +430,31 @@ func (b *boundary) decode(path string, raw *inventory.Boundary, problems *docume
 		b.hash = hash(b.Baseline)
 	}
 	b.nraHash, b.nraBefore = hash(b.Adjustments), digest(unversionedAdjustments(b.Adjustments))
-	b.dated = hash(&dated{b.Population, b.community.Population, b.Reporting})
+	d := dated{Population: b.Population, Persons: b.community.Population, Reporting: b.Reporting}
+	b.days = baseline.Standard()
+	if l := b.Baseline; l != nil && (len(calendar) > 0 || len(l.Festivals) > 0) {
+		var firsts []time.Time
+		for _, f := range l.Festivals {
+			firsts = append(firsts, f.Time)
+		}
+		days, err := baseline.NewCalendar(yearsOf(calendar), firsts)
+		if err != nil {
+			problems.Add("calendar", "%v", err)
+			return false
+		}
+		b.days = days
+		if l.RestDays || slices.Contains(l.Calendar, driverRest) {
+			// The years of the baseline are a part of its fit; later ones become known.
+			for _, y := range calendar {
+				if len(l.Period) == 2 && y.Year < l.Period[1].Year() {
+					b.fitted = append(b.fitted, y)
+				} else {
+					d.Calendar = append(d.Calendar, y)
+				}
+			}
+		}
+	}
+	b.dated = hash(&d)
 	return ok
 }
 
@@ -425,6 +471,8 @@ type terms struct {
 	Quota        float64         `yaml:"quota"`
 	Lat          float64         `yaml:"lat"`
 	Lon          float64         `yaml:"lon"`
+
+	Calendar []inventory.CalendarYear `yaml:"calendar"` // years of the baseline, where its days off decide
 }
 
 // dated holds what holds from a day on. It is corrected as people learn of it, and what is
@@ -433,6 +481,8 @@ type dated struct {
 	Population []PersonsSpec `yaml:"population"`
 	Persons    int           `yaml:"persons"`
 	Reporting  []DatedLamps  `yaml:"reporting"`
+
+	Calendar []inventory.CalendarYear `yaml:"calendar"` // years after the baseline, where their days off decide
 }
 
 func (b *boundary) check(path string, p *document.Problems) {
@@ -488,7 +538,7 @@ func (b *boundary) check(path string, p *document.Problems) {
 		p.Add(path+".uncertainty", "meter_class is in percent; watts_rel, year_rel, burning_rel and hours_rel are ratios from 0 to 1")
 	}
 	if b.Baseline != nil {
-		b.terms = hash(&terms{b.Resource, b.IPMVP, b.Register, b.Weather, b.Intervention, b.Uncertainty, b.Quota, b.community.Lat, b.community.Lon})
+		b.terms = hash(&terms{b.Resource, b.IPMVP, b.Register, b.Weather, b.Intervention, b.Uncertainty, b.Quota, b.community.Lat, b.community.Lon, b.fitted})
 	}
 	for i, a := range b.Adjustments {
 		checkLamps(fmt.Sprintf("%s.nra[%d].groups", path, i), a.Groups, p)
@@ -548,8 +598,9 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 		p.Add(path+".period", "ends after the intervention began; a baseline ends before it")
 	}
 	fitted := func(coefficients int) {
+		coefficients += len(l.Calendar)
 		if len(l.Coef) != coefficients {
-			p.Add(path+".coef", "%d coefficients; give %d: intercept, then cdd and hdd as far as there are balance points, then dark hours if these drive it", len(l.Coef), coefficients)
+			p.Add(path+".coef", "%d coefficients; give %d: intercept, then cdd and hdd as far as there are balance points, then dark hours if these drive it, then those of calendar", len(l.Coef), coefficients)
 		}
 		if l.N <= coefficients || l.RMSE <= 0 || l.Effective <= 0 {
 			p.Add(path, "needs n, n_eff and rmse_n_minus_p of the fit; `greencommunity savings` prints them")
@@ -557,6 +608,14 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 		if len(l.Inverse) != coefficients || slices.ContainsFunc(l.Inverse, func(r []float64) bool { return len(r) != coefficients }) {
 			p.Add(path+".XtX_inv", "give %d rows of %d; `greencommunity savings` prints them", coefficients, coefficients)
 		}
+	}
+	for i, name := range l.Calendar {
+		if !slices.Contains([]string{driverWeekend, driverRest, driverFestival}, name) || slices.Index(l.Calendar, name) != i {
+			p.Add(path+".calendar", "%q is none of weekend, rest_days, festival, each once", name)
+		}
+	}
+	if len(l.Calendar) > 0 && l.Method != "regression" && l.Method != "mean" || l.RestDays && l.Method != "per_capita_monthly" {
+		p.Add(path+".calendar", "calendar is of regression and mean, rest_days of per_capita_monthly")
 	}
 	switch l.Method {
 	case "lamp_inventory":

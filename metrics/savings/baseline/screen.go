@@ -68,9 +68,9 @@ const (
 // went. Each is a finding with what it does to the figure. Days are in order.
 //
 // A stretch stands out by least squares: use relative to its mean, on a year's first
-// harmonic (or on the dark hours), weekends, the Spring Festival and a pulse, over all pulses of at least
-// three days. The pulse's t allows for autocorrelation.
-func Screen(days []Day) *Screening {
+// harmonic (or on the dark hours), weekends, public holidays, the Spring Festival and a
+// pulse, over all pulses of at least three days. The pulse's t allows for autocorrelation.
+func Screen(days []Day, c *Calendar) *Screening {
 	s := &Screening{Findings: []Finding{}}
 	if len(days) == 0 {
 		s.Findings = append(s.Findings, Finding{Kind: "thin", Refuses: true, What: "there are no days"})
@@ -79,7 +79,7 @@ func Screen(days []Day) *Screening {
 	s.sufficiency(days)
 	kept := slices.DeleteFunc(slices.Clone(days), func(d Day) bool { return math.IsNaN(d.Use) })
 	if len(kept) >= 60 {
-		s.stretches(kept)
+		s.stretches(kept, c)
 	}
 	s.alarms(days)
 	s.nights(days)
@@ -135,7 +135,7 @@ func (s *Screening) sufficiency(days []Day) {
 }
 
 // stretches finds what stands out.
-func (s *Screening) stretches(days []Day) {
+func (s *Screening) stretches(days []Day, c *Calendar) {
 	n := len(days)
 	y, level := make([]float64, n), 0.0
 	lit := !slices.ContainsFunc(days, func(d Day) bool { return !(d.Dark > 0) })
@@ -149,11 +149,12 @@ func (s *Screening) stretches(days []Day) {
 	if !(level > 0) {
 		return
 	}
-	columns := [][]float64{make([]float64, n), make([]float64, n), make([]float64, n)}
+	columns, holidays := [][]float64{make([]float64, n), make([]float64, n), make([]float64, n)}, make([]float64, n)
 	for i, d := range days {
 		y[i] /= level
 		columns[0][i] = 1
-		columns[1][i], columns[2][i] = Calendar(d.Date, nil)
+		f := c.Of(d.Date)
+		columns[1][i], columns[2][i], holidays[i] = f.Weekend, f.Festival, (f.Rest-f.Weekend)*(1-f.Festival)
 	}
 	if lit {
 		night := make([]float64, n)
@@ -171,7 +172,7 @@ func (s *Screening) stretches(days []Day) {
 		}
 	}
 	var basis [][]float64
-	add := func(c []float64) { // Gram and Schmidt, twice for the digits
+	add := func(c []float64) bool { // Gram and Schmidt, twice for the digits
 		c = slices.Clone(c)
 		for range 2 {
 			for _, q := range basis {
@@ -183,7 +184,9 @@ func (s *Screening) stretches(days []Day) {
 				c[i] /= norm
 			}
 			basis = append(basis, c)
+			return true
 		}
+		return false
 	}
 	for _, c := range columns {
 		add(c)
@@ -194,6 +197,17 @@ func (s *Screening) stretches(days []Day) {
 			axpy(r, q, -dot(r, q))
 		}
 		return r
+	}
+	// Public holidays are a column of their own where they stand out by three standard
+	// errors; else they would only take a part of what is looked for.
+	if add(holidays) {
+		last := basis[len(basis)-1]
+		along, left := dot(y, last), residual()
+		if k := len(basis); math.Abs(along) < 3*math.Sqrt(dot(left, left)/float64(n-k)) {
+			basis = basis[:k-1]
+		} else {
+			columns = append(columns, holidays)
+		}
 	}
 	columns = slices.DeleteFunc(columns, func(c []float64) bool { return dot(c, c) == 0 })
 	var pulses []Finding

@@ -64,7 +64,7 @@ func TestScreenFindsLeaks(t *testing.T) {
 					days[i].Use += c.perDay
 				}
 			}
-			s := Screen(days)
+			s := Screen(days, Standard())
 			if !s.Accept {
 				refused++
 				continue
@@ -98,7 +98,7 @@ func TestCase05LeakInsideTheBaseline(t *testing.T) {
 		t.Fatal(err)
 	}
 	days := DaysOf(read)
-	s := Screen(days)
+	s := Screen(days, Standard())
 	i := slices.IndexFunc(s.Findings, func(f Finding) bool { return f.Kind == "leak" })
 	if s.Accept || i < 0 {
 		t.Fatalf("%+v", s)
@@ -132,7 +132,7 @@ func TestScreenSufficiencyAndOwnData(t *testing.T) {
 			return d
 		},
 	} {
-		s := Screen(change(householdYear(3, 0.4, false)))
+		s := Screen(change(householdYear(3, 0.4, false)), Standard())
 		var kinds []string
 		for _, f := range s.Findings {
 			if f.Refuses {
@@ -154,13 +154,13 @@ func TestScreenSufficiencyAndOwnData(t *testing.T) {
 		date := time.Date(2025, 1, 1+n, 0, 0, 0, 0, time.UTC)
 		lamps = append(lamps, Day{Date: date, Use: 16.8 * dark(date) * (1 + 0.01*rng.NormFloat64()), Dark: dark(date)})
 	}
-	if s := Screen(lamps); !s.Accept {
+	if s := Screen(lamps, Standard()); !s.Accept {
 		t.Errorf("%+v", s)
 	}
 	for i := 100; i < 130; i++ {
 		lamps[i].Use *= 0.5
 	}
-	if s := Screen(lamps); s.Accept || s.Findings[0].Kind != "low" || s.Findings[0].From != "2025-04-11" {
+	if s := Screen(lamps, Standard()); s.Accept || s.Findings[0].Kind != "low" || s.Findings[0].From != "2025-04-11" {
 		t.Errorf("%+v", s)
 	}
 }

@@ -119,13 +119,15 @@ type PerHead struct {
 	// share of it, and Inverse that of all 14 terms; 0 and nil where they explain nothing.
 	Weekend, Festival float64
 	Inverse           [][]float64
+	RestDays          bool // Weekend is of the days off by the calendar
 }
 
 // FitPerCapita fits use a person and day by calendar month. All twelve months
 // must have days. Days scatter in proportion to their month's use: one figure
 // for all would make the band of a summer too narrow and that of a winter too
-// wide. Autocorrelation is that of successive days, less its bias.
-func FitPerCapita(days []PersonDay) (*PerHead, error) {
+// wide. Autocorrelation is that of successive days, less its bias. Days off are those of
+// the calendar.
+func FitPerCapita(days []PersonDay, c *Calendar) (*PerHead, error) {
 	X, y := make([][]float64, len(days)), make([]float64, len(days))
 	counts := make([]float64, 12)
 	for i, d := range days {
@@ -152,7 +154,7 @@ func FitPerCapita(days []PersonDay) (*PerHead, error) {
 		squares += relative[i] * relative[i]
 	}
 	days12 := &PerHead{Monthly: fit.Coef, MonthlyDays: counts, N: fit.N, Relative: true, RMSE: math.Sqrt(squares / float64(fit.N-fit.P)), CV: fit.S / fit.Mean}
-	if with := days12.calendar(days); with != nil {
+	if with := days12.calendar(days, c); with != nil {
 		return with, nil
 	}
 	days12.Effective = worth(days, relative, 12, nil)
@@ -216,48 +218,67 @@ func worth(days []PersonDay, relative []float64, p int, factors []float64) float
 	return float64(n) / inflated(90) * max(left, float64(n)/4) / float64(n-p)
 }
 
-// calendar fits weekends and the Spring Festival beside the months. nil: neither
-// explains anything, which takes three standard errors, autocorrelation allowed for.
-func (p *PerHead) calendar(days []PersonDay) *PerHead {
-	monthly := slices.Clone(p.Monthly)
+// calendar fits weekends, or the days off by the calendar where these fit better, and the
+// Spring Festival beside the months. nil: neither explains anything, which takes three
+// standard errors, autocorrelation allowed for.
+func (p *PerHead) calendar(days []PersonDay, c *Calendar) *PerHead {
 	n := len(days)
-	X, y, flags := make([][]float64, n), make([]float64, n), make([][2]float64, n)
-	var sums [2]float64
+	weekly, off, festival := make([]float64, n), make([]float64, n), make([]float64, n)
+	sums := [2]float64{}
 	for i, d := range days {
-		flags[i][0], flags[i][1] = Calendar(d.Date, nil)
-		sums[0], sums[1] = sums[0]+flags[i][0], sums[1]+flags[i][1]
+		f := c.Of(d.Date)
+		weekly[i], off[i], festival[i] = f.Weekend, f.Rest, f.Festival
+		sums[0], sums[1] = sums[0]+f.Weekend, sums[1]+f.Festival
 	}
 	if sums[0] < 20 || sums[1] < 6 {
 		return nil
 	}
-	var fit *Regression
-	for round := range 3 { // the shares are of the month's use on an ordinary day
+	fit, monthly := p.rounds(days, weekly, festival)
+	rest, months := (*Regression)(nil), []float64(nil)
+	if !slices.Equal(weekly, off) {
+		rest, months = p.rounds(days, off, festival)
+	}
+	with := *p
+	if rest != nil && (fit == nil || rest.SSE < fit.SSE) {
+		fit, monthly, weekly, with.RestDays = rest, months, off, true
+	}
+	if fit == nil {
+		return nil
+	}
+	factors := make([]float64, n)
+	for i := range factors {
+		factors[i] = 1 + fit.Coef[12]*weekly[i] + fit.Coef[13]*festival[i]
+	}
+	with.Monthly, with.Weekend, with.Festival, with.Inverse, with.RMSE = monthly, fit.Coef[12], fit.Coef[13], fit.Inverse, fit.S
+	with.Effective = worth(days, fit.Residual, 14, factors)
+	return &with
+}
+
+// rounds fits shares of the month's use on an ordinary day, and these days' use.
+func (p *PerHead) rounds(days []PersonDay, weekly, festival []float64) (fit *Regression, monthly []float64) {
+	n := len(days)
+	X, y := make([][]float64, n), make([]float64, n)
+	monthly = slices.Clone(p.Monthly)
+	for round := range 3 {
 		for i, d := range days {
 			month := int(d.Date.Month()) - 1
 			X[i] = make([]float64, 14)
-			X[i][month], X[i][12], X[i][13] = 1, flags[i][0], flags[i][1]
+			X[i][month], X[i][12], X[i][13] = 1, weekly[i], festival[i]
 			y[i] = d.Use / d.Persons / monthly[month]
 		}
 		var err error
 		if fit, err = Fit(X, y, nil); err != nil {
-			return nil
+			return nil, nil
 		}
 		if scale := math.Sqrt(float64(n) / EffectiveN(n, unbiased(fit.Residual))); round == 0 &&
 			math.Abs(fit.Coef[12]) < 3*fit.StdErr[12] && math.Abs(fit.Coef[13]) < 3*fit.StdErr[13]*scale {
-			return nil
+			return nil, nil
 		}
 		for m := range monthly {
 			if monthly[m] *= fit.Coef[m]; !(monthly[m] > 0) {
-				return nil
+				return nil, nil
 			}
 		}
 	}
-	factors := make([]float64, n)
-	for i := range factors {
-		factors[i] = 1 + fit.Coef[12]*flags[i][0] + fit.Coef[13]*flags[i][1]
-	}
-	effective := worth(days, fit.Residual, 14, factors)
-	with := *p
-	with.Monthly, with.Weekend, with.Festival, with.Inverse, with.RMSE, with.Effective = monthly, fit.Coef[12], fit.Coef[13], fit.Inverse, fit.S, effective
-	return &with
+	return fit, monthly
 }

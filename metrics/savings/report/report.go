@@ -741,7 +741,7 @@ func aDay(item *savings.StatementItem) (perDay, share float64, ok bool) {
 
 var (
 	methods = map[string]string{"lamp_inventory": "灯具清单×燃点时间", "regression": "回归", "mean": "均值", "per_capita_monthly": "人均分月", "irrigation": "灌溉需水", "none": "无"}
-	drivers = map[string]string{"dark_hours": "夜长", "fixed_hours": "约定燃点时间", "cdd": "制冷度日", "hdd": "采暖度日", "persons": "人数", "month": "月份", "weekend": "周末", "festival": "春节",
+	drivers = map[string]string{"dark_hours": "夜长", "fixed_hours": "约定燃点时间", "cdd": "制冷度日", "hdd": "采暖度日", "persons": "人数", "month": "月份", "weekend": "周末", "rest_days": "休息日", "festival": "春节",
 		"weather": "蒸散与降雨", "lamps": "灯数与功率"}
 	options = map[string]string{"A": "A（灯具推算）", "B": "B（计量改造部分）", "C": "C（计量整体）", "none": "不计节约"}
 	states  = map[string]string{"frozen": "有效", "changed": "被改动，不计", "nested": "嵌套在其他边界内，不重复计", "no_baseline": "无基准，只列用量"}

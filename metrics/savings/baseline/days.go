@@ -1,0 +1,128 @@
+package baseline
+
+import (
+	"math"
+	"slices"
+
+	"gonum.org/v1/gonum/mat"
+)
+
+// DayFit is a fitted baseline of days that are not by head.
+type DayFit struct {
+	*Regression
+	Dark      bool     // the coefficient after the intercept is of the dark hours
+	Calendar  []string // what the last coefficients are of: weekend or rest_days, festival
+	Effective float64  // what the days are worth, autocorrelation allowed for
+	Rho       float64  // lag-one autocorrelation of the residuals
+}
+
+// drivers that are tried for a day's use: a week's, then a year's.
+var weeklyDrivers = []string{"weekend", "rest_days"}
+
+// FitDays fits the mean or, where the night explains it, dark hours, and adds what of the
+// calendar explains use: days off (by the week, or by the notices of public holidays)
+// where they save 2 % of the squared error of months that are left out in turn, and the
+// Spring Festival, which a year has once, where it stands out by three standard errors.
+// With dark hours these are the dark hours of such days: lamps that burn brighter on
+// them do so all night.
+func FitDays(days []Day, c *Calendar) (*DayFit, error) {
+	observations := make([]Observation, len(days))
+	for i, d := range days {
+		observations[i] = Observation{Days: 1, Usage: d.Use}
+		if d.Dark > 0 {
+			observations[i].Dark = []float64{d.Dark}
+		}
+	}
+	m, err := FitModel(observations, Fitting{})
+	if err != nil {
+		return nil, err
+	}
+	f := &DayFit{Regression: m.Regression, Dark: m.Kind == DarkHours}
+	least := 1 - least
+	plain := f.leftOut(days, c)
+	for _, driver := range weeklyDrivers {
+		with := *f
+		with.Calendar = []string{driver}
+		if ratio := with.leftOut(days, c) / plain; ratio < least && with.fit(days, c) == nil {
+			f, least = &with, ratio-1e-9
+		}
+	}
+	with := *f
+	with.Calendar = append(slices.Clone(f.Calendar), "festival")
+	if with.fit(days, c) == nil {
+		if last := with.P - 1; math.Abs(with.Coef[last]) > 3*with.StdErr[last]*math.Sqrt(float64(with.N)/with.Effective) {
+			f = &with
+		}
+	}
+	f.weigh()
+	return f, nil
+}
+
+// row of a day.
+func (f *DayFit) row(d Day, c *Calendar) []float64 {
+	row, scale := []float64{1}, 1.0
+	if f.Dark {
+		row, scale = append(row, d.Dark), d.Dark
+	}
+	if len(f.Calendar) == 0 {
+		return row
+	}
+	flags := c.Of(d.Date)
+	for _, driver := range f.Calendar {
+		row = append(row, scale*flags.Named(driver))
+	}
+	return row
+}
+
+func (f *DayFit) fit(days []Day, c *Calendar) error {
+	X, y := make([][]float64, len(days)), make([]float64, len(days))
+	for i, d := range days {
+		X[i], y[i] = f.row(d, c), d.Use
+	}
+	r, err := Fit(X, y, nil)
+	if err != nil {
+		return err
+	}
+	f.Regression = r
+	f.weigh()
+	return nil
+}
+
+// weigh says what the days are worth. The mean and few drivers take little of the
+// autocorrelation with them, (1+3ρ)·p/2n; its own standard error is added, as with
+// households.
+func (f *DayFit) weigh() {
+	n, p := float64(f.N), float64(f.P)
+	f.Rho = (Autocorrelation(f.Residual) + p/2/n) / (1 - 1.5*p/n)
+	rho := min(0.99, max(0, f.Rho))
+	if math.IsNaN(rho) {
+		rho, f.Rho = 0, 0
+	}
+	f.Effective = EffectiveN(f.N, min(0.99, rho+math.Sqrt((1-rho*rho)/n)))
+}
+
+// leftOut is the squared error of twelve stretches of days that are left out in turn.
+func (f *DayFit) leftOut(days []Day, c *Calendar) float64 {
+	sum, n := 0.0, len(days)
+	for b := range blocks {
+		from, to := b*n/blocks, (b+1)*n/blocks
+		kept := slices.Concat(days[:from], days[to:])
+		X, y := mat.NewDense(len(kept), len(f.row(kept[0], c)), nil), mat.NewVecDense(len(kept), nil)
+		for i, d := range kept {
+			X.SetRow(i, f.row(d, c))
+			y.SetVec(i, d.Use)
+		}
+		var coef mat.VecDense
+		if err := coef.SolveVec(X, y); err != nil {
+			return math.Inf(1)
+		}
+		for _, d := range days[from:to] {
+			foretold := 0.0
+			for j, x := range f.row(d, c) {
+				foretold += x * coef.AtVec(j)
+			}
+			sum += (d.Use - foretold) * (d.Use - foretold)
+		}
+	}
+	return sum
+}
