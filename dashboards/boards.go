@@ -402,6 +402,8 @@ func waste(l Language) *Dashboard {
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_collections_total{%s}[1d]))", Prefix, here)), "{{name}}").step("1h"),
 			series(l, l.t("近 24 小时满溢时间", "Time overfull, 24 h"), l.t("各社区垃圾桶滚动 24 小时内满溢的时间，各桶之和。", "Time bins were overfull in the last 24 h, rolling, summed over the bins of a community."), l.hours(), 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%swaste_bin_overflow_seconds_total{%s}[1d])) / 3600", Prefix, here)), "{{name}}").step("1h"),
+			series(l, l.t("参与户比例", "Households that take part"), l.t("昨日投放过垃圾的户数占全部户数的比例。户以每日更换的编号计，不能识别是哪一户。", "Households that dropped something the day before, of all of the community. They are counted by numbers that change daily and tell nobody which they are."), "percentunit", 12, 8).
+				over(named(fmt.Sprintf("sum by (community) (%[1]swaste_households{day=\"yesterday\",%[2]s}) / sum by (community) (%[1]scommunity_households{%[2]s} > 0)", Prefix, here)), "{{name}}").limits(0, 1).step("1d").nothing(l.t("投放点不区分户", "stations do not tell households apart")),
 			series(l, l.t("投放准确率", "Deposits sorted right"), l.t("抽查的投放中正确的比例（30 天）。满溢度和重量不说明准确率；没有抽查就没有数字。", "Share of the inspected deposits that were sorted right, over 30 days. Fill levels and weights do not tell; without inspections there is no figure."), "percentunit", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%[1]swaste_inspections_total{result=\"correct\",%[2]s}[30d])) / sum by (community) (increase(%[1]swaste_inspections_total{%[2]s}[30d]))", Prefix, here)), "{{name}}").limits(0, 1).step("1d"),
 			table(l, l.t("最满的桶", "Fullest bins"), l.t("近 6 小时满溢度最高的 20 个桶；点击查看设备。", "The 20 fullest bins within 6 h; click for the device."), 12, 9).

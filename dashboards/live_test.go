@@ -549,11 +549,11 @@ var plantedMetrics = map[string]float64{
 func standIns(s *service) standInMetrics {
 	stand := standInMetrics{registry: prometheus.NewRegistry()}
 	exposed := s.gather()
-	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "electricity", "direction": "down", "reason": "late", "of": "actual", "boundary": "lamps", "version": "1", "ipmvp": "B", "method": "regression", "basis": "base_year", "area": "Gansu", "year": "2022", "source": "doc-1", "stream": "food", "result": "correct", "peer": "mqtt.county.example:8883", "revision": "abc", "goversion": "go1.26"}
+	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "electricity", "direction": "down", "reason": "late", "of": "actual", "boundary": "lamps", "version": "1", "ipmvp": "B", "method": "regression", "basis": "base_year", "area": "Gansu", "year": "2022", "source": "doc-1", "stream": "food", "result": "correct", "peer": "mqtt.county.example:8883", "day": "yesterday", "revision": "abc", "goversion": "go1.26"}
 	started := time.Now()
 	for _, m := range Metrics {
 		// What messages make appear is not there yet, and will be.
-		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onParent && m.When != onInspection {
+		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onParent && m.When != onInspection && m.When != onHousehold {
 			continue
 		}
 		stand.names = append(stand.names, m.Name)

@@ -40,6 +40,7 @@ var (
 	onKind        = ingest.Text{ZH: "该类设施首次上报后", EN: "once a facility of the kind has reported"}
 	onDeposit     = ingest.Text{ZH: "台账中有垃圾桶或首次上报后", EN: "once the inventory lists a bin, or one has reported it"}
 	onSite        = ingest.Text{ZH: "台账中有社区坐标且有灯上报后", EN: "once a lamp has reported, where the community has coordinates"}
+	onHousehold   = ingest.Text{ZH: "投放点上报投放户后", EN: "once stations tell households apart"}
 	onInspection  = ingest.Text{ZH: "台账定义了抽查量后", EN: "where the inventory has quantities for it"}
 	onFactor      = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
 	onDensity     = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
@@ -119,6 +120,7 @@ var Metrics = []Metric{
 	{"waste_deposits_total", "counter", []string{"community", "stream"}, ingest.Text{ZH: "投放次数，按垃圾类别。", EN: "Deposits in the bins, by waste stream."}, onDeposit},
 	{"waste_mass_grams_total", "counter", []string{"community", "stream"}, ingest.Text{ZH: "称重所得的垃圾净重，按类别。", EN: "Net weight of what was dropped, by waste stream, as bins or vehicles weigh it."}, onDeposit},
 	{"waste_inspections_total", "counter", []string{"community", "result"}, ingest.Text{ZH: "抽查的投放次数：correct 正确，wrong 错误。", EN: "Deposits that were inspected, by what was found: correct, wrong."}, onInspection},
+	{"waste_households", "gauge", []string{"community", "day"}, ingest.Text{ZH: "投放过垃圾的户数：today 今日至今，yesterday 昨日全天；户以每日更换的编号计。", EN: "Households that dropped something, counted by numbers that change daily: today so far, yesterday."}, onHousehold},
 	{"gate_passes_total", "counter", []string{"community", "direction"}, ingest.Text{ZH: "门禁通行人次。", EN: "Passes through the gates."}, onDevice},
 	{"gates_open", "gauge", []string{"community"}, ingest.Text{ZH: "开着的门数。", EN: "Gates that are open."}, onFacility},
 	{"gate_open_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "门开着的累计时间（静默最多计 3 小时）。", EN: "Time gates were open; silence counts for 3 h at most."}, onKind},

@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"strings"
@@ -19,9 +20,12 @@ type Redactor struct {
 	// gates says whether any message may be a gate's.
 	gates bool
 	// plain is that only the topic says what is a gate's, in a level of its own.
-	plain   bool
-	cutter  *format.Cutter
-	vendors map[ingest.VendorID]*carriesGates
+	plain  bool
+	cutter *format.Cutter
+	// Households, where set, gives households of deposits a number of the day. Without
+	// it they are left out.
+	Households *Households
+	vendors    map[ingest.VendorID]*carriesGates
 }
 
 // carriesGates is which of a vendor's messages may be of gates, where neither
@@ -146,6 +150,17 @@ func wordsOf(inv *inventory.Inventory) (words []string) {
 // they came, unless it is a gate's, or may be a terminal's. What it has cut, it
 // leaves as it is a second time.
 func (r *Redactor) Redact(topic string, payload []byte) (string, []byte) {
+	topic, payload = r.redact(topic, payload)
+	if bytes.Contains(payload, []byte(format.HouseholdMember)) || bytes.Contains(payload, []byte(`\u`)) {
+		var c format.Captures
+		if source := r.inv.Match(topic, &c); source != nil && source.Format == "native" {
+			payload = r.Households.cut(payload)
+		}
+	}
+	return topic, payload
+}
+
+func (r *Redactor) redact(topic string, payload []byte) (string, []byte) {
 	if !r.some && !r.gates || r.plain && len(topic) <= format.MaxTopic && !strings.Contains(topic, "/gate/") {
 		return topic, payload
 	}

@@ -1,6 +1,8 @@
 package format
 
 import (
+	"strings"
+
 	"github.com/valyala/fastjson"
 
 	"greencommunity/ingest"
@@ -9,6 +11,9 @@ import (
 // native reads our own format: an object, or an array of objects, whose
 // members are quantities by their canonical names in canonical units, beside
 // "time", "channel", and "event" with "active" and "code".
+//
+// A deposit's "household" is replaced by a number of the day before anything is kept
+// (decode.Households), which becomes the event's code.
 type native struct {
 	parser fastjson.Parser
 	names  map[string]string // every quantity's name, so that none is allocated a message
@@ -105,6 +110,10 @@ func (d *native) object(in *Input, object *fastjson.Object, out *Output) (err er
 			} else {
 				event.Code = v.String()
 			}
+		case HouseholdMember:
+			if text := string(v.GetStringBytes()); Household(text) {
+				event.Code = text
+			} // else it is left out: whose deposit it is is nobody's business
 		default:
 			out.scalar(Sample{}, name, v)
 		}
@@ -157,4 +166,17 @@ func jsonTime(in *Input, v *fastjson.Value) (int64, bool) {
 		return 0, true
 	}
 	return 0, false
+}
+
+// HouseholdMember is the member of a native deposit that says whose it is, and
+// HouseholdPrefix begins the number that stands for it.
+const (
+	HouseholdMember = "household"
+	HouseholdPrefix = "hh-"
+)
+
+// Household reports whether a text is such a number.
+func Household(text string) bool {
+	hex, ok := strings.CutPrefix(text, HouseholdPrefix)
+	return ok && len(hex) == 16 && strings.Trim(hex, "0123456789abcdef") == ""
 }

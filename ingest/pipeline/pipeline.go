@@ -89,6 +89,7 @@ type Pipeline struct {
 	registry   *inventory.Registry
 	inventory  atomic.Pointer[inventory.Inventory]
 	redactor   atomic.Pointer[decode.Redactor]
+	households *decode.Households
 	feedback   feedback
 	clock      clock
 	metrics    stageMetrics
@@ -213,7 +214,8 @@ func (p *Pipeline) open() (err error) {
 		return err
 	}
 	p.inventory.Store(o.Inventory)
-	p.redactor.Store(decode.NewRedactor(o.Inventory))
+	p.households = decode.OpenHouseholds(o.DataDir, o.Inventory.Zone)
+	p.redactor.Store(p.newRedactor(o.Inventory))
 	p.appender = &appender{p: p}
 	p.registry = inventory.NewRegistry(o.Inventory)
 	o.InfluxDB.Logger, o.InfluxDB.Registerer = p.log, o.Registerer
@@ -465,7 +467,7 @@ func (p *Pipeline) housekeeping(ctx context.Context) {
 
 // Reload swaps the inventory, which Load has checked.
 func (p *Pipeline) Reload(ctx context.Context, inv *inventory.Inventory) error {
-	p.redactor.Store(decode.NewRedactor(inv)) // before anything new is subscribed
+	p.redactor.Store(p.newRedactor(inv)) // before anything new is subscribed
 	p.registry.Reload(inv)
 	p.inventory.Store(inv)
 	select {
@@ -474,6 +476,12 @@ func (p *Pipeline) Reload(ctx context.Context, inv *inventory.Inventory) error {
 		return ctx.Err()
 	}
 	return p.subscriber.SetFilters(inv.Filters())
+}
+
+func (p *Pipeline) newRedactor(inv *inventory.Inventory) *decode.Redactor {
+	r := decode.NewRedactor(inv)
+	r.Households = p.households
+	return r
 }
 
 // Redact returns what may be kept of a message, by the inventory in force. It is

@@ -37,7 +37,12 @@ func meters(community ingest.CommunityID, prefix string, count int) string {
 }
 
 // Inventory is the inventory.yaml of the simulated communities.
-func Inventory() string {
+func Inventory() string { return inventoryOf(false) }
+
+// SystemsInventory is that of a world with the plan's other systems.
+func SystemsInventory() string { return inventoryOf(true) }
+
+func inventoryOf(systems bool) string {
 	var b strings.Builder
 	b.WriteString("# The two simulated pilot communities.\ncommunities:\n")
 	for _, c := range Communities {
@@ -52,8 +57,14 @@ func Inventory() string {
 		fmt.Fprintf(&b, boundaries, meters(c.ID, "lamp", 24), c.wattsRel, c.watts, meters(c.ID, "meter", 30), c.water)
 	}
 	fmt.Fprintf(&b, "vendors:\n- id: %s\n  name: 模拟设备\n  sources:\n  - {topic: \"greencommunity/v1/{community}/{facility}/{device}\", format: native}\n", Vendor)
+	if systems {
+		b.WriteString(listed())
+	}
 	for _, c := range Communities[1:] {
 		fmt.Fprintf(&b, vendorSources, c.ID)
+	}
+	if systems {
+		b.WriteString(inspections)
 	}
 	return b.String()
 }

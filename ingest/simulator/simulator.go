@@ -33,6 +33,12 @@ type Options struct {
 	// once must not hold any: readings whose time cannot be are taken for those
 	// of the moment they arrive, so that days of them would fall into one.
 	Clocks time.Time
+	// Systems adds the plan's other systems: parking, charging, noise, drainage,
+	// public areas, fire, environment, and stations where deposits are registered.
+	// Devices of the others are as without.
+	Systems bool
+	// Plant has faults begin and end as labels say, beside those of Faults.
+	Plant []Label
 	// Native has every device speak the native format, not only those of the
 	// first community.
 	Native bool
@@ -105,6 +111,9 @@ type device struct {
 	community *Community
 	facility  ingest.FacilityKind
 	id        string
+	number    int  // within its kind and community, from 0
+	station   bool // where deposits are registered
+	seed      uint64
 	every     int // reports once in so many steps
 	offset    int // within every
 	random    *rand.Rand
@@ -113,7 +122,13 @@ type device struct {
 	energy, burned, water float64 // registers: kWh, s, m3
 	fill                  float64
 	passIn, passOut       int
-	last                  []byte // payload before, for a stuck sensor
+	occupied              float64    // of a car park, a charger or a square
+	counts                [2]float64 // registers of things that come and go
+	deposits              []string   // households that have dropped something since the last report
+	dropped, right, wrong float64
+	rain                  float64 // mm since the last report
+	tampered              bool    // as it has told
+	last                  []byte  // payload before, for a stuck sensor
 	faults                []Label
 	native                bool // speaks the native format
 }
@@ -125,6 +140,15 @@ type World struct {
 	next    time.Time     // of the next step
 	step    time.Duration // from one to the next
 	steps   int           // done
+}
+
+// deviceKind is how many devices of a kind each community has.
+type deviceKind struct {
+	facility ingest.FacilityKind
+	prefix   string
+	count    int
+	every    int
+	system   bool
 }
 
 // HistoryStep is the step of a new world: gates report at each, lamps at every
@@ -140,17 +164,15 @@ func New(o Options) *World {
 		o.Zone = time.FixedZone("Asia/Shanghai", 8*3600)
 	}
 	w := &World{o: o, next: o.Start.Truncate(HistoryStep), step: HistoryStep}
-	kinds := []struct {
-		facility ingest.FacilityKind
-		prefix   string
-		count    int
-		every    int
-	}{{ingest.Lighting, "lamp", 24, 2}, {ingest.Water, "meter", 30, 4}, {ingest.Waste, "bin", 12, 4}, {ingest.Gate, "gate", 4, 1}}
+	kinds := []deviceKind{{ingest.Lighting, "lamp", 24, 2, false}, {ingest.Water, "meter", 30, 4, false}, {ingest.Waste, "bin", 12, 4, false}, {ingest.Gate, "gate", 4, 1, false}}
+	if o.Systems {
+		kinds = append(kinds, systemKinds...)
+	}
 	for i := range Communities {
 		c := &Communities[i]
 		for _, kind := range kinds {
 			for n := range kind.count * o.Scale {
-				d := &device{community: c, facility: kind.facility, id: fmt.Sprintf("%s-%s-%03d", c.ID, kind.prefix, n+1), every: kind.every, native: o.Native || i == 0}
+				d := &device{community: c, facility: kind.facility, id: fmt.Sprintf("%s-%s-%03d", c.ID, kind.prefix, n+1), every: kind.every, native: o.Native || i == 0 || kind.system, number: n, station: kind.prefix == "station", seed: o.Seed}
 				h := fnv.New64a()
 				h.Write([]byte(d.id))
 				d.random = rand.New(rand.NewPCG(o.Seed, h.Sum64()))
@@ -160,6 +182,12 @@ func New(o Options) *World {
 				d.energy, d.water = math.Round(d.random.Float64()*8e6)/1e3, math.Round(d.random.Float64()*9e5)/1e3
 				if o.Faults {
 					d.plant(o)
+				}
+				for _, l := range o.Plant {
+					if l.Device == ingest.DeviceID(d.id) {
+						l.Community, l.Facility = c.ID, kind.facility
+						d.faults = append(d.faults, l)
+					}
 				}
 				w.devices = append(w.devices, d)
 			}
@@ -174,11 +202,17 @@ func (d *device) plant(o Options) {
 		return
 	}
 	kinds := faultsOf[d.facility]
+	if d.station {
+		return // what is dropped there has no faults
+	}
+	if systems := systemFaults[d.facility]; systems != nil {
+		kinds = []Fault{systems[d.number%len(systems)]} // each has one kind of sensor
+	}
 	fault := kinds[d.random.IntN(len(kinds))]
 	from := o.Start.Add(time.Duration(24+d.random.IntN(27*24)) * time.Hour)
 	length := time.Duration(6+d.random.IntN(66)) * time.Hour
 	switch fault {
-	case Burst, BinFire:
+	case Burst, BinFire, ChargerHot, Smoke:
 		length = 3 * time.Hour
 	case RegisterReset:
 		length = HistoryStep
@@ -279,6 +313,10 @@ func (d *device) advance(at time.Time, step time.Duration, zone *time.Location) 
 	if d.has(RegisterReset, at) {
 		d.energy, d.burned, d.water = 0, 0, 0
 	}
+	if d.station || systemFaults[d.facility] != nil {
+		d.advanceSystem(at, step, local)
+		return
+	}
 	switch d.facility {
 	case ingest.Lighting:
 		power := d.power(at, local)
@@ -372,11 +410,19 @@ func (d *device) report(at time.Time, zone *time.Location) []byte {
 		body = d.last
 	}
 	d.last = body
-	return append(b, body...)
+	b = append(b, body...)
+	if tampered := d.has(Tamper, at); tampered || d.tampered {
+		b = fmt.Appendf(nil, `[%s,{"time":%d,"event":"tamper","active":%t}]`, b, stamp, tampered)
+		d.tampered = tampered
+	}
+	return d.events(b, stamp)
 }
 
 func (d *device) body(at, local time.Time) []byte {
 	noise := func(sd float64) float64 { return d.random.NormFloat64() * sd }
+	if d.station || systemFaults[d.facility] != nil {
+		return d.bodySystem(at, local, noise)
+	}
 	switch d.facility {
 	case ingest.Lighting:
 		power := d.power(at, local)

@@ -64,6 +64,8 @@ type Now struct {
 	Passes  float64 // through gates since the local day began, in and out
 	Counted bool    // whether any gate has counted passes yet
 	Open    int     // gates that are open
+	Joined  int     // households that have dropped something since the local day began; -1: stations name none
+	Before  int     // and on the whole day before; -1: not known
 	Doors   int     // gates that tell whether they are
 
 	known     int   // devices that have reported, ever
@@ -105,6 +107,10 @@ type place struct {
 	Forced, Held  float64
 	Right, Wrong  float64 // deposits that were inspected
 	Streams       map[string]*Stream
+	Households    map[string]struct{} // by their numbers, that have dropped something on DepositDay
+	DepositDay    int64
+	Joined        int   // households of the last day before it that there were any
+	JoinedDay     int64 // which that is
 	Last          int64 // latest reading, unix nanoseconds
 	Newest        int64 // number of the latest bin of Trend
 	Trend         [bins]bin
@@ -258,6 +264,7 @@ func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
 	case "collected":
 		d.emptied(p, e.Time)
 	case "deposit":
+		p.joined(o.day(e.Time), e.Code)
 		if !d.HasDelta && !d.HasRegister {
 			p.stream(e.Device.Stream).Deposits++
 		}
@@ -448,6 +455,7 @@ func (o *Observer) summarise(at int64) []Now {
 			n.Fill /= float64(n.Filled)
 		}
 		n.Last, n.Counted = p.Last, p.Counted
+		n.Joined, n.Before = p.households(today)
 		if p.Day == today {
 			n.Passes = p.Passes
 		}
