@@ -8,6 +8,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/systems"
 	"greencommunity/metrics/usage"
 )
 
@@ -154,6 +155,11 @@ func facilityBoard(l Language, kind ingest.FacilityKind) *Dashboard {
 		},
 	}
 	for _, q := range quantities(kind) {
+		if !common(q.Name) {
+			d.Panels = append(d.Panels, l.nowTiles(kind, q)...)
+		}
+	}
+	for _, q := range quantities(kind) {
 		if common(q.Name) || q.Kind == ingest.Register {
 			continue // how a device is, and levels of counters, are on its own board
 		}
@@ -183,6 +189,48 @@ func facilityBoard(l Language, kind ingest.FacilityKind) *Dashboard {
 	}
 	d.Panels = append(d.Panels, alarmTable(l, kind, "", 24, 9))
 	return d
+}
+
+// nowTiles are what a quantity of a kind is now, as the page shows it.
+func (l Language) nowTiles(kind ingest.FacilityKind, q *ingest.Quantity) []*Panel {
+	unit := l.unit(q.Unit)
+	value := func(statistic string) string {
+		return fmt.Sprintf(`%ssystem_quantity{%s, facility="%s", quantity="%s", statistic="%s"}`, Prefix, here, kind, q.Name, statistic)
+	}
+	tile := func(zh, en, meansZH, meansEN, expr string) *Panel {
+		if unit.scale != 1 {
+			expr = fmt.Sprintf("(%s) * %g", expr, unit.scale)
+		}
+		p := stat(l, l.called(q)+l.t("（"+zh+"）", ", "+en), l.t(meansZH, meansEN), unit.id, 4).now(expr, "").nothing(l.t("没有设备上报此量", "no device reports it"))
+		if q.Kind == ingest.State || systems.Counts(q.Unit) {
+			p.decimals(0)
+		} else {
+			p.decimals(1)
+		}
+		return p
+	}
+	mean := func(statistic string) string {
+		// Of decibels the energy is the mean.
+		if q.Unit == "dB" {
+			return fmt.Sprintf("10 * log10(sum(10 ^ (%[1]s / 10) * on (community) %[2]s) / sum(%[2]s and on (community) %[1]s))", value(statistic), value("devices"))
+		}
+		return fmt.Sprintf("sum(%[1]s * on (community) %[2]s) / sum(%[2]s and on (community) %[1]s)", value(statistic), value("devices"))
+	}
+	switch {
+	case q.Kind == ingest.State:
+		unit = shownUnit{"none", 1}
+		return []*Panel{tile("现有", "now", "当前为“是”的设备数。", "Devices that say yes now.", "sum("+value("yes")+")")}
+	case q.Kind == ingest.Delta || q.Kind == ingest.Register:
+		return []*Panel{tile("今日", "today", "今日零时以来的合计。", "Sum since the day began at the site.", "sum("+value("today")+")")}
+	case q.Unit == "dB":
+		return []*Panel{
+			tile("昼间", "day", "最近一个昼间（6 至 22 时）的能量平均。", "Mean of the energy of the latest day, 6 to 22.", mean("day")),
+			tile("夜间", "night", "最近一个夜间（22 至 6 时）的能量平均。", "Mean of the energy of the latest night, 22 to 6.", mean("night")),
+		}
+	case systems.Counts(q.Unit):
+		return []*Panel{tile("合计", "in all", "各设备最近读数之和。", "Sum of the latest readings of the devices.", "sum("+value("sum")+")")}
+	}
+	return []*Panel{tile("平均", "mean", "各设备最近读数的平均。", "Mean of the latest readings of the devices.", mean("mean"))}
 }
 
 // device is one device of a kind: what it said last, each with its name and unit,

@@ -39,6 +39,7 @@ import (
 	"greencommunity/metrics/facility"
 	"greencommunity/metrics/ledger"
 	"greencommunity/metrics/scorecard"
+	"greencommunity/metrics/systems"
 	"greencommunity/metrics/usage"
 )
 
@@ -86,15 +87,16 @@ func start(t *testing.T) *service {
 
 	book := usage.New(usage.Options{})
 	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig(), Book: book}), facility.New(book)
+	others := systems.New()
 	s.score, s.decoder = scorecard.New(), decode.NewWorker(inv, inventory.NewRegistry(inv))
 	written, err := ledger.New(ledger.Options{DataDir: t.TempDir(), Inventory: func() *inventory.Inventory { return inv }})
 	must(err)
 	s.registry.MustRegister(written, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, book, engine, state, s.score)
+		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, book, engine, state, others, s.score)
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: t.TempDir(), Inventory: inv, MQTT: mqtt.Options{Brokers: []string{s.broker.URL()}, ClientID: "boards"},
 		InfluxDB:  influx.Options{URL: s.database.URL(), Org: "bureau", Bucket: "facilities"},
-		Observers: []any{book, engine, state}, Logger: slog.New(slog.DiscardHandler), Registerer: s.registry,
+		Observers: []any{book, engine, state, others}, Logger: slog.New(slog.DiscardHandler), Registerer: s.registry,
 	})
 	must(err)
 	server, err := metrics.Listen(metrics.Options{Listen: "127.0.0.1:0", Gatherer: s.registry, Ready: p.Ready})

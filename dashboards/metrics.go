@@ -40,6 +40,7 @@ var (
 	onKind        = ingest.Text{ZH: "该类设施首次上报后", EN: "once a facility of the kind has reported"}
 	onDeposit     = ingest.Text{ZH: "台账中有垃圾桶或首次上报后", EN: "once the inventory lists a bin, or one has reported it"}
 	onSite        = ingest.Text{ZH: "台账中有社区坐标且有灯上报后", EN: "once a lamp has reported, where the community has coordinates"}
+	onSystem      = ingest.Text{ZH: "此类设施首次上报后", EN: "once such a facility has reported"}
 	onHousehold   = ingest.Text{ZH: "投放点上报投放户后", EN: "once stations tell households apart"}
 	onInspection  = ingest.Text{ZH: "台账定义了抽查量后", EN: "where the inventory has quantities for it"}
 	onFactor      = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
@@ -129,6 +130,7 @@ var Metrics = []Metric{
 	{"gate_scheduled_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "各门禁自首次上报起的累计时间：全天应在线。", EN: "Time since each gate was first heard of: all of it is scheduled."}, onKind},
 	{"gate_forced_total", "counter", []string{"community"}, ingest.Text{ZH: "上报的强行开门次数。", EN: "Reports of a gate forced open."}, onKind},
 	{"gate_held_open_total", "counter", []string{"community"}, ingest.Text{ZH: "上报的门长时间未关次数。", EN: "Reports of a gate held open."}, onKind},
+	{"system_quantity", "gauge", []string{"community", "facility", "quantity", "unit", "statistic"}, ingest.Text{ZH: "照明、供水、垃圾、门禁以外设施的各量当前值（以其单位）：sum 合计，mean 平均，min、max 最小、最大，yes 为“是”的设备数，today 今日累计，day、night 昼间、夜间平均声级，devices 上报设备数。", EN: "What a quantity of a facility other than lighting, water, waste and gates is now, in its unit: sum, mean, min, max, yes (devices that say so), today, day and night (of sound), devices (that report it)."}, onSystem},
 	{"facility_last_reading_timestamp_seconds", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "最新读数的时间。", EN: "When the latest reading is of."}, onDevice},
 
 	{"anomaly_active", "gauge", []string{"community", "facility", "kind", "severity"}, ingest.Text{ZH: "未恢复的告警数。", EN: "Open alarms."}, onAlarm},

@@ -102,6 +102,7 @@ func (s *specification) all(base string) {
 	}
 	s.check(base, "/api/v1/devices?limit=0", "400")
 	s.check(base, "/api/v1/report?quarter=2026-3", "400")
+	s.check(base, "/api/v1/systems", "200")
 	s.check(base, "/api/v1/ledger", "200")
 	s.check(base, "/api/v1/ledger?format=pdf", "400")
 	s.check(base, "/api/v1/communities", "200")

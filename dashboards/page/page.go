@@ -32,6 +32,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics/facility"
+	"greencommunity/metrics/systems"
 )
 
 //go:embed static
@@ -45,6 +46,7 @@ type Sources struct {
 	Status    func() pipeline.Status
 	Inventory func() *inventory.Inventory
 	Facility  *facility.Observer
+	Systems   *systems.Observer
 	Alarms    func() []Alarm  // open ones that no other stands for, the worst first
 	Savings   func() []Saving // of every community and resource
 }
@@ -70,6 +72,7 @@ func New(s Sources) *Page { return &Page{s: s} }
 // Routes are the handlers by pattern.
 func (p *Page) Routes() map[string]http.Handler {
 	routes := map[string]http.Handler{
+		"GET /api/v1/systems":  p.json(p.systems),
 		"GET /api/v1/overview": p.json(func(r *http.Request) (any, error) { return json.RawMessage(p.current(access.From(r.Context()))), nil }),
 		"GET /api/v1/alarms":   p.json(func(*http.Request) (any, error) { return listed(p.s.Alarms()), nil }),
 		"GET /api/v1/trends":   p.json(p.trend),

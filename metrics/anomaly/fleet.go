@@ -265,4 +265,5 @@ func (f *fleet) unitOf(k kind, facility ingest.FacilityKind, channel string) str
 var limitUnits = map[kind]string{
 	waterlogging: "water_level", smoke: "smoke_detected", passageBlocked: "passage_blocked", chargerHot: "temperature",
 	overCurrent: "current", noisy: "sound_level", parkingFull: "spaces_free", crowded: "people_count",
+	hydrantLow: "hydrant_pressure", badAir: "pm2_5",
 }

@@ -73,11 +73,13 @@ const (
 	waterlogging
 	smoke
 	passageBlocked
+	hydrantLow
 	chargerHot
 	overCurrent
 	noisy
 	parkingFull
 	crowded
+	badAir
 	unaccountedEnergy
 	offline
 	clockOffset
@@ -221,6 +223,10 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "消防通道被占", EN: "Fire passage blocked"},
 		Means:  ingest.Text{ZH: "消防通道被占用十分钟以上。", EN: "A fire passage has been blocked for over ten minutes."},
 		Clears: ingest.Text{ZH: "通道恢复畅通后自动解除。", EN: "Clears when the passage is free."}},
+	hydrantLow: {Name: "hydrant_low", Facility: "fire", Severity: Warning, Unit: ofQuantity,
+		Title:  ingest.Text{ZH: "消火栓水压不足", EN: "Hydrant without pressure"},
+		Means:  ingest.Text{ZH: "消火栓水压不超过0.14兆帕达十分钟：平时压力的下限（GB 50974）；管网停水、阀门关闭或漏水。", EN: "A hydrant has had 0.14 MPa or less for ten minutes, the least in normal running by GB 50974: no water in the main, a valve that is shut, or a leak."},
+		Clears: ingest.Text{ZH: "水压回升后自动解除。", EN: "Clears when the pressure is back."}},
 	chargerHot: {Name: "charger_hot", Facility: "charging", Severity: Critical, Unit: "quantity",
 		Title:  ingest.Text{ZH: "充电设施过热", EN: "Charger hot"},
 		Means:  ingest.Text{ZH: "充电设施温度达70 ℃：插头、电池或线路过热，可能起火。", EN: "A charger is at 70 °C: a plug, a battery or a cable overheats and may burn."},
@@ -245,6 +251,10 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "总表与分表电量不平衡", EN: "Energy unaccounted for"},
 		Means:  ingest.Text{ZH: "总表电量减去其下各分表之和，高于平时：线路上另接了负载、某只分表停走，或电缆漏电。", EN: "What the meter in front passed less what those behind it did is above the ordinary: another load is on the line, a meter stands still, or a cable leaks."},
 		Clears: ingest.Text{ZH: "连续两日差额回落后自动解除。", EN: "Clears when the difference has been down again for two days."}},
+	badAir: {Name: "bad_air", Facility: "environment", Severity: Info, Unit: ofQuantity,
+		Title:  ingest.Text{ZH: "空气污染", EN: "Bad air"},
+		Means:  ingest.Text{ZH: "PM2.5一天平均超过150微克/立方米：重度污染（HJ 633）。", EN: "PM2.5 over a day is above 150 µg/m3: heavy pollution by HJ 633."},
+		Clears: ingest.Text{ZH: "低于限值的九成后自动解除。", EN: "Clears below nine tenths of it."}},
 	offline: {Name: "offline", Facility: anyFacility, Severity: Warning, Unit: "s",
 		Title:  ingest.Text{ZH: "设备离线", EN: "Device offline"},
 		Means:  ingest.Text{ZH: "静默时间远超该设备自身的上报规律。", EN: "Silent for much longer than its own rhythm."},

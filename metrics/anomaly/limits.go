@@ -38,13 +38,15 @@ type Limit struct {
 }
 
 // limitKinds are the kinds of alarm that limits raise.
-var limitKinds = []kind{waterlogging, smoke, passageBlocked, chargerHot, overCurrent, noisy, parkingFull, crowded}
+var limitKinds = []kind{waterlogging, smoke, passageBlocked, hydrantLow, chargerHot, overCurrent, noisy, parkingFull, crowded, badAir}
 
 // DefaultLimits returns the limits there are without a configuration.
 //
 // Water that is reported to stand is told at once, and a level where the inventory
 // says which is too high: 0 of a gauge is anywhere. Smoke is told at once.
-// A passage may be blocked while somebody loads. Plugs and batteries that charge
+// A passage may be blocked while somebody loads. A hydrant of a main has at least
+// 0.14 MPa in normal running (GB 50974, 7.2.8). PM2.5 of more than 150 µg/m3 over a day
+// is heavy pollution (HJ 633). Plugs and batteries that charge
 // take 40 °C; insulation of PVC is made for 70 °C. A breaker carries 1.1 times its
 // rated current for long. Noise: GB 3096 allows 60 dB by day and 50 dB from 22 to 6 in
 // areas of class 2, where people live among shops; the hour's mean 5 dB above is
@@ -55,6 +57,7 @@ func DefaultLimits() []Limit {
 		{Kind: "waterlogging", Facility: "drainage", Quantity: "water_level", Attribute: "flood_level", Clear: 0.9, For: 2 * time.Minute},
 		{Kind: "smoke", Facility: "fire", Quantity: "smoke_detected", At: 1},
 		{Kind: "passage_blocked", Facility: "fire", Quantity: "passage_blocked", At: 1, For: 10 * time.Minute},
+		{Kind: "hydrant_low", Facility: "fire", Quantity: "hydrant_pressure", At: 140e3, Below: true, For: 10 * time.Minute},
 		{Kind: "charger_hot", Facility: "charging", Quantity: "temperature", At: 70, Clear: 0.85},
 		{Kind: "overcurrent", Facility: "charging", Quantity: "current", Attribute: "rated_current", Factor: 1.1, Clear: 0.95, For: 10 * time.Minute},
 		{Kind: "noise", Facility: "noise", Quantity: "sound_level_equivalent", At: 65, For: time.Hour, Mean: true, Clear: 0.97, From: 6, To: 22},
@@ -63,6 +66,7 @@ func DefaultLimits() []Limit {
 		{Kind: "noise", Facility: "noise", Quantity: "sound_level", At: 55, For: time.Hour, Mean: true, Clear: 0.97, From: 22, To: 6},
 		{Kind: "parking_full", Facility: "parking", Quantity: "spaces_free", At: 0.5, Below: true, For: 30 * time.Minute},
 		{Kind: "crowd", Facility: "public_area", Quantity: "people_count", Attribute: "capacity", Clear: 0.9, For: 5 * time.Minute},
+		{Kind: "bad_air", Facility: "environment", Quantity: "pm2_5", At: 150, For: 24 * time.Hour, Mean: true, Clear: 0.9},
 	}
 }
 

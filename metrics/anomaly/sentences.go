@@ -98,7 +98,7 @@ func seen(k kind, a *Alarm) ingest.Text {
 		of, _ := KindNamed(name)
 		return ingest.Text{ZH: fmt.Sprintf("%.0f台（共%.0f台）同类设备同时出现“%s”。", v, x, of.Title.ZH),
 			EN: fmt.Sprintf("%.0f of %.0f such devices at once: %s.", v, x, of.Title.EN)}
-	case waterlogging, smoke, passageBlocked, chargerHot, overCurrent, noisy, parkingFull, crowded:
+	case waterlogging, smoke, passageBlocked, hydrantLow, chargerHot, overCurrent, noisy, parkingFull, crowded, badAir:
 		if a.within == 0 {
 			return both("数值%.4[1]g%[3]s，限值%.4[2]g%[3]s。", "%.4[1]g%[3]s; the limit is %.4[2]g%[3]s.", v, x, shownUnit(a.Unit))
 		}

@@ -1,6 +1,9 @@
 package facility
 
-import "greencommunity/ingest/format"
+import (
+	"greencommunity/ingest"
+	"greencommunity/ingest/format"
+)
 
 // Stream holds what was dropped into the bins of a waste stream, ever.
 type Stream struct{ Deposits, Kilograms float64 }
@@ -61,4 +64,32 @@ func (p *place) households(day int64) (today, before int) {
 		return 0, len(p.Households)
 	}
 	return 0, -1
+}
+
+// Sorting is what was registered of a community's waste, ever.
+type Sorting struct {
+	Community     ingest.CommunityID
+	Streams       map[string]Stream
+	Right, Wrong  float64 // deposits that were inspected
+	Today, Before int     // households that have dropped something today, and on the day before; -1: not known
+}
+
+// Sorting returns what was registered of the waste of each community at a time (unix
+// nanoseconds), of those where anything was.
+func (o *Observer) Sorting(at int64) (list []Sorting) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range o.places {
+		p := &o.places[i]
+		if p.Key.Facility != ingest.Waste || !o.here(p) || len(p.Streams) == 0 {
+			continue
+		}
+		s := Sorting{Community: p.Key.Community, Streams: map[string]Stream{}, Right: p.Right, Wrong: p.Wrong}
+		for name, stream := range p.Streams {
+			s.Streams[name] = *stream
+		}
+		s.Today, s.Before = p.households(o.day(at))
+		list = append(list, s)
+	}
+	return list
 }

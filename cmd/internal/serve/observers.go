@@ -12,6 +12,7 @@ import (
 	"greencommunity/metrics/facility"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/scorecard"
+	"greencommunity/metrics/systems"
 	"greencommunity/metrics/usage"
 )
 
@@ -19,6 +20,7 @@ import (
 type observers struct {
 	book     *usage.Book // first: the others read it
 	facility *facility.Observer
+	systems  *systems.Observer
 	savings  *savings.Engine
 	anomaly  *anomaly.Engine
 	vendors  *scorecard.Scorecard
@@ -27,13 +29,13 @@ type observers struct {
 func newObservers(c *Settings, log *slog.Logger) *observers {
 	book := usage.New(savings.BookOptions())
 	return &observers{
-		book: book, facility: facility.New(book), savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
+		book: book, facility: facility.New(book), systems: systems.New(), savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
 		anomaly: anomaly.NewEngine(anomaly.Options{Config: c.Anomaly, Zone: c.Zone, Book: book}), vendors: scorecard.New(),
 	}
 }
 
 func (o *observers) list() []any {
-	return []any{o.book, o.facility, o.savings, o.anomaly, o.vendors}
+	return []any{o.book, o.facility, o.systems, o.savings, o.anomaly, o.vendors}
 }
 
 var _ pipeline.Messages = (*scorecard.Scorecard)(nil)

@@ -62,7 +62,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	build := version.Read()
 	registry.MustRegister(build.Collector())
 	observers := newObservers(c, log)
-	registry.MustRegister(observers.book, observers.facility, observers.savings, observers.anomaly, observers.vendors)
+	registry.MustRegister(observers.book, observers.facility, observers.systems, observers.savings, observers.anomaly, observers.vendors)
 	s := &Service{settings: c, log: log, observers: observers, certificates: certificate.New(Certificates(c.Config), log)}
 	registry.MustRegister(s.certificates)
 	if err := s.openLedger(registry); err != nil {
@@ -76,7 +76,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 		Version: build.String(), Grafana: c.HTTP.Grafana,
 		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Inventory: s.ledger.Inventory,
-		Facility:  observers.facility, Alarms: observers.alarms, Savings: observers.figures,
+		Facility:  observers.facility, Systems: observers.systems, Alarms: observers.alarms, Savings: observers.figures,
 	})
 	answers := api.New(api.Sources{
 		Inventory: s.ledger.Inventory, Status: func() pipeline.Status { return s.pipeline.Status() },

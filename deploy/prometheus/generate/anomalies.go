@@ -122,6 +122,15 @@ var checks = map[string][]Text{
 		{ZH: "看视频或派门岗，联系车主挪车、清理杂物。", EN: "Look at the camera or send the guard; have the car or goods moved."},
 		{ZH: "经常被占的通道：增设隔离桩、划线和巡查。", EN: "Where it happens often: bollards, markings, patrols."},
 	},
+	"hydrant_low": {
+		{ZH: "问供水单位该片是否停水、检修；看同一管网其他消火栓的水压。", EN: "Ask the water company whether the main is shut; look at the other hydrants of the main."},
+		{ZH: "现场查阀门是否关闭、有无漏水；恢复前通知消防救援站和物业。", EN: "On site: is a valve shut, does it leak? Tell the fire station and the property manager until it is back."},
+		{ZH: "现场压力正常的，传感器失准：校验或更换。", EN: "Where the pressure is right on site, the sensor is off: check or replace it."},
+	},
+	"bad_air": {
+		{ZH: "对照县环境监测站当天的数据：全县都高是天气，单点高是附近扬尘、焚烧或传感器受潮。", EN: "Compare the county's station: high everywhere is the weather; at one place it is dust, burning, or a wet sensor."},
+		{ZH: "附近有工地、焚烧的，通知城管处置；按预案提醒老人和学校减少户外活动。", EN: "Works or burning nearby: tell the city management; warn schools and the old as the plan says."},
+	},
 	"charger_hot": {
 		{ZH: "立即远程断电；有烟有火先报119，不要靠近电池。", EN: "Switch it off from afar at once; smoke or fire: 119 first, and keep away from the battery."},
 		{ZH: "断电后查插头、插座有无烧痕，线径是否够。", EN: "Then look at plug and socket for burns, and at the cable's size."},
