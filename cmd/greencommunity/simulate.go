@@ -24,6 +24,7 @@ type simulateCmd struct {
 	Every       config.Duration `default:"30s" help:"Step of live readings." placeholder:"DURATION"`
 	Scale       int             `default:"1" help:"Multiplies the number of devices, 140."`
 	Faults      bool            `help:"Plant faults."`
+	Systems     bool            `help:"With parking, charging, noise, drainage, public areas, fire, environment, and stations that register waste."`
 	Out         string          `help:"Write inventory.yaml, and labels.ndjson with the planted faults, to this directory." placeholder:"DIR"`
 }
 
@@ -32,9 +33,9 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("nothing to do: give --backfill, --live or --out")
 	}
 	now := time.Now()
-	w := simulator.New(simulator.Options{Seed: c.Seed, Start: now.Add(-time.Duration(c.Backfill)), Scale: c.Scale, Faults: c.Faults, Clocks: now})
+	w := simulator.New(simulator.Options{Seed: c.Seed, Start: now.Add(-time.Duration(c.Backfill)), Scale: c.Scale, Faults: c.Faults, Systems: c.Systems, Clocks: now})
 	if c.Out != "" {
-		if err := writeSimulation(c.Out, w); err != nil {
+		if err := writeSimulation(c.Out, w, c.Systems); err != nil {
 			return err
 		}
 	}
@@ -68,11 +69,15 @@ func (c *simulateCmd) Run(ctx context.Context, s streams) error {
 	return p.Live(ctx, w, func(time.Time) error { return nil })
 }
 
-func writeSimulation(dir string, w *simulator.World) error {
+func writeSimulation(dir string, w *simulator.World, systems bool) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(simulator.Inventory()), 0o640); err != nil {
+	inventory := simulator.Inventory()
+	if systems {
+		inventory = simulator.SystemsInventory()
+	}
+	if err := os.WriteFile(filepath.Join(dir, "inventory.yaml"), []byte(inventory), 0o640); err != nil {
 		return err
 	}
 	f, err := os.Create(filepath.Join(dir, "labels.ndjson"))

@@ -14,6 +14,7 @@ import (
 	"github.com/schollz/progressbar/v3"
 
 	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest"
 	"greencommunity/ingest/simulator"
 )
 
@@ -34,9 +35,10 @@ type demo struct {
 }
 
 type demoState struct {
-	Seed   uint64
-	Start  time.Time
-	Phases []phase // published, in order
+	Seed    uint64
+	Start   time.Time
+	Phases  []phase // published, in order
+	Systems bool    // with the plan's other systems; a demo of an earlier version has none
 }
 
 // phase is a time that was simulated in equal steps.
@@ -49,7 +51,7 @@ func openDemo(dir string) (*demo, error) {
 	d := &demo{path: filepath.Join(dir, "simulation.json")}
 	data, err := os.ReadFile(d.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.state = demoState{Seed: seed, Start: time.Now().Add(-history).Truncate(simulator.HistoryStep)}
+		d.state = demoState{Seed: seed, Start: time.Now().Add(-history).Truncate(simulator.HistoryStep), Systems: true}
 		return d, nil
 	}
 	if err != nil {
@@ -59,6 +61,20 @@ func openDemo(dir string) (*demo, error) {
 		return nil, fmt.Errorf("%s: %w", d.path, err)
 	}
 	return d, nil
+}
+
+// faults are those of the other systems: some are over when history ends, others go on.
+func faults(end time.Time) []simulator.Label {
+	fault := func(device string, f simulator.Fault, from, to time.Duration) simulator.Label {
+		return simulator.Label{Device: ingest.DeviceID(device), Fault: f, From: end.Add(from), To: end.Add(to)}
+	}
+	return []simulator.Label{
+		fault("nancheng-drain-001", simulator.Flooded, -75*time.Hour, -70*time.Hour), fault("xicheng-noise-001", simulator.Noisy, -34*time.Hour, -28*time.Hour),
+		fault("nancheng-square-001", simulator.Crowd, -26*time.Hour, -24*time.Hour), fault("xicheng-fire-001", simulator.Smoke, -50*time.Hour, -49*time.Hour),
+		fault("nancheng-charger-002", simulator.ChargerHot, -time.Hour, 6*time.Hour), fault("nancheng-fire-003", simulator.PassageBlocked, -5*time.Hour, 48*time.Hour),
+		fault("xicheng-fire-002", simulator.HydrantLow, -8*time.Hour, 72*time.Hour), fault("xicheng-parking-001", simulator.ParkingFull, -3*time.Hour, 5*time.Hour),
+		fault("xicheng-gate-002", simulator.Tamper, -40*time.Minute, 24*time.Hour),
+	}
 }
 
 // note says that everything before until is published, in steps of step.
@@ -80,7 +96,12 @@ func (d *demo) note(step time.Duration, until time.Time) error {
 
 // run publishes the history that is missing, calls started, and goes on live.
 func (d *demo) run(ctx context.Context, out io.Writer, broker, password string, service *serve.Service, started func()) error {
-	w := simulator.New(simulator.Options{Seed: d.state.Seed, Start: d.state.Start, Faults: true, Clocks: d.state.Start.Add(history)})
+	end := d.state.Start.Add(history)
+	o := simulator.Options{Seed: d.state.Seed, Start: d.state.Start, Faults: true, Clocks: end}
+	if d.state.Systems {
+		o.Systems, o.Plant = true, faults(end)
+	}
+	w := simulator.New(o)
 	for _, p := range d.state.Phases {
 		w.SetStep(p.Step)
 		if err := w.Advance(p.Until, nil); err != nil {

@@ -259,3 +259,93 @@ func TestClocksOfHistory(t *testing.T) {
 		t.Error("no clock is wrong afterwards either")
 	}
 }
+
+// Every message of the plan's other systems is one the pipeline takes, all of it; each
+// fault shows in what its device reports, and only while it is planted.
+func TestSystems(t *testing.T) {
+	inv, err := inventory.Parse([]byte(SystemsInventory()), start.Location())
+	if err != nil {
+		t.Fatal(err)
+	}
+	worker := decode.NewWorker(inv, inventory.NewRegistry(inv))
+	from, to := start.Add(30*time.Hour), start.Add(33*time.Hour)
+	planted := map[ingest.DeviceID]struct {
+		fault    Fault
+		quantity string
+		shows    func(float64) bool
+	}{
+		"nancheng-parking-001": {ParkingFull, "spaces_free", func(v float64) bool { return v == 0 }},
+		"xicheng-charger-001":  {ChargerHot, "temperature", func(v float64) bool { return v > 70 }},
+		"xicheng-charger-002":  {Overcurrent, "current", func(v float64) bool { return v > 1.1*ratedCurrent }},
+		"nancheng-noise-002":   {Noisy, "sound_level_equivalent", func(v float64) bool { return v > 68 }},
+		"nancheng-drain-001":   {Flooded, "flooded", func(v float64) bool { return v == 1 }},
+		"xicheng-square-001":   {Crowd, "people_count", func(v float64) bool { return v > capacity }},
+		"nancheng-fire-001":    {Smoke, "smoke_detected", func(v float64) bool { return v == 1 }},
+		"nancheng-fire-002":    {HydrantLow, "hydrant_pressure", func(v float64) bool { return v < 140e3 }},
+		"nancheng-fire-003":    {PassageBlocked, "passage_blocked", func(v float64) bool { return v == 1 }},
+		"xicheng-air-001":      {BadAir, "pm2_5", func(v float64) bool { return v > 150 }},
+	}
+	o := Options{Seed: 1, Start: start, Systems: true, Plant: []Label{{Device: "nancheng-gate-001", Fault: Tamper, From: from, To: to}}}
+	for device, p := range planted {
+		o.Plant = append(o.Plant, Label{Device: device, Fault: p.fault, From: from, To: to})
+	}
+	shown := map[ingest.DeviceID]int{}
+	kinds, tamper, households := map[ingest.FacilityKind]bool{}, "", 0
+	deposits, inspected, wrong := 0.0, 0.0, 0.0
+	for i, m := range run(t, New(o), start.AddDate(0, 0, 3)) {
+		households += strings.Count(string(m.Payload), `"household"`)
+		r := worker.Decode(&ingest.Message{Seq: uint64(i), Topic: m.Topic, Payload: m.Payload, Received: m.At.UnixNano()})
+		if r.Err != nil || len(r.Unmapped) > 0 || len(r.Refused) > 0 {
+			t.Fatalf("%s %s: %v %v %v", m.Topic, m.Payload, r.Err, r.Unmapped, r.Refused)
+		}
+		for _, e := range r.Events {
+			if e.Type == "tamper" && (len(tamper) == 0 || !e.Active) {
+				tamper += map[bool]string{true: "begins ", false: "ends"}[e.Active]
+			}
+		}
+		for _, reading := range r.Readings {
+			kinds[reading.Device.Facility] = true
+			switch reading.Quantity.Name {
+			case "deposits":
+				deposits += reading.Value
+			case "inspections_correct":
+				inspected += reading.Value
+			case "inspections_wrong":
+				inspected, wrong = inspected+reading.Value, wrong+reading.Value
+			}
+			p, ok := planted[reading.Device.ID]
+			if !ok || reading.Quantity.Name != p.quantity {
+				continue
+			}
+			if within := !m.At.Before(from) && m.At.Before(to); p.shows(reading.Value) != within {
+				t.Errorf("%s at %s: %s is %v", reading.Device.ID, m.At, p.quantity, reading.Value)
+			} else if within {
+				shown[reading.Device.ID]++
+			}
+		}
+	}
+	for device, p := range planted {
+		if shown[device] < 6 {
+			t.Errorf("%s of %s shows %d times", p.fault, device, shown[device])
+		}
+	}
+	if tamper != "begins ends" {
+		t.Errorf("tampering %q", tamper)
+	}
+	if len(kinds) != 11 {
+		t.Errorf("kinds %v", kinds)
+	}
+	if deposits < 200 || float64(households) != deposits || wrong == 0 || wrong > 0.3*inspected {
+		t.Errorf("%v deposits of %d households, %v inspected, %v wrong", deposits, households, inspected, wrong)
+	}
+	// The devices of the four facilities are as without.
+	plain, with := run(t, New(Options{Seed: 1, Start: start}), start.Add(6*time.Hour)), map[string]bool{}
+	for _, m := range run(t, New(Options{Seed: 1, Start: start, Systems: true}), start.Add(6*time.Hour)) {
+		with[m.Topic+string(m.Payload)] = true
+	}
+	for _, m := range plain {
+		if !with[m.Topic+string(m.Payload)] {
+			t.Fatalf("%s %s is another with the systems", m.Topic, m.Payload)
+		}
+	}
+}

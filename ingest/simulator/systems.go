@@ -55,7 +55,7 @@ func listed() string {
 	b.WriteString("  devices:\n")
 	for _, c := range Communities {
 		at := func(kind ingest.FacilityKind, id, name, more string) {
-			fmt.Fprintf(&b, "  - {id: %s-%s, community: %[1]s, facility: %s, name: %s, %s}\n", c.ID, id, kind, name, more)
+			fmt.Fprintf(&b, "  - {id: %s-%s, community: %s, facility: %s, name: %s, %s}\n", c.ID, id, c.ID, kind, name, more)
 		}
 		for i := range 4 {
 			at("charging", fmt.Sprintf("charger-%03d", i+1), fmt.Sprintf("%d号充电桩", i+1), fmt.Sprintf("attributes: {rated_current: \"%g\"}", ratedCurrent))
