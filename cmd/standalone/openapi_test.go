@@ -103,6 +103,7 @@ func (s *specification) all(base string) {
 	s.check(base, "/api/v1/devices?limit=0", "400")
 	s.check(base, "/api/v1/report?quarter=2026-3", "400")
 	s.check(base, "/api/v1/systems", "200")
+	s.report(base)
 	s.check(base, "/api/v1/ledger", "200")
 	s.check(base, "/api/v1/ledger?format=pdf", "400")
 	s.check(base, "/api/v1/communities", "200")
@@ -133,5 +134,31 @@ func (s *specification) all(base string) {
 	delete(s.paths, "/api/v1/stream")
 	for path := range s.paths {
 		s.t.Errorf("%s is described and was not asked", path)
+	}
+}
+
+// report is offered to be printed and as files.
+func (s *specification) report(base string) {
+	s.t.Helper()
+	for format, begins := range map[string]string{"": "<!DOCTYPE html>", "html": "<!DOCTYPE html>", "csv": "\ufeff,绿色社区", "xlsx": "PK\x03\x04", "docx": "PK\x03\x04"} {
+		r, err := http.Get(base + "/api/v1/report?community=nancheng&format=" + format)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil || r.StatusCode != http.StatusOK || !strings.HasPrefix(string(body), begins) {
+			s.t.Errorf("report as %q: %v %s %.200s", format, err, r.Status, body)
+		}
+		html := strings.HasPrefix(r.Header.Get("Content-Type"), "text/html")
+		if disposition := r.Header.Get("Content-Disposition"); html != strings.HasPrefix(disposition, "inline") || !strings.Contains(disposition, "%E7%BB%BF%E8%89%B2") {
+			s.t.Errorf("report as %q: %s", format, disposition)
+		}
+		if policy := r.Header.Get("Content-Security-Policy"); html && !strings.Contains(policy, "style-src 'sha256-") {
+			s.t.Errorf("report as %q: policy %q", format, policy)
+		}
+		if html && !strings.Contains(string(body), "南城社区") {
+			s.t.Errorf("the report does not name the community")
+		}
 	}
 }

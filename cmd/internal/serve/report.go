@@ -9,11 +9,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"greencommunity/dashboards/access"
@@ -110,11 +112,17 @@ func standing(c *Settings, inv *inventory.Inventory, o *report.Order) (*inventor
 // html, docx, xlsx or csv. One is made at a time: a county's quarter takes InfluxDB
 // seconds, and whoever is impatient asks twice.
 type reports struct {
-	service *Service
-	busy    chan struct{}
+	settings  atomic.Pointer[Settings] // as they were read last
+	inventory func() *inventory.Inventory
+	log       *slog.Logger
+	busy      chan struct{}
 }
 
-func newReports(s *Service) *reports { return &reports{s, make(chan struct{}, 1)} }
+func newReports(s *Service) *reports {
+	h := &reports{inventory: func() *inventory.Inventory { return s.pipeline.Inventory() }, log: s.log, busy: make(chan struct{}, 1)}
+	h.settings.Store(s.settings)
+	return h
+}
 
 // reportTime bounds how long a report may take, the time it waits for others included.
 const reportTime = 3 * time.Minute
@@ -128,7 +136,8 @@ func (h *reports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_ = json.NewEncoder(w).Encode(map[string]any{"title": err.Error(), "status": status}) // the client has gone
 	}
 	query := r.URL.Query()
-	o, err := reportOrder(query, time.Now(), h.service.settings.Zone)
+	inv := h.inventory()
+	o, err := reportOrder(query, time.Now(), inv.Zone)
 	format := query.Get("format")
 	if format == "" {
 		format = "html"
@@ -138,7 +147,6 @@ func (h *reports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusBadRequest, err)
 		return
 	}
-	inv := h.service.pipeline.Inventory()
 	if o.Community != "" && inv.Community(o.Community) == nil {
 		refuse(http.StatusBadRequest, fmt.Errorf("community %q is not in the inventory", o.Community))
 		return
@@ -161,13 +169,13 @@ func (h *reports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refuse(http.StatusServiceUnavailable, errors.New("another report is being made; ask again in a minute"))
 		return
 	}
-	written, err := Report(ctx, h.service.settings, inv, o)
+	written, err := Report(ctx, h.settings.Load(), inv, o)
 	switch {
 	case errors.Is(err, report.ErrEarly):
 		refuse(http.StatusBadRequest, err)
 		return
 	case err != nil:
-		h.service.log.Error("a report cannot be made", "error", err)
+		h.log.Error("a report cannot be made", "error", err)
 		refuse(http.StatusBadGateway, err)
 		return
 	}

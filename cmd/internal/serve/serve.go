@@ -47,6 +47,7 @@ type Service struct {
 	// certificates of others, whose expiry is told beforehand.
 	certificates *certificate.Watch
 	ledger       *ledger.Service
+	reports      *reports
 	push         *push.Listener // nil where it is off
 	access       *access.Access
 	end          context.CancelFunc // of sessions
@@ -87,7 +88,8 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	maps.Copy(routes, s.access.Routes())
 	maps.Copy(routes, answers.Routes())
 	maps.Copy(routes, s.ledger.Routes())
-	routes["GET /api/v1/report"] = newReports(s)
+	s.reports = newReports(s)
+	routes["GET /api/v1/report"] = s.reports
 	var err error
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Hosts: c.HTTP.Hosts, Gatherer: registry, Logger: log,
@@ -247,6 +249,7 @@ func (s *Service) Reload(ctx context.Context) error {
 	s.observers.anomaly.Configure(again.Anomaly)
 	s.access.Configure(again.Access, again.Zone)
 	s.observers.savings.Convert(again.Savings.Factors)
+	s.reports.settings.Store(again)
 	if err := s.pipeline.Reload(ctx, inv); err != nil {
 		return fmt.Errorf("reload: %w", err)
 	}

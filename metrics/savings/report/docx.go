@@ -71,6 +71,9 @@ func (d *docx) table(head []string, rows [][]string, tall func(row []string) boo
 		widths[k] = max(4, longest)
 		total += widths[k]
 	}
+	if len(head) == 2 {
+		widths, total = []int{1, 4}, 5
+	}
 	size := 18
 	if len(head) > 9 {
 		size = 14
@@ -94,13 +97,17 @@ func (d *docx) table(head []string, rows [][]string, tall func(row []string) boo
 			fmt.Fprintf(d, `<w:tc><w:tcPr><w:tcW w:w="%d" w:type="dxa"/>`, widths[k])
 			properties := fmt.Sprintf(`<w:sz w:val="%d"/>`, size)
 			align := ""
-			if first {
+			switch {
+			case first:
 				d.WriteString(`<w:shd w:val="clear" w:color="auto" w:fill="EEF3EE"/>`)
 				properties = "<w:b/>" + properties
-			} else if number(cell) && len(head) > 2 {
-				align = `<w:pPr><w:jc w:val="right"/></w:pPr>`
+			case len(head) == 2 && k == 0:
+				properties = "<w:b/>" + properties
+			case number(cell) && len(head) > 2:
+				align = `<w:jc w:val="right"/>`
 			}
-			d.WriteString("</w:tcPr><w:p>" + align)
+			// The mark of a paragraph is as high as its text, also where there is none.
+			d.WriteString("</w:tcPr><w:p><w:pPr>" + align + "<w:rPr>" + properties + "</w:rPr></w:pPr>")
 			d.run(cell, properties)
 			d.WriteString("</w:p></w:tc>")
 		}
