@@ -41,6 +41,8 @@ import (
 const (
 	minBackoff     = 200 * time.Millisecond
 	maxBackoff     = 10 * time.Second
+	betweenNodes   = 20 * time.Millisecond
+	maxClusterWait = time.Second
 	connectTimeout = 10 * time.Second
 	keepAlive      = 15 * time.Second
 	pingTimeout    = 10 * time.Second
@@ -248,11 +250,15 @@ func (s *Subscriber) Connected() bool { return s.connected.Load() }
 func (s *Subscriber) Run(ctx context.Context) error {
 	backoff := minBackoff
 	endings := &endings{clientID: s.o.ClientID}
+	failed := 0 // connections in a row that came to nothing
 	for attempt := 0; ctx.Err() == nil; attempt++ {
 		broker := s.o.Brokers[attempt%len(s.o.Brokers)]
 		start := time.Now()
 		err := s.session(ctx, broker)
-		s.connected.Store(false)
+		failed++
+		if s.connected.Swap(false) {
+			failed = 0
+		}
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -265,6 +271,14 @@ func (s *Subscriber) Run(ctx context.Context) error {
 			backoff = minBackoff
 		}
 		wait := backoff/2 + rand.N(backoff)
+		if n := len(s.o.Brokers); n > 1 {
+			// The other nodes of a cluster are asked at once; only where none takes
+			// us do we wait, and not long: one of them is there soon.
+			if failed%n != n-1 {
+				wait = betweenNodes
+			}
+			wait = min(wait, maxClusterWait)
+		}
 		s.o.Logger.Warn("broker connection ended", "broker", broker, "error", err, "retry_in", wait.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
