@@ -17,8 +17,8 @@ type Sheet struct {
 	ApprovedBy string         `json:"approved_by"`
 	Evidence   string         `json:"evidence"`
 	Accepted   []AcceptedSpec `json:"accepted,omitempty"`
-	// Drivers: dark_hours, fixed_hours, cdd, hdd, persons, month, weekend, festival,
-	// weather (ET0 and rain), lamps.
+	// Drivers: dark_hours, fixed_hours, cdd, hdd, persons, month, weekend, rest_days,
+	// festival, weather (ET0 and rain), lamps.
 	Drivers []string `json:"drivers"`
 	// Static factors, which are taken to stay: lamps of the baseline, persons on the
 	// first day after its period. 0: none.
@@ -29,8 +29,8 @@ type Sheet struct {
 	Class        float64           `json:"meter_class"` // percent
 	Intervention []Date            `json:"intervention,omitempty"`
 	Swaps        []SwapSpec        `json:"swaps,omitempty"`
-	// Of the fit: days, what they are worth (N·(1−ρ)/(1+ρ)), lag-one autocorrelation,
-	// CV(RMSE), NMBE, R². N is 0 where the baseline is stated and not fitted; what was
+	// Of the fit: days, what they are worth, the lag-one autocorrelation that makes them so
+	// (N·(1−ρ)/(1+ρ); a longer memory is one of a higher ρ), CV(RMSE), NMBE, R². N is 0 where the baseline is stated and not fitted; what was
 	// not given with a fit, R² of a mean among it, is null.
 	N         int             `json:"n"`
 	Effective baseline.Figure `json:"n_eff"`

@@ -831,7 +831,7 @@ func (s *Source) meterNames(meters []ingest.DeviceID) string {
 }
 
 func (s *Source) quality(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "附二", Title: "基准质量与区间构成", Keys: 2, Note: "CV(RMSE) 是基准期逐日误差对均值之比，NMBE 是净偏差，ρ 是相邻两日误差的相关，有效天数＝天数×(1－ρ)/(1＋ρ)。以均值为基准时 R² 没有意义。区间的各部分为 90% 置信度的半宽，按平方和开方合成；声明的部分没有填写的为 0，即不在区间之内。",
+	section := Section{Number: "附二", Title: "基准质量与区间构成", Keys: 2, Note: "CV(RMSE) 是基准期逐日误差对均值之比，NMBE 是净偏差，有效天数是计入自相关后这些天抵得上的独立天数，ρ 是与之等效的相邻两日误差的相关：有效天数＝天数×(1－ρ)/(1＋ρ)。以均值为基准时 R² 没有意义。区间的各部分为 90% 置信度的半宽，按平方和开方合成；声明的部分没有填写的为 0，即不在区间之内。",
 		Head: head("天数 n", "有效天数", "ρ", "CV(RMSE)", "NMBE", "R²", "± 拟合", "± 声明功率或用量", "± 年际差别", "± 燃亮率", "± 开关时间", "± 表计等级", "± 静默的表", "± 合计", "单位")}
 	s.boundaries(func(item *savings.StatementItem, b *savings.StatementBoundary) {
 		h := b.Sheet
