@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"greencommunity/ingest"
@@ -37,7 +38,16 @@ type Alarm struct {
 	// OverBudget is set where the community has worse alarms enough to list.
 	OverBudget bool `json:"over_budget,omitempty"`
 
+	// Began is when what is wrong began, by the clock that Since is of: a flow that has
+	// not rested for a day began a day before it is an alarm.
+	Began time.Time `json:"-"`
+	Told  time.Time `json:"-"` // when it was there for all to see
+	// Updated is when Value was seen, and Peak the worst value so far.
+	Updated time.Time `json:"-"`
+	Peak    float64   `json:"-"`
+
 	key     alarmKey
+	id      string
 	expires int64   // unix nanoseconds; 0: a condition clears it
 	held    int64   // until when it waits to be told, unix nanoseconds; 0: it is told
 	ended   int64   // when it was over, of one that is told afterwards; else 0
@@ -82,6 +92,8 @@ type book struct {
 	mu     sync.Mutex // guards what others look at: alarms, totals and the budget
 	alarms map[alarmKey]*Alarm
 	totals map[totalKey]uint64
+	// version counts changes of what Alarms lists.
+	version atomic.Uint64
 
 	waves   map[peerKey]peers
 	ofTown  map[peerKey]int32 // devices, by community and facility
@@ -125,7 +137,8 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	until := f.until
 	if a := b.alarms[k]; a != nil {
 		b.mu.Lock()
-		again := b.grown(k, a, f)
+		b.version.Add(1)
+		again := b.grown(k, a, f, at)
 		switch {
 		case a.ended != 0 && a.held == 0 && until == 0:
 			a.expires = 0 // on again: now its condition clears it
@@ -161,7 +174,8 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	}
 	a := b.alarm(k, at)
 	a.Value, a.Expected, a.within, a.expires = f.value, f.expected, f.within, until
-	a.told = f.value
+	a.told, a.Peak, a.Updated, a.Began = f.value, f.value, a.Since, a.began()
+	a.identify()
 	a.grade()
 	a.Why = why(k.Kind, a)
 	if until != 0 {
@@ -191,11 +205,17 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 // grown brings an open alarm up to what is found now, and says whether it is to be
 // told again: a flow that has doubled since it was told, or become what somebody
 // is called for at night.
-func (b *book) grown(k alarmKey, a *Alarm, f finding) bool {
+func (b *book) grown(k alarmKey, a *Alarm, f finding, at int64) bool {
 	if !slices.Contains(growing, k.Kind) || math.IsNaN(f.value) || f.value == 0 {
 		return false
 	}
 	a.Value = f.value
+	if t := time.Unix(0, at).UTC(); t.After(a.Updated) {
+		a.Updated = t
+	}
+	if !(a.Peak >= f.value) { // or not known
+		a.Peak = f.value
+	}
 	if !slices.Contains(flows, k.Kind) {
 		return false
 	}
@@ -284,7 +304,8 @@ func (b *book) tell(k alarmKey, a *Alarm, now int64) {
 		d = b.devices.At(k.Device + 1)
 	}
 	b.mu.Lock()
-	a.held = 0
+	b.version.Add(1)
+	a.held, a.Told = 0, time.Unix(0, max(now, b.now)).UTC()
 	b.alarms[k] = a
 	if d != nil {
 		if g := b.inhibitor(k, d); g != nil {
@@ -317,6 +338,7 @@ func (b *book) clearAlarm(k alarmKey, at int64) {
 		return
 	}
 	delete(b.alarms, k)
+	b.version.Add(1)
 	b.mu.Unlock()
 	defer b.leaves(k, a, at)
 	if a.held != 0 {
@@ -367,6 +389,7 @@ func (b *book) endRemoved(k alarmKey, at int64) {
 	a := b.alarms[k]
 	b.mu.Lock()
 	delete(b.alarms, k)
+	b.version.Add(1)
 	b.mu.Unlock()
 	if a.held != 0 {
 		return
@@ -431,6 +454,9 @@ func (b *book) Points() []ingest.Point {
 	b.points = nil
 	return p
 }
+
+// Version differs from what it was once Alarms lists something else.
+func (b *book) Version() uint64 { return b.version.Load() }
 
 // Alarms lists the open alarms: by community, the worst first, and of equal
 // ones the oldest. Those that another stands for come last.

@@ -196,6 +196,7 @@ func (e *Engine) Rewind(now int64) {
 		}
 	}
 	e.mu.Lock()
+	e.version.Add(1)
 	for _, a := range e.alarms {
 		for _, at := range []*int64{&a.expires, &a.held} {
 			if *at != 0 {
@@ -203,8 +204,10 @@ func (e *Engine) Rewind(now int64) {
 			}
 		}
 		a.ended = min(a.ended, now)
-		if a.Since.UnixNano() > now {
-			a.Since = time.Unix(0, now).UTC()
+		for _, t := range []*time.Time{&a.Since, &a.Began, &a.Told, &a.Updated} {
+			if t.UnixNano() > now {
+				*t = time.Unix(0, now).UTC()
+			}
 		}
 	}
 	e.mu.Unlock()

@@ -33,6 +33,7 @@ func (b *book) regroup() {
 		g.Silent, g.Dark, g.Burning = 0, 0, 0
 	}
 	b.mu.Lock()
+	b.version.Add(1)
 	for k, a := range b.alarms {
 		if k.Device >= groupBase {
 			continue
@@ -63,6 +64,7 @@ func (b *book) regroup() {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.version.Add(1)
 	for k, a := range b.alarms {
 		if k.Device < groupBase && a.held == 0 {
 			a.Inhibited = ""
@@ -144,6 +146,7 @@ func (b *book) rollUp(id int32, as, member kind, at int64, by int32) {
 func (b *book) inhibit(id int32, member kind, name string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.version.Add(1)
 	for k, a := range b.alarms {
 		if k.Kind != member || k.Device >= groupBase || a.held != 0 {
 			continue

@@ -167,6 +167,7 @@ func (b *book) noted(k alarmKey, a *Alarm) *group {
 func (b *book) reveal(p peerKey) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.version.Add(1)
 	for k, a := range b.alarms {
 		if k.Kind != p.Kind || k.Device >= groupBase || a.held != 0 || b.devices.At(k.Device+1).Town != p.Town {
 			continue

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"time"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/arena"
@@ -25,8 +26,9 @@ import (
 // Version 2 added when a held alarm is told, version 3 when it was over. Since
 // version 4 registers are in the book of use; one of the engine's own follows.
 // Version 5 added the time in which switchings were counted, version 6 what peers
-// have at once, version 8 balances of meters.
-const stateVersion = 8
+// have at once, version 8 balances of meters, version 9 when an alarm began, was told and
+// brought up to date, and its peak.
+const stateVersion = 9
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -97,6 +99,12 @@ func (e *Engine) Save(w io.Writer) error {
 		b.int(int64(math.Float64bits(a.Value)))
 		b.int(int64(math.Float64bits(a.Expected)))
 		b.text(a.Inhibited)
+		for _, t := range []time.Time{a.Began, a.Told, a.Updated} {
+			b.int(t.UnixNano())
+		}
+		b.int(int64(math.Float64bits(a.Peak)))
+		b.int(int64(math.Float64bits(a.told)))
+		b.text(a.id)
 	}
 	totals := slices.SortedFunc(maps.Keys(e.totals), func(a, b totalKey) int {
 		return cmp.Or(cmp.Compare(a.Community, b.Community), cmp.Compare(a.Facility, b.Facility), cmp.Compare(a.Kind, b.Kind))
@@ -252,6 +260,7 @@ func (e *Engine) rules() []records {
 func (e *Engine) loadAlarms(b *loader, version int64) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.version.Add(1)
 	e.alarms, e.totals = map[alarmKey]*Alarm{}, map[totalKey]uint64{}
 	for range b.each() {
 		k := b.key()
@@ -268,7 +277,16 @@ func (e *Engine) loadAlarms(b *loader, version int64) error {
 		}
 		a.Value, a.Expected = math.Float64frombits(uint64(b.int())), math.Float64frombits(uint64(b.int()))
 		a.Inhibited = b.text()
-		a.told = a.Value
+		a.told, a.Peak, a.Told, a.Updated, a.Began = a.Value, a.Value, a.Since, a.Since, a.began()
+		if version >= 9 {
+			for _, t := range []*time.Time{&a.Began, &a.Told, &a.Updated} {
+				*t = time.Unix(0, b.int()).UTC()
+			}
+			a.Peak, a.told = math.Float64frombits(uint64(b.int())), math.Float64frombits(uint64(b.int()))
+			a.id = b.text()
+		} else {
+			a.identify()
+		}
 		a.grade()
 		a.Why = why(k.Kind, a)
 		e.alarms[k] = a

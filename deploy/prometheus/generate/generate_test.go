@@ -55,7 +55,7 @@ func TestEveryAlertHasAdvice(t *testing.T) {
 			}
 		}
 	}
-	for name := range checks {
+	for name := range anomaly.Checks {
 		if _, ok := anomaly.KindNamed(name); !ok {
 			t.Errorf("checks: no kind of alarm is named %s", name)
 		}
