@@ -34,6 +34,8 @@ var (
 	onDevice      = ingest.Text{ZH: "有设备后", EN: "once there is a device"}
 	onAlarm       = ingest.Text{ZH: "有可告警的设备后", EN: "once there are devices that can raise one"}
 	onParent      = ingest.Text{ZH: "台账中有上级表（parent）并满一周后", EN: "once the inventory names parents of meters, a week later"}
+	whileOpen     = ingest.Text{ZH: "有未办结的告警时", EN: "while an alarm is open"}
+	onJudged      = ingest.Text{ZH: "有人核实过该类告警后", EN: "once somebody has judged one"}
 	onBoundary    = ingest.Text{ZH: "台账中有计量边界后", EN: "once the inventory has a measurement boundary"}
 	onVendor      = ingest.Text{ZH: "台账中有厂商后", EN: "once the inventory has a vendor"}
 	onFacility    = ingest.Text{ZH: "该类设施 3 小时内有读数时", EN: "while the facility has readings of the last 3 h"}
@@ -138,6 +140,19 @@ var Metrics = []Metric{
 
 	{"unaccounted_ratio", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "最近一日总表量减分表之和占总表量的比例（产销差）。", EN: "Share of what meters with others behind them passed on the latest day that those behind did not."}, onParent},
 	{"anomalies_inhibited", "gauge", []string{"community"}, ingest.Text{ZH: "由回路、网关或社区告警代表的未恢复告警数。", EN: "Open alarms that the alarm of a feeder, gateway or community stands for."}, onAlarm},
+	{"alarm_active", "gauge", []string{"alarm", "device", "community", "compound", "facility", "kind", "severity", "vendor"}, ingest.Text{ZH: "每条需有人知晓的告警为 1：未被人关闭、未静默、没有其他告警代表它。", EN: "1 for each alarm that somebody should know of: not closed by a person, not silenced, and no other stands for it."}, whileOpen},
+	{"alarms_open", "gauge", []string{"community", "status"}, ingest.Text{ZH: "未办结的告警数，按处置状态。", EN: "Alarms that are not done, by how far they have been dealt with."}, onInventory},
+	{"alarms_overdue", "gauge", []string{"community"}, ingest.Text{ZH: "超过期限未办结的告警数。", EN: "Alarms that are not done and should have been by now."}, onInventory},
+	{"alarms_silenced", "gauge", nil, ingest.Text{ZH: "按静默、检修、节假日安排不通知的未恢复告警数。", EN: "Open alarms nobody is told of, by the schedule of silences, maintenance and holidays."}, always},
+	{"alarms_judged_total", "counter", []string{"kind", "verdict"}, ingest.Text{ZH: "经人核实的告警数：right 属实，false 误报。", EN: "Alarms that people found right or false."}, always},
+	{"alarm_precision_ratio", "gauge", []string{"kind"}, ingest.Text{ZH: "经人核实的告警中属实的比例。", EN: "Of the alarms of a kind that people judged, those that were right."}, onJudged},
+	{"alarm_time_to_acknowledge_seconds", "histogram", []string{"severity"}, ingest.Text{ZH: "从告警到有人处置的时间。", EN: "From when an alarm was told until a person dealt with it."}, always},
+	{"alarm_time_to_clear_seconds", "histogram", []string{"severity"}, ingest.Text{ZH: "从告警到恢复或关闭的时间。", EN: "From when an alarm was told until it was over, or closed by a person."}, always},
+	{"alarms_untold", "gauge", []string{"vendor"}, ingest.Text{ZH: "因厂商或总数超限而未列入 alarm_active 的未恢复告警数。", EN: "Open alarms left out of alarm_active because their vendor, or all together, have too many."}, onVendor},
+	{"alarms_unkept_total", "counter", []string{"vendor"}, ingest.Text{ZH: "自行恢复、因厂商一小时内过多而未写入告警历史的告警数；InfluxDB 中有。", EN: "Alarms that cleared by themselves and are not in the history file, because their vendor had too many in an hour; InfluxDB has them."}, onVendor},
+	{"alarm_history_bytes", "gauge", nil, ingest.Text{ZH: "告警处置历史的大小。", EN: "Size of the history of alarms in data_dir."}, always},
+	{"alarm_history_broken", "gauge", nil, ingest.Text{ZH: "告警处置历史无法写入时为 1，此时不能确认告警，须重启。", EN: "1 where the history of alarms cannot be written, so that nothing can be acknowledged until a restart."}, always},
+	{"alarm_schedule_valid", "gauge", nil, ingest.Text{ZH: "静默、检修、节假日文件有误时为 0，此时沿用之前的内容。", EN: "0 where the file of silences, maintenance and holidays has changed and is wrong, so that the one before is in force."}, always},
 
 	{"energy_actual_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "实际用电（暂估累计）。", EN: "Energy used, provisional accrual."}, onBoundary},
 	{"energy_baseline_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "调整后基准用电（暂估累计）。", EN: "Adjusted baseline energy, provisional accrual."}, onBoundary},

@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math"
 	"net/http"
 	"path"
@@ -31,6 +32,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/facility"
 	"greencommunity/metrics/systems"
 )
@@ -47,7 +49,7 @@ type Sources struct {
 	Inventory func() *inventory.Inventory
 	Facility  *facility.Observer
 	Systems   *systems.Observer
-	Alarms    func() []Alarm  // open ones that no other stands for, the worst first
+	Desk      *alarms.Desk
 	Savings   func() []Saving // of every community and resource
 }
 
@@ -74,10 +76,10 @@ func (p *Page) Routes() map[string]http.Handler {
 	routes := map[string]http.Handler{
 		"GET /api/v1/systems":  p.json(p.systems),
 		"GET /api/v1/overview": p.json(func(r *http.Request) (any, error) { return json.RawMessage(p.current(access.From(r.Context()))), nil }),
-		"GET /api/v1/alarms":   p.json(func(*http.Request) (any, error) { return listed(p.s.Alarms()), nil }),
 		"GET /api/v1/trends":   p.json(p.trend),
 		"GET /api/v1/stream":   http.HandlerFunc(p.stream),
 	}
+	maps.Copy(routes, p.alarmRoutes())
 	files, err := fs.Sub(static, "static")
 	if err != nil {
 		panic(err) // a defect of the build
@@ -139,7 +141,7 @@ func (p *Page) json(f func(*http.Request) (any, error)) http.Handler {
 		v, err := f(r)
 		status, kind := http.StatusOK, "application/json"
 		if err != nil {
-			status, kind = http.StatusBadRequest, "application/problem+json"
+			status, kind = statusOf(err), "application/problem+json"
 			v = problem{err.Error(), status}
 		}
 		w.Header().Set("Content-Type", kind)
@@ -312,8 +314,13 @@ type Reason struct {
 	Count  uint64        `json:"count"`
 }
 
-// Alarm is an open alarm.
+// Alarm is an alarm that is not done, in brief.
 type Alarm struct {
+	ID           string              `json:"id"`
+	Status       alarms.Status       `json:"status"`
+	Assignee     string              `json:"assignee,omitempty"`
+	Silenced     string              `json:"silenced,omitempty"` // why nobody is told
+	Updated      time.Time           `json:"updated"`
 	Kind         string              `json:"kind"`
 	Severity     string              `json:"severity"`
 	Title        ingest.Text         `json:"title"`
@@ -405,14 +412,14 @@ func (p *Page) make(now time.Time) *Overview {
 	for f, sum := range bins {
 		f.Fill = number(sum / float64(f.Bins))
 	}
-	alarms := p.s.Alarms()
-	for i := range alarms {
-		a := &alarms[i]
+	open := p.openAlarms()
+	for i := range open {
+		a := &open[i]
 		for _, f := range figuresOf(o, index, a.Community) {
 			f.count(a.Severity)
 		}
 	}
-	o.Alarms = listed(alarms)
+	o.Alarms = listed(open)
 	o.Alarms = o.Alarms[:min(len(o.Alarms), 100)]
 	for i := range o.Communities {
 		o.Communities[i].State = stateOf(&o.Communities[i].Figures)

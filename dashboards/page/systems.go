@@ -112,7 +112,7 @@ func (p *Page) systems(r *http.Request) (any, error) {
 			s.Online += d.Count
 		}
 	}
-	for _, a := range p.s.Alarms() {
+	for _, a := range p.openAlarms() {
 		if a.Severity == "critical" || a.Severity == "warning" {
 			known(a.Community, a.Facility).Alarms++
 		}

@@ -46,6 +46,9 @@ type Config struct {
 	// Savings sets how savings are converted to CO2 and coal, which is off by
 	// default. Package metrics/savings checks it; docs/savings.md has an example.
 	Savings document.Section `yaml:"savings"`
+	// Alarms says what losses cost, where people reach the page, and which file silences
+	// alarms. Package metrics/alarms checks it; docs/alerts.md has an example.
+	Alarms document.Section `yaml:"alarms"`
 	// Access says who may look at and change what. Package dashboards/access checks it;
 	// docs/access.md has an example.
 	Access document.Section `yaml:"access"`

@@ -59,7 +59,12 @@ func (d *Desk) collect(ch chan<- prometheus.Metric, now time.Time) {
 	gauge := func(desc *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, v, labels...)
 	}
+	d.refresh(now)
 	d.fileMu.Lock()
+	if d.file == nil {
+		d.fileMu.Unlock()
+		return
+	}
 	size, broken := d.file.bytes(), d.file.broken != nil
 	d.fileMu.Unlock()
 	gauge(historyDesc, float64(size))

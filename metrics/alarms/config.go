@@ -35,10 +35,16 @@ type Tariffs struct {
 	Electricity float64 `yaml:"electricity"` // yuan/kWh
 }
 
+// DefaultConfig is a section that says nothing.
+func DefaultConfig() Config {
+	return Config{LinkValid: config.Duration(72 * time.Hour), MaxBytes: 256 << 20}
+}
+
 // ReadSection reads the section alarms of a config.yaml that is in a directory, and the
 // schedule it names. The schedule's problems are its own file's, so they come apart.
 func ReadSection(section document.Section, dir string, zone *time.Location, p *document.Problems) (Config, error) {
-	c := Config{LinkValid: config.Duration(72 * time.Hour), MaxBytes: 256 << 20, zone: zone}
+	c := DefaultConfig()
+	c.zone = zone
 	if !section.Decode(&c, p) {
 		return c, nil
 	}

@@ -97,6 +97,7 @@ type Desk struct {
 	buckets  map[ingest.VendorID]*bucket
 	version  uint64 // of the source, when it was looked at last
 	looked   bool
+	running  bool // the journal has been read
 	// scheduleBroken says what is wrong with the file as it is now, scheduleAt which it is.
 	scheduleBroken string
 	scheduleAt     time.Time
@@ -129,22 +130,31 @@ type ending struct {
 	removed bool
 }
 
-// Open reads the history in a directory and returns a desk with what it says. The
-// alarms come with Look.
-func Open(o Options) (*Desk, error) {
+// New returns a desk that has read nothing yet: Open does.
+func New(o Options) *Desk {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	d := &Desk{
-		o: o, config: o.Config, schedule: o.Config.schedule(), items: map[string]*item{}, current: map[string]*item{}, left: map[place]*item{}, totals: newTotals(),
-		leftOut: map[ingest.VendorID]int{}, unkept: map[ingest.VendorID]uint64{}, buckets: map[ingest.VendorID]*bucket{}, ends: map[string]ending{}, searches: make(chan struct{}, 1),
+	return &Desk{
+		o: o, config: o.Config, schedule: o.Config.schedule(), scheduleAt: changed(o.Config.Schedule), items: map[string]*item{}, current: map[string]*item{},
+		left: map[place]*item{}, totals: newTotals(), leftOut: map[ingest.VendorID]int{}, unkept: map[ingest.VendorID]uint64{},
+		buckets: map[ingest.VendorID]*bucket{}, ends: map[string]ending{}, searches: make(chan struct{}, 1),
 	}
+}
+
+// Open reads what the directory has of the history, and of the key of links. It is
+// called once, and alone may use the directory. The alarms come with Look.
+func (d *Desk) Open() error {
+	d.fileMu.Lock()
+	defer d.fileMu.Unlock()
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	var err error
-	if d.key, err = linkKey(o.Dir); err != nil {
-		return nil, err
+	if d.key, err = linkKey(d.o.Dir); err != nil {
+		return fmt.Errorf("key of links: %w", err)
 	}
-	if d.file, err = openFile(o.Dir, int64(o.Config.MaxBytes), o.Logger, func(t totals) { d.totals = t }, d.recall); err != nil {
-		return nil, fmt.Errorf("history of alarms: %w", err)
+	if d.file, err = openFile(d.o.Dir, int64(d.config.MaxBytes), d.o.Logger, func(t totals) { d.totals = t }, d.recall); err != nil {
+		return fmt.Errorf("history of alarms: %w", err)
 	}
 	now := time.Now()
 	for _, i := range d.items {
@@ -155,8 +165,7 @@ func Open(o Options) (*Desk, error) {
 		}
 	}
 	d.forget(now)
-	d.scheduleAt = changed(d.config.Schedule)
-	return d, nil
+	return nil
 }
 
 // recall takes over a line of the history.
@@ -181,13 +190,18 @@ func (d *Desk) recall(s *State) {
 func (d *Desk) Close() error {
 	d.fileMu.Lock()
 	defer d.fileMu.Unlock()
+	if d.file == nil {
+		return nil
+	}
 	return d.file.close()
 }
 
 // Configure takes over tariffs, addresses and the schedule.
 func (d *Desk) Configure(c Config) {
 	d.fileMu.Lock()
-	d.file.max = int64(c.MaxBytes)
+	if d.file != nil {
+		d.file.max = int64(c.MaxBytes)
+	}
 	d.fileMu.Unlock()
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -246,6 +260,9 @@ func (d *Desk) Changed(c anomaly.Change) {
 // Run looks at the alarms every second until ctx ends. It begins once the journal has
 // been read: before, alarms that are open seem to be over.
 func (d *Desk) Run(ctx context.Context) {
+	d.mu.Lock()
+	d.running = true
+	d.mu.Unlock()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for n := 0; ; n++ {
@@ -292,6 +309,16 @@ func (d *Desk) Look(now time.Time) {
 	d.forget(now)
 	d.mu.Unlock()
 	d.write(written)
+}
+
+// refresh looks at the alarms if they have changed, for who reads them between two looks.
+func (d *Desk) refresh(now time.Time) {
+	d.mu.Lock()
+	stale := d.running && (!d.looked || d.version != d.o.Source.Version())
+	d.mu.Unlock()
+	if stale {
+		d.Look(now)
+	}
 }
 
 // write appends lines of what nobody waits for, and counts them. An error is told

@@ -101,6 +101,7 @@ func (d *Desk) List(ctx context.Context, f Filter, now time.Time) ([]Item, error
 	if f.Limit <= 0 {
 		f.Limit = 1000
 	}
+	d.refresh(now)
 	d.mu.Lock()
 	var states []*State
 	seen := map[string]bool{}

@@ -50,11 +50,13 @@ const nightHours = 12
 func (a *Alarm) Lost() (perDay float64, unit string, ok bool) {
 	v, x := a.Value, a.Expected
 	switch a.key.Kind {
-	case continuousFlow, nightFlow, burst:
+	case continuousFlow, nightFlow, burst, unaccountedWater:
 		if a.key.Kind != continuousFlow || a.within != 0 {
 			v -= x
 		}
 		perDay, unit = v*24, "L"
+	case unaccountedEnergy:
+		perDay, unit = (v-x)*24/1000, "kWh"
 	case dayBurner:
 		perDay, unit = v*nightHours/1000, "kWh"
 	case overPower, stuckDimmer:

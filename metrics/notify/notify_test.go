@@ -447,7 +447,7 @@ func TestSize(t *testing.T) {
 // community, kind and severity, and none that a roll-up stands for.
 func TestDevices(t *testing.T) {
 	entry := func(community, device, kind, severity, inhibited string) string {
-		return fmt.Sprintf(`{"community":%q,"facility":"water","device":%q,"name":"12号楼","kind":%q,"severity":%q,"inhibited":%q,"why":{"zh":"%s漏。","en":""}}`, community, device, kind, severity, inhibited, device)
+		return fmt.Sprintf(`{"community":%q,"facility":"water","device":%q,"device_name":"12号楼","kind":%q,"severity":%q,"inhibited":%q,"why":{"zh":"%s漏。","en":""}}`, community, device, kind, severity, inhibited, device)
 	}
 	list := "[" + strings.Join([]string{
 		entry("nancheng", "m1", "burst", "critical", ""), entry("nancheng", "m2", "burst", "critical", ""),

@@ -34,7 +34,7 @@ type alarm struct {
 	Compound  string `json:"compound"`
 	Facility  string `json:"facility"`
 	Device    string `json:"device"`
-	Name      string `json:"name"`
+	Name      string `json:"device_name"`
 	Inhibited string `json:"inhibited"` // the group whose alarm stands for this one
 	Why       struct {
 		ZH string `json:"zh"`

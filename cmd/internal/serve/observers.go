@@ -1,13 +1,14 @@
 package serve
 
 import (
-	"cmp"
 	"log/slog"
 	"math"
-	"slices"
+	"path/filepath"
 
 	"greencommunity/dashboards/page"
+	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/facility"
 	"greencommunity/metrics/savings"
@@ -23,43 +24,30 @@ type observers struct {
 	systems  *systems.Observer
 	savings  *savings.Engine
 	anomaly  *anomaly.Engine
+	desk     *alarms.Desk
 	vendors  *scorecard.Scorecard
 }
 
-func newObservers(c *Settings, log *slog.Logger) *observers {
+// newObservers returns the observers of a configuration. The inventory in force gives
+// alarms their names.
+func newObservers(c *Settings, inventory func() *inventory.Inventory, log *slog.Logger) *observers {
 	book := usage.New(savings.BookOptions())
-	return &observers{
+	o := &observers{
 		book: book, facility: facility.New(book), systems: systems.New(), savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
-		anomaly: anomaly.NewEngine(anomaly.Options{Config: c.Anomaly, Zone: c.Zone, Book: book}), vendors: scorecard.New(),
+		vendors: scorecard.New(),
 	}
+	o.anomaly = anomaly.NewEngine(anomaly.Options{Config: c.Anomaly, Zone: c.Zone, Book: book, Changed: func(c anomaly.Change) { o.desk.Changed(c) }})
+	o.desk = alarms.New(alarms.Options{
+		Dir: filepath.Join(c.DataDir, "alarms"), Config: c.Alarms, Source: o.anomaly, Inventory: inventory, Logger: log,
+	})
+	return o
 }
 
 func (o *observers) list() []any {
-	return []any{o.book, o.facility, o.systems, o.savings, o.anomaly, o.vendors}
+	return []any{o.book, o.facility, o.systems, o.savings, o.anomaly, o.desk, o.vendors}
 }
 
 var _ pipeline.Messages = (*scorecard.Scorecard)(nil)
-
-// alarms are the open alarms for the page, the worst first: those that another
-// stands for are left out, as they are of the metric.
-func (o *observers) alarms() []page.Alarm {
-	list := []page.Alarm{}
-	rank := map[string]int{"critical": 0, "warning": 1, "info": 2}
-	for _, a := range o.anomaly.Alarms() {
-		if a.Inhibited != "" {
-			continue
-		}
-		list = append(list, page.Alarm{
-			Kind: a.Kind, Severity: a.Severity, Title: a.Title, Community: a.Community, Compound: a.Compound, Facility: a.Facility,
-			Vendor: a.Vendor, Device: a.Device, Name: a.Name, Channel: a.Channel, Since: a.Since,
-			Value: number(a.Value), Expected: number(a.Expected), Unit: a.Unit, ExpectedUnit: a.ExpectedUnit, Why: a.Why, OverBudget: a.OverBudget,
-		})
-	}
-	slices.SortStableFunc(list, func(a, b page.Alarm) int {
-		return cmp.Or(cmp.Compare(rank[a.Severity], rank[b.Severity]), a.Since.Compare(b.Since))
-	})
-	return list
-}
 
 func (o *observers) figures() []page.Saving {
 	list := []page.Saving{}

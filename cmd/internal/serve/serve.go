@@ -62,9 +62,10 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := version.Read()
 	registry.MustRegister(build.Collector())
-	observers := newObservers(c, log)
-	registry.MustRegister(observers.book, observers.facility, observers.systems, observers.savings, observers.anomaly, observers.vendors)
-	s := &Service{settings: c, log: log, observers: observers, certificates: certificate.New(Certificates(c.Config), log)}
+	s := &Service{settings: c, log: log, certificates: certificate.New(Certificates(c.Config), log)}
+	observers := newObservers(c, func() *inventory.Inventory { return s.pipeline.Inventory() }, log)
+	s.observers = observers
+	registry.MustRegister(observers.book, observers.facility, observers.systems, observers.savings, observers.anomaly, observers.desk, observers.vendors)
 	registry.MustRegister(s.certificates)
 	if err := s.openLedger(registry); err != nil {
 		return nil, err
@@ -77,7 +78,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 		Version: build.String(), Grafana: c.HTTP.Grafana,
 		Ready: s.Ready, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Inventory: s.ledger.Inventory,
-		Facility:  observers.facility, Systems: observers.systems, Alarms: observers.alarms, Savings: observers.figures,
+		Facility:  observers.facility, Systems: observers.systems, Desk: observers.desk, Savings: observers.figures,
 	})
 	answers := api.New(api.Sources{
 		Inventory: s.ledger.Inventory, Status: func() pipeline.Status { return s.pipeline.Status() },
@@ -104,6 +105,9 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	if s.pipeline, err = pipeline.New(o); err != nil {
 		return nil, err
 	}
+	if err := observers.desk.Open(); err != nil { // the pipeline has locked the directory
+		return nil, err
+	}
 	if c.Push.Listen != "" {
 		if s.push, err = push.Listen(push.Options{
 			Listen: c.Push.Listen, PasswordFile: c.Push.PasswordFile, CertFile: c.Push.CertFile, KeyFile: c.Push.KeyFile,
@@ -120,7 +124,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 func Erase(ctx context.Context, c *Settings, what pipeline.Selection, dryRun bool, log *slog.Logger) (pipeline.Erasure, error) {
 	o := pipelineOptions(c.Config)
 	o.Inventory, o.Logger = c.Inventory.Shard(c.Shard.Index, c.Shard.Count), log
-	o.Observers = newObservers(c, log).list()
+	o.Observers = newObservers(c, nil, log).list()
 	return pipeline.Erase(ctx, o, what, dryRun)
 }
 
@@ -218,6 +222,7 @@ func (s *Service) Run(ctx context.Context) error {
 			if s.push != nil {
 				g.Go(func() error { return s.push.Run(ctx) })
 			}
+			g.Go(func() error { s.observers.desk.Run(ctx); return s.observers.desk.Close() })
 			g.Go(func() error { control(ctx, s.settings.DataDir, s.pipeline, s.log); return nil })
 		}
 		if err := s.pipeline.Run(ctx, opened); err != nil && ctx.Err() == nil {
@@ -248,6 +253,7 @@ func (s *Service) Reload(ctx context.Context) error {
 	}
 	s.observers.anomaly.Configure(again.Anomaly)
 	s.access.Configure(again.Access, again.Zone)
+	s.observers.desk.Configure(again.Alarms)
 	s.observers.savings.Convert(again.Savings.Factors)
 	s.reports.settings.Store(again)
 	if err := s.pipeline.Reload(ctx, inv); err != nil {

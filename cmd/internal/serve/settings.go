@@ -2,6 +2,7 @@ package serve
 
 import (
 	"errors"
+	"path/filepath"
 	"reflect"
 	"slices"
 
@@ -9,6 +10,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/ledger"
 	"greencommunity/metrics/savings"
@@ -21,6 +23,7 @@ type Settings struct {
 	Anomaly   anomaly.Config
 	Savings   savings.Config
 	Access    access.Config
+	Alarms    alarms.Config
 	Inventory *inventory.Inventory
 
 	path string
@@ -38,7 +41,8 @@ func Load(path string) (*Settings, error) {
 	}
 	s := &Settings{path: path, Config: c, Anomaly: anomaly.ReadSection(c.Anomaly, p), Savings: savings.ReadConfig(c.Savings, p)}
 	s.Access = access.ReadSection(c.Access, c.Zone, p)
-	var unread error
+	var unread, schedule error
+	s.Alarms, schedule = alarms.ReadSection(c.Alarms, filepath.Dir(path), c.Zone, p)
 	_, items := ledger.ReadItems(c.Ledger.Items)
 	if c.Inventory != "" && c.Zone != nil {
 		unread = s.readInventory()
@@ -47,7 +51,7 @@ func Load(path string) (*Settings, error) {
 		s.Access.Check(func(id ingest.CommunityID) bool { return inv.Community(id) != nil },
 			func(id ingest.VendorID) bool { return inv.Vendor(id) != nil }, p)
 	}
-	problems := []error{p.Of(path), items, unread}
+	problems := []error{p.Of(path), items, unread, schedule}
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}

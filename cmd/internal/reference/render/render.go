@@ -20,6 +20,7 @@ import (
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/savings"
 )
@@ -33,6 +34,7 @@ func Files(root string) (map[string]string, error) {
 	r := &renderer{root: root, packages: map[string]map[string]*structComments{}, sections: map[string]any{
 		"anomaly":                         anomaly.Config{Parameters: anomaly.DefaultParameters()},
 		"savings":                         savings.Config{},
+		"alarms":                          alarms.DefaultConfig(),
 		"access":                          access.Config{Session: access.DefaultSession},
 		"communities[].boundaries[].spec": savings.Spec{},
 	}}
