@@ -66,6 +66,9 @@ func (s *specification) check(base, path string, status string) any {
 			route = list + "{id}"
 		}
 	}
+	if id, ok := strings.CutPrefix(route, "/api/v1/alarms/"); ok && id != "kinds" {
+		route = "/api/v1/alarms/{id}"
+	}
 	pointer := "#/paths/" + url.PathEscape(strings.ReplaceAll(route, "/", "~1")) + "/get/responses/" + status + "/content/" + strings.ReplaceAll(r.Header.Get("Content-Type"), "/", "~1") + "/schema"
 	if status == "400" {
 		pointer = "#/components/schemas/Problem"
@@ -92,7 +95,7 @@ func (s *specification) all(base string) {
 	if len(overview["communities"].([]any)) == 0 || len(overview["vendors"].([]any)) == 0 || len(overview["savings"].([]any)) == 0 {
 		s.t.Errorf("an overview without content proves nothing: %v", overview)
 	}
-	s.check(base, "/api/v1/alarms", "200")
+	s.alarms(base)
 	s.check(base, "/api/v1/savings", "200")
 	s.check(base, "/api/v1/trends", "200")
 	s.check(base, "/api/v1/trends?community=nancheng", "200")
@@ -161,4 +164,29 @@ func (s *specification) report(base string) {
 			s.t.Errorf("the report does not name the community")
 		}
 	}
+}
+
+// alarms asks for alarms, and confirms one.
+func (s *specification) alarms(base string) {
+	s.t.Helper()
+	list := s.check(base, "/api/v1/alarms", "200").([]any)
+	s.check(base, "/api/v1/alarms?status=nothing", "400")
+	s.check(base, "/api/v1/alarms?status=all&grouped=true&since=2026-01-01", "200")
+	if len(list) == 0 {
+		s.t.Fatal("an empty list of alarms proves nothing")
+	}
+	id := list[0].(map[string]any)["id"].(string)
+	answer, err := http.Post(base+"/api/v1/alarms/"+id, "application/json", strings.NewReader(`{"status": "assigned", "assignee": "王工", "comment": "去看看"}`))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		s.t.Errorf("assigning an alarm: %s", answer.Status)
+	}
+	item := s.check(base, "/api/v1/alarms/"+id, "200").(map[string]any)
+	if item["status"] != "assigned" || item["assignee"] != "王工" || len(item["comments"].([]any)) != 1 {
+		s.t.Errorf("after it was assigned it is %v", item)
+	}
+	s.check(base, "/api/v1/alarms/kinds", "200")
 }
