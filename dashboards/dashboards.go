@@ -63,7 +63,7 @@ type board struct {
 	facility bool // of a kind of facility: in that menu
 	single   bool // its variables hold one value: nothing is carried there
 	ownTime  bool // has a range of its own
-	hidden   bool // reached from a row or a point, not from a menu
+	hidden   bool // reached from a row, a point or a tile, not from a menu
 }
 
 // boards lists the dashboards, in the order of the menu.
@@ -83,7 +83,7 @@ func allBoards() []board {
 	for _, kind := range builtin.Kinds() {
 		all = append(all, board{name: deviceBoard(kind), build: func(l Language) *Dashboard { return device(l, kind) }, single: true, hidden: true})
 	}
-	return append(all, board{name: deviceBoard("all"), build: group, single: true, hidden: true}, board{name: "community", build: community, single: true}, board{name: "programme", build: programme, single: true, ownTime: true},
+	return append(all, board{name: deviceBoard("all"), build: group, single: true, hidden: true}, board{name: "alarms", build: work, hidden: true}, board{name: "community", build: community, single: true}, board{name: "programme", build: programme, single: true, ownTime: true},
 		board{name: "vendors", build: vendors, single: true}, board{name: "ingester", build: ingester, single: true, ownTime: true})
 }
 

@@ -34,6 +34,7 @@ import (
 	"greencommunity/ingest/pipeline"
 	"greencommunity/ingest/simulator"
 	"greencommunity/metrics"
+	alarmdesk "greencommunity/metrics/alarms"
 	"greencommunity/metrics/anomaly"
 	communities "greencommunity/metrics/community"
 	"greencommunity/metrics/facility"
@@ -88,11 +89,13 @@ func start(t *testing.T) *service {
 	book := usage.New(usage.Options{})
 	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig(), Book: book}), facility.New(book)
 	others := systems.New()
+	desk := alarmdesk.New(alarmdesk.Options{Dir: t.TempDir(), Config: alarmdesk.DefaultConfig(), Source: engine, Inventory: func() *inventory.Inventory { return inv }})
+	must(desk.Open())
 	s.score, s.decoder = scorecard.New(), decode.NewWorker(inv, inventory.NewRegistry(inv))
 	written, err := ledger.New(ledger.Options{DataDir: t.TempDir(), Inventory: func() *inventory.Inventory { return inv }})
 	must(err)
 	s.registry.MustRegister(written, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, book, engine, state, others, s.score)
+		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, book, engine, desk, state, others, s.score)
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: t.TempDir(), Inventory: inv, MQTT: mqtt.Options{Brokers: []string{s.broker.URL()}, ClientID: "boards"},
 		InfluxDB:  influx.Options{URL: s.database.URL(), Org: "bureau", Bucket: "facilities"},
@@ -103,12 +106,13 @@ func start(t *testing.T) *service {
 	must(err)
 	s.addr = server.Addr()
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 2)
+	ended := make(chan error, 3)
 	go func() { ended <- server.Run(ctx) }()
+	go func() { desk.Run(ctx); ended <- desk.Close() }()
 	go func() { ended <- p.Run(ctx, server.Open) }()
 	t.Cleanup(func() {
 		cancel()
-		for range 2 {
+		for range 3 {
 			if err := <-ended; err != nil && ctx.Err() == nil {
 				t.Error(err)
 			}
@@ -551,11 +555,11 @@ var plantedMetrics = map[string]float64{
 func standIns(s *service) standInMetrics {
 	stand := standInMetrics{registry: prometheus.NewRegistry()}
 	exposed := s.gather()
-	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "electricity", "direction": "down", "reason": "late", "of": "actual", "boundary": "lamps", "version": "1", "ipmvp": "B", "method": "regression", "basis": "base_year", "area": "Gansu", "year": "2022", "source": "doc-1", "stream": "food", "result": "correct", "peer": "mqtt.county.example:8883", "day": "yesterday", "revision": "abc", "goversion": "go1.26"}
+	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "electricity", "direction": "down", "reason": "late", "of": "actual", "boundary": "lamps", "version": "1", "ipmvp": "B", "method": "regression", "basis": "base_year", "area": "Gansu", "year": "2022", "source": "doc-1", "stream": "food", "result": "correct", "peer": "mqtt.county.example:8883", "day": "yesterday", "revision": "abc", "goversion": "go1.26", "kind": "burst"}
 	started := time.Now()
 	for _, m := range Metrics {
 		// What messages make appear is not there yet, and will be.
-		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onParent && m.When != onInspection && m.When != onHousehold {
+		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onParent && m.When != onInspection && m.When != onHousehold && m.When != onJudged {
 			continue
 		}
 		stand.names = append(stand.names, m.Name)

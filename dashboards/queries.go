@@ -24,6 +24,7 @@ var titles = map[string]title{
 	"water":     {ZH: "供水", EN: "Water"},
 	"waste":     {ZH: "垃圾分类", EN: "Waste sorting"},
 	"gate":      {ZH: "门禁", EN: "Access gates"},
+	"alarms":    {ZH: "告警处置", EN: "Alarms as work"},
 	"community": {ZH: "单个社区", EN: "One community"},
 	"programme": {ZH: "创建进度", EN: "Programme progress"},
 	"vendors":   {ZH: "厂商数据质量", EN: "Vendors' scorecards"},
@@ -356,5 +357,5 @@ func onlineTile(l Language, facility ingest.FacilityKind, w int) *Panel {
 
 func alarmTile(l Language, facility ingest.FacilityKind, w int) *Panel {
 	return stat(l, l.t("未恢复告警", "Open alarms"), l.t("紧急和一般级别的未恢复告警数。", "Open alarms that are critical or warnings."), "none", w).
-		now(alarms(facility, `severity=~"warning|critical"`), "").decimals(0).levels(green, 1.0, orange)
+		now(alarms(facility, `severity=~"warning|critical"`), "").decimals(0).levels(green, 1.0, orange).leads(l, titles["alarms"].in(l), "alarms", "${community:queryparam}")
 }

@@ -44,7 +44,7 @@ var (
 	closedLabels = map[string][]string{
 		"direction": {"in", "out"}, "severity": {"info", "warning", "critical"}, "resource": {"electricity", "water"},
 		"stream": {"kitchen", "recyclable", "hazardous", "residual"}, "result": {"stored", "refused"}, "reader": {"store", "observe"},
-		"answer": {"429", "5xx", "network", "slow", "too_large", "held"}, "type": {"access_granted", "door_forced", "forced_open", "offline"},
+		"status": {"open", "acknowledged", "assigned", "in_progress"}, "answer": {"429", "5xx", "network", "slow", "too_large", "held"}, "type": {"access_granted", "door_forced", "forced_open", "offline"},
 	}
 	namedLabels = []string{"name", "community", "channel", "peer", "version", "revision", "vendor"} // of people and things, not of the program
 )
