@@ -54,6 +54,7 @@ type service struct {
 	broker   *embedded.Broker
 	database *embedded.InfluxDB
 	registry *prometheus.Registry
+	desk     *alarmdesk.Desk
 	addr     string
 	publish  *simulator.Publisher
 	decoder  *decode.Worker
@@ -91,6 +92,7 @@ func start(t *testing.T) *service {
 	others := systems.New()
 	desk := alarmdesk.New(alarmdesk.Options{Dir: t.TempDir(), Config: alarmdesk.DefaultConfig(), Source: engine, Inventory: func() *inventory.Inventory { return inv }})
 	must(desk.Open())
+	s.desk = desk
 	s.score, s.decoder = scorecard.New(), decode.NewWorker(inv, inventory.NewRegistry(inv))
 	written, err := ledger.New(ledger.Options{DataDir: t.TempDir(), Inventory: func() *inventory.Inventory { return inv }})
 	must(err)
@@ -123,6 +125,25 @@ func start(t *testing.T) *service {
 	must(err)
 	t.Cleanup(s.publish.Close)
 	return s
+}
+
+// dealt has people deal with two alarms: one was right, and one false.
+func (s *service) dealt() {
+	s.t.Helper()
+	var items []alarmdesk.Item
+	s.wait("two alarms", func() bool {
+		var err error
+		items, err = s.desk.List(s.t.Context(), alarmdesk.Filter{}, time.Now())
+		return err == nil && len(items) >= 2
+	})
+	for i, changes := range [][]alarmdesk.Change{{{Status: alarmdesk.Acknowledged}, {Status: alarmdesk.Cleared}}, {{Status: alarmdesk.False, Reason: "sensor"}}} {
+		for _, c := range changes {
+			c.By = "clerk"
+			if _, err := s.desk.Apply(items[i].ID, c, time.Now()); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
 }
 
 func (s *service) wait(what string, done func() bool) {
@@ -364,6 +385,7 @@ func TestQueries(t *testing.T) {
 	prom.scraped(s)
 	s.feed(end)
 	s.settled()
+	s.dealt()
 	dailyResults(t, s.database, end)
 	s.wait("the book of use", func() bool {
 		sum := 0.0
