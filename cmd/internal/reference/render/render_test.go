@@ -52,7 +52,7 @@ func TestReferenceIsReadAsItIsWritten(t *testing.T) {
 	if len(factors.Factors.Coal) != 0 {
 		t.Errorf("%+v", factors)
 	}
-	c.Anomaly, c.Savings, c.Access = document.Section{}, document.Section{}, document.Section{}
+	c.Anomaly, c.Savings, c.Access, c.Alarms = document.Section{}, document.Section{}, document.Section{}, document.Section{}
 	want := config.Defaults()
 	want.Zone, want.DataDir, want.Inventory = nil, "", ""
 	for _, list := range []*[]string{&want.MQTT.Brokers, &want.WatchTLS, &want.HTTP.Hosts} {
