@@ -43,6 +43,7 @@ type Sources struct {
 type API struct {
 	s       Sources
 	db      *database
+	days    *days
 	exports chan struct{} // one of them runs
 }
 
@@ -54,7 +55,8 @@ func New(s Sources) *API {
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &API{s: s, db: newDatabase(s.InfluxDB), exports: make(chan struct{}, exportsAtOnce)}
+	db := newDatabase(s.InfluxDB)
+	return &API{s: s, db: db, days: newDays(db), exports: make(chan struct{}, exportsAtOnce)}
 }
 
 // Routes are the handlers by pattern.
@@ -197,7 +199,9 @@ func spanOf(r *http.Request, zone *time.Location, usual time.Duration) (span, er
 		}
 		return span{from, from.AddDate(years, months, days)}, nil
 	}
-	s := span{now.Add(-usual), now}
+	// The end is that of the minute: what is asked for again meanwhile is the same question.
+	end := now.Truncate(time.Minute).Add(time.Minute)
+	s := span{end.Add(-usual), end}
 	for name, to := range map[string]*time.Time{"from": &s.from, "to": &s.to} {
 		text := q.Get(name)
 		if text == "" {

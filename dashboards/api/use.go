@@ -81,7 +81,8 @@ func (a *API) use(r *http.Request, who access.Identity) (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	s = span{begin(step, s.from), s.to}
+	// Up to the end of an hour: nothing is later than now, and within it the question is the same.
+	s = span{begin(step, s.from), s.to.Add(time.Hour - 1).Truncate(time.Hour)}
 	if step == "hour" && s.to.Sub(s.from) > 100*24*time.Hour {
 		return nil, bad("hours are of at most 100 days; ask for step=day")
 	}
@@ -106,14 +107,20 @@ func (a *API) use(r *http.Request, who access.Identity) (*table, error) {
 	// A day's sums do not say whose devices or which they were: hours do.
 	hours := step == "hour" || who.Vendor != "" || strings.Contains(condition, `"vendor"`) || strings.Contains(condition, `"device"`) ||
 		slices.Contains(by, "device") || slices.Contains(by, "vendor")
-	now, err := a.sums(r, s, step, hours, by, condition)
+	sums := func(s span) (map[string]used, error) {
+		if hours {
+			return a.hours(r, s, step, by, condition)
+		}
+		return a.byDay(r, s, step, by, filter{who, q.Get("community"), q.Get("compound"), q.Get("facility"), q.Get("resource")})
+	}
+	now, err := sums(s)
 	if err != nil {
 		return nil, err
 	}
 	then := map[string]used{}
 	if compare != "" {
 		earlier := span{before(compare, step, s.from), before(compare, step, s.to)}
-		if then, err = a.sums(r, earlier, step, hours, by, condition); err != nil {
+		if then, err = sums(earlier); err != nil {
 			return nil, err
 		}
 	}
@@ -136,13 +143,59 @@ func groups(text string) (by []string, err error) {
 	return by, nil
 }
 
-// sums are what was used, by step and groups: the key is the step's beginning in unix
-// seconds, the resource and the groups, between tabs.
-func (a *API) sums(r *http.Request, s span, step string, hours bool, by []string, condition string) (map[string]used, error) {
-	from, every, fields := "usage_daily", "1d", `sum("used") AS "used", sum("covered") AS "covered", sum("meters") AS "meters"`
-	if hours {
-		from, fields = "usage", `sum("used") AS "used", sum("covered") AS "covered"`
+// byDay is what was used by places, by step and groups, from their days: the key is the
+// step's beginning in unix seconds, the resource and the groups, between tabs.
+func (a *API) byDay(r *http.Request, s span, step string, by []string, f filter) (map[string]used, error) {
+	zone := a.zone()
+	// Meters of a step are those of its day with the most: days of all places come first.
+	perDay := map[string]map[uint32]*used{}
+	var lists []map[uint32]*used // of perDay, by place; nil: not asked for
+	err := a.days.each(r.Context(), s, func(places []dayPlace, row *dayRow) {
+		for i := len(lists); i < len(places); i++ {
+			p := &places[i]
+			if !f.has(p) {
+				lists = append(lists, nil)
+				continue
+			}
+			rest := "\t" + p.resource
+			for _, g := range by {
+				rest += "\t" + p.group(g)
+			}
+			if perDay[rest] == nil {
+				perDay[rest] = map[uint32]*used{}
+			}
+			lists = append(lists, perDay[rest])
+		}
+		list := lists[row.place]
+		if list == nil {
+			return
+		}
+		u := list[row.at]
+		if u == nil {
+			u = &used{}
+			list[row.at] = u
+		}
+		u.used += row.used
+		u.covered += float64(row.covered)
+		u.meters += float64(row.meters)
+	})
+	sums := map[string]used{}
+	for rest, list := range perDay {
+		for at, u := range list {
+			key := strconv.FormatInt(begin(step, time.Unix(int64(at), 0).In(zone)).Unix(), 10) + rest
+			sum := sums[key]
+			sum.used += u.used
+			sum.covered += u.covered
+			sum.meters = max(sum.meters, u.meters)
+			sums[key] = sum
+		}
 	}
+	return sums, err
+}
+
+// hours is the same from hours of meters, which say which they are and whose.
+func (a *API) hours(r *http.Request, s span, step string, by []string, condition string) (map[string]used, error) {
+	every := "1d"
 	if step == "hour" {
 		every = "1h"
 	}
@@ -151,7 +204,7 @@ func (a *API) sums(r *http.Request, s span, step string, hours bool, by []string
 		grouped += ", " + name(g)
 	}
 	zone := a.zone()
-	statement := fmt.Sprintf(`SELECT %s FROM %s WHERE %s%s GROUP BY time(%s), "resource"%s fill(none) tz(%s)`, fields, name(from), s.where(), condition, every, grouped, quoted(zone.String()))
+	statement := fmt.Sprintf(`SELECT sum("used") AS "used", sum("covered") AS "covered" FROM "usage" WHERE %s%s GROUP BY time(%s), "resource"%s fill(none) tz(%s)`, s.where(), condition, every, grouped, quoted(zone.String()))
 	list, err := a.db.ask(r.Context(), statement, s.to)
 	if err != nil {
 		return nil, err
@@ -163,7 +216,7 @@ func (a *API) sums(r *http.Request, s span, step string, hours bool, by []string
 		for _, g := range by {
 			rest += "\t" + x.Tags[g]
 		}
-		u, c, m := x.column("used"), x.column("covered"), x.column("meters")
+		u, c := x.column("used"), x.column("covered")
 		for _, row := range x.Values {
 			value, ok := at(row, u)
 			if !ok {
@@ -174,8 +227,6 @@ func (a *API) sums(r *http.Request, s span, step string, hours bool, by []string
 			sum.used += value
 			covered, _ := at(row, c)
 			sum.covered += covered
-			meters, _ := at(row, m)
-			sum.meters = max(sum.meters, meters) // of the day with the most
 			sums[key] = sum
 		}
 	}
