@@ -2,10 +2,12 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -51,6 +53,7 @@ func governed(t *testing.T) (*started, paho.Client) {
 		}
 		fmt.Fprintf(&text, "- {name: %s,%s, password: %q}\n", name, rest, hash)
 	}
+	fmt.Fprintf(&text, "keys:\n- {name: 城管局, hash: %x, scopes: [read, export]}\n", sha256.Sum256([]byte("gc_EXAMPLE")))
 	if err := os.MkdirAll(data, 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +108,7 @@ func TestPagesOfPlaces(t *testing.T) {
 		}
 	}
 
+	documented(t, origin)
 	b := openBrowser(t, 1400, 900)
 	b.do(chromedp.Navigate(origin))
 	b.logIn("wang", "guess")
@@ -205,6 +209,39 @@ func TestPagesOfPlaces(t *testing.T) {
 	for _, r := range b.requests {
 		if !strings.HasPrefix(r, origin) && !strings.HasPrefix(r, "data:") {
 			t.Errorf("a request to %s", r)
+		}
+	}
+}
+
+// documented runs the examples of docs/api.md as they stand, with the address of this service.
+func documented(t *testing.T, origin string) {
+	t.Helper()
+	for _, name := range []string{"api.md", "api.zh-CN.md"} {
+		text, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for language, c := range map[string]struct{ program, want string }{"sh": {"sh", "南城社区"}, "python": {"python3", "2 devices"}} {
+			program, err := exec.LookPath(c.program)
+			if err != nil {
+				if os.Getenv("CI") != "" {
+					t.Fatal(err)
+				}
+				continue
+			}
+			_, code, _ := strings.Cut(string(text), "```"+language+"\n")
+			code, _, _ = strings.Cut(code, "```")
+			run := exec.Command(program, "-c", strings.ReplaceAll(code, "http://127.0.0.1:9108", origin))
+			run.Dir, run.Env = t.TempDir(), append(os.Environ(), "GC="+origin, "KEY=gc_EXAMPLE", "PYTHONIOENCODING=utf-8")
+			out, err := run.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), c.want) || !strings.Contains(string(out), "water") {
+				t.Errorf("%s of %s: %v %s", language, name, err, out)
+			}
+			if language == "sh" {
+				if exported, err := os.ReadFile(filepath.Join(run.Dir, "usage.csv")); err != nil || !strings.Contains(string(exported), "meter-1") {
+					t.Errorf("the export has %.200q %v", exported, err)
+				}
+			}
 		}
 	}
 }
