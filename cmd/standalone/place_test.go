@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"os/exec"
@@ -108,6 +109,25 @@ func TestPagesOfPlaces(t *testing.T) {
 		}
 	}
 
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Second) { // until what was planted is in InfluxDB
+		request, err := http.NewRequest(http.MethodGet, origin+"/api/v1/use?step=year&by=community&format=csv", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("X-API-Key", "gc_EXAMPLE")
+		r, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if strings.Contains(string(body), ",water,nancheng,南城社区,19") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("what was planted is not answered: %s %v", body, err)
+		}
+	}
 	documented(t, origin)
 	b := openBrowser(t, 1400, 900)
 	b.do(chromedp.Navigate(origin))

@@ -37,7 +37,7 @@ type answer struct {
 
 // Bounds of what is kept: an answer of a year and a county is 2 MB.
 const (
-	keepNow  = 20 * time.Second // of a time that is not over
+	keepNow  = 10 * time.Second // of a time that is not over
 	keepPast = 10 * time.Minute // late readings still change it
 	maxKept  = 128
 	// maxAnswer bounds one answer, in bytes of JSON.
