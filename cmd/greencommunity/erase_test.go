@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"greencommunity/deploy/embedded"
+	"greencommunity/deploy/enginetest"
 	"greencommunity/ingest"
 	"greencommunity/ingest/journal"
 )
@@ -227,5 +229,64 @@ func TestEraseWhatWaits(t *testing.T) {
 	}
 	if left := traceOf(t, filepath.Join(in.dir, "data"), "tobegone"); len(left) > 0 {
 		t.Errorf("left: %q", left)
+	}
+}
+
+// InfluxDB 2.7 deletes by its own interface: what is erased is gone there too, and the
+// rest of the community stays.
+func TestEraseOnInfluxDB2(t *testing.T) {
+	t.Parallel()
+	db := enginetest.StartInfluxDB(t, 0)
+	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { broker.Close() })
+	bin := built.Path(t)
+	dir, httpAddr, path := writeConfig(t, broker.Addr(), db.URL(), "")
+	config, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config = bytes.Replace(config, []byte("org: bureau"), []byte("token_file: token, org: bureau"), 1)
+	for name, text := range map[string][]byte{path: config, filepath.Join(dir, "inventory.yaml"): []byte(eraseInventory), filepath.Join(dir, "token"): []byte(db.Token)} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in := &ingester{dir: dir, url: "http://" + httpAddr}
+	in.process = startProcess(t, bin, "run", "--config", path)
+	in.waitReady()
+	p := newPublisher(t, broker.Addr())
+	start := time.Now().Add(-time.Hour).Truncate(time.Second)
+	for i := range 30 {
+		at := start.Add(time.Duration(i) * time.Minute).UnixMilli()
+		p.publish("greencommunity/v1/nancheng/water/tobegone", fmt.Appendf(nil, `{"time":%d,"water_volume_total":%d}`, at, i))
+		p.publish("greencommunity/v1/nancheng/water/kept", fmt.Appendf(nil, `{"time":%d,"water_volume_total":%d}`, at, i))
+	}
+	in.waitSettled(60, time.Minute)
+	in.end(syscall.SIGTERM)
+	points := func(device string) (n int) {
+		for _, m := range []string{"water", "usage"} {
+			rows, err := db.Query(context.Background(), enginetest.Bucket, "SELECT * FROM "+m+" WHERE device='"+device+"'")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, row := range rows {
+				n += len(row.Values)
+			}
+		}
+		return n
+	}
+	kept := points("kept")
+	if n := points("tobegone"); n < 30 || kept < 30 {
+		t.Fatalf("InfluxDB has %d and %d points", n, kept)
+	}
+	var out bytes.Buffer
+	if err := run(context.Background(), []string{"erase", "--config", path, "--device", "tobegone"}, streams{nil, &out, &out}); err != nil || !strings.Contains(out.String(), "confirmed") {
+		t.Fatalf("%v\n%s", err, out.String())
+	}
+	if gone, left := points("tobegone"), points("kept"); gone != 0 || left != kept {
+		t.Errorf("InfluxDB has %d points of what was erased, and %d of %d of another device\n%s", gone, left, kept, out.String())
 	}
 }
