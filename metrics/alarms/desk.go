@@ -164,7 +164,6 @@ func (d *Desk) Open() error {
 			}
 		}
 	}
-	d.forget(now)
 	return nil
 }
 
