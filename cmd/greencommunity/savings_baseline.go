@@ -113,6 +113,10 @@ func (c *savingsBaselineCmd) fit(days []baseline.Day, water bool) (map[string]an
 		return nil, err
 	}
 	spec := map[string]any{"method": "mean", "coef": f.Coef, "n": f.N, "n_eff": f.Effective, "rmse_n_minus_p": f.S, "XtX_inv": f.Inverse, "cv_rmse": f.S / f.Mean}
+	spec["rho"] = f.Rho
+	if f.Dark || len(f.Calendar) > 0 {
+		spec["r2"] = f.R2
+	}
 	if f.Dark {
 		spec["method"], spec["dark_hours"], spec["hours"] = "regression", true, c.Hours
 	}

@@ -29,8 +29,9 @@ type Sheet struct {
 	Class        float64           `json:"meter_class"` // percent
 	Intervention []Date            `json:"intervention,omitempty"`
 	Swaps        []SwapSpec        `json:"swaps,omitempty"`
-	// Of the fit: days, what they are worth, the lag-one autocorrelation that makes them so
-	// (N·(1−ρ)/(1+ρ); a longer memory is one of a higher ρ), CV(RMSE), NMBE, R². N is 0 where the baseline is stated and not fitted; what was
+	// Of the fit: days, what they are worth, the lag-one autocorrelation of its residuals
+	// or, where it was not given, the one that makes them worth so much (N·(1−ρ)/(1+ρ)),
+	// CV(RMSE), NMBE, R². N is 0 where the baseline is stated and not fitted; what was
 	// not given with a fit, R² of a mean among it, is null.
 	N         int             `json:"n"`
 	Effective baseline.Figure `json:"n_eff"`
@@ -91,6 +92,9 @@ func (a *account) sheet() *Sheet {
 	}
 	s.N, s.Effective = l.N, baseline.Figure(l.Effective)
 	s.Rho = baseline.Figure((float64(l.N) - l.Effective) / (float64(l.N) + l.Effective))
+	if l.Rho != 0 {
+		s.Rho = baseline.Figure(l.Rho)
+	}
 	if l.CV > 0 {
 		s.CV, s.NMBE = baseline.Figure(l.CV), baseline.Figure(l.NMBE)
 	}

@@ -185,7 +185,8 @@ type BaselineSpec struct {
 	Inverse   [][]float64 `yaml:"XtX_inv"`
 	CV        float64     `yaml:"cv_rmse"`
 	NMBE      float64     `yaml:"nmbe"`
-	R2        float64     `yaml:"r2"` // of a fit that has a driver
+	R2        float64     `yaml:"r2"`  // of a fit that has a driver
+	Rho       float64     `yaml:"rho"` // lag-one autocorrelation of its residuals
 	// Monthly use, m³ a person and day, January first, with how many days of
 	// the baseline each month is the mean of.
 	Monthly     []float64 `yaml:"monthly"`

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -185,6 +186,7 @@ func plantCounty(t *testing.T, communities int) *planted {
 		switch h.kind {
 		case 0: // found, sent to somebody, repaired
 			alarm("wm", "water", "continuous_flow", "critical", "active=1i", periodFrom+10, 6*time.Hour)
+			alarm("wm", "water", "continuous_flow", "", "status=\"commented\",by=\"王主任\"", periodFrom+10, 8*time.Hour-time.Minute)
 			alarm("wm", "water", "continuous_flow", "", "status=\"assigned\",by=\"王主任\",assignee=\"李师傅\"", periodFrom+10, 8*time.Hour)
 			alarm("wm", "water", "continuous_flow", "", "status=\"cleared\",by=\"李师傅\"", periodFrom+11, 5*time.Hour)
 			alarm("wm", "water", "continuous_flow", "critical", "active=0i", periodFrom+11, 6*time.Hour+time.Duration(i)*49*time.Minute)
@@ -192,7 +194,7 @@ func plantCounty(t *testing.T, communities int) *planted {
 			alarm("em1", "lighting", "offline", "warning", "active=1i", periodFrom-5, time.Duration(i)*time.Minute)
 		case 2:
 			alarm("gate", "gate", "held_open", "warning", "active=1i", periodFrom+20, 0)
-			alarm("gate", "gate", "held_open", "", "status=\"false\",by=\"王主任\"", periodFrom+20, 30*time.Minute)
+			alarm("gate", "gate", "held_open", "", "status=\"false\",by=\"王主任\",reason=\"搬家\"", periodFrom+20, 30*time.Minute)
 			alarm("gate", "gate", "held_open", "warning", "active=0i", periodFrom+20, 45*time.Minute)
 			alarm("gate", "gate", "tamper", "", "active=1i", periodFrom+20, 0)                 // the device's own
 			alarm("gate", "gate", "held_open", "warning", "active=1i", periodFrom-30, 0)       // over before the period
@@ -478,6 +480,47 @@ func TestCountyReport(t *testing.T) {
 	}
 	t.Logf("%d cells with figures are as InfluxQL and the arithmetic by hand have them", figures)
 	sameFigures(t, r)
+
+	// The summary of October: the same county from January, whose result is the year to date.
+	order.From = date("2026-01-01")
+	if source, err = Gather(context.Background(), &history.Database{URL: p.url, Bucket: "facilities"}, p.inv, &savings.Config{Report: savings.ReportConfig{Floor: 0.8, OnlyConfirmed: true}}, order); err != nil {
+		t.Fatal(err)
+	}
+	summary := New(source)
+	if keep := os.Getenv("GREENCOMMUNITY_KEEP"); keep != "" {
+		var b bytes.Buffer
+		if err := errors.Join(summary.WriteHTML(&b), os.WriteFile(filepath.Join(keep, "summary.html"), b.Bytes(), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if summary.Title != "绿色社区创建阶段性总结" || summary.Period != "2026-01-01 至 2026-09-30" {
+		t.Errorf("%s %s", summary.Title, summary.Period)
+	}
+	sectionOf := func(r *Report, number string) (rows [][]string) {
+		for _, s := range r.Sections {
+			if s.Number == number {
+				rows = s.Rows
+			}
+		}
+		return rows
+	}
+	var whole, year [][]string
+	for _, row := range sectionOf(summary, "四") {
+		if row[8] != "" {
+			whole = append(whole, []string{row[0], row[2], row[5], row[6], row[8], row[9], row[11], row[12], row[13]})
+		}
+	}
+	for _, row := range sectionOf(r, "四之二") {
+		if row[2] == "本年累计" {
+			year = append(year, []string{row[0], row[3], row[5], row[6], row[7], row[8], row[9], row[11], row[10]})
+		}
+	}
+	if !slices.EqualFunc(whole, year, slices.Equal) || len(year) < 10 {
+		t.Errorf("the summary has\n%q\nthe quarter's year to date is\n%q", whole, year)
+	}
+	if rows := sectionOf(summary, "四之三"); len(rows) > 0 {
+		t.Errorf("priced without prices: %q", rows)
+	}
 }
 
 func at(row []string, k int) string {
@@ -1268,7 +1311,7 @@ func (p *planted) expectAlarms(want map[string][][]string) {
 		case 2:
 			since := day(periodFrom + 20)
 			want["六之一"] = append(want["六之一"], []string{h.id, h.name, kindTitle("held_open"), "1", "1", "0", "45 分钟", "45 分钟"}, []string{h.id, h.name, kindTitle("offline"), "0", "1", "0", "3.0 天", "3.0 天"})
-			lines = append(lines, line{1, since, 0.75, []string{h.id, h.id + "-gate", h.name, area, "东门", kindTitle("held_open"), "警告", stamp(since), stamp(since.Add(45 * time.Minute)), "45 分钟", "误报", "王主任", "30 分钟"}})
+			lines = append(lines, line{1, since, 0.75, []string{h.id, h.id + "-gate", h.name, area, "东门", kindTitle("held_open"), "警告", stamp(since), stamp(since.Add(45 * time.Minute)), "45 分钟", "误报：搬家", "王主任", "30 分钟"}})
 			since = day(periodFrom - 3)
 			lines = append(lines, line{1, since, 73, []string{h.id, h.id + "-em2", h.name, area, "2号配电箱", kindTitle("offline"), "警告", stamp(since), stamp(since.Add(73 * time.Hour)), "3.0 天", "无人处理", "无", "—"}})
 		}

@@ -195,7 +195,7 @@ const earlier = 92 * 24 * time.Hour
 // field code, people's points a status; what devices reported has neither.
 func (g *gathering) problems(ctx context.Context) error {
 	begins, ends := g.local(g.From), g.local(g.after)
-	tables, err := g.db.Tables(ctx, fmt.Sprintf("SELECT active, code, \"status\", \"by\", assignee FROM events WHERE time >= %d AND time < %d AND "+
+	tables, err := g.db.Tables(ctx, fmt.Sprintf("SELECT active, code, \"status\", \"by\", assignee, reason FROM events WHERE time >= %d AND time < %d AND "+
 		"(code = 'critical' OR code = 'warning' OR code = 'info' OR \"status\" =~ /./) GROUP BY community, compound, device, facility, channel, \"type\"",
 		begins.Add(-earlier).UnixNano(), ends.UnixNano()))
 	if err != nil {
@@ -234,7 +234,12 @@ func (g *gathering) problems(ctx context.Context) error {
 			if open == nil {
 				open = g.problem(&t, at, code)
 			}
-			open.Status, open.By = status, cmp.Or(word(row, t.Columns, "by"), open.By)
+			if _, is := statuses[status]; is { // a comment changes nothing else
+				open.Status, open.Reason = status, word(row, t.Columns, "reason")
+			} else {
+				open.Status = cmp.Or(open.Status, "acknowledged")
+			}
+			open.By = cmp.Or(word(row, t.Columns, "by"), open.By)
 			open.Assignee = cmp.Or(word(row, t.Columns, "assignee"), open.Assignee)
 			if open.Confirmed.IsZero() {
 				open.Confirmed = at

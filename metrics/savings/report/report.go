@@ -87,6 +87,7 @@ type Problem struct {
 	Since     time.Time
 	Cleared   time.Time // zero: open at the end
 	Status    string    // of people: acknowledged, assigned, in_progress, cleared, false; "": nobody touched it
+	Reason    string    // why it has that status, as they say
 	By        string    // who did, last
 	Assignee  string
 	// Confirmed is when a person first did anything about it; zero: nobody.
@@ -319,6 +320,7 @@ func (s *Source) cover(changed bool) Section {
 	if len(results) == 0 {
 		results = [][]string{{"结果", "没有可计的节约量"}}
 	}
+	results = append(results, s.worth()...)
 	revision := strconv.Itoa(s.revision(changed))
 	return Section{Number: "一", Title: "封面", Note: note + s.floorNote(), Head: []string{"项目", "内容"}, Rows: append(results, [][]string{
 		{"报表期", period}, {"起止日期", day(s.From.Time) + " 至 " + day(s.To.AddDate(0, 0, -1))},
@@ -327,6 +329,26 @@ func (s *Source) cover(changed bool) Section {
 		{"台账摘要（SHA-256）", s.Digest},
 		{"填报人签字、日期", signature}, {"审核人签字、日期", signature}, {"负责人签字（盖章）、日期", "（盖章）" + signature},
 	}...)}
+}
+
+// worth of the savings in yuan, coal and CO2, for the cover: of what the configuration
+// has, and not of the program's examples.
+func (s *Source) worth() (rows [][]string) {
+	if !s.Examples {
+		for _, row := range s.yuan(map[ingest.CommunityID]string{}).Rows {
+			if row[0] == county {
+				rows = append(rows, []string{county + row[2] + "节约的费用", row[6] + " ± " + row[7] + " 元"})
+			}
+		}
+	}
+	if !s.Unconfirmed {
+		for _, row := range s.factors().Rows {
+			if strings.Contains(row[1], "±") {
+				rows = append(rows, []string{county + row[0], row[1] + " " + row[2]})
+			}
+		}
+	}
+	return rows
 }
 
 // list of names, cut where it is long.
@@ -831,7 +853,7 @@ func (s *Source) meterNames(meters []ingest.DeviceID) string {
 }
 
 func (s *Source) quality(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "附二", Title: "基准质量与区间构成", Keys: 2, Note: "CV(RMSE) 是基准期逐日误差对均值之比，NMBE 是净偏差，有效天数是计入自相关后这些天抵得上的独立天数，ρ 是与之等效的相邻两日误差的相关：有效天数＝天数×(1－ρ)/(1＋ρ)。以均值为基准时 R² 没有意义。区间的各部分为 90% 置信度的半宽，按平方和开方合成；声明的部分没有填写的为 0，即不在区间之内。",
+	section := Section{Number: "附二", Title: "基准质量与区间构成", Keys: 2, Note: "CV(RMSE) 是基准期逐日误差对均值之比，NMBE 是净偏差，有效天数是计入自相关后这些天抵得上的独立天数，ρ 是相邻两日误差的相关；基准没有给出时按有效天数＝天数×(1－ρ)/(1＋ρ) 折算。以均值为基准时 R² 没有意义。区间的各部分为 90% 置信度的半宽，按平方和开方合成；声明的部分没有填写的为 0，即不在区间之内。",
 		Head: head("天数 n", "有效天数", "ρ", "CV(RMSE)", "NMBE", "R²", "± 拟合", "± 声明功率或用量", "± 年际差别", "± 燃亮率", "± 开关时间", "± 表计等级", "± 静默的表", "± 合计", "单位")}
 	s.boundaries(func(item *savings.StatementItem, b *savings.StatementBoundary) {
 		h := b.Sheet
@@ -1424,8 +1446,12 @@ func (s *Source) problems(names map[ingest.CommunityID]string) Section {
 		if who == "" {
 			who = p.By
 		}
+		handled := named(statuses, p.Status)
+		if p.Reason != "" {
+			handled += "：" + p.Reason
+		}
 		section.Rows = append(section.Rows, []string{string(p.Community), string(p.Device), names[p.Community], s.compoundName(p.Community, p.Compound), s.deviceName(&p), kindTitle(p.Kind), named(severities, p.Severity), s.local(p.Since), cleared, took,
-			named(statuses, p.Status), orNone(who), response})
+			handled, orNone(who), response})
 	}
 	return section
 }

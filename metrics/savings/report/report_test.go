@@ -232,3 +232,21 @@ func TestFiledKnowsWhatWasFrozen(t *testing.T) {
 		t.Errorf("%+v, want %+v", filed.Frozen, want)
 	}
 }
+
+// What is confirmed in the configuration is on the cover: yuan, coal and CO₂. Examples are
+// marked, and are not.
+func TestWorthOnTheCover(t *testing.T) {
+	s := source()
+	s.Tariffs, s.Examples = savings.ExampleTariffs(), true
+	s.Factors, s.Unconfirmed = savings.DefaultFactors(), true
+	if got := text(t, s); strings.Contains(got, "一,全县照明节约的费用") || strings.Contains(got, "一,全县节电折合") || !strings.Contains(got, "【示例】") || !strings.Contains(got, "【默认值，待确认】") {
+		t.Errorf("examples on the cover, or not marked:\n%.600s", got)
+	}
+	s.Tariffs, s.Examples = []savings.Tariff{{Resource: "electricity", Name: "目录电价", Source: "文件", Price: 0.6}}, false
+	s.Factors, s.Unconfirmed = savings.Factors{Area: "甘肃", Emission: []savings.Factor{{Year: 2026, Area: "甘肃", KgCO2: 0.5, Source: "文件"}}}, false
+	for _, want := range []string{"一,全县照明节约的费用,150 ± 30 元\n", "一,全县节电折合二氧化碳,125 ± 25 千克CO₂\n"} { // 250 ± 50 kWh
+		if got := text(t, s); !strings.Contains(got, want) || strings.Contains(got, "【") {
+			t.Errorf("the report lacks %q:\n%.600s", want, got)
+		}
+	}
+}
