@@ -24,6 +24,7 @@ import (
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/javascript"
+	"greencommunity/ingest/trial"
 )
 
 // codecsCmd tries a collection of decoders that comes with examples: what a
@@ -112,10 +113,10 @@ func (c *codecsCmd) Run(s streams) error {
 			continue
 		}
 		if d.Broken != "" {
-			fmt.Fprintf(s.out, "%s: %s\n", d.Path, printable(d.Broken))
+			fmt.Fprintf(s.out, "%s: %s\n", d.Path, trial.Printable(d.Broken))
 		}
 		for _, difference := range d.Differs {
-			fmt.Fprintf(s.out, "%s: %s\n", d.Path, printable(difference))
+			fmt.Fprintf(s.out, "%s: %s\n", d.Path, trial.Printable(difference))
 		}
 	}
 	if c.JSON {

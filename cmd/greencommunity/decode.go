@@ -6,18 +6,16 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
-
-	"github.com/goccy/go-yaml"
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/trial"
 )
 
 // decodeCmd shows what a payload becomes, by an inventory or, to try a format
@@ -51,28 +49,12 @@ func (c *decodeCmd) Run(s streams) error {
 	if err != nil {
 		return err
 	}
-	workers, err := c.workers(messages[0].Topic)
+	w, kind, err := c.worker(messages)
 	if err != nil {
 		return err
 	}
-	// Without an inventory each kind of facility is tried; the first of those
-	// that understand most is taken.
-	best, most := 0, -1
-	for i, w := range workers {
-		n := 0
-		for _, m := range messages {
-			n += understood(w.Decode(m))
-		}
-		if n > most {
-			best, most = i, n
-		}
-	}
-	if workers, err = c.workers(messages[0].Topic); err != nil {
-		return err
-	}
-	w := workers[best]
 	if c.Explain {
-		w.Explain = func(format string, args ...any) { fmt.Fprintln(s.err, printable(fmt.Sprintf(format, args...))) }
+		w.Explain = func(format string, args ...any) { fmt.Fprintln(s.err, trial.Printable(fmt.Sprintf(format, args...))) }
 	}
 	refused := false
 	var unmapped []decode.Unmapped
@@ -80,7 +62,7 @@ func (c *decodeCmd) Run(s streams) error {
 		r := w.Decode(m)
 		refused = refused || r.Err != nil
 		if c.Explain && r.Ignored != "" {
-			fmt.Fprintf(s.err, "ignored: understood, and nothing in it is a reading or an event (%s)\n", printable(r.Ignored))
+			fmt.Fprintf(s.err, "ignored: understood, and nothing in it is a reading or an event (%s)\n", trial.Printable(r.Ignored))
 		}
 		unmapped = append(unmapped, r.Unmapped...)
 		if err := printResult(s.out, r); err != nil {
@@ -88,15 +70,13 @@ func (c *decodeCmd) Run(s streams) error {
 		}
 	}
 	if c.Format != "" && len(unmapped) > 0 && format.Formats[c.Format].Redact == nil {
-		suggest(s.err, c.Format, messages[0].Topic, c.Community, c.kinds()[best], c.Inner, unmapped)
+		trial.Suggest(s.err, c.Format, messages[0].Topic, c.Community, kind, c.Inner, unmapped)
 	}
 	if refused {
 		return exitCode(1)
 	}
 	return nil
 }
-
-func understood(r *decode.Result) int { return len(r.Readings) + len(r.Events) }
 
 func (c *decodeCmd) messages(stdin io.Reader) ([]*ingest.Message, error) {
 	received := time.Now()
@@ -138,198 +118,49 @@ func (c *decodeCmd) messages(stdin io.Reader) ([]*ingest.Message, error) {
 	return messages, nil
 }
 
-// workers returns the worker of the inventory given, or one for each kind of
-// facility that may be meant.
-func (c *decodeCmd) workers(topic string) ([]*decode.Worker, error) {
+// worker returns the worker of the inventory given, or one for the kind of facility that
+// understands most.
+func (c *decodeCmd) worker(messages []*ingest.Message) (*decode.Worker, ingest.FacilityKind, error) {
+	inv, err := c.inventory()
 	switch {
-	case c.Config != "":
+	case err != nil:
+		return nil, "", err
+	case inv != nil:
+		return decode.NewWorker(inv, inventory.NewRegistry(inv)), "", nil
+	case c.Format == "":
+		return nil, "", fmt.Errorf("give --inventory, --config, or a --format to try; --formats lists them")
+	}
+	return trial.Trial{
+		Format: c.Format, Inner: c.Inner, Codecs: c.Codec, Device: c.Device, Community: c.Community, Facility: c.Facility, Profile: c.Profile,
+	}.Best(messages)
+}
+
+// inventory is the one given, or nil.
+func (c *decodeCmd) inventory() (*inventory.Inventory, error) {
+	if c.Config != "" {
 		conf, err := serve.Load(c.Config)
 		if err != nil {
 			return nil, err
 		}
-		inv := conf.Inventory
-		return []*decode.Worker{decode.NewWorker(inv, inventory.NewRegistry(inv))}, nil
-	case c.Inventory != "":
-		zone, err := time.LoadLocation("Asia/Shanghai")
-		if err != nil {
-			return nil, err
-		}
-		inv, err := inventory.Load(c.Inventory, zone)
-		if err != nil {
-			return nil, err
-		}
-		return []*decode.Worker{decode.NewWorker(inv, inventory.NewRegistry(inv))}, nil
-	case c.Format == "":
-		return nil, fmt.Errorf("give --inventory, --config, or a --format to try; --formats lists them")
+		return conf.Inventory, nil
 	}
-	var workers []*decode.Worker
-	for _, kind := range c.kinds() {
-		inv, err := c.adHoc(topic, kind)
-		if err != nil {
-			return nil, err
-		}
-		workers = append(workers, decode.NewWorker(inv, adHocRegistry{inventory.NewRegistry(inv), c.Device}))
-	}
-	return workers, nil
-}
-
-// kinds are the kinds of facility that are tried where no inventory says which.
-func (c *decodeCmd) kinds() []ingest.FacilityKind {
-	kinds := []ingest.FacilityKind{ingest.FacilityKind(c.Facility)}
-	if c.Facility == "" {
-		kinds = []ingest.FacilityKind{ingest.Lighting, ingest.Water, ingest.Waste, ingest.Gate}
-		for _, k := range ingest.BuiltinFacilities().Kinds() {
-			if !slices.Contains(kinds, k) {
-				kinds = append(kinds, k)
-			}
-		}
-		if k := format.Formats[c.Format].Facility; k != "" {
-			kinds = append([]ingest.FacilityKind{k}, kinds...)
-		}
-	}
-	return kinds
-}
-
-// adHocRegistry gives a name to a device that has none.
-type adHocRegistry struct {
-	*inventory.Registry
-	device string
-}
-
-func (r adHocRegistry) Resolve(src *inventory.Source, c *format.Captures, n inventory.Named) (*ingest.Device, uint32, *ingest.Refusal) {
-	if n.Device == "" && c.Device == "" {
-		n.Device = r.device
-	}
-	return r.Registry.Resolve(src, c, n)
-}
-
-// adHoc is an inventory of one community and one source, for trying out.
-func (c *decodeCmd) adHoc(topic string, kind ingest.FacilityKind) (*inventory.Inventory, error) {
-	format, ok := format.Formats[c.Format]
-	if !ok {
-		return nil, fmt.Errorf("--format %q is unknown; --formats lists them", c.Format)
-	}
-	source := map[string]any{"format": c.Format, "topic": inventory.TemplateFor(format, topic), "community": c.Community, "facility": string(kind)}
-	if c.Inner != "" {
-		source["payload"] = c.Inner
-	}
-	if c.Profile != "" {
-		source["profile"] = c.Profile
-	}
-	codecs := map[string]string{}
-	for profile, file := range c.Codec {
-		path, err := filepath.Abs(file)
-		if err != nil {
-			return nil, err
-		}
-		codecs[profile] = path
-	}
-	if len(codecs) > 0 {
-		source["codecs"] = codecs
-	}
-	text, err := yaml.Marshal(map[string]any{
-		"communities": []any{map[string]any{"id": c.Community, "name": c.Community}},
-		"vendors":     []any{map[string]any{"id": "vendor", "unknown_devices": "accept", "sources": []any{source}}},
-	})
-	if err != nil {
-		return nil, err
+	if c.Inventory == "" {
+		return nil, nil
 	}
 	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
 		return nil, err
 	}
-	return inventory.Parse(text, zone)
-}
-
-// line is a line of output; which members it has says what it is.
-type line struct {
-	Device     ingest.DeviceID     `json:"device,omitempty"`
-	Community  ingest.CommunityID  `json:"community,omitempty"`
-	Facility   ingest.FacilityKind `json:"facility,omitempty"`
-	Channel    *string             `json:"channel,omitempty"`
-	Quantity   string              `json:"quantity,omitempty"`
-	Event      string              `json:"event,omitempty"`
-	Field      string              `json:"field,omitempty"`
-	Value      any                 `json:"value,omitempty"`
-	Unit       string              `json:"unit,omitempty"`
-	Active     *bool               `json:"active,omitempty"`
-	Code       string              `json:"code,omitempty"`
-	Time       string              `json:"time,omitempty"`
-	TimeSource string              `json:"time_source,omitempty"`
-	// TimeReplaced marks a time outside the bounds, for which the time
-	// received stands in; TimeSent is what was sent.
-	TimeReplaced bool          `json:"time_replaced,omitempty"`
-	TimeSent     string        `json:"time_sent,omitempty"`
-	Estimated    bool          `json:"estimated,omitempty"`
-	Unmapped     bool          `json:"unmapped,omitempty"`
-	Refused      ingest.Reason `json:"refused,omitempty"`  // a single value
-	Rejected     ingest.Reason `json:"rejected,omitempty"` // the message
-	Ignored      string        `json:"ignored,omitempty"`
-	Detail       string        `json:"detail,omitempty"`
+	return inventory.Load(c.Inventory, zone)
 }
 
 func printResult(out io.Writer, r *decode.Result) error {
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
-	if r.Err != nil {
-		if err := enc.Encode(line{Rejected: r.Err.Reason, Detail: r.Err.Detail}); err != nil {
-			return err
-		}
-	}
-	if r.Ignored != "" {
-		return enc.Encode(line{Ignored: r.Ignored})
-	}
-	var lines []line
-	for i := range r.Readings {
-		v := &r.Readings[i]
-		lines = append(lines, line{
-			Device: v.Device.ID, Community: v.Device.Community, Facility: v.Device.Facility, Channel: &v.Channel,
-			Quantity: v.Quantity.Name, Value: v.Value, Unit: v.Quantity.Unit, Time: rfc3339(v.Time), TimeSource: v.TimeSource.String(),
-			TimeReplaced: v.TimeReplaced, Estimated: v.Estimated, TimeSent: timeSent(v.TimeReplaced, r.Written[i]),
-		})
-	}
-	for i := range r.Events {
-		v := &r.Events[i]
-		lines = append(lines, line{
-			Device: v.Device.ID, Community: v.Device.Community, Facility: v.Device.Facility, Channel: &v.Channel,
-			Event: v.Type, Active: &v.Active, Code: v.Code, Time: rfc3339(v.Time), TimeSource: v.TimeSource.String(),
-		})
-	}
-	for _, v := range r.Unmapped {
-		l := line{
-			Device: ingest.DeviceID(v.Device), Field: v.Field, Value: v.Value, Unit: v.Unit, Unmapped: true,
-			Time: rfc3339(v.Time), TimeSource: v.TimeSource.String(), TimeReplaced: v.TimeReplaced,
-			TimeSent: timeSent(v.TimeReplaced, v.Written),
-		}
-		if v.Channel != "" {
-			l.Channel = &v.Channel
-		}
-		if v.IsText {
-			l.Value = v.Text
-		}
-		lines = append(lines, l)
-	}
-	for _, v := range r.Refused {
-		if r.Err != nil && v.Refusal == r.Err {
-			continue // said already
-		}
-		lines = append(lines, line{Device: ingest.DeviceID(v.Device), Field: v.Field, Refused: v.Reason, Detail: v.Detail})
-	}
-	for _, l := range lines {
+	for _, l := range trial.Lines(r) {
 		if err := enc.Encode(l); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func timeSent(replaced bool, written int64) string {
-	if !replaced {
-		return ""
-	}
-	return rfc3339(written)
-}
-
-func rfc3339(unixNano int64) string {
-	return time.Unix(0, unixNano).UTC().Format("2006-01-02T15:04:05.000Z")
 }

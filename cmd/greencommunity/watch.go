@@ -10,7 +10,6 @@ import (
 	"sync/atomic"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
 
@@ -19,6 +18,7 @@ import (
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/ingest/trial"
 	"greencommunity/metrics/scorecard"
 )
 
@@ -200,18 +200,7 @@ func (w *vendorWatch) message(m *ingest.Message) {
 		return
 	}
 	at := time.Unix(0, m.Received).In(w.inv.Zone).Format("15:04:05.000")
-	fmt.Fprintf(w.out, "%s %-9s %s\n", at, verdict, printable(m.Topic+w.describe(r, late, outOfOrder)))
-}
-
-// printable is a text without what a terminal would obey: names and details
-// come from outside.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return '�'
-	}, text)
+	fmt.Fprintf(w.out, "%s %-9s %s\n", at, verdict, trial.Printable(m.Topic+w.describe(r, late, outOfOrder)))
 }
 
 // describe says what a message came to, in a line.
@@ -302,7 +291,7 @@ func (w *vendorWatch) summary() {
 		if i == 10 {
 			break
 		}
-		fmt.Fprintf(t, "  unmapped %s\t%d\n", printable(f.Name), f.Count)
+		fmt.Fprintf(t, "  unmapped %s\t%d\n", trial.Printable(f.Name), f.Count)
 	}
 	if w.foreign > 0 {
 		fmt.Fprintf(t, "of other vendors\t%d\n", w.foreign)

@@ -109,6 +109,7 @@ func (s *specification) all(base string) {
 	s.report(base)
 	s.check(base, "/api/v1/ledger", "200")
 	s.check(base, "/api/v1/ledger?format=pdf", "400")
+	s.check(base, "/api/v1/decode", "200")
 	s.check(base, "/api/v1/communities", "200")
 	s.check(base, "/api/v1/communities/nancheng", "200")
 	s.check(base, "/api/v1/devices/nancheng-meter-001", "200")

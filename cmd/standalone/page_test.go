@@ -334,7 +334,7 @@ func TestPageWeight(t *testing.T) {
 	s, _ := planted(t, ownInventory)
 	base := strings.TrimSuffix(s.http, "metrics")
 	total := 0
-	for _, path := range []string{"", "page.css", "page.js", "ledger.js", "report.js", "place.js", "uplot.css", "uplot.js", "icon.svg"} {
+	for _, path := range []string{"", "page.css", "page.js", "ledger.js", "report.js", "place.js", "systems.js", "paste.js", "uplot.css", "uplot.js", "icon.svg"} {
 		r, err := http.Get(base + path)
 		if err != nil {
 			t.Fatal(err)
@@ -390,6 +390,63 @@ func TestPageWeight(t *testing.T) {
 		b.do(chromedp.Evaluate(fmt.Sprintf(`({ZH: texts.zh.reason_%[1]s ?? '', EN: texts.en.reason_%[1]s ?? ''})`, r), &here))
 		if here != r.Title() || here.ZH == "" || here.EN == "" {
 			t.Errorf("the reason %s is called %+v, and %+v elsewhere", r, here, r.Title())
+		}
+	}
+}
+
+// A vendor pastes a payload, sees what it becomes and what to write so that all of it is
+// read. Nothing is taken in.
+func TestPagePaste(t *testing.T) {
+	t.Parallel()
+	s, _ := planted(t, pageInventory)
+	base := strings.TrimSuffix(s.http, "/metrics")
+	b := openBrowser(t, 1400, 1000)
+	b.do(chromedp.Navigate(base))
+	b.waitText("#paste-format", `dlt645`)
+	try := func(topic, payload, encoding, format string) {
+		t.Helper()
+		b.do(chromedp.SetValue("#paste-topic", topic), chromedp.SetValue("#paste-payload", payload), chromedp.SetValue("#paste-encoding", encoding),
+			chromedp.SetValue("#paste-format", format), chromedp.Click("#paste-go"))
+	}
+	try("greencommunity/v1/nancheng/lighting/L1", `{"time":"2026-11-28T08:00:00+08:00","active_power":43.2,"lampTemp":41.5}`, "text", "inventory")
+	b.waitText("#paste-said", `^1 个读数，0 个事件，1 个未映射，0 个拒绝 · 由厂商 甲公司 的来源 greencommunity/v1/\{community\}/\{facility\}/\{device\}（格式 native）读取`)
+	b.waitText("#paste-lines", `读数\s+L1\s+active_power\s+43.2 W\s+11/28 08:00:00\s+照明；设备时间`)
+	b.waitText("#paste-yaml", `"lampTemp": \{quantity: temperature\} # 41.5`)
+	var chosen string
+	b.do(chromedp.Evaluate(`document.querySelector('#paste-format').selectedOptions[0]?.text ?? ''`, &chosen))
+	if chosen != "按现行清单" {
+		t.Errorf("the format chosen is %q", chosen)
+	}
+	b.screenshot("zh")
+	try("x", "FEFE68 21 43 65 87 09 00 68 91 08 33 33 34 33 45 67 33 33 A1 16", "hex", "dlt645")
+	b.waitText("#paste-lines", `energy_total\s+3\d*\.\d+ kWh|energy_total`)
+	try("acme/bin-7/data", "{}", "text", "inventory")
+	b.waitText("#paste-said", `没有来源匹配该主题`)
+	b.waitText("#paste-lines", `整条拒绝[\s\S]*主题未登记`)
+	try("a/b", `xyz`, "hex", "dlt645")
+	b.waitText("#paste-said", `payload is no hex`)
+	b.do(chromedp.Click("#en"))
+	try("mqtt/face/1/Rec", `{"operator":"RecPush","info":{"facesluiceId":"1","VerifyStatus":"1","time":"2026-11-28 08:00:00","personName":"王小明","idCard":"330522199001010011","RecordID":"7"}}`, "text", "face-gate")
+	b.waitText("#paste-lines", `event[\s\S]*access|reading[\s\S]*passes`)
+	var text string
+	b.do(chromedp.Click("#paste-how summary"), chromedp.Evaluate(`document.querySelector('#paste-out').innerText`, &text))
+	if strings.Contains(text, "王小明") || strings.Contains(text, "330522") {
+		t.Errorf("a person is shown: %s", text)
+	}
+	b.screenshot("en")
+	var wide []string
+	b.do(chromedp.EmulateViewport(390, 844, chromedp.EmulateScale(2)), chromedp.Sleep(600*time.Millisecond),
+		chromedp.Evaluate(`[document.documentElement, ...document.querySelectorAll('.scroll')].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.getAttribute('aria-labelledby') ?? e.tagName)`, &wide))
+	if len(wide) > 0 {
+		t.Errorf("wider than a phone: %v", wide)
+	}
+	b.screenshot("phone")
+	if taken := regexp.MustCompile(`(?m)^greencommunity_messages_received_total\S* [^0].*`).FindString(fetch(t, s.http)); taken != "" {
+		t.Errorf("messages were taken in: %s", taken)
+	}
+	for _, r := range b.requests {
+		if !strings.HasPrefix(r, base) {
+			t.Errorf("a request to %s", r)
 		}
 	}
 }

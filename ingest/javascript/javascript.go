@@ -123,6 +123,24 @@ const bounds = `(function () {
     if (text.length > limit || depth(text) > 512) tooLarge("JSON");
     return reviver === undefined ? parse(text) : parse(text, reviver);
   });
+  // Texts of times and numbers without options are as en-US has them, as in node.
+  function two(n) { return (n < 10 ? "0" : "") + n; }
+  function day(d) { return (d.getMonth() + 1) + "/" + d.getDate() + "/" + d.getFullYear(); }
+  function hour(d) { return (d.getHours() % 12 || 12) + ":" + two(d.getMinutes()) + ":" + two(d.getSeconds()) + (d.getHours() < 12 ? " AM" : " PM"); }
+  function english(on, name, f) {
+    var own = on[name];
+    define(on, name, function (locale, options) {
+      return (locale === undefined || locale === "en-US") && options === undefined && !isNaN(this) ? f(this) : own.apply(this, arguments);
+    });
+  }
+  english(Date.prototype, "toLocaleString", function (d) { return day(d) + ", " + hour(d); });
+  english(Date.prototype, "toLocaleDateString", day);
+  english(Date.prototype, "toLocaleTimeString", hour);
+  english(Number.prototype, "toLocaleString", function (n) {
+    if (!(Math.abs(n) < 1e15)) return String(n);
+    var parts = String(Number(Math.abs(n).toFixed(3))).split(".");
+    return (n < 0 ? "-" : "") + parts[0].replace(/\B(?=(\d{3})+$)/g, ",") + (parts[1] ? "." + parts[1] : "");
+  });
   // node's old constructor, and what browsers and node have for text.
   var B = Buffer, made = function (v, a, b) { return typeof v === "number" ? B.alloc(v) : B.from(v, a, b); };
   Object.setPrototypeOf(made, B);

@@ -23,6 +23,7 @@ import (
 	"greencommunity/dashboards/access"
 	"greencommunity/dashboards/api"
 	"greencommunity/dashboards/page"
+	"greencommunity/dashboards/paste"
 	"greencommunity/ingest"
 	"greencommunity/ingest/certificate"
 	"greencommunity/ingest/config"
@@ -89,13 +90,14 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	maps.Copy(routes, s.access.Routes())
 	maps.Copy(routes, answers.Routes())
 	maps.Copy(routes, s.ledger.Routes())
+	maps.Copy(routes, paste.New(s.ledger.Inventory).Routes())
 	s.reports = newReports(s)
 	routes["GET /api/v1/report"] = s.reports
 	var err error
 	if s.server, err = metrics.Listen(metrics.Options{
 		Listen: c.HTTP.Listen, WebConfigFile: c.HTTP.WebConfigFile, Hosts: c.HTTP.Hosts, Gatherer: registry, Logger: log,
 		Ready: func() error { return s.pipeline.Ready() }, Reload: s.Reload,
-		Routes: routes, Protect: s.access.Middleware, Bodies: map[string]int64{"/api/v1/ledger": ledger.MaxBody},
+		Routes: routes, Protect: s.access.Middleware, Bodies: map[string]int64{"/api/v1/ledger": ledger.MaxBody, "/api/v1/decode": paste.MaxBody},
 	}); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package main
+package trial
 
 import (
 	"bytes"
@@ -23,15 +23,15 @@ func TestSuggestedInventoryReads(t *testing.T) {
 			[]string{"water_temperature", "water_volume_total", "battery_voltage", "rssi"}},
 		{"a lamp of a platform", "alink", "/sys/p/l1/thing/event/property/post", `{"params":{"LampVoltage":229.5,"Bright":0.5,"DevicePower":41,"weird[name]":1}}`, "lighting", []string{"voltage", "light_level", "active_power"}},
 	} {
-		command := decodeCmd{Format: c.format, Device: "device", Community: "nancheng", Facility: string(c.kind)}
-		workers, err := command.workers(c.topic)
+		try := Trial{Format: c.format, Device: "device", Community: "nancheng", Facility: string(c.kind)}
+		received := time.Date(2026, 11, 28, 3, 31, 0, 0, time.UTC).UnixNano()
+		message := &ingest.Message{Seq: 1, Topic: c.topic, Payload: []byte(c.payload), Received: received}
+		worker, _, err := try.Best([]*ingest.Message{message})
 		if err != nil {
 			t.Fatal(err)
 		}
-		received := time.Date(2026, 11, 28, 3, 31, 0, 0, time.UTC).UnixNano()
-		message := &ingest.Message{Seq: 1, Topic: c.topic, Payload: []byte(c.payload), Received: received}
 		var text bytes.Buffer
-		suggest(&text, c.format, c.topic, "nancheng", c.kind, "", workers[0].Decode(message).Unmapped)
+		Suggest(&text, c.format, c.topic, "nancheng", c.kind, "", worker.Decode(message).Unmapped)
 		inv, err := inventory.Parse([]byte("communities: [{id: nancheng, name: 南城}]\nvendors:\n"+text.String()), time.UTC)
 		if err != nil {
 			t.Fatalf("%s: %v\n%s", c.name, err, text.String())

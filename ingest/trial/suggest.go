@@ -1,4 +1,4 @@
-package main
+package trial
 
 import (
 	"fmt"
@@ -46,17 +46,28 @@ var guesses = []struct {
 	{[]string{"level", "水位", "液位"}, []string{"fill_level", "water_level", "tank_level"}},
 }
 
-// suggest prints the part of inventory.yaml that would read what a payload has and nobody
+// Suggest prints the part of inventory.yaml that would read what a payload has and nobody
 // has mapped, to be pasted under vendors and looked through: what a name may mean is
 // guessed, and what nobody can guess is ignored until somebody says what it is.
-func suggest(out io.Writer, formatName, topic, community string, kind ingest.FacilityKind, inner string, unmapped []decode.Unmapped) {
-	facilities := ingest.BuiltinFacilities()
+func Suggest(out io.Writer, formatName, topic, community string, kind ingest.FacilityKind, inner string, unmapped []decode.Unmapped) {
 	fmt.Fprintf(out, "\n# To paste under vendors in inventory.yaml. Look at each line: what a field means, and its unit, is guessed by its name.\n")
 	fmt.Fprintf(out, "- id: acme\n  unknown_devices: accept\n  sources:\n  - topic: %s\n    format: %s\n", strconv.Quote(templateOf(formatName, topic)), formatName)
 	if inner != "" {
 		fmt.Fprintf(out, "    payload: %s\n", inner)
 	}
 	fmt.Fprintf(out, "    community: %s\n    facility: %s\n    fields:\n", strconv.Quote(community), kind)
+	suggestFields(out, ingest.BuiltinFacilities(), kind, "      ", unmapped)
+}
+
+// SuggestFields prints the lines that the fields of a source lack to read what it has left
+// unmapped.
+func SuggestFields(out io.Writer, source *inventory.Source, facilities *ingest.Facilities, kind ingest.FacilityKind, unmapped []decode.Unmapped) {
+	fmt.Fprintf(out, "\n# To paste under fields of vendor %s, source %q. Look at each line: what a field means, and its unit, is guessed by its name.\n", source.Vendor.ID, Printable(source.Topic))
+	fmt.Fprintf(out, "    fields:\n")
+	suggestFields(out, facilities, kind, "      ", unmapped)
+}
+
+func suggestFields(out io.Writer, facilities *ingest.Facilities, kind ingest.FacilityKind, indent string, unmapped []decode.Unmapped) {
 	seen := map[string]bool{}
 	for _, u := range unmapped {
 		if seen[u.Field] || u.Field == "" {
@@ -76,7 +87,7 @@ func suggest(out io.Writer, formatName, topic, community string, kind ingest.Fac
 		} else if looksLikeTime(&u) {
 			meaning, why = "{time: true}", "the time of all the others"
 		}
-		fmt.Fprintf(out, "      %s: %s # %s: %s\n", strconv.Quote(u.Field), meaning, printable(value), why)
+		fmt.Fprintf(out, "%s%s: %s # %s: %s\n", indent, strconv.Quote(u.Field), meaning, Printable(value), why)
 	}
 }
 
