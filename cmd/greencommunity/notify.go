@@ -37,6 +37,9 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(s.out, "configuration is in order: %d robots, names of %d communities\n", len(conf.Robots), len(names.Communities))
 		return nil
 	}
+	if err := conf.Open(); err != nil {
+		return err
+	}
 	log := slog.New(slog.NewTextHandler(s.err, nil))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -49,7 +52,7 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 		Listen: conf.Listen, WebConfigFile: conf.WebConfigFile, Gatherer: registry, Logger: log,
 		Ready:  func() error { return nil },
 		Reload: reload,
-		Routes: map[string]http.Handler{"POST /alerts/{robot}": notifier},
+		Routes: map[string]http.Handler{"POST /alerts": notifier, "POST /alerts/{robot}": notifier},
 	})
 	if err != nil {
 		return err
@@ -67,6 +70,13 @@ func (c *notifyCmd) Run(ctx context.Context, s streams) error {
 			}
 		}
 	}()
+	telling, stop := context.WithCancel(ctx)
+	told := make(chan struct{})
+	go func() { // ends with Run
+		defer close(told)
+		notifier.Run(telling)
+	}()
+	defer func() { stop(); <-told }()
 	go systemd.Run(ctx, log, func() error { return nil })
 	server.Open() // nothing is counted that was counted before
 	fmt.Fprintf(s.out, "greencommunity notify listens on http://%s\n", server.Addr())
@@ -83,6 +93,10 @@ func reloadNotify(path string, running *notify.Config, n *notify.Notifier, names
 	}
 	if conf.Listen != running.Listen || conf.WebConfigFile != running.WebConfigFile {
 		log.Warn("changed, and in force after a restart only", "settings", "listen, web_config_file")
+	}
+	if err := conf.Open(); err != nil {
+		log.Error("nothing reloaded", "error", err)
+		return err
 	}
 	names.set(conf, read)
 	n.Configure(conf)

@@ -22,20 +22,33 @@ import (
 //	inventory: inventory.yaml
 //	alarms: http://127.0.0.1:9108/api/v1/alarms
 //	page: http://10.1.2.3:9108/
+//	roster: roster.yaml
+//	state: /var/lib/greencommunity-notify/told.json
 //	robots:
 //	- {name: duty, kind: wecom, url_file: /run/secrets/wecom-duty}
 //	- {name: office, kind: dingtalk, url_file: /run/secrets/dingtalk, secret_file: /run/secrets/dingtalk-secret}
 type Config struct {
-	Listen        string  `yaml:"listen"`          // default 127.0.0.1:9109
-	WebConfigFile string  `yaml:"web_config_file"` // TLS and passwords, as Prometheus' exporters take them
-	TimeZone      string  `yaml:"time_zone"`       // of the times in messages; default Asia/Shanghai
-	Inventory     string  `yaml:"inventory"`       // inventory.yaml, for the names of communities; without it their ids are shown
-	Alarms        string  `yaml:"alarms"`          // address of the ingester's list of alarms; without it messages name no devices
-	Page          string  `yaml:"page"`            // address people open to see what is wrong; linked in every message
-	Runbooks      string  `yaml:"runbooks"`        // address before docs/runbooks/; without it runbooks are not linked
-	Robots        []Robot `yaml:"robots"`          // required
+	Listen        string `yaml:"listen"`          // default 127.0.0.1:9109
+	WebConfigFile string `yaml:"web_config_file"` // TLS and passwords, as Prometheus' exporters take them
+	TimeZone      string `yaml:"time_zone"`       // of the times in messages; default Asia/Shanghai
+	Inventory     string `yaml:"inventory"`       // inventory.yaml, for the names of communities; without it their ids are shown
+	Alarms        string `yaml:"alarms"`          // address of the ingester's list of alarms; without it messages name no devices
+	// AlarmsKeyFile holds a key of the ingester's section access, where that has users.
+	AlarmsKeyFile string `yaml:"alarms_key_file"`
+	Page          string `yaml:"page"`     // address people open to see what is wrong; linked in every message
+	Runbooks      string `yaml:"runbooks"` // address before docs/runbooks/; without it runbooks are not linked
+	// Roster is roster.yaml: who is told what and when, and who is on duty. It is read again
+	// when it changes. Without it Alertmanager alone says which robot is told.
+	Roster string `yaml:"roster"`
+	// State is the file of what has been told and what waits; required with a roster.
+	State  string  `yaml:"state"`
+	Robots []Robot `yaml:"robots"` // required
 
-	Zone *time.Location `yaml:"-"` // TimeZone resolved
+	Zone      *time.Location `yaml:"-"` // TimeZone resolved
+	AlarmsKey config.Secret  `yaml:"-"`
+	Duty      *Roster        `yaml:"-"` // Roster read; nil where there is none
+
+	told *telling
 }
 
 // Robot is a robot of a chat group. Alertmanager delivers to /alerts/NAME.
@@ -83,7 +96,19 @@ func Read(path string) (*Config, *document.Problems, error) {
 		return nil, p, nil
 	}
 	c.complete(filepath.Dir(path), p)
+	if c.Roster != "" && p.Len() == 0 {
+		if c.Duty, err = ReadRoster(c.Roster, c.robotNames(), c.Zone); err != nil {
+			return c, p, err
+		}
+	}
 	return c, p, nil
+}
+
+func (c *Config) robotNames() (names []string) {
+	for _, r := range c.Robots {
+		names = append(names, r.Name)
+	}
+	return names
 }
 
 var robotName = regexp.MustCompile(`^[a-z0-9_-]{1,40}$`)
@@ -97,6 +122,9 @@ func (c *Config) complete(dir string, p *document.Problems) {
 	}
 	resolve(&c.Inventory)
 	resolve(&c.WebConfigFile)
+	resolve(&c.Roster)
+	resolve(&c.State)
+	resolve(&c.AlarmsKeyFile)
 	if c.Listen == "" {
 		c.Listen = "127.0.0.1:9109"
 	}
@@ -115,6 +143,15 @@ func (c *Config) complete(dir string, p *document.Problems) {
 		if address != "" && !isAddress(address) {
 			p.Add(path, "%q is no address; give it as http://10.1.2.3:9108/", address)
 		}
+	}
+	if c.AlarmsKeyFile != "" {
+		c.AlarmsKey = secret(p, "alarms_key", c.AlarmsKeyFile, "")
+	}
+	switch {
+	case c.Roster != "" && c.State == "":
+		p.Add("state", "missing; with a roster give a file for what waits to be told, such as /var/lib/greencommunity-notify/told.json")
+	case c.Roster == "" && c.State != "":
+		p.Add("state", "is of no use without a roster; name one, or remove it")
 	}
 	if len(c.Robots) == 0 {
 		p.Add("robots", "missing; give at least one")

@@ -19,8 +19,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -28,11 +26,14 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"greencommunity/ingest/config"
 )
 
 const (
 	maxWebhook = 16 << 20
 	maxAlarms  = 64 << 20
+	maxAsked   = 30 // alarms of one message
 )
 
 // Notifier is the handler of /alerts/{robot}. It is safe for concurrent use.
@@ -42,6 +43,10 @@ type Notifier struct {
 	log    *slog.Logger
 	mu     sync.Mutex // between those who configure
 	setup  atomic.Pointer[setup]
+	now    func() time.Time
+	wake   chan struct{}
+	forgot time.Time // when what is over was last dropped; Run's own
+	reread rereading // of the roster; Run's own
 
 	messages *prometheus.CounterVec
 	retries  *prometheus.CounterVec
@@ -51,14 +56,18 @@ type Notifier struct {
 type setup struct {
 	renderer renderer // but for the names
 	alarms   string   // address, "" for none
+	key      config.Secret
 	robots   map[string]*robot
+	conf     *Config
+	roster   *Roster  // nil: Alertmanager names the robots
+	telling  *telling // nil as well
 }
 
 // New returns a notifier to the robots of a configuration. It asks for the names
 // with each message, so that new communities go by theirs.
 func New(c *Config, names func() Names, log *slog.Logger, reg prometheus.Registerer) *Notifier {
 	n := &Notifier{
-		names: names, client: &http.Client{Timeout: 3 * time.Second}, log: log,
+		names: names, client: &http.Client{Timeout: 5 * time.Second}, log: log, now: time.Now, wake: make(chan struct{}, 1),
 		messages: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greencommunity_notify_messages_total", Help: "Messages by robot and what became of them: delivered, refused by the robot, or failed for now."}, []string{"robot", "result"}),
 		retries:  prometheus.NewCounterVec(prometheus.CounterOpts{Name: "greencommunity_notify_retries_total", Help: "Requests to a robot that were made again."}, []string{"robot"}),
 	}
@@ -76,12 +85,21 @@ func (n *Notifier) Configure(c *Config) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	before := n.setup.Load()
-	next := &setup{renderer: renderer{zone: c.Zone, page: c.Page, runbooks: c.Runbooks}, alarms: c.Alarms, robots: map[string]*robot{}}
+	next := &setup{
+		renderer: renderer{zone: c.Zone, page: c.Page, runbooks: c.Runbooks, now: func() time.Time { return n.now() }},
+		alarms:   c.Alarms, key: c.AlarmsKey, robots: map[string]*robot{}, conf: c, roster: c.Duty, telling: c.told,
+	}
+	if before.telling != nil && next.telling != nil && before.telling.path == next.telling.path {
+		next.telling = before.telling // as it is by now
+	}
 	for _, r := range c.Robots {
 		if same := before.robots[r.Name]; same != nil && same.Robot == r {
 			next.robots[r.Name] = same
 		} else {
 			next.robots[r.Name] = newRobot(r)
+			next.robots[r.Name].unfollowed = func(err error) {
+				n.log.Warn("the mention or the picture behind a message was not delivered", "robot", r.Name, "error", err)
+			}
 		}
 		for _, result := range []string{"delivered", "refused", "failed"} {
 			n.messages.WithLabelValues(r.Name, result)
@@ -97,11 +115,17 @@ func (n *Notifier) Configure(c *Config) {
 	n.setup.Store(next)
 }
 
-// ServeHTTP delivers one notification of Alertmanager.
+// ServeHTTP takes one notification of Alertmanager: to /alerts what the roster sends
+// further, to /alerts/ROBOT what that robot says at once.
 func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	s := n.setup.Load()
-	r := s.robots[req.PathValue("robot")]
-	if r == nil {
+	name := req.PathValue("robot")
+	r := s.robots[name]
+	switch {
+	case name == "" && s.roster == nil:
+		http.Error(w, "there is no roster: name one in notify.yaml, or deliver to /alerts/ROBOT", http.StatusNotFound)
+		return
+	case name != "" && r == nil:
 		http.Error(w, "no robot has this name", http.StatusNotFound)
 		return
 	}
@@ -114,9 +138,21 @@ func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "not a notification of Alertmanager in version 4", http.StatusBadRequest)
 		return
 	}
+	if name == "" {
+		err := s.telling.take(&hook, s.roster, n.now())
+		select {
+		case n.wake <- struct{}{}:
+		default:
+		}
+		if err != nil { // it is told, and Alertmanager keeps it as well
+			n.log.Error("what is to be told is not on disk", "error", err)
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+		}
+		return
+	}
 	renderer := s.renderer
 	renderer.names = n.names()
-	m := renderer.render(&hook, n.open(req.Context(), s.alarms, &hook), r.fits)
+	m := renderer.render(&hook, n.open(req.Context(), s, &hook), r.fits)
 	err := r.deliver(req.Context(), m, n.retries.WithLabelValues(r.Name).Inc)
 	switch {
 	case err == nil:
@@ -132,37 +168,26 @@ func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 }
 
-// open asks the ingester which devices are concerned. A message without them
-// is better than none, so nothing hinders it.
-func (n *Notifier) open(ctx context.Context, from string, hook *webhook) []alarm {
-	if from == "" || hook.GroupLabels["community"] == "" || hook.Status != "firing" {
-		return nil
+// open asks the ingester for the alarms a notification names. A message that says little is
+// better than none, so nothing hinders it.
+func (n *Notifier) open(ctx context.Context, s *setup, hook *webhook) map[string]*item {
+	found, asked := map[string]*item{}, 0
+	for i := range hook.Alerts {
+		id := hook.Alerts[i].Labels["alarm"]
+		if id == "" || s.alarms == "" || found[id] != nil || asked >= maxAsked {
+			continue
+		}
+		asked++
+		alarm, err := n.one(ctx, s, id, "")
+		if err != nil {
+			n.log.Warn("the message says little: the alarm cannot be read", "alarm", id, "error", err)
+			var status httpStatus
+			if errors.As(err, &status) {
+				continue
+			}
+			break
+		}
+		found[id] = alarm
 	}
-	alarms, err := n.list(ctx, from)
-	if err != nil {
-		n.log.Warn("the message names no devices", "alert", hook.GroupLabels["alertname"], "error", err)
-	}
-	return alarms
-}
-
-// list returns the open alarms, the worst first. The ingester lists all of
-// them; those of the community are picked out while rendering.
-func (n *Notifier) list(ctx context.Context, from string) ([]alarm, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
-	if err != nil {
-		return nil, fmt.Errorf("alarms: %w", err)
-	}
-	answer, err := n.client.Do(req)
-	if err != nil {
-		return nil, fmt.Errorf("alarms: %w", err)
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("alarms: HTTP %d", answer.StatusCode)
-	}
-	var alarms []alarm
-	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAlarms)).Decode(&alarms); err != nil {
-		return nil, fmt.Errorf("alarms: %w", err)
-	}
-	return alarms, nil
+	return found
 }

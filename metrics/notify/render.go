@@ -24,21 +24,7 @@ type webhookAlert struct {
 	Annotations map[string]string `json:"annotations"`
 	StartsAt    time.Time         `json:"startsAt"`
 	EndsAt      time.Time         `json:"endsAt"`
-}
-
-// alarm holds what a message needs of an entry of the ingester's list of alarms.
-type alarm struct {
-	Kind      string `json:"kind"`
-	Severity  string `json:"severity"`
-	Community string `json:"community"`
-	Compound  string `json:"compound"`
-	Facility  string `json:"facility"`
-	Device    string `json:"device"`
-	Name      string `json:"device_name"`
-	Inhibited string `json:"inhibited"` // the group whose alarm stands for this one
-	Why       struct {
-		ZH string `json:"zh"`
-	} `json:"why"`
+	Fingerprint string            `json:"fingerprint"`
 }
 
 // Names holds what people call communities and kinds of facility.
@@ -46,31 +32,28 @@ type Names struct {
 	Communities, Facilities map[string]string
 }
 
-const (
-	listed     = 5   // devices an alert of a message names
-	maxSummary = 100 // characters of a headline
-)
+const maxSummary = 100 // characters of a headline
 
 // renderer turns alerts into a message.
 type renderer struct {
 	zone           *time.Location
 	names          Names
 	page, runbooks string
+	now            func() time.Time
 }
 
 // render says in Chinese what the alerts of a group are. The message is as
 // much as the robot takes: whole alerts, the open ones first, and how many more
-// there are. Alarms are the ingester's, of which those that belong to an alert
-// are named; nil if they are not known.
-func (r renderer) render(w *webhook, alarms []alarm, fits func(message) bool) message {
+// there are. Alarms are the ingester's by id; nil if they are not known.
+func (r renderer) render(w *webhook, alarms map[string]*item, fits func(message) bool) message {
 	alerts := slices.Clone(w.Alerts)
 	slices.SortStableFunc(alerts, func(a, b webhookAlert) int {
 		return cmp.Or(cmp.Compare(a.Status, b.Status), a.StartsAt.Compare(b.StartsAt)) // firing before resolved
 	})
 	m := message{title: r.title(w, alerts), tone: toneOf(w, alerts)}
-	items := make([]string, len(alerts))
+	items, now := make([]string, len(alerts)), r.now()
 	for i := range alerts {
-		items[i] = r.item(&alerts[i], alarms)
+		items[i] = r.itemOf(&alerts[i], alarms, now)
 	}
 	compose := func(items []string) message {
 		parts := append([]string{heading(m)}, items...)
@@ -143,8 +126,25 @@ func toneOf(w *webhook, alerts []webhookAlert) tone {
 // heading is the title in the text, which WeCom has no other place for.
 func heading(m message) string { return "### " + m.title }
 
-// item is one alert: since when, what is known of it, and which devices.
-func (r renderer) item(a *webhookAlert, alarms []alarm) string {
+// itemOf is one alert: an alarm as the ingester knows it, anything else as Alertmanager
+// describes it.
+func (r renderer) itemOf(a *webhookAlert, alarms map[string]*item, now time.Time) string {
+	i := alarms[a.Labels["alarm"]]
+	switch {
+	case i == nil:
+		return r.item(a)
+	case a.Status == "resolved":
+		if !i.done() {
+			ends := a.EndsAt
+			i.Closed = &ends
+		}
+		return r.over(i, nil)
+	}
+	return r.full(i, now, nil, "")
+}
+
+// item is one alert as Alertmanager describes it, and since when.
+func (r renderer) item(a *webhookAlert) string {
 	var b strings.Builder
 	description := a.Annotations["description"]
 	community, facility := a.Labels["community"], a.Labels["facility"]
@@ -161,26 +161,6 @@ func (r renderer) item(a *webhookAlert, alarms []alarm) string {
 		return b.String()
 	}
 	fmt.Fprintf(&b, "\n\n自 %s 起。", r.time(a.StartsAt))
-	n := 0
-	for i := range alarms {
-		d := &alarms[i]
-		if d.Community != community || d.Facility != facility || d.Kind != a.Labels["kind"] || d.Severity != a.Labels["severity"] || d.Inhibited != "" {
-			continue
-		}
-		if n++; n <= listed {
-			device := d.Device
-			if d.Name != "" {
-				device = d.Name + "（" + device + "）"
-			}
-			if d.Compound != "" {
-				device = d.Compound + " " + device
-			}
-			fmt.Fprintf(&b, "\n- %s：%s", plain(device), plain(d.Why.ZH))
-		}
-	}
-	if n > listed {
-		fmt.Fprintf(&b, "\n- 等共%d处", n)
-	}
 	return b.String()
 }
 

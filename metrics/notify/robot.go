@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/hmac"
+	"crypto/md5" // WeCom wants it of pictures
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +18,7 @@ import (
 	"net/url"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -67,6 +70,9 @@ type message struct {
 	title string
 	text  string // Markdown
 	tone  tone
+	// mentions are people whose phones are to ring, as far as the robot can.
+	mentions []Person
+	picture  []byte // PNG; nil: none
 }
 
 // tone says how a message looks.
@@ -93,6 +99,8 @@ type robot struct {
 	// has given up on that and says it again.
 	flights singleflight.Group
 	waiting atomic.Int32
+	// unfollowed is told what hindered a mention or a picture; nil: nobody.
+	unfollowed func(error)
 }
 
 func newRobot(r Robot) *robot {
@@ -112,7 +120,7 @@ func newRobot(r Robot) *robot {
 // fits reports whether the robot takes a message of this size.
 func (r *robot) fits(m message) bool {
 	if r.Kind == wecom {
-		return len(m.text) <= wecomBytes
+		return len(m.text) <= wecomBytes // people are mentioned in a message of its own
 	}
 	_, body := r.request(m)
 	return len(body) <= bodyBytes
@@ -134,7 +142,30 @@ func (r *robot) request(m message) (address string, body []byte) {
 	case wecom:
 		v = object{"msgtype": "markdown", "markdown": object{"content": m.text}}
 	case dingtalk:
-		v = object{"msgtype": "markdown", "markdown": object{"title": m.title, "text": m.text}}
+		// Whom "at" names is mentioned where the text has "@" and the same: it is shown as
+		// the name.
+		text, phones, ids := m.text, []string{}, []string{}
+		for i, p := range m.mentions {
+			id := cmp.Or(p.DingTalk, p.Phone)
+			if id == "" {
+				continue
+			}
+			if i == 0 {
+				text += "\n\n"
+			}
+			text += "@" + id + " "
+			if p.DingTalk != "" {
+				ids = append(ids, p.DingTalk)
+			} else {
+				phones = append(phones, p.Phone)
+			}
+		}
+		// A line ends there with two blanks; by itself it goes on.
+		text = strings.ReplaceAll(text, "\n", "  \n")
+		v = object{"msgtype": "markdown", "markdown": object{"title": m.title, "text": text}}
+		if len(phones)+len(ids) > 0 {
+			v["at"] = object{"atMobiles": phones, "atUserIds": ids, "isAtAll": false}
+		}
 		if s := r.Secret.Reveal(); s != "" {
 			stamp := strconv.FormatInt(r.now().UnixMilli(), 10)
 			u, err := url.Parse(address)
@@ -148,21 +179,73 @@ func (r *robot) request(m message) (address string, body []byte) {
 			address = u.String()
 		}
 	case feishu:
+		text := strings.TrimPrefix(m.text, heading(m)+"\n\n") // the card has it above
+		for _, p := range m.mentions {
+			if p.Feishu != "" {
+				text += " <at id=" + p.Feishu + "></at>"
+			}
+		}
 		v = object{"msg_type": "interactive", "card": object{
 			"config":   object{"wide_screen_mode": true},
 			"header":   object{"title": object{"tag": "plain_text", "content": m.title}, "template": [...]string{"blue", "green", "orange", "red"}[m.tone]},
-			"elements": []object{{"tag": "div", "text": object{"tag": "lark_md", "content": m.text}}},
+			"elements": []object{{"tag": "div", "text": object{"tag": "lark_md", "content": text}}},
 		}}
 		if s := r.Secret.Reveal(); s != "" {
 			stamp := strconv.FormatInt(r.now().Unix(), 10)
 			v["timestamp"], v["sign"] = stamp, signature(stamp+"\n"+s, "")
 		}
 	}
+	return address, encoded(v)
+}
+
+func encoded(v object) []byte {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false) // < is a font's beginning, and three bytes instead of one
 	_ = e.Encode(v)        // maps of strings can be encoded
-	return address, bytes.TrimSpace(b.Bytes())
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// pictureBytes is the largest picture WeCom takes, before Base64.
+const pictureBytes = 2 << 20
+
+// followers are the messages that go behind a message: of WeCom, whose Markdown mentions
+// nobody by telephone and holds no picture, a text that mentions and a picture. DingTalk
+// and Feishu show pictures from a public address or with an app's token only, which a
+// robot of a group does not have: there the link leads to the picture.
+func (r *robot) followers(m message) (bodies [][]byte) {
+	if r.Kind != wecom {
+		return nil
+	}
+	var ids, phones, called []string
+	for _, p := range m.mentions {
+		switch {
+		case p.WeCom != "":
+			ids = append(ids, p.WeCom)
+		case p.Phone != "":
+			phones = append(phones, p.Phone)
+		default:
+			continue
+		}
+		called = append(called, p.Name)
+	}
+	if len(called) > 0 {
+		text := object{"content": "请" + strings.Join(called, "、") + "处理：" + m.title}
+		if len(ids) > 0 {
+			text["mentioned_list"] = ids
+		}
+		if len(phones) > 0 {
+			text["mentioned_mobile_list"] = phones
+		}
+		bodies = append(bodies, encoded(object{"msgtype": "text", "text": text}))
+	}
+	if len(m.picture) > 0 && len(m.picture) <= pictureBytes {
+		sum := md5.Sum(m.picture)
+		bodies = append(bodies, encoded(object{"msgtype": "image", "image": object{
+			"base64": base64.StdEncoding.EncodeToString(m.picture), "md5": hex.EncodeToString(sum[:]),
+		}}))
+	}
+	return bodies
 }
 
 func signature(key, text string) string {
@@ -209,7 +292,8 @@ func (r *robot) send(ctx context.Context, m message, retried func()) error {
 		if limit := r.limiter.Wait(ctx); limit != nil {
 			return fmt.Errorf("%w: more than %d messages a minute", errBusy, r.PerMinute)
 		}
-		err := r.post(ctx, m)
+		address, body := r.request(m)
+		err := r.post(ctx, address, body)
 		var wait time.Duration
 		var s *slower
 		switch {
@@ -222,6 +306,9 @@ func (r *robot) send(ctx context.Context, m message, retried func()) error {
 			}
 			wait = r.backoff << (failures - 1)
 		default:
+			if err == nil {
+				r.follow(ctx, m)
+			}
 			return err
 		}
 		select {
@@ -233,8 +320,29 @@ func (r *robot) send(ctx context.Context, m message, retried func()) error {
 	}
 }
 
-func (r *robot) post(ctx context.Context, m message) error {
-	address, body := r.request(m)
+// follow sends what goes behind a message that was delivered. Each is tried twice: the
+// message is complete without them, and repeating it for their sake would be worse.
+func (r *robot) follow(ctx context.Context, m message) {
+	for _, body := range r.followers(m) {
+		for range 2 {
+			if r.limiter.Wait(ctx) != nil {
+				return
+			}
+			err := r.post(ctx, r.URL.Reveal(), body)
+			if err == nil {
+				break
+			}
+			if r.unfollowed != nil {
+				r.unfollowed(err)
+			}
+			if !errors.Is(err, errBusy) {
+				break
+			}
+		}
+	}
+}
+
+func (r *robot) post(ctx context.Context, address string, body []byte) error {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, address, bytes.NewReader(body))
 	if err != nil {
 		return errors.New("the robot's address is not one")
