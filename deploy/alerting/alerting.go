@@ -64,14 +64,14 @@ func (s *Stack) start(ctx context.Context, o Options) (err error) {
 	for _, path := range rules {
 		var quick []replacement
 		if filepath.Base(path) == "anomalies.yaml" {
-			quick = []replacement{{"keep_firing_for: 5m", "keep_firing_for: 2s"}}
+			quick = []replacement{{"keep_firing_for: 2m", "keep_firing_for: 2s"}, {"interval: 10s", "interval: 500ms"}}
 		}
 		if err := change(path, filepath.Join(dir, "rules", filepath.Base(path)), quick); err != nil {
 			return err
 		}
 	}
 	if err := change(filepath.Join(o.Deploy, "prometheus/prometheus.yml"), filepath.Join(dir, "prometheus.yml"), []replacement{
-		{"scrape_interval: 30s", "scrape_interval: 500ms"}, {"evaluation_interval: 30s", "evaluation_interval: 500ms"},
+		{"scrape_interval: 30s", "scrape_interval: 500ms"}, {"scrape_interval: 10s", "scrape_interval: 500ms"}, {"evaluation_interval: 30s", "evaluation_interval: 500ms"},
 		{"127.0.0.1:9093", s.Alertmanager}, {"127.0.0.1:9108", o.Target}, {"127.0.0.1:9109", o.Notify}, {"127.0.0.1:9090", s.Prometheus},
 	}); err != nil {
 		return err
@@ -94,7 +94,7 @@ func StartAlertmanager(ctx context.Context, o Options, s *Stack) (string, error)
 	}
 	dir := filepath.Join(o.Dir, "alertmanager")
 	if err := change(filepath.Join(o.Deploy, "alertmanager/alertmanager.yml"), filepath.Join(dir, "alertmanager.yml"), []replacement{
-		{"group_wait: 30s", "group_wait: 1s"}, {"group_wait: 10s", "group_wait: 1s"}, {"group_interval: 5m", "group_interval: 2s"},
+		{"group_wait: 30s", "group_wait: 1s"}, {"group_wait: 10s", "group_wait: 1s"}, {"group_interval: 5m", "group_interval: 2s"}, {"group_interval: 15s", "group_interval: 1s"},
 		{"127.0.0.1:9109", o.Notify},
 	}); err != nil {
 		return "", err

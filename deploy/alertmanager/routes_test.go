@@ -5,8 +5,9 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
-	"github.com/goccy/go-yaml"
+	"greencommunity/metrics/notify"
 )
 
 func amtool(t *testing.T, args ...string) (string, error) {
@@ -30,14 +31,10 @@ func TestConfigurationIsInOrder(t *testing.T) {
 
 func TestRoutes(t *testing.T) {
 	for _, test := range []struct{ labels, receiver string }{
-		{"alertname=GreencommunityBurst severity=critical community=nancheng facility=water kind=burst", "duty"},
-		{"alertname=GreencommunityBinFire severity=critical community=nancheng facility=waste kind=bin_fire", "duty"},
-		{"alertname=GreencommunityFeederOutage severity=critical community=nancheng facility=lighting kind=feeder_outage", "duty"},
-		{"alertname=GreencommunityOneMore severity=critical community=nancheng facility=water kind=burst", "duty-once"},
-		{"alertname=GreencommunityContinuousFlow severity=warning community=nancheng facility=water kind=continuous_flow", "office"},
-		{"alertname=GreencommunityOverfull severity=warning community=nancheng facility=waste kind=overfull", "office"},
-		{"alertname=GreencommunityOutage severity=warning community=nancheng facility=lighting kind=outage", "office"},
-		{"alertname=GreencommunityEnergySavingsNegative severity=warning community=nancheng facility=lighting", "office"},
+		{"alertname=GreencommunityBurst severity=critical community=nancheng facility=water kind=burst alarm=a", "people"},
+		{"alertname=GreencommunityContinuousFlow severity=warning community=nancheng facility=water kind=continuous_flow alarm=b", "people"},
+		{"alertname=GreencommunityOutage severity=warning community=nancheng facility=lighting kind=outage alarm=c", "people"},
+		{"alertname=GreencommunityEnergySavingsNegative severity=warning community=nancheng facility=lighting", "people"},
 		{"alertname=GreencommunityUnusualValue severity=info community=nancheng facility=water kind=unusual_value", "null"},
 		{"alertname=GreencommunityIngesterDown severity=critical component=ingester instance=a", "operator"},
 		{"alertname=GreencommunityVendorSilent severity=warning component=vendor vendor=v", "operator"},
@@ -50,48 +47,18 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
-type route struct {
-	Matchers            []string
-	ActiveTimeIntervals []string `yaml:"active_time_intervals"`
-	Routes              []route
-}
-
-// Only warnings of lighting and waste wait for working hours, which are those
-// of Shanghai.
-func TestWorkingHours(t *testing.T) {
-	data, err := os.ReadFile("alertmanager.yml")
+// The roster that is shipped is in order beside the robots that are, and wakes nobody for what
+// can wait.
+func TestRosterIsInOrder(t *testing.T) {
+	zone, err := time.LoadLocation("Asia/Shanghai")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var c struct {
-		Route         route
-		TimeIntervals []struct {
-			Name          string
-			TimeIntervals []struct{ Location string } `yaml:"time_intervals"`
-		} `yaml:"time_intervals"`
+	if _, err := notify.ReadRoster("roster.yaml", []string{"duty", "office", "operator"}, zone); err != nil {
+		t.Error(err)
 	}
-	if err := yaml.Unmarshal(data, &c); err != nil {
-		t.Fatal(err)
-	}
-	var waiting []string
-	var walk func(route)
-	walk = func(r route) {
-		if len(r.ActiveTimeIntervals) > 0 {
-			waiting = append(waiting, strings.Join(r.Matchers, " "))
-		}
-		for _, r := range r.Routes {
-			walk(r)
-		}
-	}
-	walk(c.Route)
-	if want := `severity="warning" facility=~"lighting|waste"`; len(waiting) != 1 || waiting[0] != want {
-		t.Errorf("routes that wait for working hours: %q, want %s", waiting, want)
-	}
-	for _, named := range c.TimeIntervals {
-		for _, i := range named.TimeIntervals {
-			if i.Location != "Asia/Shanghai" {
-				t.Errorf("%s is in the time of %q", named.Name, i.Location)
-			}
-		}
+	data, err := os.ReadFile("notify.yaml")
+	if err != nil || !strings.Contains(string(data), "roster: roster.yaml") {
+		t.Errorf("notify.yaml names no roster: %v", err)
 	}
 }

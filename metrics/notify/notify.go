@@ -46,6 +46,7 @@ type Notifier struct {
 	now    func() time.Time
 	wake   chan struct{}
 	forgot time.Time // when what is over was last dropped; Run's own
+	swept  time.Time // when what is over was last asked for; Run's own
 	reread rereading // of the roster; Run's own
 
 	messages *prometheus.CounterVec
@@ -73,7 +74,7 @@ func New(c *Config, names func() Names, log *slog.Logger, reg prometheus.Registe
 	}
 	n.setup.Store(&setup{})
 	n.Configure(c)
-	reg.MustRegister(n.messages, n.retries)
+	reg.MustRegister(n.messages, n.retries, waitingCollector{n})
 	return n
 }
 

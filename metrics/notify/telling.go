@@ -14,6 +14,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
 // telling is what has been told to whom, and what waits to be: until the morning, for a
@@ -41,7 +43,7 @@ type told struct {
 	Over        bool      `json:"over,omitempty"`
 	// Firing is the severities of Alertmanager's alerts of it, by their fingerprint: one
 	// that gets worse is two for a while.
-	Firing map[string]string `json:"firing,omitempty"`
+	Firing map[string]firing `json:"firing,omitempty"`
 	Robots map[string]*heard `json:"robots"`
 	// Steps of escalations that were told, by receiver, severity and time.
 	Steps map[string]time.Time `json:"steps,omitempty"`
@@ -49,6 +51,12 @@ type told struct {
 	Confirmed bool `json:"confirmed,omitempty"`
 
 	asked time.Time // when it was found that somebody has it
+}
+
+// firing is an alert as long as Alertmanager has not said that it is over.
+type firing struct {
+	Severity string    `json:"severity"`
+	Starts   time.Time `json:"starts"`
 }
 
 // heard is what a robot has said, and is to say.
@@ -69,9 +77,9 @@ type heard struct {
 // severity is the worst that is firing.
 func (t *told) severity() string {
 	severity := t.Labels["severity"]
-	for _, s := range t.Firing {
-		if rank(s) < rank(severity) {
-			severity = s
+	for _, f := range t.Firing {
+		if rank(f.Severity) < rank(severity) {
+			severity = f.Severity
 		}
 	}
 	return severity
@@ -175,22 +183,13 @@ func (t *telling) takeAlert(a *webhookAlert, roster *Roster, now time.Time) {
 	}
 	k := t.alarms[id]
 	if a.Status != "firing" {
-		if k == nil || k.Over {
+		if k == nil {
 			return
 		}
 		delete(k.Firing, print)
 		t.dirty = true
-		if len(k.Firing) > 0 {
-			return
-		}
-		k.Over, k.Ends = true, a.EndsAt
-		for _, h := range k.Robots {
-			if h.Severity != "" {
-				h.End = true
-				if h.Raise { // something worse, and over before it was told: the end says so
-					h.Raise = false
-				}
-			}
+		if len(k.Firing) == 0 && !k.Over {
+			k.over(a.EndsAt)
 		}
 		return
 	}
@@ -198,24 +197,24 @@ func (t *telling) takeAlert(a *webhookAlert, roster *Roster, now time.Time) {
 		if len(t.alarms) >= mostTold {
 			return
 		}
-		k = &told{Robots: map[string]*heard{}, Firing: map[string]string{}, Starts: a.StartsAt}
+		k = &told{Robots: map[string]*heard{}, Firing: map[string]firing{}, Starts: a.StartsAt}
 		t.alarms[id] = k
 		t.dirty = true
 	}
 	if k.Firing == nil {
-		k.Firing = map[string]string{}
+		k.Firing = map[string]firing{}
+	}
+	if f, known := k.Firing[print]; known && f.Starts.Equal(a.StartsAt) {
+		return
 	}
 	back := k.Over
 	if back {
-		k.Over, k.Ends, k.Firing, k.Steps, k.Starts = false, time.Time{}, map[string]string{}, nil, a.StartsAt
+		k.Over, k.Ends, k.Firing, k.Steps, k.Starts = false, time.Time{}, map[string]firing{}, nil, a.StartsAt
 		k.asked, k.Confirmed = time.Time{}, false
-	}
-	if _, known := k.Firing[print]; known && !back {
-		return
 	}
 	before := k.severity()
 	fresh := len(k.Firing) == 0
-	k.Firing[print] = a.Labels["severity"]
+	k.Firing[print] = firing{a.Labels["severity"], a.StartsAt}
 	if fresh || rank(a.Labels["severity"]) <= rank(before) {
 		k.Labels, k.Summary, k.Description, k.Runbook = a.Labels, a.Annotations["summary"], a.Annotations["description"], a.Annotations["runbook_url"]
 	}
@@ -237,6 +236,16 @@ func (t *telling) takeAlert(a *webhookAlert, roster *Roster, now time.Time) {
 			case h.Severity != "" && rank(severity) < rank(h.Severity):
 				h.Receiver, h.Raise = v.Name, true
 			}
+		}
+	}
+}
+
+// over notes that an alarm is over.
+func (k *told) over(at time.Time) {
+	k.Over, k.Ends = true, at
+	for _, h := range k.Robots {
+		if h.Severity != "" {
+			h.End, h.Raise = true, false // something worse that was over before it was told: the end says so
 		}
 	}
 }
@@ -274,6 +283,16 @@ type saying struct {
 	item     *item
 }
 
+// milder says whether somebody was told of it as of less.
+func (k *told) milder(severity string) bool {
+	for _, h := range k.Robots {
+		if h.Severity != "" && rank(h.Severity) > rank(severity) {
+			return true
+		}
+	}
+	return false
+}
+
 // due returns what a robot has to say now, by copies, and marks it as held where it is not
 // the hour.
 func (t *telling) due(robot string, roster *Roster, now time.Time) (list []saying) {
@@ -303,7 +322,7 @@ func (t *telling) due(robot string, roster *Roster, now time.Time) (list []sayin
 				case (h.Raise || h.End) && h.Waited && severity != "critical":
 					add(saying{about: waited, h: *h, who: who})
 				case h.Raise:
-					add(saying{about: raised, h: *h, who: who, worse: h.Severity != ""})
+					add(saying{about: raised, h: *h, who: who, worse: k.milder(severity)})
 				case h.End:
 					add(saying{about: ended, h: *h, who: who})
 				case !k.Over && h.Severity != "" && !held && now.Sub(h.Last) >= roster.repeat(severity) && now.Sub(k.asked) >= time.Minute:
@@ -473,25 +492,106 @@ func (t *telling) flush() {
 	t.save()
 }
 
-// waiting is how many alarms wait to be told, through quiet hours and for robots.
-func (t *telling) waiting() (held, pending int) {
+// waiting is how many alarms wait to be told by each robot: through quiet hours, and for the
+// robot.
+func (t *telling) waiting() (held, pending map[string]int) {
+	held, pending = map[string]int{}, map[string]int{}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, k := range t.alarms {
-		h, p := false, false
-		for _, r := range k.Robots {
-			if r.Raise || r.End {
-				h, p = h || r.Waited, p || !r.Waited
+		for robot, r := range k.Robots {
+			switch {
+			case !r.Raise && !r.End:
+			case r.Waited:
+				held[robot]++
+			default:
+				pending[robot]++
 			}
-		}
-		if h {
-			held++
-		}
-		if p {
-			pending++
 		}
 	}
 	return held, pending
+}
+
+// waitingCollector shows what waits to be told.
+type waitingCollector struct{ n *Notifier }
+
+var (
+	waitingDesc = prometheus.NewDesc("greencommunity_notify_waiting",
+		"Alarms that wait to be told, by robot and why: quiet (the end of quiet hours) or robot (it does not take them, or not yet).", []string{"robot", "why"}, nil)
+	stateDesc = prometheus.NewDesc("greencommunity_notify_state_broken",
+		"1 where what has been told cannot be written to disk, so that a restart would tell it again.", nil, nil)
+)
+
+func (waitingCollector) Describe(ch chan<- *prometheus.Desc) {
+	ch <- waitingDesc
+	ch <- stateDesc
+}
+
+func (c waitingCollector) Collect(ch chan<- prometheus.Metric) {
+	s := c.n.setup.Load()
+	if s.telling == nil {
+		return
+	}
+	held, pending := s.telling.waiting()
+	for name := range s.robots {
+		ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(held[name]), name, "quiet")
+		ch <- prometheus.MustNewConstMetric(waitingDesc, prometheus.GaugeValue, float64(pending[name]), name, "robot")
+	}
+	s.telling.mu.Lock()
+	broken := 0.0
+	if s.telling.broken != nil {
+		broken = 1
+	}
+	s.telling.mu.Unlock()
+	ch <- prometheus.MustNewConstMetric(stateDesc, prometheus.GaugeValue, broken)
+}
+
+// swept is how long after an alarm was over Alertmanager should have said so. It does not
+// where another alert holds this one back, and where it was away.
+const swept = 5 * time.Minute
+
+// sweep asks the ingester for what is over and was not said to be.
+func (n *Notifier) sweep(ctx context.Context, now time.Time) {
+	s := n.setup.Load()
+	if s.telling == nil || s.alarms == "" || now.Sub(n.swept) < swept {
+		return
+	}
+	n.swept = now
+	t := s.telling
+	t.mu.Lock()
+	open := map[string]string{} // by id of the alarm
+	for id, k := range t.alarms {
+		if alarm := k.Labels["alarm"]; alarm != "" && !k.Over && now.Sub(k.Starts) > swept {
+			open[alarm] = id
+		}
+	}
+	t.mu.Unlock()
+	if len(open) == 0 {
+		return
+	}
+	items, err := n.list(ctx, s, "")
+	if err != nil {
+		return // it is asked again
+	}
+	for i := range items {
+		delete(open, items[i].ID)
+	}
+	asked := 0
+	for alarm, id := range open {
+		if asked++; asked > maxAsked {
+			break
+		}
+		i, err := n.one(ctx, s, alarm, "")
+		if err != nil || !i.done() || i.Closed == nil || now.Sub(*i.Closed) < swept {
+			continue
+		}
+		t.mu.Lock()
+		if k := t.alarms[id]; k != nil && !k.Over {
+			k.over(*i.Closed)
+			t.dirty = true
+		}
+		t.mu.Unlock()
+	}
 }
 
 // tellRobots lets each robot that has something to say say it, one message after the other,
@@ -541,6 +641,7 @@ func (n *Notifier) Run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		n.rereadRoster()
+		n.sweep(ctx, n.now())
 		n.tellRobots(ctx, n.now(), &wait)
 		select {
 		case <-ctx.Done():

@@ -32,6 +32,7 @@ type scene struct {
 	clock  time.Time
 	url    string
 	robots map[string]*chat
+	starts map[string]time.Time // of alerts that are firing
 	zone   *time.Location
 }
 
@@ -64,7 +65,7 @@ func newScene(t *testing.T, at string) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{t: t, dir: t.TempDir(), alarms: map[string]*item{}, robots: map[string]*chat{}, zone: zone, log: &strings.Builder{}}
+	s := &scene{t: t, dir: t.TempDir(), alarms: map[string]*item{}, robots: map[string]*chat{}, starts: map[string]time.Time{}, zone: zone, log: &strings.Builder{}}
 	s.at(at)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -185,11 +186,16 @@ func (s *scene) alert(status string, items ...item) int {
 	s.t.Helper()
 	var alerts []webhookAlert
 	for _, i := range items {
-		a := webhookAlert{Status: status, StartsAt: s.clock, Fingerprint: i.ID + i.Severity, Labels: map[string]string{
+		print := i.ID + i.Severity
+		if s.starts[print].IsZero() {
+			s.starts[print] = s.clock
+		}
+		a := webhookAlert{Status: status, StartsAt: s.starts[print], Fingerprint: print, Labels: map[string]string{
 			"alertname": "Greencommunity" + i.Kind, "alarm": i.ID, "community": "nancheng", "facility": i.Facility, "kind": i.Kind, "severity": i.Severity, "device": i.Device,
 		}}
 		if status == "resolved" {
 			a.EndsAt = s.clock
+			delete(s.starts, print)
 		}
 		alerts = append(alerts, a)
 	}
@@ -215,6 +221,7 @@ func (s *scene) turn() {
 func (s *scene) later(d time.Duration) {
 	for end := s.clock.Add(d); s.clock.Before(end); {
 		s.clock = s.clock.Add(min(time.Minute, end.Sub(s.clock)))
+		s.n.sweep(s.t.Context(), s.clock)
 		s.turn()
 	}
 }
@@ -601,6 +608,47 @@ func TestEscalation(t *testing.T) {
 	wantSaid(t, s.said("duty")[:1], []string{"【紧急】爆管 · 南城社区", "采集服务没有应答"})
 	s.later(16 * time.Minute)
 	wantSaid(t, s.said("leaders"), []string{"【升级·紧急】爆管", "不知道是否已有人处理"})
+}
+
+// An end that Alertmanager does not say, because another alert holds the alarm back by then,
+// is told all the same; it gets worse and back, which are two alerts, and ends once.
+func TestEndIsToldOnce(t *testing.T) {
+	s := newScene(t, "2026-12-01 10:00")
+	live := s.open(leak("3"))
+	s.alert("firing", leak("3"))
+	s.turn()
+	s.said("duty")
+	s.later(time.Hour)
+	s.mu.Lock()
+	closed := s.clock
+	live.Status, live.Closed = "cleared", &closed
+	s.mu.Unlock()
+	s.later(20 * time.Minute)
+	s.alert("firing", leak("3")) // Alertmanager's group says it once more
+	s.turn()
+	wantSaid(t, s.said("duty"), []string{"【已恢复】"})
+
+	worse := leak("4")
+	live = s.open(worse)
+	s.alert("firing", worse)
+	s.turn()
+	critical := worse
+	critical.Severity = "critical"
+	s.alert("firing", critical)
+	s.turn()
+	texts := s.said("duty")
+	if all := strings.Join(texts, "\n"); !strings.Contains(all, "【加重·紧急】") || !strings.Contains(all, "比上次通知时加重") {
+		t.Errorf("%s", all)
+	}
+	s.alert("resolved", worse) // the milder alert ends: the alarm goes on
+	s.turn()
+	wantSaid(t, s.said("duty"))
+	s.mu.Lock()
+	live.Status, live.Closed = "cleared", &closed
+	s.mu.Unlock()
+	s.alert("resolved", critical)
+	s.later(10 * time.Minute)
+	wantSaid(t, s.said("duty"), []string{"【已恢复】"})
 }
 
 // A robot that is away, and a file that cannot be written, lose nothing.

@@ -65,6 +65,8 @@ type item struct {
 	} `json:"history"`
 	Link   string `json:"link"`
 	Signed string `json:"signed_link"`
+
+	unknown bool // the ingester did not say: it is as Alertmanager knows it
 }
 
 func (i *item) done() bool { return i.Status == "cleared" || i.Status == "false" }
@@ -293,12 +295,17 @@ func (r renderer) full(i *item, now time.Time, duty []Person, again string) stri
 	line("地点", r.where(i))
 	line("情况", i.title()+"。"+i.what())
 	since := r.time(i.began()) + "（设备时间）起"
+	if i.unknown {
+		since = r.time(i.began()) + "（平台时间）起"
+	}
 	if lasted := now.Sub(i.began()); lasted >= time.Minute {
 		since += "，已" + lasting(lasted)
 	}
 	line("起始", since)
-	line("程度", i.big())
-	line("把握", i.sure())
+	if !i.unknown {
+		line("程度", i.big())
+		line("把握", i.sure())
+	}
 	line("先做", plain(i.Advice.ZH))
 	line("状态", i.state(r))
 	line("提醒", again)
@@ -442,10 +449,10 @@ func (r renderer) address(link string) string {
 func ofLabels(t *told) *item {
 	i := &item{
 		ID: t.Labels["alarm"], Kind: t.Labels["kind"], Severity: t.severity(), Community: t.Labels["community"], Compound: t.Labels["compound"],
-		Facility: t.Labels["facility"], Device: t.Labels["device"], Since: t.Starts, Status: "",
+		Facility: t.Labels["facility"], Device: t.Labels["device"], Since: t.Starts, unknown: true,
 	}
 	i.Title.ZH = t.Summary
-	i.Why.ZH = "采集服务没有应答，详情暂缺，请打开页面查看"
+	i.Why.ZH = "采集服务没有应答，详情请打开页面查看。"
 	if t.Over {
 		i.Status = "cleared"
 		ends := t.Ends

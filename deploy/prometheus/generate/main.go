@@ -47,9 +47,10 @@ type alert struct {
 
 // group is rules that are evaluated one after the other.
 type group struct {
-	Name    string
-	Records []record
-	Alerts  []alert
+	Name     string
+	Interval string // how often they are evaluated; "" as the rest
+	Records  []record
+	Alerts   []alert
 }
 
 type record struct {
@@ -96,8 +97,9 @@ type (
 		Groups []ruleGroup `yaml:"groups"`
 	}
 	ruleGroup struct {
-		Name  string `yaml:"name"`
-		Rules []rule `yaml:"rules"`
+		Name     string `yaml:"name"`
+		Interval string `yaml:"interval,omitempty"`
+		Rules    []rule `yaml:"rules"`
 	}
 	rule struct {
 		Record      string        `yaml:"record,omitempty"`
@@ -111,7 +113,7 @@ type (
 )
 
 func (g group) yaml(runbooks string) []byte {
-	out := ruleGroup{Name: g.Name}
+	out := ruleGroup{Name: g.Name, Interval: g.Interval}
 	comments := head
 	for _, r := range g.Records {
 		out.Rules = append(out.Rules, rule{Record: r.Name, Expr: r.Expr})
@@ -176,9 +178,9 @@ func (a alert) delay() Text {
 func urgency(severity string) Text {
 	switch severity {
 	case "critical":
-		return Text{ZH: "紧急，立即处置，两小时未恢复会再次通知。", EN: "critical: act now. It is told again after two hours."}
+		return Text{ZH: "紧急，立即处置，昼夜通知；无人确认的逐级通知，两小时后再次通知。", EN: "critical: act now. It is told at any hour, to the next in line where nobody confirms, and again after two hours."}
 	case "warning":
-		return Text{ZH: "一般，工作时间内处置。", EN: "warning: in working hours."}
+		return Text{ZH: "一般，工作时间内处置；免打扰时段内的在时段结束时汇总通知。", EN: "warning: in working hours. What comes in quiet hours is told at their end, as one message."}
 	case "info":
 		return Text{ZH: "提示，不发通知，查看设备时参考。", EN: "info: nobody is told; worth knowing when looking at the device."}
 	}

@@ -629,12 +629,16 @@ func certificateAlerts() []alert {
 func deliveryAlerts() []alert {
 	return []alert{{
 		Name: "GreencommunityDeliveryFailing", Page: "delivery_failing", Severity: "critical", Component: "delivery",
-		Expr: `sum by (instance, integration) (increase(alertmanager_notifications_failed_total[15m])) > 0`,
-		For:  "10m", KeepFiring: "10m",
+		Expr: `sum by (instance, integration) (increase(alertmanager_notifications_failed_total[15m])) > 0
+or
+sum by (instance, robot) (increase(greencommunity_notify_messages_total{result="refused"}[15m])) > 0
+or
+sum by (instance, robot) (greencommunity_notify_waiting{why="robot"}) > 0`,
+		For: "10m", KeepFiring: "10m",
 		Summary: Text{ZH: "告警通知发送失败", EN: "Messages about alerts are not delivered"},
 		Description: Text{
-			ZH: "Alertmanager（{{ $labels.instance }}）近15分钟有通知发送失败。",
-			EN: "Alertmanager ({{ $labels.instance }}) failed to deliver messages in the last 15 minutes.",
+			ZH: "{{ $labels.instance }}近15分钟有通知发送失败{{ with $labels.robot }}，机器人{{ . }}{{ end }}。",
+			EN: "{{ $labels.instance }} failed to deliver messages in the last 15 minutes{{ with $labels.robot }}, to robot {{ . }}{{ end }}.",
 		},
 		Means: Text{
 			ZH: "群机器人或转发服务不接受消息，值班人员可能收不到告警。",

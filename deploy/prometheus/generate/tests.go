@@ -12,11 +12,11 @@ import (
 // what each alert must do in terms of what the ingester shows, and take
 // nothing from the rules but the alert's name. One community is one story:
 //
-//	fires     fires within a minute, and resolves within six of clearing
+//	fires     fires within a minute, and resolves within four of clearing
+//	second    another alarm of the kind there: fires by itself, whatever else is open
 //	other     another kind is open there, and this one is not: never fires
-//	vanishes  the ingester is read and no longer has the series: resolves
 //	kept      the ingester cannot be read from 6m to 20m: stays as it was
-//	worse     the same kind is open at both severities: two alerts
+//	worse     it gets worse: another alert, and the one before ends
 //
 // Every other kind is in one test, so that promtool looks at all rules twice and
 // not once a kind; what is open elsewhere is a kind of the other test.
@@ -52,35 +52,35 @@ func anomalyTest(half int) string {
 			other = anomaly.Kinds[1].Name
 		}
 		name := "Greencommunity" + camel(k.Name)
-		series := func(instance, community, kind, severity, values string) {
-			fmt.Fprintf(&b, "  - {series: 'greencommunity_anomaly_active{job=\"greencommunity\",instance=\"%s\",community=\"%s\",facility=\"%s\",kind=\"%s\",severity=\"%s\"}', values: '%s'}\n",
-				instance, community, facility, kind, severity, values)
+		series := func(instance, community, alarm, kind, severity, values string) {
+			fmt.Fprintf(&b, "  - {series: 'greencommunity_alarm_active{job=\"greencommunity\",instance=\"%s\",alarm=\"%s\",device=\"d-%s\",community=\"%s\",compound=\"\",facility=\"%s\",kind=\"%s\",severity=\"%s\",vendor=\"v\"}', values: '%s'}\n",
+				instance, alarm, alarm, community, facility, kind, severity, values)
 		}
-		series("a", "fires", k.Name, severity, "0 0 2x7 0x20")
-		series("a", "other", k.Name, severity, "0x30")
-		series("a", "other", other, severity, "1x30")
-		series("a", "vanishes", k.Name, severity, "1x5 stale _x24")
-		series("b", "kept", k.Name, severity, "1x5 stale _x13 1x3 0x7")
-		series("a", "worse", k.Name, severity, "_x26 1x4")
-		series("a", "worse", k.Name, another, "_x26 1x4")
-		at := func(minute int, communities ...[2]string) {
+		series("a", "fires", "first", k.Name, severity, "_x2 1x7 stale")
+		series("a", "fires", "second", k.Name, severity, "_x6 1x4 stale")
+		series("a", "other", "another", other, severity, "1x30")
+		series("b", "kept", "third", k.Name, severity, "1x5 stale _x13 1x3 stale")
+		series("a", "worse", "fourth", k.Name, severity, "_x20 1x4 stale")
+		series("a", "worse", "fourth", k.Name, another, "_x25 1x4")
+		at := func(minute int, alarms ...[3]string) {
 			fmt.Fprintf(&expressions, "  - expr: 'ALERTS{alertname=\"%s\"}'\n    eval_time: %dm\n    exp_samples:", name, minute)
-			if len(communities) == 0 {
+			if len(alarms) == 0 {
 				expressions.WriteString(" []")
 			}
 			expressions.WriteString("\n")
-			for _, c := range communities {
-				fmt.Fprintf(&expressions, "    - {labels: 'ALERTS{alertname=\"%s\",alertstate=\"firing\",community=\"%s\",facility=\"%s\",kind=\"%s\",severity=\"%s\"}', value: 1}\n", name, c[0], facility, k.Name, c[1])
+			for _, a := range alarms {
+				fmt.Fprintf(&expressions, "    - {labels: 'ALERTS{alertname=\"%s\",alertstate=\"firing\",alarm=\"%s\",device=\"d-%s\",community=\"%s\",facility=\"%s\",kind=\"%s\",severity=\"%s\",vendor=\"v\"}', value: 1}\n",
+					name, a[1], a[1], a[0], facility, k.Name, a[2])
 			}
 		}
-		fires, vanishes, kept := [2]string{"fires", severity}, [2]string{"vanishes", severity}, [2]string{"kept", severity}
-		at(1, kept, vanishes)
-		at(2, fires, kept, vanishes)
-		at(10, fires, kept, vanishes)
-		at(14, fires, kept)
-		at(19, kept)
-		at(24, kept)
-		at(29, [2]string{"worse", severity}, [2]string{"worse", another})
+		first, second, kept := [3]string{"fires", "first", severity}, [3]string{"fires", "second", severity}, [3]string{"kept", "third", severity}
+		at(1, kept)
+		at(3, first, kept)
+		at(7, first, second, kept)
+		at(15, kept)
+		at(22, kept, [3]string{"worse", "fourth", severity})
+		at(26, [3]string{"worse", "fourth", severity}, [3]string{"worse", "fourth", another})
+		at(29, [3]string{"worse", "fourth", another})
 	}
 	return b.String() + "  promql_expr_test:\n" + expressions.String()
 }
