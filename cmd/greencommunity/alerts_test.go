@@ -47,7 +47,8 @@ func TestLeakBecomesAMessage(t *testing.T) {
 
 	bin := built.Path(t)
 	listen := "127.0.0.1:" + freePort(t)
-	text := fmt.Sprintf("listen: %s\ninventory: inventory.yaml\nalarms: %s/api/v1/alarms\nrobots:\n", listen, in.url)
+	text := fmt.Sprintf("listen: %s\ninventory: inventory.yaml\nalarms: %s/api/v1/alarms\nroster: roster.yaml\nstate: told.json\nrobots:\n", listen, in.url)
+	write(t, filepath.Join(in.dir, "roster.yaml"), "otherwise: {robots: [office]}\n")
 	for _, name := range []string{"duty", "office", "operator"} {
 		text += fmt.Sprintf("- {name: %s, kind: wecom, url_file: robot}\n", name)
 	}
@@ -97,11 +98,11 @@ func TestLeakBecomesAMessage(t *testing.T) {
 	now := time.Now().Truncate(time.Hour)
 	began := time.Now()
 	upload(now.Add(-60*time.Hour), now.Add(-10*time.Hour), 30)
-	next("【一般】持续流量（疑似漏水） · 南城社区", "南城社区（供水）有1处未恢复", "\n- meter-12：流量")
+	next("【一般】持续流量（疑似漏水） · 南城社区", "**地点**：南城社区 供水设备meter-12", "流量", "每天约", "（设备时间）起")
 	t.Logf("message %s after publishing", time.Since(began).Round(time.Millisecond))
 	began = time.Now()
 	upload(now.Add(-10*time.Hour), now, 0)
-	next("【已恢复】持续流量（疑似漏水） · 南城社区")
+	next("【已恢复】持续流量（疑似漏水） · 南城社区", "meter-12", "历时", "自动解除")
 	t.Logf("its end %s after publishing", time.Since(began).Round(time.Millisecond))
 	p.publish("greencommunity/v1/nancheng/water/meter-12", []byte("{")) // so that rejects have a series
 	select {

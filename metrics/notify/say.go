@@ -27,7 +27,7 @@ func (n *Notifier) say(ctx context.Context, s *setup, r *robot, list []saying, n
 	for _, group := range groupsOf(list) {
 		m := renderer.message(group, now, s.telling.others(group), r.fits)
 		if len(group) == 1 && (group[0].about == raised || group[0].about == escalated) && r.Kind == wecom {
-			m.picture = n.picture(ctx, s, group[0].item)
+			m.picture = n.picture(ctx, s, group[0].item, now)
 		}
 		sending, cancel := context.WithTimeout(ctx, patience)
 		err := r.send(sending, m, n.retries.WithLabelValues(r.Name).Inc)
@@ -185,18 +185,6 @@ func (n *Notifier) get(ctx context.Context, s *setup, address, who string) ([]by
 		return nil, fmt.Errorf("alarms: %w", err)
 	}
 	return data, nil
-}
-
-// picture is the series of an alarm as PNG, where the ingester draws one.
-func (n *Notifier) picture(ctx context.Context, s *setup, i *item) []byte {
-	if i == nil || i.ID == "" || s.alarms == "" {
-		return nil
-	}
-	data, err := n.get(ctx, s, strings.TrimSuffix(s.alarms, "/")+"/"+url.PathEscape(i.ID)+"/picture", "")
-	if err != nil || len(data) > pictureBytes || !strings.HasPrefix(string(data), "\x89PNG") {
-		return nil
-	}
-	return data
 }
 
 // groupsOf parts what is due into messages.

@@ -1,11 +1,17 @@
 package notify
 
 import (
+	"bytes"
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"image/png"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -80,6 +86,10 @@ func newScene(t *testing.T, at string) *scene {
 				i.Signed = "/alarm/" + i.ID + "?who=" + who + "&sign=s"
 			}
 			return i
+		}
+		if r.URL.Path == "/api/v1/readings" {
+			readings(w, r.URL.Query(), s.clock)
+			return
 		}
 		if id, one := strings.CutPrefix(r.URL.Path, "/api/v1/alarms/"); one {
 			if i := s.alarms[id]; i != nil {
@@ -233,7 +243,9 @@ func (s *scene) said(robot string) (texts []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, body := range c.bodies {
-		texts = append(texts, textOf(s.t, body))
+		if text := textOf(s.t, body); text != "" { // a picture has none
+			texts = append(texts, text)
+		}
 	}
 	c.bodies = nil
 	return texts
@@ -249,9 +261,8 @@ func textOf(t *testing.T, body string) string {
 			Ids     []string `json:"mentioned_list"`
 			Phones  []string `json:"mentioned_mobile_list"`
 		}
-		Image struct{ Md5 string }
-		At    struct{ AtMobiles, AtUserIds []string }
-		Card  struct {
+		At   struct{ AtMobiles, AtUserIds []string }
+		Card struct {
 			Header   struct{ Title struct{ Content string } }
 			Elements []struct{ Text struct{ Content string } }
 		}
@@ -259,7 +270,7 @@ func textOf(t *testing.T, body string) string {
 	if err := json.Unmarshal([]byte(body), &m); err != nil {
 		t.Fatal(err, body)
 	}
-	text := m.Markdown.Content + m.Markdown.Text + m.Text.Content + m.Image.Md5
+	text := m.Markdown.Content + m.Markdown.Text + m.Text.Content
 	for _, e := range m.Card.Elements {
 		text += m.Card.Header.Title.Content + "\n" + e.Text.Content
 	}
@@ -291,6 +302,87 @@ func judged(right, wrong uint64) (j struct {
 }) {
 	j.Right, j.Wrong = right, wrong
 	return j
+}
+
+// readings answers as the ingester does: of meters a register of three days whose flow does not
+// rest since a day.
+func readings(w io.Writer, q url.Values, now time.Time) {
+	type row struct {
+		Time  time.Time `json:"time"`
+		Value float64   `json:"value"`
+	}
+	rows := []row{}
+	if q.Get("quantity") == "water_volume_total" && strings.HasPrefix(q.Get("device"), "meter-") {
+		register := 120.0
+		for h := 72; h >= 0; h-- {
+			at := now.Add(-time.Duration(h) * time.Hour)
+			if hour := at.Hour(); hour > 6 && hour < 23 && hour%3 != 0 {
+				register += 0.012 * float64(hour%7)
+			}
+			if h < 26 {
+				register += 0.0132
+			}
+			rows = append(rows, row{at, register})
+		}
+	}
+	_ = json.NewEncoder(w).Encode(rows)
+}
+
+// WeCom gets a picture of the series behind the message; where there are no readings, none.
+func TestPicture(t *testing.T) {
+	s := newScene(t, "2026-12-01 10:00")
+	a := leak("3")
+	a.Began = s.clock.Add(-26 * time.Hour)
+	s.open(a)
+	s.open(fire("7"))
+	s.alert("firing", a)
+	s.turn()
+	c := s.robots["duty"]
+	c.mu.Lock()
+	bodies := c.bodies
+	c.mu.Unlock()
+	if len(bodies) != 3 {
+		t.Fatalf("%d messages, want the message, the mention and the picture", len(bodies))
+	}
+	var m struct {
+		Msgtype string
+		Image   struct{ Base64, Md5 string }
+	}
+	if err := json.Unmarshal([]byte(bodies[2]), &m); err != nil || m.Msgtype != "image" {
+		t.Fatal(err, m.Msgtype)
+	}
+	data, err := base64.StdEncoding.DecodeString(m.Image.Base64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sum := fmt.Sprintf("%x", md5.Sum(data)); sum != m.Image.Md5 || len(data) > pictureBytes {
+		t.Errorf("MD5 %s of %d bytes, said %s", sum, len(data), m.Image.Md5)
+	}
+	img, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	red, blue := 0, 0
+	for y := range img.Bounds().Dy() {
+		for x := range img.Bounds().Dx() {
+			switch img.At(x, y) {
+			case mark:
+				red++
+			case curve:
+				blue++
+			}
+		}
+	}
+	if red < 500 || blue < 2000 {
+		t.Errorf("%d red pixels and %d blue ones: no curve, or no beginning", red, blue)
+	}
+	if err := os.WriteFile(filepath.Join(t.ArtifactDir(), "leak.png"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.said("duty")
+	s.alert("firing", fire("7"))
+	s.turn()
+	wantSaid(t, s.said("duty"), []string{"【紧急】垃圾桶起火"}, nil)
 }
 
 // All seven are in each robot's message: what, where, since when by the device's clock, how sure,
