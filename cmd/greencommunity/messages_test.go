@@ -153,7 +153,7 @@ func TestMessages(t *testing.T) {
 	groups := map[string]*chatGroup{"duty": newChatGroup(t, "wecom"), "office": newChatGroup(t, "dingtalk"), "leaders": newChatGroup(t, "feishu")}
 	_, broker := startMosquitto(t)
 	dir, httpAddr, config := writeConfig(t, broker, "http://"+startDatabase(t).addr,
-		"alarms: {public_url: \"http://127.0.0.1:1\", schedule: schedule.yaml, tariffs: {water: 4}}\n")
+		"alarms: {public_url: \"http://127.0.0.1:1\", schedule: schedule.yaml, tariffs: {water: 4}}\nanomaly: {gate: {held_open: 10s}}\n")
 	write(t, filepath.Join(dir, "inventory.yaml"), messagesInventory)
 	write(t, filepath.Join(dir, "schedule.yaml"), "maintenance: [{devices: [gate-3], from: 2020-01-01, to: 2099-01-01, reason: 车库门检修, by: 王建国}]\n")
 	in := &ingester{dir: dir, url: "http://" + httpAddr}

@@ -51,7 +51,13 @@ type Config struct {
 	told *telling
 }
 
-// Robot is a robot of a chat group. Alertmanager delivers to /alerts/NAME.
+// Defaults of a configuration.
+const (
+	DefaultListen = "127.0.0.1:9109"
+	DefaultZone   = "Asia/Shanghai"
+)
+
+// Robot is a robot of a chat group.
 type Robot struct {
 	Name string `yaml:"name"` // required; lower-case letters, digits, - and _
 	Kind string `yaml:"kind"` // required; wecom, dingtalk or feishu
@@ -126,13 +132,13 @@ func (c *Config) complete(dir string, p *document.Problems) {
 	resolve(&c.State)
 	resolve(&c.AlarmsKeyFile)
 	if c.Listen == "" {
-		c.Listen = "127.0.0.1:9109"
+		c.Listen = DefaultListen
 	}
 	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
 		p.Add("listen", "%q is no address; give host:port, such as 127.0.0.1:9109", c.Listen)
 	}
 	if c.TimeZone == "" {
-		c.TimeZone = "Asia/Shanghai"
+		c.TimeZone = DefaultZone
 	}
 	zone, err := time.LoadLocation(c.TimeZone)
 	if err != nil {

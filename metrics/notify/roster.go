@@ -36,9 +36,13 @@ import (
 type Roster struct {
 	// Quiet are the hours in which only what is critical is told. The rest is told when
 	// they end, as one message a robot.
-	Quiet  []Span   `yaml:"quiet"`
+	Quiet []Span `yaml:"quiet"`
+	// People are those who may be on duty. Robots mention people by what they know them by:
+	// WeCom by wecom (the userid) or phone, DingTalk by dingtalk (the userid) or phone,
+	// Feishu by feishu (open_id or user_id) only.
 	People []Person `yaml:"people"`
-	Duties []Duty   `yaml:"duties"`
+	// Duties are tasks that somebody always has.
+	Duties []Duty `yaml:"duties"`
 	// Receivers are those who are told. Each line that fits is told, in their order, up
 	// to one with last.
 	Receivers []Receiver `yaml:"receivers"`
@@ -58,9 +62,10 @@ type Repeat struct {
 	Warning  config.Duration `yaml:"warning"`  // default 24h
 }
 
-// Person is somebody who is on duty. Robots mention people by what they know them by:
-// WeCom by wecom (the userid) or phone, DingTalk by dingtalk (the userid) or phone,
-// Feishu by feishu (open_id or user_id) only.
+// DefaultRepeat is Repeat where nothing else is said.
+var DefaultRepeat = Repeat{Critical: config.Duration(2 * time.Hour), Warning: config.Duration(24 * time.Hour)}
+
+// Person is somebody who may be on duty.
 type Person struct {
 	ID       string `yaml:"id"`   // required
 	Name     string `yaml:"name"` // required; it stands in messages, and in what is done by a link
@@ -236,10 +241,10 @@ func (r *Roster) complete(robots []string, p *document.Problems) {
 	r.receiver(&r.Otherwise, "otherwise", robots, duties, known, p)
 	r.steps(r.Escalation, "escalation", robots, duties, known, p)
 	if r.Repeat.Critical == 0 {
-		r.Repeat.Critical = config.Duration(2 * time.Hour)
+		r.Repeat.Critical = DefaultRepeat.Critical
 	}
 	if r.Repeat.Warning == 0 {
-		r.Repeat.Warning = config.Duration(24 * time.Hour)
+		r.Repeat.Warning = DefaultRepeat.Warning
 	}
 	for name, v := range map[string]config.Duration{"critical": r.Repeat.Critical, "warning": r.Repeat.Warning} {
 		if time.Duration(v) < 10*time.Minute {

@@ -1,6 +1,6 @@
-// Package reference holds the reference of config.yaml and inventory.yaml: each
-// key with its comment and its default. `go generate` makes both files from the
-// structs that read them, so that a key cannot be read without standing here;
+// Package reference holds the reference of config.yaml, inventory.yaml, notify.yaml and
+// roster.yaml: each key with its comment and its default. `go generate` makes the files
+// from the structs that read them, so that a key cannot be read without standing here;
 // the test makes them again and compares.
 package reference
 
@@ -18,3 +18,13 @@ var Config string
 //
 //go:embed inventory.yaml
 var Inventory string
+
+// Notify is notify.yaml with every key.
+//
+//go:embed notify.yaml
+var Notify string
+
+// Roster is roster.yaml with every key, each list with one element.
+//
+//go:embed roster.yaml
+var Roster string

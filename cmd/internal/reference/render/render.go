@@ -22,6 +22,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/notify"
 	"greencommunity/metrics/savings"
 )
 
@@ -45,6 +46,8 @@ func Files(root string) (map[string]string, error) {
 	}{
 		{"config.yaml", "config.yaml: every key with its default. `greencommunity config` prints this.\nDurations are written 90s, 168h or 7d; sizes 512MiB or 10GiB; paths are relative to the file.", *config.Defaults()},
 		{"inventory.yaml", "inventory.yaml: every key, each list with one element. `greencommunity config --inventory` prints this.", inventory.File{}},
+		{"notify.yaml", "notify.yaml of `greencommunity notify`: every key with its default. `greencommunity config --notify` prints this.\nPaths are relative to the file.", notify.Config{Listen: notify.DefaultListen, TimeZone: notify.DefaultZone}},
+		{"roster.yaml", "roster.yaml of `greencommunity notify`: every key, each list with one element. `greencommunity config --roster` prints this.", notify.Roster{Repeat: notify.DefaultRepeat}},
 	} {
 		r.out.Reset()
 		r.comment("", file.head)
