@@ -18,9 +18,11 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"greencommunity/deploy/alerting"
 	"greencommunity/ingest"
 	"greencommunity/ingest/config"
 )
@@ -38,6 +40,7 @@ type scene struct {
 	clock  time.Time
 	url    string
 	robots map[string]*chat
+	chats  map[string][]string  // what robots were told, for the pages
 	starts map[string]time.Time // of alerts that are firing
 	zone   *time.Location
 }
@@ -71,7 +74,7 @@ func newScene(t *testing.T, at string) *scene {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &scene{t: t, dir: t.TempDir(), alarms: map[string]*item{}, robots: map[string]*chat{}, starts: map[string]time.Time{}, zone: zone, log: &strings.Builder{}}
+	s := &scene{t: t, dir: t.TempDir(), alarms: map[string]*item{}, robots: map[string]*chat{}, starts: map[string]time.Time{}, chats: map[string][]string{}, zone: zone, log: &strings.Builder{}}
 	s.at(at)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
@@ -118,6 +121,14 @@ func newScene(t *testing.T, at string) *scene {
 	}
 	s.write("roster.yaml", rosterText)
 	s.start()
+	t.Cleanup(func() { // go test -artifacts keeps them: the messages as a person sees them
+		for name, bodies := range s.chats {
+			path := filepath.Join(t.ArtifactDir(), strings.ReplaceAll(t.Name(), "/", "_")+"-"+name+".html")
+			if err := os.WriteFile(path, alerting.ChatPage(name, bodies), 0o600); err != nil {
+				t.Error(err)
+			}
+		}
+	})
 	return s
 }
 
@@ -242,6 +253,7 @@ func (s *scene) said(robot string) (texts []string) {
 	c := s.robots[robot]
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	s.chats[robot] = append(s.chats[robot], c.bodies...)
 	for _, body := range c.bodies {
 		if text := textOf(s.t, body); text != "" { // a picture has none
 			texts = append(texts, text)
@@ -902,6 +914,42 @@ func TestStorm(t *testing.T) {
 	}
 	if len(bodies[0]) > bodyBytes || !strings.Contains(texts[0], "处未列出，请打开页面查看") {
 		t.Errorf("%d bytes: …%s", len(bodies[0]), texts[0][max(0, len(texts[0])-200):])
+	}
+}
+
+// Whatever the texts are and however many, each robot takes the message, it is UTF-8, and what a
+// device or an inventory says becomes no link, mention or headline.
+func TestMessageFits(t *testing.T) {
+	evil := "[点我](http://evil)<at id=all></at>\n### 假 @all **x** `y` "
+	for _, kind := range []string{wecom, dingtalk, feishu} {
+		robot := newRobot(Robot{Kind: kind, URL: "http://robot/", Secret: "s", PerMinute: 20})
+		r := renderer{zone: time.UTC, page: "http://10.1.2.3/", runbooks: "https://wiki.example", now: time.Now}
+		for _, about := range []about{raised, waited, ended, repeated, escalated} {
+			for _, count := range []int{1, 4, 60} {
+				for _, length := range []int{0, 400, 8000} {
+					var group []saying
+					for n := range count {
+						i := leak(fmt.Sprint(n))
+						i.DeviceName, i.Address, i.CommunityName = evil+strings.Repeat("长", length), evil, evil
+						i.Why, i.Reason, i.Assignee, i.Status = zh(evil), evil, evil, "open"
+						if about == ended || about == waited && n%2 == 1 {
+							i.Status = "cleared"
+						}
+						group = append(group, saying{id: fmt.Sprint(n), about: about, severity: "warning", item: &i, who: []Person{{ID: "a", Name: evil, Phone: "13800000000"}},
+							t: told{Labels: map[string]string{"alarm": "a", "kind": "continuous_flow", "community": "c"}}})
+					}
+					m := r.message(group, time.Now(), 3, robot.fits)
+					if !robot.fits(m) || !utf8.ValidString(m.text) || m.title == "" {
+						t.Fatalf("%s, %d of %d: %d bytes, %q", kind, count, length, len(m.text), m.title)
+					}
+					for _, bad := range []string{"](http://evil", "<at id=all", "\n### 假", "@all", "`y`"} {
+						if strings.Contains(m.text, bad) {
+							t.Fatalf("%s has %q:\n%s", kind, bad, m.text)
+						}
+					}
+				}
+			}
+		}
 	}
 }
 
