@@ -19,6 +19,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/savings"
 )
 
 // checkCmd checks configuration and inventory, and with --connect what they
@@ -51,6 +52,9 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 		sources += len(v.Sources)
 	}
 	fmt.Fprintf(s.out, "configuration and inventory are in order: %d communities, %d vendors, %d sources, %d devices\n", len(inv.Communities), len(inv.Vendors), sources, inv.Devices())
+	for _, advice := range savings.Advice(inv, time.Now().In(conf.Zone).Year()) {
+		fmt.Fprintf(s.out, "warning: %s\n", advice)
+	}
 	if conf.Shard.Count > 1 {
 		inv = inv.Shard(conf.Shard.Index, conf.Shard.Count)
 		checkShard(s.out, conf, inv)

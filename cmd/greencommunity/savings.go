@@ -158,6 +158,8 @@ type savingsTableCmd struct {
 	Temperature     string   `help:"CSV of daily temperatures (date, tmean_F or tmean_C) for billing periods." placeholder:"FILE"`
 	TemperatureUnit string   `help:"F or C, where the column's name does not say it." placeholder:"F|C"`
 	BaselineEnd     string   `help:"First day after the baseline, where the table has no column period." placeholder:"DATE"`
+	Homes           float64  `help:"How many homes use the water: their year-to-year level is added to the band." placeholder:"N"`
+	YearRel         float64  `help:"Share of the baseline by which a year's level may be off the next one's, 0-1, at 90 %; added to the band. Default: nothing, or of --homes." placeholder:"SHARE"`
 	ReportingStart  string   `help:"First day of reporting, where the table has no column period." placeholder:"DATE"`
 }
 
@@ -227,6 +229,18 @@ func (c *savingsTableCmd) table(s streams) error {
 	analysis, err := baseline.Analyse(table, fitting)
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if !(c.Homes >= 0 && c.YearRel >= 0 && c.YearRel < 1) || c.Homes > 0 && c.YearRel > 0 {
+		return errors.New("give either --homes, above 0, or --year-rel, from 0 to 1")
+	}
+	switch {
+	case c.YearRel > 0:
+		analysis.State(c.YearRel)
+	case c.Homes > 0:
+		analysis.State(baseline.YearLevel(c.Homes))
+	case c.Resource == "water":
+		analysis.Warnings = append(analysis.Warnings, fmt.Sprintf("the bands hold the scatter of days, and not how far a year's level is from the next one's: give --homes or --year-rel, which %.2f would be by the scatter of these days",
+			baseline.YearLevelOf(float64(analysis.CV))))
 	}
 	if c.Picture != "" {
 		unit := c.Unit

@@ -32,6 +32,7 @@ type savingsBaselineCmd struct {
 	From       string   `help:"First day of the baseline." placeholder:"DATE"`
 	To         string   `help:"First day after." placeholder:"DATE"`
 	Accept     []string `help:"Accept the findings of a kind: KIND=REASON. The reason is kept in the baseline. May be given several times." placeholder:"KIND=REASON" sep:"none"`
+	Homes      float64  `help:"How many homes use the water, for the year_rel to state. Default: by the scatter of days." placeholder:"N"`
 	Version    int      `help:"Version of the baseline." default:"1"`
 	ApprovedBy string   `help:"Who approves it." placeholder:"NAME"`
 	Evidence   string   `help:"Where the evidence is." placeholder:"TEXT"`
@@ -90,7 +91,22 @@ func (c *savingsBaselineCmd) Run(ctx context.Context, s streams) error {
 		spec["accepted"] = accepted
 	}
 	answer["baseline"] = spec
+	if water {
+		// What no year can tell of itself, to be stated beside the baseline.
+		answer["uncertainty"] = map[string]float64{"year_rel": yearLevel(c.Homes, spec)}
+	}
 	return printJSON(s.out, answer)
+}
+
+// yearLevel is what to state as year_rel: by the homes, or by the scatter of days.
+func yearLevel(homes float64, spec map[string]any) float64 {
+	level := 0.0
+	if cv, ok := spec["cv_rmse"].(float64); homes == 0 && ok {
+		level = baseline.YearLevelOf(cv)
+	} else {
+		level = baseline.YearLevel(homes)
+	}
+	return math.Round(1000*level) / 1000
 }
 
 // fit makes of the days what the inventory takes as baseline.
@@ -118,7 +134,7 @@ func (c *savingsBaselineCmd) fit(days []baseline.Day, water bool) (map[string]an
 		spec["r2"] = f.R2
 	}
 	if f.Dark {
-		spec["method"], spec["dark_hours"], spec["hours"] = "regression", true, c.Hours
+		spec["method"], spec["dark_hours"], spec["hours"], spec["relative"] = "regression", true, c.Hours, f.Relative
 	}
 	if len(f.Calendar) > 0 {
 		spec["calendar"] = f.Calendar

@@ -152,6 +152,7 @@ func (c *savingsPerCapitaCmd) Run(s streams) error {
 		"weekend": fit.Weekend, "rest_days": fit.RestDays, "festival": fit.Festival, "XtX_inv": fit.Inverse,
 		"method": "per_capita_monthly", "monthly": fit.Monthly, "monthly_days": fit.MonthlyDays, "relative": fit.Relative,
 		"n": fit.N, "n_eff": fit.Effective, "rmse_n_minus_p": fit.RMSE, "cv_rmse": fit.CV, "screening": screening,
+		"uncertainty": map[string]float64{"year_rel": math.Round(1000*baseline.YearLevelOf(fit.CV)) / 1000},
 	})
 }
 

@@ -363,3 +363,39 @@ func TestCalendarIsFrozenWithItsBaseline(t *testing.T) {
 		}
 	}
 }
+
+// What makes a figure less certain than it looks is told, and nothing where all is stated.
+func TestAdvice(t *testing.T) {
+	water := func(more string) string {
+		return fmt.Sprintf(`
+- id: households
+  spec:
+    resource: water
+    ipmvp: C
+    meters: [{device: wm}]
+    uncertainty: {%s}
+    baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: mean, calendar: [rest_days], coef: [10, 2], n: 365, n_eff: 365, rmse_n_minus_p: 0.5, XtX_inv: [[0.004, -0.004], [-0.004, 0.01]]}
+`, more)
+	}
+	for _, c := range []struct {
+		stated, calendar string
+		year             int
+		want             []string
+	}{
+		{"", "", 2026, []string{"year_rel"}},
+		{"year_rel: 0.04", "", 2026, nil},
+		{"year_rel: 0.04", "", 2099, []string{"public holidays of 2099"}},
+		{"year_rel: 0.04", "\ncalendar: [{year: 2099, rest: [2099-01-01]}]", 2099, nil},
+	} {
+		got := Advice(loadAfter(t, water(c.stated), c.calendar), c.year)
+		if len(got) != len(c.want) {
+			t.Errorf("%+v: %q", c, got)
+			continue
+		}
+		for i, want := range c.want {
+			if !strings.Contains(got[i], want) {
+				t.Errorf("%+v: %q", c, got)
+			}
+		}
+	}
+}

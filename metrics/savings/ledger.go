@@ -278,6 +278,9 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 	for j := range row {
 		use += row[j] * l.Coef[j]
 	}
+	if l.Relative {
+		return use, row, use, true
+	}
 	return use, row, 1, true
 }
 
@@ -438,7 +441,11 @@ func (b *boundary) sum(l *Ledger, from, to int, conditions func(day int) Conditi
 		if !ok {
 			continue
 		}
-		s.Noise += weight * weight * c.Share * c.Share
+		scatter := weight * c.Share
+		if b.Baseline.Relative && c.Adjusted > 0 && c.Baseline > 0 { // in proportion to all that is there
+			scatter *= (c.Baseline + c.Adjusted) / c.Baseline
+		}
+		s.Noise += scatter * scatter
 		if s.Row == nil {
 			s.Row = make([]float64, len(row))
 		}
@@ -464,15 +471,16 @@ func (b *boundary) known(s Sums) float64 {
 	if b.metered() {
 		class = b.Uncertainty.MeterClass / 100
 	}
+	whole := s.Baseline + s.Adjusted // lamps that were added are known no better
 	if b.fit == nil {
 		if !b.metered() { // both sides are stated, and by the same nameplates
 			u := &b.Uncertainty
-			return math.Hypot(math.Hypot(s.Baseline*u.Watts, s.Actual*u.Watts), s.Baseline*math.Hypot(u.Year, math.Hypot(u.Burning, u.Hours)))
+			return math.Hypot(math.Hypot(whole*u.Watts, s.Actual*u.Watts), whole*math.Hypot(u.Year, math.Hypot(u.Burning, u.Hours)))
 		}
-		return baseline.Stipulated(s.Baseline, b.Uncertainty.stated(), s.Actual, class)
+		return baseline.Stipulated(whole, b.Uncertainty.stated(), s.Actual, class)
 	}
 	_, se := b.fit.Band(s.Row, s.Noise, b.Baseline.Effective)
-	return math.Hypot(b.t*se, baseline.Stipulated(s.Baseline, b.Uncertainty.stated(), s.Actual, class))
+	return math.Hypot(b.t*se, baseline.Stipulated(whole, b.Uncertainty.stated(), s.Actual, class))
 }
 
 // Result is a saving over a stretch of time with its uncertainty.

@@ -302,8 +302,8 @@ func (c *cell) lamps(t *testing.T, rng *rand.Rand, seed int) (Result, float64) {
     resource: electricity
     ipmvp: B
     meters: [%s]%s
-    baseline: {version: 1, period: [%s, %s], method: regression, dark_hours: true, hours: astro_civil, calendar: %s, coef: %s, n: %d, n_eff: %v, rmse_n_minus_p: %v, XtX_inv: %s}
-`, strings.Join(list, ", "), nra, start.AddDate(0, 0, -365).Format(time.DateOnly), start.Format(time.DateOnly), numbers(t, fit.Calendar), numbers(t, fit.Coef), fit.N, fit.Effective, fit.S, numbers(t, fit.Inverse)))
+    baseline: {version: 1, period: [%s, %s], method: regression, dark_hours: true, relative: %v, hours: astro_civil, calendar: %s, coef: %s, n: %d, n_eff: %v, rmse_n_minus_p: %v, XtX_inv: %s}
+`, strings.Join(list, ", "), nra, start.AddDate(0, 0, -365).Format(time.DateOnly), start.Format(time.DateOnly), fit.Relative, numbers(t, fit.Calendar), numbers(t, fit.Coef), fit.N, fit.Effective, fit.S, numbers(t, fit.Inverse)))
 	length := int(start.AddDate(0, 3, 0).Sub(start).Hours() / 24)
 	registers, truth := make([]float64, meters), 0.0
 	for i := range registers {

@@ -144,11 +144,13 @@ func (b *boundary) parts(s Sums) Parts {
 		return p
 	}
 	u := &b.Uncertainty
-	share := func(relative float64) baseline.Figure { return baseline.Figure(math.Abs(s.Baseline * relative)) }
+	share := func(relative float64) baseline.Figure {
+		return baseline.Figure(math.Abs((s.Baseline + s.Adjusted) * relative))
+	}
 	p.Watts, p.Year, p.Burning, p.Hours = share(u.Watts), share(u.Year), share(u.Burning), share(u.Hours)
 	switch {
 	case !b.metered(): // both sides are by the same nameplates
-		p.Watts = baseline.Figure(math.Hypot(s.Baseline*u.Watts, s.Actual*u.Watts))
+		p.Watts = baseline.Figure(math.Hypot((s.Baseline+s.Adjusted)*u.Watts, s.Actual*u.Watts))
 	default:
 		p.Class = baseline.Figure(math.Abs(s.Actual * u.MeterClass / 100))
 	}

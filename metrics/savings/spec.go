@@ -192,7 +192,8 @@ type BaselineSpec struct {
 	Monthly     []float64 `yaml:"monthly"`
 	MonthlyDays []float64 `yaml:"monthly_days"`
 	// Relative says that days scatter in proportion to their month's use, as
-	// households' do: rmse_n_minus_p is then a share of it, 0-1.
+	// households' do: rmse_n_minus_p is then a share of it, 0-1. With dark_hours it is
+	// a share of the day's expected use, and XtX_inv of days weighted by 1 over its square.
 	Relative bool `yaml:"relative"`
 	// Weekend and Festival are by how much use on Saturdays and Sundays, and about the
 	// Spring Festival (four days before its first to eight after), is off the month's,
@@ -657,6 +658,9 @@ func (b *boundary) checkBaseline(path string, p *document.Problems) {
 			if b.community.Lat == 0 && b.community.Lon == 0 {
 				p.Add(path+".dark_hours", "needs lat and lon of community %s", b.community.ID)
 			}
+		}
+		if l.Relative && !l.DarkHours {
+			p.Add(path+".relative", "days scatter in proportion to their use where dark_hours drive a regression; leave it out")
 		}
 		fitted(n)
 	case "mean":

@@ -68,6 +68,8 @@ type Analysis struct {
 	Windows map[string]*Window `json:"windows,omitempty"`
 	// Calendar are the same figures by calendar quarter, such as 2017Q1.
 	Calendar map[string]*Window `json:"calendar_quarters,omitempty"`
+	// Warnings say what the bands do not hold.
+	Warnings []string `json:"warnings,omitempty"`
 	// Ignored are columns of the table that mean nothing here.
 	Ignored []string `json:"ignored_columns,omitempty"`
 
@@ -134,8 +136,10 @@ type Window struct {
 		DE90AC   Figure `json:"dE_90_autocorr_scaled"`
 		DE68AC   Figure `json:"dE_68_autocorr_scaled"`
 	} `json:"exact_ols"`
+	// Stated is the band with what was stated beside the scatter of days; nil: nothing was.
+	Stated *StatedBand `json:"stated,omitempty"`
 	// Significant: the saving is larger than its exact 90 % band, scaled for
-	// autocorrelation. Verdict says it in words.
+	// autocorrelation. Verdict says it in words, by Stated where there is one.
 	Significant   bool   `json:"significant_at_90_exact"`
 	Significant68 bool   `json:"significant_at_68_exact"`
 	Acceptable    bool   `json:"fsu_68_at_most_half"` // Guideline 14: U ≤ 50 % at 68 %

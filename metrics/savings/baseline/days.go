@@ -10,11 +10,15 @@ import (
 // DayFit is a fitted baseline of days that are not by head.
 type DayFit struct {
 	*Regression
+	Relative  bool     // days scatter in proportion to their expected use; S is a share of it
 	Dark      bool     // the coefficient after the intercept is of the dark hours
 	Calendar  []string // what the last coefficients are of: weekend or rest_days, festival
 	Effective float64  // what the days are worth, autocorrelation allowed for
 	Rho       float64  // lag-one autocorrelation of the residuals
 }
+
+// shortNight is the least dark hours of a day for which scatter may be in proportion to use.
+const shortNight = 2
 
 // drivers that are tried for a day's use: a week's, then a year's.
 var weeklyDrivers = []string{"weekend", "rest_days"}
@@ -37,7 +41,11 @@ func FitDays(days []Day, c *Calendar) (*DayFit, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &DayFit{Regression: m.Regression, Dark: m.Kind == DarkHours}
+	f := &DayFit{Dark: m.Kind == DarkHours}
+	f.Relative = f.Dark && !slices.ContainsFunc(days, func(d Day) bool { return d.Dark < shortNight })
+	if err := f.fit(days, c); err != nil {
+		return nil, err
+	}
 	least := 1 - least
 	plain := f.leftOut(days, c)
 	for _, driver := range weeklyDrivers {
@@ -54,7 +62,6 @@ func FitDays(days []Day, c *Calendar) (*DayFit, error) {
 			f = &with
 		}
 	}
-	f.weigh()
 	return f, nil
 }
 
@@ -75,25 +82,46 @@ func (f *DayFit) row(d Day, c *Calendar) []float64 {
 }
 
 func (f *DayFit) fit(days []Day, c *Calendar) error {
-	X, y := make([][]float64, len(days)), make([]float64, len(days))
+	X, y, weights := make([][]float64, len(days)), make([]float64, len(days)), []float64(nil)
 	for i, d := range days {
 		X[i], y[i] = f.row(d, c), d.Use
+		if f.Relative {
+			weights = append(weights, 1/(d.Dark*d.Dark))
+		}
 	}
-	r, err := Fit(X, y, nil)
+	r, err := Fit(X, y, weights)
 	if err != nil {
 		return err
 	}
+	for range 2 { // weights of what the fit before expects
+		for i := range weights {
+			expected := y[i] - r.Residual[i]
+			if !(expected > 0) {
+				return ErrSingular
+			}
+			weights[i] = 1 / (expected * expected)
+		}
+		if f.Relative {
+			if r, err = Fit(X, y, weights); err != nil {
+				return err
+			}
+		}
+	}
 	f.Regression = r
-	f.weigh()
+	f.weigh(weights)
 	return nil
 }
 
 // weigh says what the days are worth. The mean and few drivers take little of the
 // autocorrelation with them, (1+3ρ)·p/2n; its own standard error is added, as with
 // households.
-func (f *DayFit) weigh() {
+func (f *DayFit) weigh(weights []float64) {
 	n, p := float64(f.N), float64(f.P)
-	f.Rho = (Autocorrelation(f.Residual) + p/2/n) / (1 - 1.5*p/n)
+	residual := slices.Clone(f.Residual)
+	for i, w := range weights {
+		residual[i] *= math.Sqrt(w)
+	}
+	f.Rho = (Autocorrelation(residual) + p/2/n) / (1 - 1.5*p/n)
 	rho := min(0.99, max(0, f.Rho))
 	if math.IsNaN(rho) {
 		rho, f.Rho = 0, 0
@@ -108,9 +136,19 @@ func (f *DayFit) leftOut(days []Day, c *Calendar) float64 {
 		from, to := b*n/blocks, (b+1)*n/blocks
 		kept := slices.Concat(days[:from], days[to:])
 		X, y := mat.NewDense(len(kept), len(f.row(kept[0], c)), nil), mat.NewVecDense(len(kept), nil)
+		scale := func(d Day) float64 {
+			if f.Relative {
+				return 1 / d.Dark
+			}
+			return 1
+		}
 		for i, d := range kept {
-			X.SetRow(i, f.row(d, c))
-			y.SetVec(i, d.Use)
+			row := f.row(d, c)
+			for j := range row {
+				row[j] *= scale(d)
+			}
+			X.SetRow(i, row)
+			y.SetVec(i, d.Use*scale(d))
 		}
 		var coef mat.VecDense
 		if err := coef.SolveVec(X, y); err != nil {
@@ -121,7 +159,8 @@ func (f *DayFit) leftOut(days []Day, c *Calendar) float64 {
 			for j, x := range f.row(d, c) {
 				foretold += x * coef.AtVec(j)
 			}
-			sum += (d.Use - foretold) * (d.Use - foretold)
+			off := (d.Use - foretold) * scale(d)
+			sum += off * off
 		}
 	}
 	return sum
