@@ -128,7 +128,7 @@ func (c *savingsBaselineCmd) fit(days []baseline.Day, water bool) (map[string]an
 	if err != nil {
 		return nil, err
 	}
-	spec := map[string]any{"method": "mean", "coef": f.Coef, "n": f.N, "n_eff": f.Effective, "rmse_n_minus_p": f.S, "XtX_inv": f.Inverse, "cv_rmse": f.S / f.Mean}
+	spec := map[string]any{"method": "mean", "coef": f.Coef, "n": f.N, "n_eff": f.Effective, "rmse_n_minus_p": f.S, "XtX_inv": f.Inverse, "cv_rmse": f.CV}
 	spec["rho"] = f.Rho
 	if f.Dark || len(f.Calendar) > 0 {
 		spec["r2"] = f.R2
@@ -206,7 +206,7 @@ func (c *savingsBaselineCmd) stored(ctx context.Context) (days []baseline.Day, w
 	if err := db.Run(ctx, r); err != nil {
 		return nil, false, err
 	}
-	if days, err = r.Days(community, c.Boundary); err != nil {
+	if days, err = r.Days(community, c.Boundary, c.Hours); err != nil {
 		return nil, false, err
 	}
 	water = len(days) > 0 && days[0].Persons > 0

@@ -119,7 +119,7 @@ vendors:
 	if got, err = of("lamps", "2026-01-01"); err != nil {
 		t.Fatal(err)
 	}
-	if b := got["baseline"].(map[string]any); b["dark_hours"] != true || math.Abs(b["coef"].([]any)[1].(float64)-16.8) > 0.2 {
+	if b := got["baseline"].(map[string]any); b["dark_hours"] != true || math.Abs(b["coef"].([]any)[1].(float64)-16.8) > 0.2 || math.Abs(b["coef"].([]any)[0].(float64)) > 3 {
 		t.Errorf("%v", b)
 	}
 	for boundary, want := range map[string]string{"leaky": "night_flow: the median night", "alarmed": "leak_alarm: an alarm of a leak was open on 5 days from 2025-04-11 to 2025-04-15"} {

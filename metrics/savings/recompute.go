@@ -230,8 +230,9 @@ type StatementBoundary struct {
 }
 
 // Days of a boundary as a baseline is made of them, after the last Read: use of the
-// meters that cover a day, scaled up to all where some were silent.
-func (r *Recomputation) Days(community ingest.CommunityID, boundary string) ([]baseline.Day, error) {
+// meters that cover a day, scaled up to all where some were silent; with the dark hours of
+// the night as hours says (astro_civil, astro_horizon).
+func (r *Recomputation) Days(community ingest.CommunityID, boundary, hours string) ([]baseline.Day, error) {
 	e := r.engine
 	i := slices.IndexFunc(e.accounts, func(a *account) bool { return a.boundary.community.ID == community && a.id == boundary })
 	if i < 0 {
@@ -248,7 +249,7 @@ func (r *Recomputation) Days(community ingest.CommunityID, boundary string) ([]b
 		if a.resource == usage.Water {
 			day.Persons = a.persons(d)
 		} else if a.boundary.community.Lat != 0 || a.boundary.community.Lon != 0 {
-			day.Dark = baseline.BurnHours(e.calendar.midnight(d), a.boundary.community.Lat, a.boundary.community.Lon, a.elevation)
+			day.Dark = baseline.BurnHours(e.calendar.midnight(d), a.boundary.community.Lat, a.boundary.community.Lon, Elevation(hours))
 		}
 		if c := a.ledger.peek(d); c != nil {
 			if use, share, _ := c.mask(a.meters, end-start); share > 0 {

@@ -14,6 +14,7 @@ type DayFit struct {
 	Dark      bool     // the coefficient after the intercept is of the dark hours
 	Calendar  []string // what the last coefficients are of: weekend or rest_days, festival
 	Effective float64  // what the days are worth, autocorrelation allowed for
+	CV        float64  // CV(RMSE)
 	Rho       float64  // lag-one autocorrelation of the residuals
 }
 
@@ -108,15 +109,16 @@ func (f *DayFit) fit(days []Day, c *Calendar) error {
 		}
 	}
 	f.Regression = r
-	f.weigh(weights)
+	f.weigh(y, weights)
 	return nil
 }
 
 // weigh says what the days are worth. The mean and few drivers take little of the
 // autocorrelation with them, (1+3ρ)·p/2n; its own standard error is added, as with
 // households.
-func (f *DayFit) weigh(weights []float64) {
+func (f *DayFit) weigh(used, weights []float64) {
 	n, p := float64(f.N), float64(f.P)
+	f.CV = math.Sqrt(dot(f.Residual, f.Residual)/(n-p)) / mean(used)
 	residual := slices.Clone(f.Residual)
 	for i, w := range weights {
 		residual[i] *= math.Sqrt(w)
