@@ -660,7 +660,7 @@ const (
 )
 
 func (s *Source) effect(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: effectNumber, Title: "成效：节能节水", Keys: 1, Note: "区间为半宽，合计的区间按平方和开方。" + s.floorNote() + "数字按其不确定度取舍：区间保留两位有效数字。节约率＝节约量合计／基准合计。去年同期用量未作调整，只供参考，不是节约量。",
+	section := Section{Number: effectNumber, Title: "成效：节能节水", Keys: 1, Note: "区间为半宽，合计的区间按平方和开方。" + s.floorNote() + "数字按其不确定度取舍：区间保留两位有效数字。节约率＝节约量合计／基准合计。去年同期用量未作调整，只供参考，不是节约量；当时的覆盖率不足时不列。",
 		Head: []string{"社区编号", "社区", "设施", "资源", "单位", "实际", "调整后基准", "其中非常规调整", "节约量", "± 区间", "置信度", "节约率", "结论", "覆盖率", "全部用量", "去年同期用量（未调整）"}}
 	names = withCounty(names)
 	for _, item := range slices.Concat(totals(s.Statement), s.Statement.Items) {
@@ -687,14 +687,15 @@ func (s *Source) effect(names map[ingest.CommunityID]string) Section {
 	return section
 }
 
-// usedBefore is the use of a year ago: the county's is of all its communities, or not
-// known where that of one is not.
+// usedBefore is the use of a year ago, where enough of it is known to stand beside this
+// year's. The county's is of all its communities.
 func (s *Source) usedBefore(item *savings.StatementItem) (sum float64, ok bool) {
 	if item.Community != county {
-		if other := find(s.Before, item); other != nil {
-			return used(*other)
+		other := find(s.Before, item)
+		if _, share, known := aDay(other); !known || share < s.Floor {
+			return 0, false
 		}
-		return 0, false
+		return used(*other)
 	}
 	if s.Before == nil {
 		return 0, false
@@ -704,7 +705,7 @@ func (s *Source) usedBefore(item *savings.StatementItem) (sum float64, ok bool) 
 			continue
 		}
 		v, known := used(other)
-		if !known {
+		if _, share, covered := aDay(&other); !known || !covered || share < s.Floor {
 			return 0, false
 		}
 		sum, ok = sum+v, true

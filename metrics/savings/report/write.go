@@ -51,6 +51,14 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	var lines []excelize.Border
+	for _, side := range []string{"left", "right", "top", "bottom"} {
+		lines = append(lines, excelize.Border{Type: side, Style: 1, Color: "999999"})
+	}
+	body, err := f.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{WrapText: true, Vertical: "top"}, Border: lines})
+	if err != nil {
+		return err
+	}
 	for i, s := range r.Sections {
 		sheet := strings.NewReplacer(":", "", "/", "", "、", " ").Replace(s.Number + " " + s.Title)
 		if sheet = string([]rune(sheet)[:min(31, len([]rune(sheet)))]); i == 0 {
@@ -64,15 +72,27 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 		heads, rows := s.Shown()
 		last, _ := excelize.ColumnNumberToName(max(2, len(heads)))
 		err = errors.Join(f.SetCellStr(sheet, "A1", r.Title+"："+s.Title), f.SetCellStr(sheet, "A2", s.Note), f.MergeCell(sheet, "A2", last+"2"),
-			f.SetCellStyle(sheet, "A2", last+"2", wrap), f.SetRowHeight(sheet, 2, 48), f.SetColWidth(sheet, "A", last, 16), f.SetSheetRow(sheet, "A3", &heads),
+			f.SetCellStyle(sheet, "A2", last+"2", wrap), f.SetRowHeight(sheet, 2, 64), f.SetSheetRow(sheet, "A3", &heads),
 			f.SetCellStyle(sheet, "A3", last+"3", head), f.SetPageLayout(sheet, &excelize.PageLayoutOptions{Orientation: new("landscape"), Size: new(9)}),
 			f.SetPageLayout(sheet, &excelize.PageLayoutOptions{FitToWidth: new(1), FitToHeight: new(0)}),
 			f.SetSheetProps(sheet, &excelize.SheetPropsOptions{FitToPage: new(true)}),
 			f.SetHeaderFooter(sheet, &excelize.HeaderFooterOptions{OddFooter: "&R第 &P 页，共 &N 页"}))
+		for k, width := range widths(heads, rows) {
+			column, _ := excelize.ColumnNumberToName(k + 1)
+			err = errors.Join(err, f.SetColWidth(sheet, column, column, width))
+		}
+		if len(rows) > 0 {
+			err = errors.Join(err, f.SetCellStyle(sheet, "A4", last+strconv.Itoa(len(rows)+3), body))
+		}
 		if err != nil {
 			return err
 		}
 		for j, row := range rows {
+			if strings.Contains(row[0], "签字") {
+				if err := f.SetRowHeight(sheet, j+4, 36); err != nil {
+					return err
+				}
+			}
 			for k, cell := range row {
 				at, _ := excelize.CoordinatesToCellName(k+1, j+4)
 				if v, parsed := strconv.ParseFloat(cell, 64); parsed == nil {
@@ -88,6 +108,27 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 	}
 	_, err = f.WriteTo(w)
 	return err
+}
+
+// widths of a sheet's columns, in characters of a digit: as wide as what is in them, and
+// not so wide that the sheet does not go on a page; longer text is broken.
+func widths(head []string, rows [][]string) []float64 {
+	if len(head) == 2 {
+		return []float64{26, 100}
+	}
+	list := make([]float64, len(head))
+	for k := range head {
+		longest := min(float64(len([]rune(head[k]))), 8)
+		for _, row := range rows {
+			wide := 0.0
+			for _, r := range row[k] {
+				wide += map[bool]float64{false: 0.5, true: 1}[r > 0xff] // of a Chinese character
+			}
+			longest = max(longest, min(wide, 14))
+		}
+		list[k] = 2*longest + 2
+	}
+	return list
 }
 
 func note(s string) []string {
@@ -114,7 +155,7 @@ body { font: 13px/1.5 "Noto Sans CJK SC", "Microsoft YaHei", "PingFang SC", sans
 h1 { text-align: center; font-size: 26px; color: #b00; border-bottom: 2px solid #b00; padding-bottom: 8px; margin: 8px 0 0 }
 .period { text-align: center; font-size: 18px; margin: 6px 0 16px; color: #1a1a1a }
 h2 { font-size: 16px; margin: 24px 0 4px; break-after: avoid }
-p { color: #555; margin: 0 0 8px }
+p { color: #555; margin: 0 0 8px; break-after: avoid }
 table { border-collapse: collapse; width: 100%; font-size: 12px } th, td { border: 1px solid #999; padding: 3px 7px; text-align: left; vertical-align: top }
 thead { display: table-header-group }
 th { background: #eef3ee; font-weight: 600 } td.n { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums } tr { break-inside: avoid }
