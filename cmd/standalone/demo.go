@@ -63,7 +63,8 @@ func openDemo(dir string) (*demo, error) {
 	return d, nil
 }
 
-// faults are those of the other systems: some are over when history ends, others go on.
+// faults are those of the other systems: some are over when history ends, others go on,
+// and some begin minutes after, so that alarms come while somebody looks.
 func faults(end time.Time) []simulator.Label {
 	fault := func(device string, f simulator.Fault, from, to time.Duration) simulator.Label {
 		return simulator.Label{Device: ingest.DeviceID(device), Fault: f, From: end.Add(from), To: end.Add(to)}
@@ -71,7 +72,8 @@ func faults(end time.Time) []simulator.Label {
 	return []simulator.Label{
 		fault("nancheng-drain-001", simulator.Flooded, -75*time.Hour, -70*time.Hour), fault("xicheng-noise-001", simulator.Noisy, -34*time.Hour, -28*time.Hour),
 		fault("nancheng-square-001", simulator.Crowd, -26*time.Hour, -24*time.Hour), fault("xicheng-fire-001", simulator.Smoke, -50*time.Hour, -49*time.Hour),
-		fault("nancheng-charger-002", simulator.ChargerHot, -time.Hour, 6*time.Hour), fault("nancheng-fire-003", simulator.PassageBlocked, -5*time.Hour, 48*time.Hour),
+		fault("nancheng-charger-002", simulator.ChargerHot, time.Minute, 6*time.Hour), fault("xicheng-drain-002", simulator.Flooded, 2*time.Minute, 3*time.Hour),
+		fault("xicheng-charger-003", simulator.ChargerHot, -20*time.Hour, -19*time.Hour), fault("nancheng-fire-003", simulator.PassageBlocked, -5*time.Hour, 48*time.Hour),
 		fault("xicheng-fire-002", simulator.HydrantLow, -8*time.Hour, 72*time.Hour), fault("xicheng-parking-001", simulator.ParkingFull, -3*time.Hour, 5*time.Hour),
 		fault("xicheng-gate-002", simulator.Tamper, -40*time.Minute, 24*time.Hour),
 	}

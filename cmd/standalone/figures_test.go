@@ -17,11 +17,15 @@ import (
 	"greencommunity/deploy/embedded"
 )
 
+func newTextParser() *expfmt.TextParser {
+	p := expfmt.NewTextParser(model.LegacyValidation)
+	return &p
+}
+
 // scrape returns how to add up the values of /metrics by name and labels.
 func scrape(t *testing.T, url string) func(name string, labels ...string) (float64, bool) {
 	t.Helper()
-	parser := expfmt.NewTextParser(model.LegacyValidation)
-	families, err := parser.TextToMetricFamilies(strings.NewReader(fetch(t, url)))
+	families, err := newTextParser().TextToMetricFamilies(strings.NewReader(fetch(t, url)))
 	if err != nil {
 		t.Fatal(err)
 	}

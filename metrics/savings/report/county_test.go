@@ -176,6 +176,16 @@ func plantCounty(t *testing.T, communities int) *planted {
 		}
 		write("waste,community=%s,device=%[1]s-bin,stream=kitchen,vendor=v deposits=%d,waste_weight_net=%d %d", h.id, 1000+i, 5000+7*i, at(periodFrom+3, 0))
 		write("gate,community=%s,device=%[1]s-gate,vendor=v pass_in=%d,pass_out=%d %d", h.id, 9000+i, 8990+i, at(periodFrom+3, 0))
+		if i == 0 { // the plan's other systems
+			write("noise,community=%s,device=%[1]s-noise,vendor=v sound_level_equivalent=50 %d", h.id, at(periodFrom, 0))
+			write("noise,community=%s,device=%[1]s-noise,vendor=v sound_level_equivalent=71 %d", h.id, at(periodFrom+1, 0))
+			write("noise,community=%s,device=%[1]s-noise,vendor=v sound_level_equivalent=99 %d", h.id, at(periodTo, 0)) // after it
+			write("public_area,community=%s,device=%[1]s-square,vendor=v people_count=40,people_in=12 %d", h.id, at(periodFrom, 0))
+			write("public_area,community=%s,device=%[1]s-square,vendor=v people_count=20,people_in=30 %d", h.id, at(periodFrom+2, 0))
+			write("fire,community=%s,device=%[1]s-door,vendor=v passage_blocked=0i,hydrant_pressure=250000 %d", h.id, at(periodFrom, 0))
+			write("fire,community=%s,device=%[1]s-door,vendor=v passage_blocked=1i,hydrant_pressure=150000 %d", h.id, at(periodFrom+2, 0))
+			write("usage_daily,community=%s,compound=a,facility=charging,resource=electricity used=12.5,covered=86400,meters=1 %d", h.id, at(periodFrom+2, 0))
+		}
 		alarm := func(device, facility, kind, severity, fields string, d int, after time.Duration) {
 			code := ""
 			if severity != "" {
@@ -849,6 +859,12 @@ func (p *planted) expected(source *Source) map[string][][]string {
 	for _, h := range p.homes {
 		want["六"] = append(want["六"], []string{h.id, h.name, "投放", "厨余垃圾", p.sum("deposits", "waste", h.id), "次"}, []string{h.id, h.name, "垃圾净重", "厨余垃圾", p.sum("waste_weight_net", "waste", h.id), "千克"},
 			[]string{h.id, h.name, "门禁进入", "", p.sum("pass_in", "gate", h.id), "人次"}, []string{h.id, h.name, "门禁离开", "", p.sum("pass_out", "gate", h.id), "人次"})
+	}
+	first := p.homes[0]
+	want["六之三"] = [][]string{
+		{first.id, first.name, "充电设施", "累计电能", "", "", "12.5", "千瓦时"}, {first.id, first.name, "消防", "消火栓水压", "200", "250", "", "千帕"},
+		{first.id, first.name, "消防", "通道占用", "50.0", "", "", "%"}, {first.id, first.name, "噪声", "等效声级", "60.5", "71.0", "", "分贝"},
+		{first.id, first.name, "公共区域", "人数", "30.0", "40.0", "", ""}, {first.id, first.name, "公共区域", "进入人数", "", "", "42.0", ""},
 	}
 	p.expectAlarms(want)
 	for _, h := range p.homes {

@@ -184,6 +184,61 @@ func (g *gathering) counts(ctx context.Context) error {
 		}
 	}
 	slices.SortStableFunc(g.Counts, func(a, b Count) int { return cmp.Compare(a.Community, b.Community) })
+	return g.others(ctx)
+}
+
+// others sums up the quantities of facilities that are no more than data: deltas add up,
+// gauges have a mean and a greatest, states a share. What registers have counted is told
+// of the energy of charging alone, by the book of use.
+func (g *gathering) others(ctx context.Context) error {
+	for _, kind := range g.inv.Facilities.Kinds() {
+		switch kind {
+		case ingest.Lighting, ingest.Water, ingest.Waste, ingest.Gate:
+			continue
+		}
+		var selectors []string
+		for _, q := range g.inv.Facilities.Kind(kind).Sorted() {
+			switch q.Kind {
+			case ingest.Delta:
+				selectors = append(selectors, fmt.Sprintf(`sum("%s") AS "s_%[1]s"`, q.Name))
+			case ingest.State:
+				selectors = append(selectors, fmt.Sprintf(`mean("%s") AS "m_%[1]s"`, q.Name))
+			case ingest.Gauge:
+				selectors = append(selectors, fmt.Sprintf(`mean("%s") AS "m_%[1]s", max("%[1]s") AS "x_%[1]s"`, q.Name))
+			}
+		}
+		totals, err := g.db.Totals(ctx, fmt.Sprintf(`SELECT %s FROM "%s" WHERE %s GROUP BY community`, strings.Join(selectors, ", "), kind, g.where()))
+		if err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		slices.SortFunc(totals, func(a, b history.Total) int { return cmp.Compare(a.Tags["community"], b.Tags["community"]) })
+		for _, t := range totals {
+			if !g.listed(t.Tags["community"]) {
+				continue
+			}
+			for _, q := range g.inv.Facilities.Kind(kind).Sorted() {
+				o := Other{Community: ingest.CommunityID(t.Tags["community"]), Facility: kind, Quantity: q, Sum: math.NaN(), Mean: math.NaN(), Max: math.NaN()}
+				found := false
+				for prefix, to := range map[string]*float64{"s_": &o.Sum, "m_": &o.Mean, "x_": &o.Max} {
+					if v, ok := t.Figures[prefix+q.Name]; ok {
+						*to, found = v, true
+					}
+				}
+				if found {
+					g.Others = append(g.Others, o)
+				}
+			}
+		}
+		used, err := g.db.Totals(ctx, fmt.Sprintf("SELECT sum(used) AS n FROM usage_daily WHERE facility = '%s' AND resource = 'electricity' AND %s GROUP BY community", kind, g.where()))
+		if err != nil {
+			return fmt.Errorf("energy of %s: %w", kind, err)
+		}
+		for _, t := range used {
+			if q := g.inv.Facilities.Quantity(kind, "energy_total"); q != nil && g.listed(t.Tags["community"]) {
+				g.Others = append(g.Others, Other{Community: ingest.CommunityID(t.Tags["community"]), Facility: kind, Quantity: q, Sum: t.Figures["n"], Mean: math.NaN(), Max: math.NaN()})
+			}
+		}
+	}
 	return nil
 }
 

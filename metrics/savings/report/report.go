@@ -48,6 +48,7 @@ type Source struct {
 	Unconfirmed, Examples bool
 	Tariffs               []savings.Tariff
 	Profiles              map[Profiled]Profile
+	Others                []Other    // the plan's other systems
 	Counts                []Count    // waste and gates
 	Problems              []Problem  // alarms that were open in the period
 	Compounds             []Compound // use of compounds
@@ -74,6 +75,15 @@ type Count struct {
 	What      string // deposits, kilograms, collections, passes in, passes out, inspections
 	Stream    string
 	Value     float64
+}
+
+// Other is what a quantity of a facility other than lighting, water, waste and gates was
+// over the period; NaN where its kind does not have it.
+type Other struct {
+	Community      ingest.CommunityID
+	Facility       ingest.FacilityKind
+	Quantity       *ingest.Quantity
+	Mean, Max, Sum float64
 }
 
 // Problem is an alarm that was open in the period.
@@ -179,6 +189,10 @@ func New(s *Source) *Report {
 		s.water(names), s.leakage(names), s.facilities(names), s.alarms(names), s.problems(names),
 		s.data(names), s.restated(restated), s.factors(), s.next(),
 		s.sheets(names), s.quality(names), s.events(names), s.typical(names), s.methods(),
+	}
+	if others := s.others(names); len(others.Rows) > 0 {
+		at := 1 + slices.IndexFunc(r.Sections, func(each Section) bool { return each.Number == "六之二" })
+		r.Sections = slices.Insert(r.Sections, at, others)
 	}
 	return r
 }
@@ -1337,6 +1351,36 @@ func (s *Source) facilities(names map[ingest.CommunityID]string) Section {
 			w = [2]string{c.What, ""}
 		}
 		section.Rows = append(section.Rows, []string{string(c.Community), names[c.Community], w[0], named(streams, c.Stream), strconv.FormatFloat(math.Round(c.Value), 'f', 0, 64), w[1]})
+	}
+	return section
+}
+
+// reported is how a unit is shown, and what values are multiplied by.
+var reported = map[string]struct {
+	unit  string
+	scale float64
+}{"1": {"", 1}, "count": {"", 1}, "0/1": {"%", 100}, "ratio": {"%", 100}, "Pa": {"千帕", 1e-3}, "Cel": {"℃", 1}, "kWh": {"千瓦时", 1}, "W": {"瓦", 1}, "A": {"安", 1}, "V": {"伏", 1}, "dB": {"分贝", 1}, "mm": {"毫米", 1}, "m": {"米", 1}, "m3/s": {"立方米/小时", 3600}, "ug/m3": {"微克/立方米", 1}}
+
+func (s *Source) others(names map[ingest.CommunityID]string) Section {
+	section := Section{Number: "六之三", Title: "其他设施", Keys: 1, Note: "各设施在本期内的读数：平均和最高为全部读数的；是否类的量为“是”的读数所占比例；合计为各次增量之和。声级的平均为算术平均。",
+		Head: []string{"社区编号", "社区", "设施", "量", "平均", "最高", "合计", "单位"}}
+	for _, o := range s.Others {
+		r, ok := reported[o.Quantity.Unit]
+		if !ok {
+			r.unit, r.scale = o.Quantity.Unit, 1
+		}
+		show := func(v float64) string {
+			if math.IsNaN(v) {
+				return ""
+			}
+			v *= r.scale
+			decimals := 0
+			if math.Abs(v) < 100 {
+				decimals = 1
+			}
+			return strconv.FormatFloat(v, 'f', decimals, 64)
+		}
+		section.Rows = append(section.Rows, []string{string(o.Community), names[o.Community], s.Inventory.Facilities.Kind(o.Facility).Label.ZH, o.Quantity.Label.ZH, show(o.Mean), show(o.Max), show(o.Sum), r.unit})
 	}
 	return section
 }
