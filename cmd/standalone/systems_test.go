@@ -20,6 +20,7 @@ import (
 	"greencommunity/dashboards/page"
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest/simulator"
+	"greencommunity/metrics/ledger"
 )
 
 // system is what is planted of one of the plan's systems, and where it has to be seen.
@@ -219,6 +220,18 @@ func TestSystems(t *testing.T) {
 	for _, row := range mustQuery(t, s.influx, `SELECT code FROM events WHERE "type" = 'deposit'`) {
 		if code, _ := row[1].(string); !strings.HasPrefix(code, "hh-") {
 			t.Errorf("a deposit's code is %q", code)
+		}
+	}
+
+	// What is wrong is proposed as such in the ledger.
+	var book ledger.View
+	if err := json.Unmarshal([]byte(fetch(t, base+"/api/v1/ledger")), &book); err != nil {
+		t.Fatal(err)
+	}
+	for item, want := range map[int]string{5: "积水：1 处未恢复；抽查 10 次，不足 30 次", 8: "停车位已满：1 处未恢复；消防通道被占：1 处未恢复"} {
+		p := book.Communities[0].Items[item-1].Proposal
+		if p == nil || p.Status != "not_met" || p.Why.ZH != want {
+			t.Errorf("item %d: %+v, want %s", item, p, want)
 		}
 	}
 

@@ -39,8 +39,9 @@ type Options struct {
 	DataDir string
 	// Inventory returns the one in force, as its file has it.
 	Inventory func() *inventory.Inventory
-	// Propose gives what devices give evidence of; it may return nil.
-	Propose func(ingest.CommunityID, Item) *Proposal
+	// Propose looks at what devices say now, and returns what they give evidence of for an
+	// item of a community, nil: nothing. Without it nothing is proposed.
+	Propose func() func(ingest.CommunityID, Item) *Proposal
 	// Person says who asks.
 	Person func(*http.Request) Person
 	Logger *slog.Logger
@@ -173,7 +174,11 @@ func (s *Service) Inventory() *inventory.Inventory {
 
 // Current is the ledger as it is shown.
 func (s *Service) Current() (*View, error) {
-	v, err := s.View(s.standard(), s.o.Propose)
+	var propose func(ingest.CommunityID, Item) *Proposal
+	if s.o.Propose != nil {
+		propose = s.o.Propose()
+	}
+	v, err := s.View(s.standard(), propose)
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,7 @@ func (s *Service) openLedger(registry *prometheus.Registry) (err error) {
 		DataDir: s.settings.DataDir, Logger: s.log,
 		Inventory: func() *inventory.Inventory { return s.pipeline.Inventory() },
 		Person:    s.person,
+		Propose:   s.propose,
 	}); err != nil {
 		return err
 	}
