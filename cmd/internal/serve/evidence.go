@@ -1,12 +1,14 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
 
 	"greencommunity/dashboards/page"
 	"greencommunity/ingest"
+	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/facility"
 	"greencommunity/metrics/ledger"
 	"greencommunity/metrics/systems"
@@ -33,10 +35,17 @@ func said(status, zh, en string, args ...any) *evidence {
 	return &evidence{status, ingest.Text{ZH: fmt.Sprintf(zh, args...), EN: fmt.Sprintf(en, args...)}}
 }
 
+// openAlarm is an alarm that people have not found to be false.
+type openAlarm struct {
+	Community      ingest.CommunityID
+	Facility       ingest.FacilityKind
+	Kind, Severity string
+}
+
 // witness is what is known of all communities at a time.
 type witness struct {
 	list    []page.Saving
-	alarms  []page.Alarm
+	alarms  []openAlarm
 	sorting map[ingest.CommunityID]facility.Sorting
 	figures []systems.Figure
 	devices map[facility.Place][2]int // online, all
@@ -45,7 +54,14 @@ type witness struct {
 // propose looks at what devices say now.
 func (s *Service) propose() func(ingest.CommunityID, ledger.Item) *ledger.Proposal {
 	now := time.Now()
-	w := &witness{list: s.observers.figures(), alarms: s.observers.alarms(), figures: s.observers.systems.Now(now.UnixNano()), sorting: map[ingest.CommunityID]facility.Sorting{}, devices: map[facility.Place][2]int{}}
+	w := &witness{list: s.observers.figures(), figures: s.observers.systems.Now(now.UnixNano()), sorting: map[ingest.CommunityID]facility.Sorting{}, devices: map[facility.Place][2]int{}}
+	items, err := s.observers.desk.List(context.Background(), alarms.Filter{Limit: 20000}, now)
+	if err != nil { // of the past, which is not asked for
+		s.log.Error("the ledger proposes without alarms", "error", err)
+	}
+	for i := range items {
+		w.alarms = append(w.alarms, openAlarm{items[i].Community, items[i].Facility, items[i].Kind, items[i].Severity})
+	}
 	for _, sorting := range s.observers.facility.Sorting(now.UnixNano()) {
 		w.sorting[sorting.Community] = sorting
 	}

@@ -21,8 +21,8 @@ func TestEvidence(t *testing.T) {
 	sorting := func(right, wrong float64) map[ingest.CommunityID]facility.Sorting {
 		return map[ingest.CommunityID]facility.Sorting{"n": {Streams: map[string]facility.Stream{"kitchen": {}, "residual": {}}, Right: right, Wrong: wrong}}
 	}
-	alarm := func(kind string, f ingest.FacilityKind, severity string) []page.Alarm {
-		return []page.Alarm{{Community: "n", Facility: f, Kind: kind, Severity: severity}, {Community: "other", Facility: f, Kind: kind, Severity: "critical"}}
+	alarm := func(kind string, f ingest.FacilityKind, severity string) []openAlarm {
+		return []openAlarm{{Community: "n", Facility: f, Kind: kind, Severity: severity}, {Community: "other", Facility: f, Kind: kind, Severity: "critical"}}
 	}
 	for _, c := range []struct {
 		name     string
