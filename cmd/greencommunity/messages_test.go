@@ -100,6 +100,7 @@ vendors:
 - id: one
   sources:
   - {topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}
+  devices_file: lamps.csv
   devices:
   - {id: bin-1, community: nancheng, compound: jinxiu, facility: waste, name: 1号垃圾桶, attributes: {address: 东门}}
   - {id: bin-2, community: nancheng, compound: jinxiu, facility: waste, name: 2号垃圾桶, attributes: {address: 西门}}
@@ -123,6 +124,11 @@ func TestMessages(t *testing.T) {
 	dir, httpAddr, config := writeConfig(t, broker, "http://"+startDatabase(t).addr,
 		"alarms: {public_url: \"http://127.0.0.1:1\", schedule: schedule.yaml, tariffs: {water: 4}}\nanomaly: {gate: {held_open: 10s}}\n")
 	write(t, filepath.Join(dir, "inventory.yaml"), messagesInventory)
+	lamps := "id,community,facility,rated_power\n"
+	for n := range 500 {
+		lamps += fmt.Sprintf("lamp-%03d,xicheng,lighting,60\n", n)
+	}
+	write(t, filepath.Join(dir, "lamps.csv"), lamps)
 	write(t, filepath.Join(dir, "schedule.yaml"), "maintenance: [{devices: [gate-3], from: 2020-01-01, to: 2099-01-01, reason: 车库门检修, by: 王建国}]\n")
 	in := &ingester{dir: dir, url: "http://" + httpAddr}
 	in.process = startProcess(t, built.Path(t), "run", "--config", config)
@@ -239,7 +245,7 @@ escalation: [{severity: critical, after: 1m, who: [zhao], robots: [leaders]}]
 	}
 
 	// Nobody confirms the second fire: the leader is told after a minute, once; of the first, not.
-	leaders.expect(t, 2*minute, "【升级·紧急】垃圾桶起火 · 南城社区 2号垃圾桶", "已通知王建国", "**值班**：赵主任", "[赵主任点此确认、派单]", "<at id=ou_7d8a></at>")
+	leaders.expect(t, 2*minute, "【升级·紧急】垃圾桶起火 · 南城社区 2号垃圾桶", "已通知王建国", "**现请**：赵主任", "[赵主任点此确认、派单]", "<at id=ou_7d8a></at>")
 	if n := leaders.count("【升级·紧急】", "1号垃圾桶"); n > 0 {
 		t.Errorf("the fire that was confirmed is escalated %d times", n)
 	}

@@ -140,7 +140,7 @@ func (r renderer) itemOf(a *webhookAlert, alarms map[string]*item, now time.Time
 		}
 		return r.over(i, nil)
 	}
-	return r.full(i, now, nil, "")
+	return r.full(i, now, nil, "", "")
 }
 
 // item is one alert as Alertmanager describes it, and since when.
@@ -198,9 +198,15 @@ func lasting(d time.Duration) string {
 	case d < time.Hour:
 		return fmt.Sprintf("%d分钟", int(d.Minutes()))
 	case d < 48*time.Hour:
-		return fmt.Sprintf("%d小时%d分钟", int(d.Hours()), int(d.Minutes())%60)
+		if minutes := int(d.Minutes()) % 60; minutes > 0 {
+			return fmt.Sprintf("%d小时%d分钟", int(d.Hours()), minutes)
+		}
+		return fmt.Sprintf("%d小时", int(d.Hours()))
 	}
-	return fmt.Sprintf("%d天%d小时", int(d.Hours())/24, int(d.Hours())%24)
+	if hours := int(d.Hours()) % 24; hours > 0 {
+		return fmt.Sprintf("%d天%d小时", int(d.Hours())/24, hours)
+	}
+	return fmt.Sprintf("%d天", int(d.Hours())/24)
 }
 
 // plain keeps a text from being Markdown: names come from inventories and from

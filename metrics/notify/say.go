@@ -232,7 +232,10 @@ func (t *telling) others(group []saying) int {
 	return n
 }
 
-const fullItems = 3 // of a message that has more, the rest is a line each
+const (
+	fullItems = 3  // of a message that has more, the rest is a line each
+	mostLines = 15 // nobody reads more in a chat; the page has all
+)
 
 // message says what a group of sayings is about.
 func (r renderer) message(group []saying, now time.Time, others int, fits func(message) bool) message {
@@ -255,6 +258,9 @@ func (r renderer) message(group []saying, now time.Time, others int, fits func(m
 		tail = fmt.Sprintf("本社区同类告警另有%d处未恢复。", others)
 	}
 	most := fullItems
+	if len(group) > fullItems {
+		most = 1 // the first shows what they are
+	}
 	if first.about == waited || first.about == repeated {
 		most = 1
 		if len(group) > 1 {
@@ -303,7 +309,7 @@ func (r renderer) message(group []saying, now time.Time, others int, fits func(m
 		})
 	}
 	for full := min(most, len(group)); full >= 0; full-- {
-		rest := len(group) - full
+		rest := min(len(group)-full, mostLines)
 		if m := compose(full, rest); fits(m) {
 			return m
 		}
@@ -359,7 +365,11 @@ func (r renderer) one(o *saying, now time.Time) string {
 	case o.h.Again:
 		again = "恢复后再次发生"
 	}
-	return r.full(o.item, now, o.who, again)
+	role := "值班"
+	if o.about == escalated {
+		role = "现请"
+	}
+	return r.full(o.item, now, o.who, role, again)
 }
 
 // line is an alarm of a list.

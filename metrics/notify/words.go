@@ -227,20 +227,28 @@ func (i *item) big() string {
 			parts = append(parts, "最高"+amount(*i.Peak, i.Unit))
 		}
 	}
-	if i.Size != nil && *i.Size > 0 {
-		day := "每天约" + amount(*i.Size, i.SizeUnit)
-		if i.SizeUnit == "L" && *i.Size >= 1000 {
-			day = "每天约" + amount(*i.Size/1000, "m3")
-		}
-		if i.Cost != nil && *i.Cost > 0 {
-			day += "，约" + yuan(*i.Cost)
-		}
+	if day := i.day(); day != "" {
 		parts = append(parts, day)
 	}
 	if len(parts) == 0 {
 		return "不直接损失水电"
 	}
 	return strings.Join(parts, "；")
+}
+
+// day is what it costs a day, "" where that is nothing or not known.
+func (i *item) day() string {
+	if i.Size == nil || !(*i.Size > 0) {
+		return ""
+	}
+	day := "每天约" + amount(*i.Size, i.SizeUnit)
+	if i.SizeUnit == "L" && *i.Size >= 1000 {
+		day = "每天约" + amount(*i.Size/1000, "m3")
+	}
+	if i.Cost != nil && *i.Cost > 0 {
+		day += "，约" + yuan(*i.Cost)
+	}
+	return day
 }
 
 func yuan(v float64) string {
@@ -285,7 +293,7 @@ func (i *item) state(r renderer) string {
 
 // full is an alarm with all that somebody needs who has to act: what, where, since when,
 // how big, how sure, what to do first, who has it and the link.
-func (r renderer) full(i *item, now time.Time, duty []Person, again string) string {
+func (r renderer) full(i *item, now time.Time, duty []Person, role, again string) string {
 	var b strings.Builder
 	line := func(name, text string) {
 		if text != "" {
@@ -309,7 +317,7 @@ func (r renderer) full(i *item, now time.Time, duty []Person, again string) stri
 	line("先做", plain(i.Advice.ZH))
 	line("状态", i.state(r))
 	line("提醒", again)
-	line("值班", names(duty))
+	line(role, names(duty))
 	if links := r.linksOf(i, duty); links != "" {
 		b.WriteString(links)
 	}
@@ -319,8 +327,8 @@ func (r renderer) full(i *item, now time.Time, duty []Person, again string) stri
 // short is an alarm in a line of a list.
 func (r renderer) short(i *item, now time.Time) string {
 	s := "- " + r.where(i) + "：" + i.title() + "，" + strings.TrimRight(i.what(), "。")
-	if i.Size != nil {
-		s += "，" + i.big()
+	if day := i.day(); day != "" {
+		s += "，" + day
 	}
 	s += "，自" + r.time(i.began())
 	if i.done() {
@@ -355,7 +363,7 @@ func (r renderer) over(i *item, duty []Person) string {
 		span += " 至 " + r.time(*i.Closed) + "，历时" + lasting(i.Closed.Sub(i.began()))
 	}
 	line("起止", span)
-	if i.Size != nil && i.Closed != nil {
+	if i.Size != nil && i.Closed != nil && i.Status != "false" {
 		total := *i.Size * i.Closed.Sub(i.began()).Hours() / 24
 		unit := i.SizeUnit
 		if unit == "L" && total >= 1000 {
