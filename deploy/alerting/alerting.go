@@ -29,6 +29,8 @@ type Options struct {
 	Dir    string // for data and the changed configuration
 	Target string // host:port whose /metrics is scraped as the ingester
 	Notify string // host:port of `greencommunity notify`
+	// AsShipped leaves the times as they are installed.
+	AsShipped bool
 }
 
 // ErrMissing is returned where a program is not installed.
@@ -63,17 +65,20 @@ func (s *Stack) start(ctx context.Context, o Options) (err error) {
 	}
 	for _, path := range rules {
 		var quick []replacement
-		if filepath.Base(path) == "anomalies.yaml" {
+		if filepath.Base(path) == "anomalies.yaml" && !o.AsShipped {
 			quick = []replacement{{"keep_firing_for: 2m", "keep_firing_for: 2s"}, {"interval: 10s", "interval: 500ms"}}
 		}
 		if err := change(path, filepath.Join(dir, "rules", filepath.Base(path)), quick); err != nil {
 			return err
 		}
 	}
-	if err := change(filepath.Join(o.Deploy, "prometheus/prometheus.yml"), filepath.Join(dir, "prometheus.yml"), []replacement{
-		{"scrape_interval: 30s", "scrape_interval: 500ms"}, {"scrape_interval: 10s", "scrape_interval: 500ms"}, {"evaluation_interval: 30s", "evaluation_interval: 500ms"},
+	times := []replacement{{"scrape_interval: 30s", "scrape_interval: 500ms"}, {"scrape_interval: 10s", "scrape_interval: 500ms"}, {"evaluation_interval: 30s", "evaluation_interval: 500ms"}}
+	if o.AsShipped {
+		times = nil
+	}
+	if err := change(filepath.Join(o.Deploy, "prometheus/prometheus.yml"), filepath.Join(dir, "prometheus.yml"), append(times, []replacement{
 		{"127.0.0.1:9093", s.Alertmanager}, {"127.0.0.1:9108", o.Target}, {"127.0.0.1:9109", o.Notify}, {"127.0.0.1:9090", s.Prometheus},
-	}); err != nil {
+	}...)); err != nil {
 		return err
 	}
 	p, err := run("prometheus", "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
@@ -93,10 +98,11 @@ func StartAlertmanager(ctx context.Context, o Options, s *Stack) (string, error)
 		return "", err
 	}
 	dir := filepath.Join(o.Dir, "alertmanager")
-	if err := change(filepath.Join(o.Deploy, "alertmanager/alertmanager.yml"), filepath.Join(dir, "alertmanager.yml"), []replacement{
-		{"group_wait: 30s", "group_wait: 1s"}, {"group_wait: 10s", "group_wait: 1s"}, {"group_interval: 5m", "group_interval: 2s"}, {"group_interval: 15s", "group_interval: 1s"},
-		{"127.0.0.1:9109", o.Notify},
-	}); err != nil {
+	times := []replacement{{"group_wait: 30s", "group_wait: 1s"}, {"group_wait: 10s", "group_wait: 1s"}, {"group_interval: 5m", "group_interval: 2s"}, {"group_interval: 15s", "group_interval: 1s"}}
+	if o.AsShipped {
+		times = nil
+	}
+	if err := change(filepath.Join(o.Deploy, "alertmanager/alertmanager.yml"), filepath.Join(dir, "alertmanager.yml"), append(times, replacement{"127.0.0.1:9109", o.Notify})); err != nil {
 		return "", err
 	}
 	p, err := run("prometheus-alertmanager", "--config.file="+filepath.Join(dir, "alertmanager.yml"), "--storage.path="+filepath.Join(dir, "data"),
