@@ -124,8 +124,9 @@ func newReports(s *Service) *reports {
 	return h
 }
 
-// reportTime bounds how long a report may take, the time it waits for others included.
-const reportTime = 3 * time.Minute
+// reportTime bounds how long a report may take, the time it waits for others included: of
+// a hundred thousand meters InfluxDB reads six quarters.
+const reportTime = 15 * time.Minute
 
 func (h *reports) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Content-Type-Options", "nosniff")

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 
@@ -59,6 +60,10 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	right, err := f.NewStyle(&excelize.Style{Alignment: &excelize.Alignment{Horizontal: "right", Vertical: "top"}, Border: lines})
+	if err != nil {
+		return err
+	}
 	for i, s := range r.Sections {
 		sheet := strings.NewReplacer(":", "", "/", "", "、", " ").Replace(s.Number + " " + s.Title)
 		if sheet = string([]rune(sheet)[:min(31, len([]rune(sheet)))]); i == 0 {
@@ -77,7 +82,8 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 			f.SetPageLayout(sheet, &excelize.PageLayoutOptions{FitToWidth: new(1), FitToHeight: new(0)}),
 			f.SetSheetProps(sheet, &excelize.SheetPropsOptions{FitToPage: new(true)}),
 			f.SetHeaderFooter(sheet, &excelize.HeaderFooterOptions{OddFooter: "&R第 &P 页，共 &N 页"}))
-		for k, width := range widths(heads, rows) {
+		columns := widths(heads, rows)
+		for k, width := range columns {
 			column, _ := excelize.ColumnNumberToName(k + 1)
 			err = errors.Join(err, f.SetColWidth(sheet, column, column, width))
 		}
@@ -88,10 +94,8 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 			return err
 		}
 		for j, row := range rows {
-			if strings.Contains(row[0], "签字") {
-				if err := f.SetRowHeight(sheet, j+4, 36); err != nil {
-					return err
-				}
+			if err := f.SetRowHeight(sheet, j+4, height(row, columns)); err != nil {
+				return err
 			}
 			for k, cell := range row {
 				at, _ := excelize.CoordinatesToCellName(k+1, j+4)
@@ -99,6 +103,9 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 					err = f.SetCellFloat(sheet, at, v, -1, 64)
 				} else {
 					err = f.SetCellStr(sheet, at, cell)
+				}
+				if err == nil && number(cell) && len(heads) > 2 {
+					err = f.SetCellStyle(sheet, at, at, right)
 				}
 				if err != nil {
 					return err
@@ -110,6 +117,14 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 	return err
 }
 
+// wide is the width of a text, in characters of a digit: a Chinese one takes two.
+func wide(s string) (n float64) {
+	for _, r := range s {
+		n += map[bool]float64{false: 1, true: 2}[r > 0xff]
+	}
+	return n
+}
+
 // widths of a sheet's columns, in characters of a digit: as wide as what is in them, and
 // not so wide that the sheet does not go on a page; longer text is broken.
 func widths(head []string, rows [][]string) []float64 {
@@ -118,17 +133,26 @@ func widths(head []string, rows [][]string) []float64 {
 	}
 	list := make([]float64, len(head))
 	for k := range head {
-		longest := min(float64(len([]rune(head[k]))), 8)
+		longest := min(wide(head[k]), 16)
 		for _, row := range rows {
-			wide := 0.0
-			for _, r := range row[k] {
-				wide += map[bool]float64{false: 0.5, true: 1}[r > 0xff] // of a Chinese character
-			}
-			longest = max(longest, min(wide, 14))
+			longest = max(longest, min(wide(row[k]), 28))
 		}
-		list[k] = 2*longest + 2
+		list[k] = longest + 2
 	}
 	return list
+}
+
+// height of a row in points: of the cell that is broken most. A sheet does not find it
+// out by itself.
+func height(row []string, columns []float64) float64 {
+	if strings.Contains(row[0], "签字") {
+		return 36
+	}
+	lines := 1.0
+	for k, cell := range row {
+		lines = max(lines, math.Ceil(wide(cell)/(columns[k]-1)))
+	}
+	return min(15*lines+1, 400)
 }
 
 func note(s string) []string {
