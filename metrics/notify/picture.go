@@ -63,7 +63,7 @@ func (n *Notifier) picture(ctx context.Context, s *setup, i *item, now time.Time
 	}
 	for _, w := range wanted {
 		q := url.Values{"device": {i.Device}, "quantity": {w.quantity}, "from": {from.UTC().Format(time.RFC3339)}, "limit": {"10000"}}
-		data, err := n.get(ctx, s, base+"/readings?"+q.Encode(), "")
+		data, err := n.get(ctx, s, base+"/readings", q)
 		if err != nil {
 			return nil
 		}

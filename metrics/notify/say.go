@@ -141,17 +141,20 @@ func (s httpStatus) Error() string { return fmt.Sprintf("HTTP %d", int(s)) }
 
 // list returns the open alarms, with links for somebody.
 func (n *Notifier) list(ctx context.Context, s *setup, who string) (items []item, err error) {
-	return items, n.ask(ctx, s, s.alarms, who, &items)
+	return items, n.ask(ctx, s, s.alarms, url.Values{"for": {who}, "limit": {"5000"}}, &items)
 }
 
 // one returns an alarm, open or closed.
 func (n *Notifier) one(ctx context.Context, s *setup, id, who string) (*item, error) {
 	i := &item{}
-	return i, n.ask(ctx, s, strings.TrimSuffix(s.alarms, "/")+"/"+url.PathEscape(id), who, i)
+	return i, n.ask(ctx, s, strings.TrimSuffix(s.alarms, "/")+"/"+url.PathEscape(id), url.Values{"for": {who}}, i)
 }
 
-func (n *Notifier) ask(ctx context.Context, s *setup, address, who string, into any) error {
-	data, err := n.get(ctx, s, address, who)
+func (n *Notifier) ask(ctx context.Context, s *setup, address string, q url.Values, into any) error {
+	if q.Get("for") == "" {
+		q.Del("for")
+	}
+	data, err := n.get(ctx, s, address, q)
 	if err != nil {
 		return err
 	}
@@ -161,9 +164,9 @@ func (n *Notifier) ask(ctx context.Context, s *setup, address, who string, into 
 	return nil
 }
 
-func (n *Notifier) get(ctx context.Context, s *setup, address, who string) ([]byte, error) {
-	if who != "" {
-		address += "?" + url.Values{"for": {who}}.Encode()
+func (n *Notifier) get(ctx context.Context, s *setup, address string, q url.Values) ([]byte, error) {
+	if len(q) > 0 {
+		address += "?" + q.Encode()
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

@@ -104,7 +104,10 @@ func openTelling(path string) (*telling, error) {
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return t, t.write() // a directory that is missing or not ours is found now
+		if err := t.write(); err != nil { // found now, and not when something waits
+			return nil, fmt.Errorf("%w; give a file in a directory that the service may write to", err)
+		}
+		return t, nil
 	case err != nil:
 		return nil, fmt.Errorf("state: %w", err)
 	}
@@ -458,11 +461,33 @@ func (t *telling) refusedBy(robot string, list []saying, now time.Time) {
 	}
 }
 
-// forget drops what is over, told, and not back.
-func (t *telling) forget(robots map[string]*robot, now time.Time) {
+// forget drops what is over, told, and not back. What waits for a robot that is not there any
+// more goes to those that are told now.
+func (t *telling) forget(robots map[string]*robot, roster *Roster, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for id, k := range t.alarms {
+		for name, h := range k.Robots {
+			if robots[name] != nil {
+				continue
+			}
+			delete(k.Robots, name)
+			t.dirty = true
+			if !h.Raise && !h.End {
+				continue
+			}
+			labels := maps.Clone(k.Labels)
+			labels["severity"] = k.severity()
+			for _, v := range roster.receivers(labels, now) {
+				for _, robot := range v.Robots {
+					if k.Robots[robot] == nil {
+						moved := *h
+						moved.Receiver, moved.refused = v.Name, time.Time{}
+						k.Robots[robot] = &moved
+					}
+				}
+			}
+		}
 		if !k.Over || now.Sub(k.Ends) < kept {
 			continue
 		}
@@ -628,7 +653,7 @@ func (n *Notifier) tellRobots(ctx context.Context, now time.Time, wait *sync.Wai
 	t.flush()
 	if now.Sub(n.forgot) > time.Minute {
 		n.forgot = now
-		t.forget(s.robots, now)
+		t.forget(s.robots, s.roster, now)
 	}
 }
 

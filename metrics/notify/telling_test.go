@@ -144,6 +144,9 @@ func (s *scene) start() {
 	s.t.Helper()
 	c := &Config{Zone: s.zone, Alarms: s.url + "/api/v1/alarms", Page: "http://10.1.2.3:9108/", Runbooks: "https://wiki.example", State: filepath.Join(s.dir, "told.json"), Roster: filepath.Join(s.dir, "roster.yaml")}
 	for name, kind := range map[string]string{"duty": wecom, "office": dingtalk, "leaders": feishu} {
+		if s.robots[name] == nil {
+			continue
+		}
 		c.Robots = append(c.Robots, Robot{Name: name, Kind: kind, URL: config.Secret(s.robots[name].URL), PerMinute: 600})
 	}
 	var err error
@@ -806,6 +809,20 @@ func TestNothingIsLost(t *testing.T) {
 	s.alert("firing", c)
 	s.later(time.Minute)
 	wantSaid(t, s.said("duty"), []string{"5号楼水表"}, nil)
+
+	// What waits for a robot that has left goes to those who are told now.
+	s.at("2026-12-02 23:00")
+	d := leak("6")
+	s.open(d)
+	s.alert("firing", d)
+	s.turn()
+	s.write("roster.yaml", strings.ReplaceAll(rosterText, "[duty", "[office"))
+	s.robots["office"], s.robots["duty"] = s.robots["duty"], nil
+	s.start()
+	s.later(8*time.Hour + 2*time.Minute)
+	if all := strings.Join(s.said("office"), "\n"); !strings.Contains(all, "【汇总】") || !strings.Contains(all, "6号楼水表") {
+		t.Errorf("what waited for a robot that has left: %s", all)
+	}
 
 	// A damaged file is put aside.
 	s.write("told.json", "{")
