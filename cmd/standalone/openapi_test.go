@@ -121,6 +121,8 @@ func (s *specification) all(base string) {
 	}
 	s.check(base, "/api/v1/readings?step=1", "400")
 	s.check(base, "/api/v1/session", "200")
+	s.check(base, "/api/v1/vendors?days=7", "200")
+	s.check(base, "/api/v1/vendors?days=x", "400")
 	if text := fetch(s.t, base+"/api/v1/export/usage_daily"); strings.Count(text, "\n") < 3 {
 		s.t.Errorf("an export of a day has %q", text)
 	}

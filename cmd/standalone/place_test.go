@@ -96,6 +96,9 @@ func TestPagesOfPlaces(t *testing.T) {
 	if token := c.Publish("other/nancheng/lighting/lamp-9", 1, false, `{"active_power":60,"light_on":true}`); !token.WaitTimeout(10 * time.Second) {
 		t.Fatal("not published")
 	}
+	if token := c.Publish("other/nancheng/lighting/lamp-9", 1, false, `{"event":"lamp_fault","active":true}`); !token.WaitTimeout(10 * time.Second) {
+		t.Fatal("not published")
+	}
 	plant(t, c, "nancheng/water/meter-1", `{"event":"leak","active":true}`)
 	plant(t, c, "nancheng/water/meter-1", `{"water_volume_total":"broken"}`)
 	for _, path := range []string{"/api/v1/overview", "/api/v1/devices", "/api/v1/stream", "/api/v1/use", "/api/v1/ledger", "/api/v1/alarms", "/api/v1/export/water"} {
@@ -129,6 +132,7 @@ func TestPagesOfPlaces(t *testing.T) {
 		}
 	}
 	documented(t, origin)
+	keptApart(t, origin)
 	b := openBrowser(t, 1400, 900)
 	b.do(chromedp.Navigate(origin))
 	b.logIn("wang", "guess")
@@ -142,6 +146,9 @@ func TestPagesOfPlaces(t *testing.T) {
 	b.waitText("#map-note", "北城社区")
 	b.screenshot("map")
 
+	b.do(chromedp.Evaluate(`document.getElementById('vendors-days').value = '7'; document.getElementById('vendors-days').dispatchEvent(new Event('change'))`, nil))
+	b.waitText("#vendors-since", "^自 ")
+	b.waitText("#vendors", `收到\s+拒绝\s+读数拒绝[\s\S]*甲公司`)
 	b.do(chromedp.Click("#communities tr[data-community=nancheng] a.go"))
 	b.waitText("#place-h", "南城社区")
 	b.waitText("#place-facts", `达标[\s\S]*城关镇[\s\S]*1,000`)
@@ -262,6 +269,35 @@ func documented(t *testing.T, origin string) {
 					t.Errorf("the export has %.200q %v", exported, err)
 				}
 			}
+		}
+	}
+}
+
+// keptApart asks every list as a vendor: nothing of another's devices, and nothing that is
+// of all vendors, is in an answer.
+func keptApart(t *testing.T, origin string) {
+	t.Helper()
+	for _, path := range []string{
+		"/metrics", "/api/v1/overview", "/api/v1/trends", "/api/v1/savings", "/api/v1/alarms", "/api/v1/alarms?status=all", "/api/v1/ledger", "/api/v1/ledger?format=csv", "/api/v1/report",
+		"/api/v1/communities", "/api/v1/communities/nancheng", "/api/v1/devices?limit=1000", "/api/v1/devices/lamp-9", "/api/v1/readings?device=lamp-9", "/api/v1/use?by=device",
+		"/api/v1/use?device=lamp-9&by=device", "/api/v1/export/usage", "/api/v1/export/lighting", "/api/v1/export/events", "/api/v1/export/savings", "/api/v1/export/usage_daily", "/api/v1/vendors", "/api/v1/vendors?days=1",
+	} {
+		request, err := http.NewRequest(http.MethodGet, origin+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.SetBasicAuth("acme", "acme-secret")
+		r, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.StatusCode == http.StatusOK && (strings.Contains(string(body), "lamp-9") || strings.Contains(string(body), "乙公司") || strings.Contains(string(body), `vendor="other"`)) {
+			t.Errorf("%s tells a vendor of another: %.300s", path, body)
 		}
 	}
 }

@@ -77,8 +77,10 @@ var anonymous = Identity{Title: "anonymous", Role: Department, Scopes: []Action{
 // May reports whether somebody may do something, to whatever they see.
 func (i Identity) May(a Action) bool {
 	if i.Role == Department {
-		// Who may change something may look at it.
 		return slices.Contains(i.Scopes, a)
+	}
+	if a == Metrics && !i.SeesAll() {
+		return false // they are of all communities
 	}
 	return slices.Contains(rights[i.Role], a)
 }

@@ -167,7 +167,7 @@ func TestRights(t *testing.T) {
 	paths := []string{"GET /api/v1/overview", "GET /metrics", "GET /api/v1/alarms", "POST /api/v1/alarms/7", "GET /api/v1/ledger", "POST /api/v1/ledger/nancheng",
 		"GET /api/v1/export/usage", "POST /api/v1/decode", "POST /-/reload", "PUT /api/v1/of-tomorrow", "GET /"}
 	for who, want := range map[string]string{ // 1 for each of the paths that is served
-		"wang": "11111011001", "li": "11111111001", "ops": "11111111111", "acme": "10111011001",
+		"wang": "11111011001", "li": "10111111001", "ops": "11111111111", "acme": "10111011001",
 		"key": "10111001001", "nobody": "00000000001", "expired": "00000000001",
 	} {
 		var got strings.Builder

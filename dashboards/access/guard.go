@@ -433,7 +433,7 @@ func (a *Access) Middleware(next http.Handler) http.Handler {
 		case open(path):
 			refused = nil // a session that has ended must not keep anybody from the login
 		case refused != nil:
-		case path == "/metrics" && direct(r): // Prometheus on this machine
+		case path == "/metrics" && direct(r) && i.Role == "": // Prometheus on this machine
 		case path == "/-/reload" && !a.configured(): // as ever: it takes files into force
 		default:
 			refused = a.allowed(r, i, s)

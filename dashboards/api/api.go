@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"greencommunity/dashboards/access"
@@ -45,6 +46,9 @@ type API struct {
 	db      *database
 	days    *days
 	exports chan struct{} // one of them runs
+
+	mu    sync.Mutex // noted
+	noted []noted    // oldest first
 }
 
 // exportsAtOnce bounds what exports take from InfluxDB, which has readings to write.
@@ -69,6 +73,7 @@ func (a *API) Routes() map[string]http.Handler {
 		"GET /api/v1/readings":         a.table(a.readings),
 		"GET /api/v1/use":              a.table(a.use),
 		"GET /api/v1/savings":          a.table(a.savings),
+		"GET /api/v1/vendors":          a.table(a.vendors),
 		"GET /api/v1/export/{what}":    a.handle(a.export),
 	}
 }

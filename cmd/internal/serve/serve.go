@@ -51,6 +51,7 @@ type Service struct {
 	reports      *reports
 	push         *push.Listener // nil where it is off
 	access       *access.Access
+	api          *api.API
 	end          context.CancelFunc // of sessions
 }
 
@@ -81,14 +82,14 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 		Inventory: s.ledger.Inventory,
 		Facility:  observers.facility, Systems: observers.systems, Desk: observers.desk, Savings: observers.figures,
 	})
-	answers := api.New(api.Sources{
+	s.api = api.New(api.Sources{
 		Inventory: s.ledger.Inventory, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Devices:  func(from uint32, yield func(uint32, *ingest.Device) bool) { s.pipeline.Devices(from, yield) },
 		Facility: observers.facility, Savings: observers.figures, InfluxDB: InfluxOptions(c.Config), Logger: log,
 	})
 	routes := view.Routes()
 	maps.Copy(routes, s.access.Routes())
-	maps.Copy(routes, answers.Routes())
+	maps.Copy(routes, s.api.Routes())
 	maps.Copy(routes, s.ledger.Routes())
 	maps.Copy(routes, paste.New(s.ledger.Inventory).Routes())
 	s.reports = newReports(s)
@@ -225,6 +226,7 @@ func (s *Service) Run(ctx context.Context) error {
 				g.Go(func() error { return s.push.Run(ctx) })
 			}
 			g.Go(func() error { s.observers.desk.Run(ctx); return s.observers.desk.Close() })
+			g.Go(func() error { s.api.Run(ctx, s.settings.DataDir); return nil }) // the account is complete
 			g.Go(func() error { control(ctx, s.settings.DataDir, s.pipeline, s.log); return nil })
 		}
 		if err := s.pipeline.Run(ctx, opened); err != nil && ctx.Err() == nil {

@@ -250,15 +250,17 @@ function band(s, extent) {
   return e;
 }
 
+let vendorFrame = null; // rows of /api/v1/vendors of a time; null: since the first start
+
 function vendors() {
   for (const id of ['vendors', 'rejects']) say($(id + '-note'), chosen ? t('county') : '');
   table('vendors', [
     { title: t('vendor'), cell: (v) => v.name || v.id || t('unmatched') },
-    { title: t('received'), number: true, cell: (v) => number(v.received) },
-    { title: t('rejected'), number: true, cell: (v) => number(v.rejected) },
-    { title: t('refused'), number: true, cell: (v) => number(v.refused) },
+    { title: t(vendorFrame ? 'p_received' : 'received'), number: true, cell: (v) => number(v.received) },
+    { title: t(vendorFrame ? 'p_rejected' : 'rejected'), number: true, cell: (v) => number(v.rejected) },
+    { title: t(vendorFrame ? 'p_refused' : 'refused'), number: true, cell: (v) => number(v.refused) },
     { title: t('reasons'), wrap: true, cell: (v) => v.reasons.map((r) => `${reason(r.reason)} ${number(r.count)}`).join(lang === 'zh' ? '，' : ', ') },
-  ], data.vendors, t('noVendors'));
+  ], vendorFrame ?? data.vendors, t('noVendors'));
   fill($('rejects'), data.rejects.length ? data.rejects.slice(0, 20).map((r) => el('li', {},
     el('time', { datetime: r.time }, clock(r.time)), el('b', {}, reason(r.reason)), ` · ${vendorName(r.vendor)} · ${r.topic}`, el('p', { lang: 'en' }, r.detail))) : [el('li', {}, t('noRejects'))]);
 }

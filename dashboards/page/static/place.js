@@ -9,7 +9,7 @@ Object.assign(texts.zh, {
   p_town: '乡镇（街道）', p_pilot: '试点社区', p_households: '户数', p_population: '人口', p_stage: '创建阶段', p_contact: '联系人', p_renovated: '改造年份', p_online: '在线', p_offline: '离线', p_never: '从未上报', p_coverage: '近30天数据覆盖率', p_kind: '设施',
   p_day: '日', p_week: '周', p_month: '月', p_quarter: '季度', p_year: '年', p_now: '本期', p_then_before: '上一时段', p_then_year: '上年同期', p_sum: '合计 {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: '最后一段尚未结束', p_lastHour: '最后一段尚未结束，本小时过后计入', p_covered: '有数据 {0} 表时',
   p_electricity: '用电', p_water: '用水', p_quantity: '量', p_value: '数值', p_time: '时间', p_channel: '通道', p_more: '更多', p_all: '全部', p_noUse: '该时段没有用量数据', p_noReadings: '该时段没有读数', p_noDb: '历史数据暂时读不到：{0}', p_gateway: '网关', p_listed: '在设备清单中', p_yes: '是', p_no: '否',
-  p_role_leader: '领导', p_role_clerk: '经办人', p_role_operator: '运维', p_role_vendor: '厂商', p_role_department: '部门', p_missing: '没有找到：{0}', p_none: '没有',
+  p_role_leader: '领导', p_role_clerk: '经办人', p_role_operator: '运维', p_role_vendor: '厂商', p_role_department: '部门', p_frame: '时段', p_ever: '累计', p_days1: '近24小时', p_days7: '近7天', p_days30: '近30天', p_days92: '近92天', p_since: '自 {0} 起', p_received: '收到', p_rejected: '拒绝', p_refused: '读数拒绝', p_missing: '没有找到：{0}', p_none: '没有',
 });
 Object.assign(texts.en, {
   p_login: 'Log in', p_logout: 'Log out', p_user: 'User', p_password: 'Password', p_enter: 'Log in', p_loginNote: 'Log in to see more.', p_wrong: 'Name or password is wrong', p_wait: 'Too many attempts: wait {0} s', p_back: 'Back to the overview', p_open: 'Open the page of {0}',
@@ -17,7 +17,7 @@ Object.assign(texts.en, {
   p_town: 'Town', p_pilot: 'Pilot', p_households: 'Households', p_population: 'Population', p_stage: 'Stage', p_contact: 'Contact', p_renovated: 'Renovated', p_online: 'Online', p_offline: 'Offline', p_never: 'Never heard of', p_coverage: 'Data of the last 30 days', p_kind: 'Facility',
   p_day: 'Day', p_week: 'Week', p_month: 'Month', p_quarter: 'Quarter', p_year: 'Year', p_now: 'now', p_then_before: 'before', p_then_year: 'a year before', p_sum: 'Sum {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: 'The last step is not over', p_lastHour: 'The last step is not over, and the running hour counts once it is', p_covered: '{0} meter hours with data',
   p_electricity: 'Electricity', p_water: 'Water', p_quantity: 'Quantity', p_value: 'Value', p_time: 'Time', p_channel: 'Channel', p_more: 'More', p_all: 'All', p_noUse: 'No use is known for this time', p_noReadings: 'No readings of this time', p_noDb: 'History cannot be read: {0}', p_gateway: 'Gateway', p_listed: 'In the list of devices', p_yes: 'yes', p_no: 'no',
-  p_role_leader: 'leader', p_role_clerk: 'clerk', p_role_operator: 'operator', p_role_vendor: 'vendor', p_role_department: 'department', p_missing: 'Not found: {0}', p_none: 'none',
+  p_role_leader: 'leader', p_role_clerk: 'clerk', p_role_operator: 'operator', p_role_vendor: 'vendor', p_role_department: 'department', p_frame: 'Time', p_ever: 'In all', p_days1: 'Last 24 hours', p_days7: 'Last 7 days', p_days30: 'Last 30 days', p_days92: 'Last 92 days', p_since: 'since {0}', p_received: 'Received', p_rejected: 'Rejected', p_refused: 'Readings refused', p_missing: 'Not found: {0}', p_none: 'none',
 });
 
 const place = { who: null, view: '', id: '', community: '', detail: null, error: '', period: 'month', use: {}, readings: null, quantity: '', devices: [], next: '', facility: '', charts: [], turn: 0, places: [], drawn: '' };
@@ -312,6 +312,20 @@ function map() {
   say($('map-note'), without.length ? t('p_noPlace', without.slice(0, 20).join(lang === 'zh' ? '、' : ', ') + (without.length > 20 ? ' …' : '')) : '');
 }
 
+// vendorsAsk asks what vendors did in the time that is chosen.
+async function vendorsAsk() {
+  const days = $('vendors-days').value;
+  let rows = null;
+  if (days) {
+    try { [rows] = await get('vendors?days=' + days); } catch { return; }
+    if ($('vendors-days').value !== days) return;
+    rows = rows.map((v) => ({ ...v, id: v.vendor, reasons: v.reasons ? v.reasons.split(', ').map((r) => ({ reason: r.split(' ')[0], count: Number(r.split(' ')[1]) })) : [] }));
+  }
+  vendorFrame = rows;
+  say($('vendors-since'), rows?.[0]?.since ? t('p_since', clock(rows[0].since)) : '');
+  if (data) vendors();
+}
+
 async function placesAsk() {
   try { [place.places] = await get('communities'); map(); } catch { /* there is no map then */ }
 }
@@ -321,12 +335,14 @@ document.addEventListener('shown', () => {
   map();
   placeShow();
   const of = chosen ? '&community=' + encodeURIComponent(chosen) : '';
-  for (const [id, path] of [['communities', 'communities'], ['savings', 'savings?resource=' + of], ['devices', 'devices?limit=1000' + of]]) fill($(id + '-sheet'), [sheet(path)]);
+  for (const [id, path] of [['communities', 'communities'], ['savings', 'savings?resource=' + of], ['devices', 'devices?limit=1000' + of], ['vendors', 'vendors' + ($('vendors-days').value ? '?days=' + $('vendors-days').value : '')]]) fill($(id + '-sheet'), [sheet(path)]);
 });
 addEventListener('hashchange', route);
 addEventListener('resize', () => { if (place.view) setTimeout(placeShow, 300); });
 for (const b of document.querySelectorAll('#place-periods button')) b.addEventListener('click', () => { place.period = b.dataset.period; placeShow(); historyAsk(); });
 $('place-facility').addEventListener('change', () => { place.facility = $('place-facility').value; devicesAsk(true); });
+$('vendors-days').addEventListener('change', vendorsAsk);
+setInterval(() => { if (vendorFrame && connected && !document.hidden) vendorsAsk(); }, 60000);
 $('place-more').addEventListener('click', () => devicesAsk(false));
 $('login').addEventListener('submit', login);
 $('logout').addEventListener('click', logout);
