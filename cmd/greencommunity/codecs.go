@@ -151,7 +151,8 @@ func (d *collected) try(c *codecsCmd, objects *[]*decode.Worker, node func(*coll
 	if err != nil {
 		d.Broken = err.Error()
 		for i := range referee { // node cannot run it, either
-			if thrown, failed := referee[i].(map[string]any)["thrown"]; failed {
+			node, _ := referee[i].(map[string]any)
+			if thrown, failed := node["thrown"]; failed {
 				d.AsNode++
 			} else {
 				d.Differs = append(d.Differs, fmt.Sprintf("example %d: does not run, node %.300s %v", i+1, compact(referee[i]), thrown))
@@ -170,7 +171,8 @@ func (d *collected) try(c *codecsCmd, objects *[]*decode.Worker, node func(*coll
 		have := plain(result)
 		if e.Want != nil || e.Failed {
 			d.Expected++
-			_, refused := have.(map[string]any)["errors"]
+			members, _ := have.(map[string]any)
+			_, refused := members["errors"]
 			if e.Failed && (err != nil || refused) || e.Want != nil && alike(have, e.Want) {
 				d.Exact++
 			} else if node == nil {
@@ -178,7 +180,8 @@ func (d *collected) try(c *codecsCmd, objects *[]*decode.Worker, node func(*coll
 			}
 		}
 		if node != nil {
-			if refused, failed := referee[i].(map[string]any)["thrown"]; failed && err != nil || !failed && alike(have, referee[i].(map[string]any)["result"]) {
+			node, _ := referee[i].(map[string]any)
+			if refused, failed := node["thrown"]; failed && err != nil || !failed && alike(have, node["result"]) {
 				d.AsNode++
 			} else {
 				d.Differs = append(d.Differs, fmt.Sprintf("example %d: have %.300s (%v), node %.300s %v", i+1, compact(have), err, compact(referee[i]), refused))

@@ -52,7 +52,7 @@ func bits(when []string) bool {
 // fieldEvent makes an event of a field, where the inventory says it is one. It
 // reports whether it understands the value.
 func (w *Worker) fieldEvent(in *format.Input, out *format.Output, s *format.Sample, field *format.Field, dev *ingest.Device, index uint32, r *Result) bool {
-	if field.Words && !s.IsText {
+	if field.Words && !s.IsText && !s.IsBool {
 		return false
 	}
 	text := s.Text

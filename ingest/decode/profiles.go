@@ -199,7 +199,25 @@ func (d *deviceProfile) field(name string) *format.Field {
 			return d.Fields[rest]
 		}
 	}
+	// A list in a list: the last index may count, as the newest of values.
+	if i := strings.LastIndexByte(name, '['); i > strings.IndexByte(name, '[') {
+		return d.Fields[anyElement(name[:i])+name[i:]]
+	}
 	return nil
+}
+
+// anyElement is a path with [*] for each index.
+func anyElement(path string) string {
+	var b strings.Builder
+	for {
+		before, after, ok := strings.Cut(path, "[")
+		b.WriteString(before)
+		if !ok {
+			return b.String()
+		}
+		_, path, _ = strings.Cut(after, "]")
+		b.WriteString("[*]")
+	}
 }
 
 // payload names what reads the application payload of a device profile.

@@ -246,6 +246,9 @@ func (w *decodedWalk) add(base Sample, path string, v *fastjson.Value, depth int
 			w.others(base, path, v, value, depth)
 			return
 		}
+		if w.listed(base, path, v, depth) {
+			return
+		}
 		w.members(base, path, v, "", depth)
 	case fastjson.TypeArray:
 		for i, item := range v.GetArray() {
@@ -254,6 +257,47 @@ func (w *decodedWalk) add(base Sample, path string, v *fastjson.Value, depth int
 	default:
 		w.scalar(base, path, v)
 	}
+}
+
+// listed adds the values of an object that has one unit for a list of them, as a meter's
+// register with what it was before, and reports whether it is one. Their names end in the
+// unit, values.Wh[0], as such a register may be of anything. Where the object says that
+// its data are not valid, they are refused.
+func (w *decodedWalk) listed(base Sample, path string, v *fastjson.Value, depth int) bool {
+	values, unit := v.GetArray("values"), measure(string(v.GetStringBytes("unit")))
+	if len(values) == 0 || unit == "" || slices.ContainsFunc(values, func(v *fastjson.Value) bool { return v.Type() != fastjson.TypeNumber }) {
+		return false
+	}
+	if register := text(v, "filterId"); ingest.ValidID(register) {
+		base.Channel = register
+	}
+	valid := true
+	for _, name := range []string{"valid", "dataValid", "data_valid"} {
+		if mark := v.Get(name); mark != nil && mark.Type() == fastjson.TypeFalse {
+			valid = false
+		}
+	}
+	name := inside(path, "values."+unit)
+	if !valid {
+		w.out.Refuse(base.Device, name, ingest.BadValue, "%.60s: the decoder says its data are not valid", name)
+		return true
+	}
+	v.GetObject().Visit(func(key []byte, member *fastjson.Value) {
+		switch string(key) {
+		case "unit", "valid", "dataValid", "data_valid", "filterId":
+		case "values":
+			for i, value := range values {
+				of := base
+				if ingest.KnownUnit(unit) {
+					of.Unit = unit
+				}
+				w.scalar(of, name+"["+strconv.Itoa(i)+"]", value)
+			}
+		default:
+			w.add(base, inside(path, string(key)), member, depth+1)
+		}
+	})
+	return true
 }
 
 // scalar adds a value. Text of a number and a unit is that number in that unit.
