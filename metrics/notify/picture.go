@@ -26,17 +26,18 @@ type shown struct {
 	quantity string
 	register bool
 	by       float64 // a reading in the unit that is drawn
-	unit     string  // ASCII: so is the font
+	unit     string  // ASCII: so is the font; "" of what has none
+	state    bool    // it is as it was until the next reading
 }
 
 var shownOf = map[string][]shown{
-	"water":    {{"water_volume_total", true, 1000, "L/h"}, {"water_flow", false, 3.6e6, "L/h"}},
-	"lighting": {{"active_power", false, 1, "W"}, {"light_level", false, 100, "%"}},
-	"waste":    {{"fill_level", false, 100, "%"}},
-	"gate":     {{"door_open", false, 1, "open"}, {"pass_in", false, 1, "passes"}},
+	"water":    {{"water_volume_total", true, 1000, "L/h", false}, {"water_flow", false, 3.6e6, "L/h", false}},
+	"lighting": {{"active_power", false, 1, "W", true}, {"light_level", false, 100, "%", true}},
+	"waste":    {{"fill_level", false, 100, "%", false}},
+	"gate":     {{"door_open", false, 1, "", true}, {"pass_in", false, 1, "", false}},
 }
 
-var shownFire = []shown{{"bin_temperature", false, 1, "C"}, {"temperature", false, 1, "C"}}
+var shownFire = []shown{{"bin_temperature", false, 1, "C", false}, {"temperature", false, 1, "C", false}}
 
 // sample is a reading to be drawn.
 type sample struct {
@@ -85,7 +86,7 @@ func (n *Notifier) picture(ctx context.Context, s *setup, i *item, now time.Time
 			series = hourly(series)
 		}
 		if len(series) >= 2 {
-			return drawn(series, i.began(), w.unit, s.renderer.zone)
+			return drawn(series, i.began(), w, s.renderer.zone)
 		}
 	}
 	return nil
@@ -115,7 +116,7 @@ var (
 )
 
 // drawn is a series, with a red line where it began to be wrong, by days of a zone.
-func drawn(series []sample, began time.Time, unit string, zone *time.Location) []byte {
+func drawn(series []sample, began time.Time, w shown, zone *time.Location) []byte {
 	const left, right, top, bottom = 64, 16, 26, 30
 	img := image.NewRGBA(image.Rect(0, 0, pictureScale*pictureWidth, pictureScale*pictureHeight))
 	draw.Draw(img, img.Bounds(), image.White, image.Point{}, draw.Src)
@@ -139,16 +140,15 @@ func drawn(series []sample, began time.Time, unit string, zone *time.Location) [
 		stroke(img, left, y(v), pictureWidth-right, y(v), 1, grid)
 		label(img, left-6, y(v), 1, strings.ReplaceAll(grouped(v), ",", ""))
 	}
-	label(img, left, 12, -1, unit)
-	hours := time.Duration(24)
-	switch d := to.Sub(from); {
-	case d < 6*time.Hour:
-		hours = 1
-	case d < 30*time.Hour:
-		hours = 6
+	label(img, left, 12, -1, w.unit)
+	every := 24 * time.Hour
+	for _, e := range []time.Duration{6 * time.Hour, 2 * time.Hour, 30 * time.Minute, 10 * time.Minute, time.Minute} {
+		if to.Sub(from) < 5*e {
+			every = e
+		}
 	}
 	first := from.In(zone)
-	for t := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, zone); !t.After(to); t = t.Add(hours * time.Hour) {
+	for t := time.Date(first.Year(), first.Month(), first.Day(), 0, 0, 0, 0, zone); !t.After(to); t = t.Add(every) {
 		if t.Before(from) {
 			continue
 		}
@@ -160,6 +160,11 @@ func drawn(series []sample, began time.Time, unit string, zone *time.Location) [
 	}
 	for k := 1; k < len(series); k++ {
 		a, b := series[k-1], series[k]
+		if w.state {
+			stroke(img, x(a.at), y(a.value), x(b.at), y(a.value), 2, curve)
+			stroke(img, x(b.at), y(a.value), x(b.at), y(b.value), 2, curve)
+			continue
+		}
 		stroke(img, x(a.at), y(a.value), x(b.at), y(b.value), 2, curve)
 	}
 	var out bytes.Buffer

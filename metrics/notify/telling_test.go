@@ -400,6 +400,26 @@ func TestPicture(t *testing.T) {
 	wantSaid(t, s.said("duty"), []string{"【紧急】垃圾桶起火"}, nil)
 }
 
+// Doors and lamps are as they were until the next reading; an hour has times below it as a day has.
+func TestPictureOfAState(t *testing.T) {
+	at := time.Date(2026, 12, 1, 2, 0, 0, 0, time.UTC)
+	data := drawn([]sample{{at, 0}, {at.Add(12 * time.Minute), 1}, {at.Add(20 * time.Minute), 1}}, at.Add(12*time.Minute), shownOf["gate"][0], time.UTC)
+	img, err := png.Decode(bytes.NewReader(data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Half the way to the opening the door is shut: the curve is at the bottom.
+	x := pictureScale * (64 + (pictureWidth-64-16)*6/20)
+	for y := range pictureScale * (pictureHeight - 40) {
+		if img.At(x, y) == curve {
+			t.Fatalf("the door is half open at %d", y)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(t.ArtifactDir(), "door.png"), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // All seven are in each robot's message: what, where, since when by the device's clock, how sure,
 // how big, what to do, and who with the link; and no identifier of ours.
 func TestSevenParts(t *testing.T) {
