@@ -153,10 +153,7 @@ func drawn(series []sample, began time.Time, w shown, zone *time.Location) []byt
 			continue
 		}
 		stroke(img, x(t), top, x(t), pictureHeight-bottom, 1, grid)
-		label(img, x(t), pictureHeight-14, 0, t.In(zone).Format("01-02 15:04"))
-	}
-	if !began.Before(from) && !began.After(to) {
-		stroke(img, x(began), top, x(began), pictureHeight-bottom, 2, mark)
+		label(img, min(x(t), pictureWidth-40), pictureHeight-14, 0, t.In(zone).Format("01-02 15:04"))
 	}
 	for k := 1; k < len(series); k++ {
 		a, b := series[k-1], series[k]
@@ -166,6 +163,9 @@ func drawn(series []sample, began time.Time, w shown, zone *time.Location) []byt
 			continue
 		}
 		stroke(img, x(a.at), y(a.value), x(b.at), y(b.value), 2, curve)
+	}
+	if !began.Before(from) && !began.After(to) {
+		stroke(img, x(began), top, x(began), pictureHeight-bottom, 2, mark)
 	}
 	var out bytes.Buffer
 	if err := png.Encode(&out, img); err != nil {
