@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -23,8 +24,10 @@ func TestVendorsInATime(t *testing.T) {
 	dir := t.TempDir()
 	inv := inventorytest.Parse(t, places, inventorytest.Zone)
 	synctest.Test(t, func(t *testing.T) {
-		count := uint64(100) // before anything was noted
+		var counted atomic.Uint64
+		counted.Store(100) // before anything was noted
 		a := New(Sources{Inventory: func() *inventory.Inventory { return inv }, InfluxDB: influx.Options{}, Status: func() pipeline.Status {
+			count := counted.Load()
 			return pipeline.Status{Vendors: []pipeline.VendorStatus{
 				{Vendor: "brightlamp", Received: count, Rejected: map[ingest.Reason]uint64{ingest.BadValue: count / 10, ingest.Malformed: 3}},
 				{Vendor: "meters", Received: 7},
@@ -35,8 +38,9 @@ func TestVendorsInATime(t *testing.T) {
 			ended := make(chan struct{})
 			go func() { a.Run(ctx, dir); close(ended) }()
 			for range int(lasting / time.Hour) {
-				time.Sleep(time.Hour)
-				count += 10 // an hour
+				time.Sleep(30 * time.Minute) // not at the moment at which it is noted
+				counted.Add(10)
+				time.Sleep(30 * time.Minute)
 			}
 			cancel()
 			<-ended
