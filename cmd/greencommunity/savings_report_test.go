@@ -161,6 +161,13 @@ vendors:
 	if third := read("third.csv"); !strings.Contains(third, "一,修订号,2\n") || !strings.Contains(third, "\n八,xicheng,'=西城社区,照明,电,节约量,") || !strings.Contains(third, ",覆盖率,") || strings.Contains(third, "\n八,nancheng") {
 		t.Error("late data are no new revision")
 	}
+	// A whole year, which is compared with the whole year before it.
+	if err := make("--from", fmt.Sprintf("%d-01-01", from.Year()-1), "--to", fmt.Sprintf("%d-01-01", from.Year()), "--report", file("year.csv")); err != nil {
+		t.Fatal(err)
+	}
+	if year := read("year.csv"); !strings.Contains(year, "绿色社区创建年度报表") {
+		t.Error("a year is not titled as one")
+	}
 	// As it stood on a day of the quarter, and as a page.
 	asOf := from.AddDate(0, 0, 20).Format(time.DateOnly)
 	if err := make("--quarter", quarter, "--report", file("q.html"), "--as-of", asOf); err != nil {

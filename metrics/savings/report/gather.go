@@ -93,50 +93,84 @@ func shifted(d savings.Date, years, months, days int) savings.Date {
 	return savings.Date{Time: d.AddDate(years, months, days)}
 }
 
-func (g *gathering) recomputed(ctx context.Context, from, to savings.Date) (*savings.Recomputation, error) {
-	r, err := savings.NewRecomputation(g.inv, g.Only, from, to)
-	if err != nil {
-		return nil, err
+// recomputed returns the statements of some spans, each [first day, first day after],
+// from one reading of the days from..to. It takes community by community: what each meter
+// used on each day is kept until its days are summed up, and that of one is little.
+func (g *gathering) recomputed(ctx context.Context, from, to savings.Date, spans ...[2]savings.Date) ([]*savings.Statement, error) {
+	list := make([]*savings.Statement, len(spans))
+	for i, span := range spans {
+		list[i] = &savings.Statement{From: span[0], To: span[1]}
 	}
-	r.Due(g.Today)
-	if g.Filed != nil { // what it had frozen holds
-		for _, f := range g.Filed.Frozen {
-			r.Frozen(f.Community, f.Boundary, f.Version, f.Hash)
+	for _, c := range g.inv.Communities {
+		if len(c.Boundaries) == 0 || g.Only != "" && g.Only != c.ID {
+			continue
+		}
+		r, err := savings.NewRecomputation(g.inv, c.ID, from, to)
+		if err != nil {
+			return nil, err
+		}
+		r.Due(g.Today)
+		if g.Filed != nil { // what it had frozen holds
+			for _, f := range g.Filed.Frozen {
+				r.Frozen(f.Community, f.Boundary, f.Version, f.Hash)
+			}
+		}
+		if err := g.db.Run(ctx, r); err != nil {
+			return nil, err
+		}
+		for i, span := range spans {
+			list[i].Items = append(list[i].Items, r.Part(span[0], span[1]).Items...)
 		}
 	}
-	return r, g.db.Run(ctx, r)
+	return list, nil
 }
 
 // statements recomputes the period, the same days a year before, and at one go what is
 // compared with it: the period before, the year to date by quarters, the 365 days.
 func (g *gathering) statements(ctx context.Context) error {
-	r, err := g.recomputed(ctx, g.From, g.after)
-	if err != nil {
+	whole := func(from, to savings.Date, into **savings.Statement) error {
+		list, err := g.recomputed(ctx, from, to, [2]savings.Date{from, to})
+		if err == nil {
+			*into = list[0]
+		}
 		return err
 	}
-	g.Statement = r.Statement()
-	if r, err = g.recomputed(ctx, shifted(g.From, -1, 0, 0), shifted(g.after, -1, 0, 0)); err != nil {
+	if err := errors.Join(whole(g.From, g.after, &g.Statement), whole(shifted(g.From, -1, 0, 0), shifted(g.after, -1, 0, 0), &g.Before)); err != nil {
 		return err
 	}
-	g.Before = r.Statement()
-
 	before := shifted(g.From, 0, -months(g.From, g.To), 0)
 	if months(g.From, g.To) == 0 {
 		before = shifted(g.From, 0, 0, -int(g.To.Sub(g.From.Time).Hours()/24))
 	}
 	january := savings.Date{Time: time.Date(g.AsOf.Year(), 1, 1, 0, 0, 0, 0, time.UTC)}
 	year := shifted(g.after, 0, 0, -365)
-	first := slices.MinFunc([]savings.Date{before, january, year}, func(a, b savings.Date) int { return a.Compare(b.Time) })
-	if r, err = g.recomputed(ctx, first, g.after); err != nil {
-		return err
+	first := january
+	if year.Before(first.Time) {
+		first = year
 	}
-	g.Previous, g.Year, g.Typical = r.Part(before, g.From), r.Part(january, g.after), r.Part(year, g.after)
+	// A year before a year is more days than are recomputed at once.
+	apart := before.Before(g.after.AddDate(0, 0, -700))
+	if before.Before(first.Time) && !apart {
+		first = before
+	}
+	spans := [][2]savings.Date{{before, g.From}, {january, g.after}, {year, g.after}}
 	for q := range 4 {
 		from, to := shifted(january, 0, 3*q, 0), shifted(january, 0, 3*q+3, 0)
 		if !from.Before(g.after.Time) {
 			break
 		}
-		g.Quarters = append(g.Quarters, Quarter{q + 1, r.Part(from, to)})
+		spans = append(spans, [2]savings.Date{from, to})
+	}
+	list, err := g.recomputed(ctx, first, g.after, spans...)
+	if err != nil {
+		return err
+	}
+	g.Previous, g.Year, g.Typical = list[0], list[1], list[2]
+	for q, statement := range list[3:] {
+		g.Quarters = append(g.Quarters, Quarter{q + 1, statement})
+	}
+	if apart {
+		return whole(before, g.From, &g.Previous)
 	}
 	return nil
 }
