@@ -192,4 +192,13 @@ func (s *specification) alarms(base string) {
 		s.t.Errorf("after it was assigned it is %v", item)
 	}
 	s.check(base, "/api/v1/alarms/kinds", "200")
+	picture, err := http.Get(base + "/api/v1/alarms/" + id + "/picture.svg")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	picture.Body.Close()
+	if kind := picture.Header.Get("Content-Type"); picture.StatusCode != http.StatusOK || kind != "image/svg+xml" {
+		s.t.Errorf("picture: %s %s", picture.Status, kind)
+	}
+	delete(s.paths, "/api/v1/alarms/{id}/picture.svg")
 }

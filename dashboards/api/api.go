@@ -25,6 +25,7 @@ import (
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
+	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/facility"
 )
 
@@ -36,6 +37,7 @@ type Sources struct {
 	Devices  func(from uint32, yield func(index uint32, d *ingest.Device) bool)
 	Facility *facility.Observer
 	Savings  func() []page.Saving
+	Desk     *alarms.Desk
 	InfluxDB influx.Options
 	Logger   *slog.Logger
 }
@@ -75,6 +77,9 @@ func (a *API) Routes() map[string]http.Handler {
 		"GET /api/v1/savings":          a.table(a.savings),
 		"GET /api/v1/vendors":          a.table(a.vendors),
 		"GET /api/v1/export/{what}":    a.handle(a.export),
+
+		"GET /api/v1/alarms/{id}/picture.svg": a.handle(a.picture),
+		"GET /alarm/{id}/picture.svg":         a.handle(a.signedPicture),
 	}
 }
 

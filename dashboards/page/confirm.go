@@ -10,6 +10,7 @@ import (
 	"html/template"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -220,6 +221,7 @@ func (p *Page) fill(d *confirmData, i *alarms.Item, r *http.Request, who string)
 		d.History = append(d.History, confirmEntry{at(e.At), say(e.What.Title()), e.By, text})
 	}
 	q := r.URL.Query()
+	d.Picture = "/alarm/" + i.ID + "/picture.svg?" + url.Values{"who": q["who"], "until": q["until"], "sign": q["sign"]}.Encode()
 	if seconds, err := strconv.ParseInt(q.Get("until"), 10, 64); err == nil {
 		d.Foot = fmt.Sprintf(d.T.foot, who, at(time.Unix(seconds, 0)))
 	}

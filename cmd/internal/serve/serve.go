@@ -85,7 +85,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	s.api = api.New(api.Sources{
 		Inventory: s.ledger.Inventory, Status: func() pipeline.Status { return s.pipeline.Status() },
 		Devices:  func(from uint32, yield func(uint32, *ingest.Device) bool) { s.pipeline.Devices(from, yield) },
-		Facility: observers.facility, Savings: observers.figures, InfluxDB: InfluxOptions(c.Config), Logger: log,
+		Facility: observers.facility, Savings: observers.figures, Desk: observers.desk, InfluxDB: InfluxOptions(c.Config), Logger: log,
 	})
 	routes := view.Routes()
 	maps.Copy(routes, s.access.Routes())
