@@ -334,7 +334,7 @@ func TestPageWeight(t *testing.T) {
 	s, _ := planted(t, ownInventory)
 	base := strings.TrimSuffix(s.http, "metrics")
 	total := 0
-	for _, path := range []string{"", "page.css", "page.js", "ledger.js", "report.js", "place.js", "systems.js", "paste.js", "uplot.css", "uplot.js", "icon.svg"} {
+	for _, path := range []string{"", "page.css", "page.js", "alarms.js", "ledger.js", "report.js", "place.js", "systems.js", "paste.js", "uplot.css", "uplot.js", "icon.svg"} {
 		r, err := http.Get(base + path)
 		if err != nil {
 			t.Fatal(err)

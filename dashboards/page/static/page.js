@@ -221,7 +221,7 @@ function alarms() {
   say($('alarms-more'), all > list.length ? t('more', number(all), number(list.length)) : '');
   fill($('alarms'), list.length ? list.map((a) => el('li', { class: a.severity, 'data-kind': a.kind },
     el('time', { datetime: a.since, title: clock(a.since) }, t('since', age(Date.parse(a.since)))),
-    el('span', { class: 'state' }, named('state', a.severity)), ' ', el('b', {}, a.title[lang]), ` · ${communityName(a.community)} · ${a.name || a.device}${a.vendor ? ' · ' + vendorName(a.vendor) : ''}`,
+    el('span', { class: 'state' }, named('state', a.severity)), ' ', el('a', { class: 'link', href: '#alarm=' + a.id }, a.title[lang]), a.status === 'open' ? '' : ` · ${t('a_status_' + a.status)}${a.assignee ? ' ' + a.assignee : ''}`, ` · ${communityName(a.community)} · ${a.name || a.device}${a.vendor ? ' · ' + vendorName(a.vendor) : ''}`,
     el('p', {}, a.why[lang]))) : all ? [] : [el('li', {}, t('noAlarms'))]);
 }
 
