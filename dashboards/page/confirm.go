@@ -2,6 +2,7 @@ package page
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -179,7 +180,7 @@ func (p *Page) fill(d *confirmData, i *alarms.Item, r *http.Request, who string)
 	}
 	d.Item = *i
 	d.Severity, d.Status, d.Kind, d.Why, d.Advice = say(severityWords[i.Severity]), say(i.Status.Title()), say(i.Title), say(i.Why), say(i.Advice)
-	d.Where = join(" ", i.CommunityName, i.CompoundName, i.Address, i.Name)
+	d.Where = join(" ", i.CommunityName, i.CompoundName, i.Address, cmp.Or(i.Name, string(i.Device)))
 	fact := func(name, text string) {
 		if text != "" {
 			d.Facts = append(d.Facts, [2]string{name, text})
