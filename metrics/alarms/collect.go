@@ -194,7 +194,7 @@ func flag(b bool) float64 {
 func (d *Desk) Precision() []KindJudged {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	var list []KindJudged
+	list := []KindJudged{}
 	for kind, k := range d.totals.Kinds {
 		if k.Told > 0 {
 			j := KindJudged{Kind: kind, Judged: Judged(k)}

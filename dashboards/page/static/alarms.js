@@ -79,7 +79,7 @@ function workShow() {
     { title: t('a_rightN'), number: true, cell: (k) => number(k.right) },
     { title: t('a_falseN'), number: true, cell: (k) => number(k.false) },
     { title: t('a_share'), number: true, cell: (k) => (k.right + k.false ? percent(k.right / (k.right + k.false)) : t('none')) },
-  ], work.kinds, t('a_noneJudged'));
+  ], work.kinds ?? [], t('a_noneJudged'));
   workDetail();
 }
 
