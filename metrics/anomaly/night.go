@@ -31,6 +31,7 @@ type night struct {
 	Blocks  [spans][5]half    // least average that ended in the half day, the latest first; below 0: none
 	Most    [spans][2]float32 // highest least of these days, and of those before
 	Ceiling [spans]float32    // highest least before these, slowly forgotten
+	Usual   float32           // median least over 24 hours, L/h; 0: not known
 }
 
 // half is the upper half of a float32: two and a half digits in two bytes.
@@ -55,9 +56,8 @@ var spanHours = [spans]int{3, 8, 24}
 // nothing is left in them of the time before.
 var spanBlocks = [spans]int{4, 4, 2}
 
-// spanReads is how long a read may cover: an average over one read alone is
-// higher the luckier the times of the reads.
-var spanReads = [spans]int64{int64(70 * time.Minute), int64(6 * time.Hour), int64(26 * time.Hour)}
+// spanReads is how long a read may cover: of three a day one is of the night.
+var spanReads = [spans]int64{int64(70 * time.Minute), int64(8*time.Hour + 30*time.Minute), int64(26 * time.Hour)}
 
 const (
 	// masterFlow is from which mean in L/h a meter is not one of a home: 10 m3 a
@@ -95,16 +95,16 @@ func (n *night) least(span int) float64 {
 // The step of the register is what two leasts may differ by for no reason.
 func (n *night) limit(span int, ceiling float32) float64 {
 	hours := float64(spanHours[span])
-	share := [spans]float64{0.25, 0.25, 0.12}[span]
+	share := [spans]float64{0.25, 0.1, 0.05}[span]
 	if span == hours3 && ceiling > 100 {
 		share = 0.12 // many homes together differ less from night to night
 	}
-	least := [spans]float64{1.5, 3, 5}[span]
-	steps := [spans]float64{0.5, 0.5, 1}[span]
-	if n.Coarse < coarse {
-		steps = 0.5
+	// Two guests use 10 L/h.
+	least := [spans]float64{1.5, 6, 7}[span]
+	if n.Coarse >= coarse && span == hours24 {
+		least = 17 // what is less shows in its rests
 	}
-	return float64(ceiling)*(1+share) + max(least, steps*float64(n.Coarse)/hours)
+	return float64(ceiling)*(1+share) + max(least, 0.5*float64(n.Coarse)/hours)
 }
 
 // add takes in the flow of a stretch of time that ends at.
@@ -189,7 +189,22 @@ func mod(h, by int32) int32 { return ((h % by) + by) % by }
 
 // learn takes what the meter has shown into its past, once some days have gone
 // by: what begins now must not be its own measure.
-func (n *night) learn() {
+func (n *night) learn(length int64) {
+	if v := float32(n.least(hours24)); v >= 0 {
+		// A running median: up and down by the same step, 4 % a day.
+		step := 0.04 * float32(length) / float32(24*time.Hour)
+		if n.Epochs < enough[hours24] {
+			step *= 3
+		}
+		switch {
+		case n.Usual == 0:
+			n.Usual = max(v, 1)
+		case v > n.Usual:
+			n.Usual = min(n.Usual*(1+step), v)
+		default:
+			n.Usual = max(n.Usual/(1+step), v, 1)
+		}
+	}
 	for s := range n.Most {
 		if v := n.least(s); v >= 0 {
 			n.Most[s][0] = max(n.Most[s][0], float32(v))
@@ -227,7 +242,7 @@ func (n *night) tells(span int, length int64) bool {
 	switch span {
 	case hours3:
 		// Of a fine register that rests its rests say more.
-		return n.Coarse < coarse && (n.Coarse >= 4 || n.Mean >= masterFlow || n.Ceiling[hours3] >= 10)
+		return n.Coarse < coarse && (n.Coarse >= 4 && n.Mean >= homeFlow || n.Mean >= masterFlow || n.Ceiling[hours3] >= 10)
 	case hours8:
 		return n.Coarse < coarse && length > spanReads[hours3]
 	}
@@ -236,6 +251,37 @@ func (n *night) tells(span int, length int64) bool {
 
 // coarse is from which step in L a register rests for hours while a leak runs.
 const coarse = 50
+
+// A register that shows several litres at a time stands still between two steps of a
+// leak: it rests where it has stood still for so many hours in a row. With 10 L that
+// is less than 5 L/h, with 100 L less than 16 L/h. A home that is busy shows no such
+// rest on two nights by chance; so three must have been without, or two on which
+// more was used than usual.
+const (
+	restMiddle  = 3
+	restCoarse  = 7
+	middleAfter = 58 * time.Hour
+	coarseAfter = 48 * time.Hour
+	coarseMore  = 11 // L/h
+)
+
+// rest returns for how many hours in a row the register must stand still.
+func (n *night) rest() uint8 {
+	switch {
+	case n.Mean >= homeFlow || n.Epochs < 2: // many never rest together; or it has not shown its step
+		return 1
+	case n.Coarse >= coarse:
+		return restCoarse
+	case n.Coarse >= 4:
+		return restMiddle
+	}
+	return 1
+}
+
+// passing sets how soon it is over where many homes together used more at night: half
+// of it is learned. A leak that was repaired as soon leaves half of itself to be told
+// again. Guests of one home teach nothing: they use as much as a leak.
+const passing = int64(72 * time.Hour)
 
 // nightFlow compares the least flow with that of the past.
 func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float64, length, at int64) {
@@ -266,6 +312,9 @@ func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float
 		}
 		b := n.Blocks[span][0].float()
 		if b >= 0 && float64(b) < float64(n.Ceiling[span])+0.4*(n.limit(span, n.Ceiling[span])-float64(n.Ceiling[span])) {
+			if a := rules.alarms[key]; n.Mean >= homeFlow && at-a.Since.UnixNano() < passing {
+				n.Ceiling[span] += (float32(a.told) - n.Ceiling[span]) / 2
+			}
 			rules.clearAlarm(key, at)
 			n.Most = [spans][2]float32{{-1, -1}, {-1, -1}, {-1, -1}}
 			return
@@ -276,7 +325,7 @@ func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float
 		return
 	}
 	if rules.parameters(d).Water.AlwaysFlowing || rules.active(alarmKey{index, m.Channel, burst}) {
-		n.learn()
+		n.learn(length)
 		return
 	}
 	for s, hours := range spanHours {
@@ -297,7 +346,7 @@ func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float
 			return
 		}
 	}
-	n.learn()
+	n.learn(length)
 }
 
 // within is the span an alarm was raised for, nanoseconds; 0: none, or not raised.

@@ -183,7 +183,25 @@ func (rules *waterRules) held(index uint32, d *device, m *meter, used []usage.Bo
 const (
 	flowFactor = 1.1
 	flowTaught = 49
+	// flowVain sets how soon after it was told a flow ends that was no leak: nobody
+	// repairs one in half a day, and it teaches up to flowMost hours.
+	flowVain = 12 * time.Hour
+	flowMost = 100
 )
+
+// flowNeed returns for how long the flow must not have come to rest to be told.
+func (m *meter) flowNeed(p *WaterParameters) time.Duration {
+	need := p.SmallAfter
+	switch rest := m.night.rest(); {
+	case rest == restMiddle:
+		need = max(need, middleAfter)
+	case rest == restCoarse:
+		need = max(need, coarseAfter)
+	case m.Least >= p.SmallFlow:
+		need = p.ContinuousAfter
+	}
+	return max(need, time.Duration(flowFactor*float64(m.LongestFlow)*float64(time.Hour)))
+}
 
 // burstMost is more than a home's service pipe passes, L/h: what looks like more is
 // another unit.
@@ -304,10 +322,19 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 		if m.RestSince == 0 {
 			m.RestSince = at - length
 		}
+		if m.Rests < m.night.rest() {
+			m.FlowingFor += covered
+			break
+		}
+		m.FlowingFor -= int64(m.Rests-1) * int64(time.Hour)
 		// Some homes hardly rest: what has ended by itself so often is use.
-		m.LongestFlow = max(m.LongestFlow, min(float32(float64(m.FlowingFor)/float64(time.Hour)), flowTaught))
+		longest := float32(flowTaught)
+		if ran := time.Duration(m.FlowingFor) - m.flowNeed(p); rules.active(key) && rules.within(key) == 0 && ran < flowVain {
+			longest = flowMost
+		}
+		m.LongestFlow = max(m.LongestFlow, min(float32(float64(m.FlowingFor)/float64(time.Hour)), longest))
 		m.FlowingFor, m.Least = 0, 0
-		if m.Rests >= uint8(min(p.ClearRests, 255)) {
+		if m.Rests >= max(m.night.rest(), uint8(min(p.ClearRests, 255))) {
 			if rules.active(key) && rules.within(key) == 0 {
 				rules.clearAlarm(key, at)
 			}
@@ -320,12 +347,8 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 		if m.Least == 0 || flow < m.Least {
 			m.Least = flow
 		}
-		need := p.SmallAfter
-		if m.Least >= p.SmallFlow {
-			need = p.ContinuousAfter
-		}
 		m.LongestFlow *= 1 - float32(float64(length)/(120*day))
-		need = max(need, time.Duration(flowFactor*float64(m.LongestFlow)*float64(time.Hour)))
+		need := m.flowNeed(p)
 		if p.AlwaysFlowing || length > int64(restLength) {
 			break // a family uses water in any two hours of a day
 		}
@@ -333,10 +356,13 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 		if n.Mean >= masterFlow || n.Mean == 0 || n.learned(hours3) && n.Ceiling[hours3] >= 10 && m.Least <= 1.25*float64(n.Ceiling[hours3]) {
 			break // many homes never rest all together; nor does this one, by its own past
 		}
+		if v := n.least(hours24); n.rest() == restCoarse && n.Usual > 0 && v >= 0 && v < float64(n.Usual)+coarseMore {
+			break // 100 L between two steps can be anything
+		}
 		d.score(min(float64(m.FlowingFor)/float64(need), 5))
 		// A burst that goes on is one thing wrong.
 		if m.FlowingFor >= int64(need) && !rules.active(alarmKey{index, m.Channel, burst}) && rules.within(key) == 0 {
-			rules.raise(key, at, max(m.Least, n.least(hours3)), float64(m.FlowingFor)/float64(time.Hour))
+			rules.raise(key, at, max(m.Least, n.least(hours3), n.least(hours8)), float64(m.FlowingFor)/float64(time.Hour))
 		}
 	}
 

@@ -240,6 +240,7 @@ func TestField19RealMetersThinned(t *testing.T) {
 	if dir == "" || len(files) == 0 {
 		t.Skip("no cases; GREENCOMMUNITY_CASES says where they are")
 	}
+	allFound, allTrials := 0, 0
 	for _, hours := range []int{1, 2, 3, 4, 6, 8, 12, 24} {
 		alarms, months, found, trials := 0, 0.0, 0, 0
 		for _, f := range files {
@@ -252,24 +253,26 @@ func TestField19RealMetersThinned(t *testing.T) {
 					t.Log(hours, filepath.Base(f), a)
 				}
 			}
-			begin := times[0].Add(times[len(times)-1].Sub(times[0]) * 6 / 10)
-			r = past(t, ingest.Water, register(times, values, begin, 30), "", 0, 0)
-			open, hit := false, false
-			for _, c := range r.Changes {
-				if k := c.Alarm.Kind; k == "continuous_flow" || k == "burst" || k == "night_flow" {
-					if c.At.Before(begin) {
-						open = c.Raised
-					} else if c.Raised && c.At.Sub(begin) <= 72*time.Hour {
-						hit = true
+			for _, tenths := range []time.Duration{6, 7, 8} {
+				begin := times[0].Add(times[len(times)-1].Sub(times[0]) * tenths / 10)
+				r = past(t, ingest.Water, register(times, values, begin, 30), "", 0, 0)
+				open, hit := false, false
+				for _, c := range r.Changes {
+					if k := c.Alarm.Kind; k == "continuous_flow" || k == "burst" || k == "night_flow" {
+						if c.At.Before(begin) {
+							open = c.Raised
+						} else if c.Raised && c.At.Sub(begin) <= 72*time.Hour {
+							hit = true
+						}
 					}
 				}
-			}
-			if !open {
-				trials++
-				if hit {
-					found++
-				} else if testing.Verbose() {
-					t.Log(hours, filepath.Base(f), "missed")
+				if !open {
+					trials++
+					if hit {
+						found++
+					} else if testing.Verbose() {
+						t.Log(hours, filepath.Base(f), int(tenths), "missed")
+					}
 				}
 			}
 		}
@@ -277,9 +280,14 @@ func TestField19RealMetersThinned(t *testing.T) {
 		if rate := float64(alarms) / months; rate > 0.1 {
 			t.Errorf("every %d h: %.3f alarms a meter-month", hours, rate)
 		}
-		if float64(found) < 0.95*float64(trials) {
+		// Of 30 one is 3 %: 95 % is asked of all together.
+		if float64(found) < 0.9*float64(trials) {
 			t.Errorf("every %d h: %d of %d leaks found", hours, found, trials)
 		}
+		allFound, allTrials = allFound+found, allTrials+trials
+	}
+	if float64(allFound) < 0.95*float64(allTrials) {
+		t.Errorf("%d of %d leaks found", allFound, allTrials)
 	}
 }
 
