@@ -401,6 +401,9 @@ func (t *telling) done(robot string, list []saying, now time.Time) {
 			if h.Severity == "" {
 				h.Severity = s.severity // it came and went, and was told at once
 			}
+			if !k.Over { // it came back while it was told to be over
+				*h = heard{Receiver: h.Receiver, Raise: true, Again: true}
+			}
 		case s.about == repeated:
 			h.Last = now
 			k.Confirmed = false
@@ -410,6 +413,7 @@ func (t *telling) done(robot string, list []saying, now time.Time) {
 			}
 			h.Raise, h.Waited, h.Again, h.Last, h.Who = false, false, false, now, who
 			h.Severity = s.severity
+			h.Raise = !k.Over && rank(k.severity()) < rank(s.severity) // it got worse while it was told
 			if k.Over {
 				h.End = true
 			}
@@ -423,7 +427,8 @@ func (t *telling) hushed(robot string, s *saying) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if k := t.alarms[s.id]; k != nil && k.Robots[robot] != nil {
-		*k.Robots[robot] = heard{Receiver: k.Robots[robot].Receiver} // should it show again, it is new
+		// Should it show again, or do so already, it is new.
+		*k.Robots[robot] = heard{Receiver: k.Robots[robot].Receiver, Raise: !k.Over}
 		t.dirty = true
 	}
 	t.save()

@@ -778,6 +778,48 @@ func TestEndIsToldOnce(t *testing.T) {
 	wantSaid(t, s.said("duty"), []string{"【已恢复】"})
 }
 
+// What changes while a robot is being told is told next: it gets worse, it is over, it is back.
+func TestChangesWhileTold(t *testing.T) {
+	s := newScene(t, "2026-12-01 10:00")
+	tell := s.n.setup.Load().telling
+	roster := s.n.setup.Load().roster
+	during := func(change func()) {
+		t.Helper()
+		list := tell.due("duty", roster, s.clock)
+		if len(list) != 1 {
+			t.Fatalf("%d to be told", len(list))
+		}
+		change()
+		tell.done("duty", list, s.clock)
+	}
+	a := leak("3")
+	live := s.open(a)
+	s.alert("firing", a)
+	worse := a
+	worse.Severity = "critical"
+	during(func() { s.alert("firing", worse) })
+	s.turn()
+	wantSaid(t, s.said("duty"), []string{"【加重·紧急】"}, nil)
+
+	s.alert("resolved", a)
+	s.alert("resolved", worse)
+	during(func() { s.alert("firing", a) })
+	s.turn()
+	wantSaid(t, s.said("duty"), []string{"【再次·"}, nil)
+
+	b := leak("4")
+	other := s.open(b)
+	s.alert("firing", b)
+	during(func() { s.alert("resolved", b) })
+	s.mu.Lock()
+	closed := s.clock
+	other.Status, other.Closed = "cleared", &closed
+	live.Status = "acknowledged"
+	s.mu.Unlock()
+	s.turn()
+	wantSaid(t, s.said("duty"), []string{"【已恢复】", "4号楼水表"})
+}
+
 // A robot that is away, and a file that cannot be written, lose nothing.
 func TestNothingIsLost(t *testing.T) {
 	s := newScene(t, "2026-12-01 10:00")
