@@ -668,3 +668,26 @@ func TestSeverityRises(t *testing.T) {
 		}
 	}
 }
+
+// The example of the guide is one.
+func TestGuide(t *testing.T) {
+	for _, guide := range []string{"alerts.md", "alerts.zh-CN.md"} {
+		text, err := os.ReadFile(filepath.Join("../../docs", guide))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, block, ok := strings.Cut(string(text), "```yaml\nsilences:")
+		block, _, end := strings.Cut(block, "```")
+		if !ok || !end {
+			t.Fatalf("%s: no schedule", guide)
+		}
+		path := filepath.Join(t.TempDir(), "schedule.yaml")
+		if err := os.WriteFile(path, []byte("silences:"+block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := ReadSchedule(path, time.UTC)
+		if err != nil || len(s.Silences) != 1 || len(s.Maintenance) != 2 || len(s.Holidays) != 1 {
+			t.Errorf("%s: %+v, %v", guide, s, err)
+		}
+	}
+}
