@@ -29,6 +29,8 @@ type telling struct {
 	dirty  bool
 	busy   map[string]bool // robots that are being told
 	broken error           // why the file could not be written last
+	// refusals are when robots refused to tell somebody else, who has not heard of it yet.
+	refusals map[string]time.Time
 }
 
 // told is an alarm, as far as people have been told of it.
@@ -100,7 +102,7 @@ const (
 // openTelling reads a file of what has been told. A damaged one is put aside: what was told
 // is told again, which is better than never.
 func openTelling(path string) (*telling, error) {
-	t := &telling{path: path, alarms: map[string]*told{}, busy: map[string]bool{}}
+	t := &telling{path: path, alarms: map[string]*told{}, busy: map[string]bool{}, refusals: map[string]time.Time{}}
 	data, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -332,7 +334,7 @@ func (t *telling) due(robot string, roster *Roster, now time.Time) (list []sayin
 					add(saying{about: repeated, h: *h, who: who})
 				}
 			}
-			if k.Over || h.Severity == "" || held || now.Sub(k.asked) < time.Minute || k.Labels["alarm"] == "" {
+			if k.Over || h.Severity == "" || held || now.Sub(t.refusals[robot]) < refusedFor || now.Sub(k.asked) < time.Minute || k.Labels["alarm"] == "" {
 				continue
 			}
 			for _, s := range roster.escalation(v) {
@@ -455,12 +457,15 @@ func (t *telling) asked(id string, confirmed bool, now time.Time) {
 	}
 }
 
-// refused notes that a robot did not take a message.
+// refusedBy notes that a robot did not take a message.
 func (t *telling) refusedBy(robot string, list []saying, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, s := range list {
-		if k := t.alarms[s.id]; k != nil && k.Robots[robot] != nil {
+		switch k := t.alarms[s.id]; {
+		case s.about == escalated:
+			t.refusals[robot] = now
+		case k != nil && k.Robots[robot] != nil:
 			k.Robots[robot].refused = now
 		}
 	}
@@ -508,7 +513,8 @@ func (t *telling) forget(robots map[string]*robot, roster *Roster, now time.Time
 	t.save()
 }
 
-// save writes what has changed; mu is held. That it failed is told by Run.
+// save writes what has changed; mu is held. That it failed shows in
+// greencommunity_notify_state_broken, and Alertmanager gets no 200 until it is written.
 func (t *telling) save() {
 	if t.dirty {
 		t.broken = t.write()

@@ -858,6 +858,27 @@ func TestNothingIsLost(t *testing.T) {
 	s.later(6 * time.Minute)
 	wantSaid(t, s.said("duty"), []string{"4号楼水表"}, nil)
 
+	// Nor is one that is to tell the next in line.
+	s.robots["leaders"].mu.Lock()
+	s.robots["leaders"].answers = []string{`400 {"code":19021,"msg":"sign match fail"}`}
+	s.robots["leaders"].mu.Unlock()
+	burst := leak("9")
+	burst.Kind, burst.Severity = "burst", "critical"
+	s.open(burst)
+	s.alert("firing", burst)
+	s.turn()
+	s.clock = s.clock.Add(16 * time.Minute)
+	for range 50 {
+		s.turn()
+	}
+	if texts := s.said("leaders"); len(texts) != 1 {
+		t.Errorf("a refusing robot is asked %d times to tell the next", len(texts))
+	}
+	s.mu.Lock()
+	s.alarms["9"].Status = "acknowledged"
+	s.mu.Unlock()
+	s.said("duty")
+
 	// The file cannot be written: it is told all the same, and Alertmanager keeps it.
 	path := s.n.setup.Load().telling.path
 	s.n.setup.Load().telling.path = filepath.Join(s.dir, "missing", "told.json")
