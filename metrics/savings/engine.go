@@ -55,7 +55,7 @@ type Engine struct {
 	slots    []int32 // by device index: first meter, or one of the values below
 	stations map[ingest.DeviceID]*weather
 	seen     []*weather // by -2-slot
-	quantity struct{ energy, water, temperature, evapotranspiration, rainfall int }
+	quantity struct{ energy, water, temperature, evapotranspiration, rainfall, lit int }
 	closed   int   // days before it are closed; 0: nothing seen yet
 	review   int64 // when closed days that changed are looked at next, unix nanoseconds
 	at       int64 // when days are evaluated that now are, unix nanoseconds
@@ -69,7 +69,8 @@ type Engine struct {
 	republish int64
 	points    []ingest.Point
 	nights    map[place]float64
-	told      bool // what is frozen was written since the inventory was bound
+	lamps     []*lamp // by device index; nil: has not told whether it is on since the inventory was bound
+	told      bool    // what is frozen was written since the inventory was bound
 
 	// mu guards shown, which the walker replaces and any goroutine reads. What it
 	// points to is never written again: publish copies, and nothing that the
@@ -129,7 +130,10 @@ type account struct {
 	savedNRA         string
 	savedTerms       string // "": of a program that did not freeze them
 	savedDated       string
-	conflict         bool   // the baseline changed and its version did not
+	conflict         bool // the baseline changed and its version did not
+	lamps            map[ingest.DeviceID]*lamp
+	burned           map[int]Burning // by day, not written yet
+	burnedQuarter    burnedQuarter
 	changed          string // what of it did, for people; "" without a conflict
 }
 
@@ -200,6 +204,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	}
 	e.quantity.energy, e.quantity.water = index(usage.Electricity.Quantity()), index(usage.Water.Quantity())
 	e.quantity.temperature, e.quantity.evapotranspiration, e.quantity.rainfall = index("temperature"), index("evapotranspiration"), index("rainfall")
+	e.quantity.lit = index("light_on")
 
 	e.accounts = e.accounts[:0]
 	e.owners = map[ingest.DeviceID][]owner{}
@@ -235,6 +240,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	e.meters = e.meters[:0]
 	e.told = false
 	clear(e.nights)
+	clear(e.lamps)
 	e.publish()
 }
 
@@ -298,8 +304,12 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 	if e.own != nil {
 		e.own.Reading(index, r, late, received)
 	}
-	slot := e.slot(index, r.Device)
 	q := int(r.Quantity.Index)
+	if q == e.quantity.lit {
+		e.burns(index, r, late)
+		return
+	}
+	slot := e.slot(index, r.Device)
 	if slot <= nothing {
 		if slot <= stations {
 			e.observe(e.seen[stations-slot], r, q)
@@ -523,6 +533,7 @@ func (e *Engine) close(day int) {
 	}
 	e.settle(day)
 	e.tellFrozen(day)
+	e.tellBurning(day)
 }
 
 // settle evaluates the days up to one that have not been or are dirty; then

@@ -87,6 +87,9 @@ func (r *Recomputation) Due(today Date) { r.over = max(r.from, min(r.to, today.n
 // First is when the first day begins.
 func (r *Recomputation) First() time.Time { return r.engine.calendar.midnight(r.from) }
 
+// End is when the last day ends.
+func (r *Recomputation) End() time.Time { return r.engine.calendar.midnight(r.to) }
+
 // Queries returns what to read, in a fixed order.
 func (r *Recomputation) Queries() []Query {
 	start, end := r.engine.calendar.midnight(r.from).Add(-lead), r.engine.calendar.midnight(r.to).Add(trail)
@@ -221,6 +224,8 @@ type StatementBoundary struct {
 	Nights       int             `json:"nights"`
 	// Sheet is what the baseline rests on; nil without one.
 	Sheet *Sheet `json:"baseline_sheet,omitempty"`
+	// Told is what the boundary's lamps told of themselves; nil: nothing.
+	Told *Told `json:"lamps_told,omitempty"`
 	// Parts are what the band is made of.
 	Parts Parts `json:"uncertainty_parts"`
 	// Leakage of a boundary with others nested in it; nil without.
@@ -366,7 +371,7 @@ func (r *Recomputation) of(first, end int) *Statement {
 				b.Devices = append(b.Devices, m.Device)
 			}
 			b.Sheet, b.Parts, b.Leakage = a.sheet(), a.parts(sums[a]), e.leakage(a, first, over)
-			b.Normal = e.normal(a, first, over)
+			b.Normal, b.Told = e.normal(a, first, over), a.told(first, over)
 			for _, n := range a.Adjustments {
 				if n.From.number() < end && (n.To.IsZero() || n.To.number() > first) {
 					b.Adjustments = append(b.Adjustments, n)

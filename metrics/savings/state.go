@@ -38,6 +38,19 @@ type savedAccount struct {
 	FrozenVersion    int
 	Adjustments      string
 	Terms, Dated     string
+	Lamps            []savedLamp // since November 2026, as what follows
+	Burned           []savedBurned
+	BurnedQuarter    burnedQuarter
+}
+
+type savedLamp struct {
+	Device ingest.DeviceID
+	Lamp   lamp
+}
+
+type savedBurned struct {
+	Day int
+	Sum Burning
 }
 
 type savedCorrection struct {
@@ -93,6 +106,15 @@ func (e *Engine) Save(w io.Writer) error {
 				s.Anomalies = append(s.Anomalies, savedAnomaly{reasons[i], n})
 			}
 		}
+		for d, l := range a.lamps {
+			s.Lamps = append(s.Lamps, savedLamp{d, *l})
+		}
+		slices.SortFunc(s.Lamps, func(a, b savedLamp) int { return cmp.Compare(a.Device, b.Device) })
+		for day, sum := range a.burned {
+			s.Burned = append(s.Burned, savedBurned{day, sum})
+		}
+		slices.SortFunc(s.Burned, func(a, b savedBurned) int { return cmp.Compare(a.Day, b.Day) })
+		s.BurnedQuarter = a.burnedQuarter
 		if err := g.Encode(s); err != nil {
 			return err
 		}
@@ -187,6 +209,13 @@ func (e *Engine) Load(r io.Reader) error {
 		a.lastRead, a.skew = s.LastRead, s.Skew
 		a.savedHash, a.savedVersion, a.savedNRA = s.Hash, s.FrozenVersion, s.Adjustments
 		a.savedTerms, a.savedDated = s.Terms, s.Dated
+		a.lamps, a.burned, a.burnedQuarter = map[ingest.DeviceID]*lamp{}, map[int]Burning{}, s.BurnedQuarter
+		for _, l := range s.Lamps {
+			a.lamps[l.Device] = &l.Lamp
+		}
+		for _, b := range s.Burned {
+			a.burned[b.Day] = b.Sum
+		}
 		if a.boundary != nil {
 			e.adopt(a)
 		}
@@ -223,6 +252,7 @@ func (e *Engine) Load(r io.Reader) error {
 		}
 	}
 	clear(e.slots)
+	clear(e.lamps)
 	e.seen = e.seen[:0]
 	e.publish()
 	return nil

@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,7 +49,30 @@ func (d *Database) Run(ctx context.Context, r *savings.Recomputation) error {
 			}
 		}
 	}
+	if err := d.burned(ctx, r); err != nil {
+		return err
+	}
 	return d.frozen(ctx, r)
+}
+
+// burned tells the recomputation what lamps told the service of themselves.
+func (d *Database) burned(ctx context.Context, r *savings.Recomputation) error {
+	series, err := d.Rows(ctx, fmt.Sprintf("SELECT lamps, on_hours, stated_hours, lit FROM %s WHERE time >= %d AND time < %d GROUP BY community, boundary",
+		quote(savings.BurningPoints), r.First().UnixNano(), r.End().UnixNano()))
+	if err != nil {
+		return fmt.Errorf("burning hours: %w", err)
+	}
+	for _, s := range series {
+		for _, row := range s.Values {
+			if len(row) != 5 || slices.Contains(row, nil) {
+				continue
+			}
+			// Times are good to a microsecond here, and a day begins at one.
+			at := int64(*row[0]) + int64(time.Minute)
+			r.Burned(ingest.CommunityID(s.Tags["community"]), s.Tags["boundary"], at, savings.Burning{Lamps: *row[1], On: *row[2], Stated: *row[3], Lit: *row[4]})
+		}
+	}
+	return nil
 }
 
 // frozen tells the recomputation what the service has frozen of each boundary, as it was

@@ -194,6 +194,10 @@ func New(s *Source) *Report {
 		at := 1 + slices.IndexFunc(r.Sections, func(each Section) bool { return each.Number == "六之二" })
 		r.Sections = slices.Insert(r.Sections, at, others)
 	}
+	if told := s.told(names); len(told.Rows) > 0 {
+		at := 1 + slices.IndexFunc(r.Sections, func(each Section) bool { return each.Number == "附二" })
+		r.Sections = slices.Insert(r.Sections, at, told)
+	}
 	return r
 }
 
