@@ -176,3 +176,35 @@ func TestCountyRecomputedLong(t *testing.T) {
 		}
 	}
 }
+
+// What the service has written of freezes and of lamps is read back: the last freeze of a
+// boundary, the days of the period.
+func TestFreezesAndLampsAreReadBack(t *testing.T) {
+	db, write := start(t)
+	inv := loadCommunities(t, `- id: nancheng
+  name: 南城社区
+  lat: 34.75
+  lon: 106.13
+  boundaries:
+  - id: lamps
+    spec: {resource: electricity, ipmvp: A, reporting: [{count: 20, watts: 60}], uncertainty: {watts_rel: 0.05}, baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: lamp_inventory, hours: astro_civil, groups: [{count: 20, watts: 168}]}}
+`, "")
+	day := func(n int) int64 { return time.Date(2026, 1, 1+n, 0, 0, 0, 0, local).UnixMilli() }
+	var lines strings.Builder
+	for n := range 12 {
+		fmt.Fprintf(&lines, "burning,boundary=lamps,community=nancheng lamps=20,on_hours=171,stated_hours=200,lit=18 %d\n", day(n))
+	}
+	write([]byte(lines.String()))
+	b := recompute(t, db, inv, "2026-01-01", "2026-01-11").Items[0].Boundaries[0]
+	if b.Changed != "" || b.Told == nil || b.Told.Days != 10 || b.Told.Hours != 9.5 || b.Told.StatedHours != 10 || b.Told.Share != 0.9 || len(b.Told.Warnings) != 2 {
+		t.Errorf("%+v %+v", b, b.Told)
+	}
+	write([]byte(fmt.Sprintf("baselines,boundary=lamps,community=nancheng version=1i,hash=%q %d\nbaselines,boundary=lamps,community=nancheng version=1i,hash=\"older\" %d\n", b.Sheet.Hash, day(11), day(3))))
+	if again := recompute(t, db, inv, "2026-01-01", "2026-01-11").Items[0].Boundaries[0]; again.Changed != "" || again.Status != "frozen" {
+		t.Errorf("%+v", again)
+	}
+	write([]byte(fmt.Sprintf("baselines,boundary=lamps,community=nancheng version=1i,hash=\"another\" %d\n", day(12))))
+	if again := recompute(t, db, inv, "2026-01-01", "2026-01-11").Items[0].Boundaries[0]; again.Changed == "" || again.Status != "changed" {
+		t.Errorf("%+v", again)
+	}
+}
