@@ -457,7 +457,18 @@ func (d *Desk) open(a *anomaly.Alarm, now time.Time) *State {
 		i.alarm, i.Live, i.Current = *a, true, a.ID()
 		d.current[a.ID()] = i
 		i.State.take(a)
-		return nil
+		if i.Status != Cleared || i.Before == "" {
+			return nil
+		}
+		// It had ended by itself, and the engine was set back to before: a state that was
+		// restored from a copy, say.
+		i.Status, i.Before, i.Closed = i.Before, "", nil
+		delete(d.left, i.place())
+		i.note(Entry{At: now, What: Returned})
+		if !i.Counted {
+			return nil
+		}
+		return i.line(&i.State)
 	}
 	if i := d.left[place{a.Community, a.Device, a.Channel, a.Kind}]; i != nil && a.Since.Sub(*i.Closed) <= returnsWithin {
 		i.alarm, i.Live, i.Current, i.Closed = *a, true, a.ID(), nil

@@ -292,6 +292,24 @@ func TestComesAndGoes(t *testing.T) {
 	}
 }
 
+// An engine that was set back to before an alarm ended has it open, and so has the desk.
+func TestEngineSetBack(t *testing.T) {
+	b := newBench(t)
+	b.says("door-1", "tamper", true)
+	id := b.one().ID
+	b.does(id, Change{Status: Acknowledged})
+	b.pass(time.Minute)
+	b.says("door-1", "tamper", false)
+	b.Close()
+	b.engine = anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig()})
+	b.engine.Bind(b.inv)
+	b.engine.Event(b.index["door-1"], &ingest.Event{Device: b.infos["door-1"], Type: "tamper", Active: true, Time: begin.UnixNano()}, begin.UnixNano())
+	b.open()
+	if i := b.one(); i.ID != id || i.Status != Acknowledged || i.Closed != nil {
+		t.Errorf("%+v", i)
+	}
+}
+
 // Removed devices have no alarms.
 func TestRemovedDevice(t *testing.T) {
 	b := newBench(t)
