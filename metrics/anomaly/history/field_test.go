@@ -232,6 +232,34 @@ func TestField19ReadInterval(t *testing.T) {
 	}
 }
 
+// A bin that burns takes its sensor with it: the fire is told once, and ends a day
+// after the bin was told silent.
+func TestField20BurntSensor(t *testing.T) {
+	r := past(t, ingest.Waste, field(t, "20-burnt-sensor/burnt.csv"), "", 0, 0)
+	var told, ended, silent []time.Time
+	for _, c := range r.Changes {
+		switch {
+		case c.Alarm.Device != "bin-a":
+			t.Errorf("%s of %s", c.Alarm.Kind, c.Alarm.Device)
+		case c.Alarm.Kind == "bin_fire" && c.Raised:
+			told = append(told, c.At)
+		case c.Alarm.Kind == "bin_fire":
+			ended = append(ended, c.At)
+		case c.Alarm.Kind == "offline" && c.Raised:
+			silent = append(silent, c.At)
+		}
+	}
+	if len(told) != 1 || len(ended) != 1 || len(silent) != 1 {
+		t.Fatalf("told %v, ended %v, silent %v", told, ended, silent)
+	}
+	if d := told[0].Sub(at(t, "2026-03-10 23:00")); d < 0 || d > time.Hour {
+		t.Errorf("told at %s", told[0])
+	}
+	if d := ended[0].Sub(silent[0]); d < 23*time.Hour || d > 25*time.Hour || silent[0].Sub(told[0]) > 24*time.Hour {
+		t.Errorf("silent at %s, ended at %s", silent[0], ended[0])
+	}
+}
+
 // The real meters of households, read as seldom as vendors do: alarms a
 // meter-month, and leaks of 30 L/h found within 72 hours.
 func TestField19RealMetersThinned(t *testing.T) {
