@@ -166,3 +166,53 @@ func TestFireIsNeverMissed(t *testing.T) {
 		}
 	}
 }
+
+// A fire is told while it burns, within an hour, however wrong the bin's clock is,
+// and whether or not it was heard before.
+func TestFireByAnyClock(t *testing.T) {
+	const day = 24 * time.Hour
+	for _, c := range []struct {
+		name       string
+		before, at time.Duration // of the clock, before the fire and while it burns
+		readings   int           // before it
+	}{
+		{"right", 0, 0, 3},
+		{"the first that is heard", 0, 0, 0},
+		{"a year behind", -365 * day, -365 * day, 3},
+		{"three days behind", -3 * day, -3 * day, 3},
+		{"three days behind and the first", -3 * day, -3 * day, 0},
+		{"eight hours ahead", 8 * time.Hour, 8 * time.Hour, 3},
+		{"jumps back by a day with the fire", 0, -day, 300},
+		{"jumps back by eight hours with the fire", 0, -8 * time.Hour, 300},
+		{"jumps ahead by eight hours with the fire", 0, 8 * time.Hour, 300},
+		{"was ahead, is right with the fire", 8 * time.Hour, 0, 300},
+	} {
+		b := newBench(t)
+		now := start
+		newest := time.Time{}
+		report := func(offset time.Duration, value float64) {
+			at := now.Add(offset)
+			b.late = at.Before(newest) // as the pipeline says
+			if at.After(newest) {
+				newest = at
+			}
+			b.reportLate(now, at, "bin", "waste", map[string]float64{"temperature": value, "fill_level": 0.4})
+			now = now.Add(10 * time.Minute)
+		}
+		for i := range c.readings {
+			report(c.before, 20+float64(i%3))
+		}
+		for range 6 {
+			report(c.at, 190)
+		}
+		for range 20 {
+			report(c.at, 20)
+		}
+		if c.name == "eight hours ahead" && slices.ContainsFunc(b.Alarms(), func(a Alarm) bool { return a.Kind == "bin_fire" }) {
+			t.Errorf("%s: burns for ever", c.name)
+		}
+		if !slices.ContainsFunc(b.told, func(c Change) bool { return c.Raised && c.Alarm.Kind == "bin_fire" }) {
+			t.Errorf("%s: %v", c.name, b.changes)
+		}
+	}
+}

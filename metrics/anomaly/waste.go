@@ -119,12 +119,19 @@ func (rules *binRules) judgeBin(id uint32) {
 	b := rules.bins.At(id)
 	got := b.Flags
 	b.Flags &^= binDirty | binFill | binTilt | binTemp
+	d := rules.devices.At(b.Device + 1)
 	if b.At <= b.Judge {
+		// Its clock was ahead. What only fire reaches is told by any clock.
+		if got&binTemp != 0 && float64(b.Temp) >= rules.parameters(d).Waste.Fire {
+			rules.raise(alarmKey{b.Device, b.Channel, binFire}, b.At, float64(b.Temp), float64(rules.ambient[d.Place].Mean))
+		}
+		if d.Flags&flagClock != 0 && b.At < b.Judge { // it is judged by the time received from now on
+			b.Judge, b.TempAt = b.At, 0
+		}
 		return
 	}
 	unseen := float32(float64(b.At-b.Judge) / 1e9)
 	b.Judge = b.At
-	d := rules.devices.At(b.Device + 1)
 	if got&binTemp != 0 {
 		rules.judgeFire(b, d)
 	}
