@@ -266,6 +266,18 @@ func TestFieldPayloads(t *testing.T) {
 
 // More samples of each kind, written here.
 var moreFieldCases = map[string]fieldCase{
+	"Tasmota: an optical head whose section has no name": {format: "tasmota", facility: "lighting", topics: []string{"tele/m1/SENSOR"}, received: "2026-11-28T03:31:00Z",
+		payloads: []string{`{"Time":"1970-06-11T05:35:26","":{"Total_in":2173.5,"Total_out":349.3,"Power_curr":-136.39}}`},
+		want:     []string{"energy_total 2173.5 of m1", "energy_export_total 349.3 of m1", "active_power -136.39 of m1"}},
+	"Tasmota: an optical head with a name of its owner's": {format: "tasmota", facility: "lighting", topics: []string{"tele/m1/SENSOR"},
+		payloads: []string{`{"Time":"2026-11-28T11:30:00","Zaehler":{"total_in":10.5,"power_curr":42}}`},
+		want:     []string{"energy_total 10.5 of m1", "active_power 42 of m1"}},
+	"Tasmota: Teleinfo": {format: "tasmota", facility: "lighting", topics: []string{"tele/m1/SENSOR"},
+		payloads: []string{`{"Time":"2026-11-28T11:18:14","METER":{"PH":1,"PMAX":9000,"U1":230,"P1":350,"W1":203,"I1":1.521,"C1":0.58,"P":350,"W":203,"I":1.521}}`},
+		want:     []string{"voltage l1 230 of m1", "apparent_power l1 350 of m1", "active_power l1 203 of m1", "power_factor l1 0.58 of m1", "active_power 203 of m1", "apparent_power 350 of m1", "unmapped METER.PMAX"}},
+	"wM-Bus: backwards with an s": {format: "wmbusmeters", facility: "water", topics: []string{"water"},
+		payloads: []string{`{"media":"warm water","meter":"waterstarm","id":"20096221","total_m3":0.106,"total_backwards_m3":0.002,"current_status":"OK","timestamp":"2026-11-28T02:23:23Z"}`},
+		want:     []string{"water_volume_total 0.106", "water_volume_backflow 0.002"}},
 	"line protocol: a bad line costs itself": {format: "influx", topics: []string{"t"}, payloads: []string{"lighting,device=L1 active_power=1 1795836000000000000\nlighting,device=L2 active_power=\nlighting,device=L3 active_power=3,voltage=230.5 1795836000000000000\n"},
 		want: []string{"active_power 1 of L1", "active_power 3 of L3", "voltage 230.5 of L3", "refused line malformed"}},
 	"line protocol: only bad lines": {format: "influx", topics: []string{"t"}, payloads: []string{"lighting,device=L2 active_power=\n"}, want: []string{"rejected malformed"}},
