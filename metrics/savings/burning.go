@@ -117,7 +117,7 @@ func (e *Engine) lampOf(d *ingest.Device) *lamp {
 		a.lamps[d.ID].account = a
 		return a.lamps[d.ID]
 	}
-	return &lamp{}
+	return &e.nobody
 }
 
 // statesHours reports whether lamps are stated to burn as long as the night.

@@ -70,6 +70,7 @@ type Engine struct {
 	points    []ingest.Point
 	nights    map[place]float64
 	lamps     []*lamp // by device index; nil: has not told whether it is on since the inventory was bound
+	nobody    lamp    // of devices that are of no boundary
 	told      bool    // what is frozen was written since the inventory was bound
 
 	// mu guards shown, which the walker replaces and any goroutine reads. What it
