@@ -201,6 +201,7 @@ func TestDecodedObjects(t *testing.T) {
 		"battery of either":          {"x", "gate", `{"battery":3,"door":"open"}`, "door_open 1\nunmapped battery"},
 		"a current of no unit":       {"x", "lighting", `{"current":168,"active_power":35}`, "active_power 35\nunmapped current"},
 		"a leak by a word":           {"x", "water", `{"leakage_status":"leak"}`, "event leak true"},
+		"Dragino's inner sensor":     {"LHT65", "gate", `{"BatV":3.05,"Hum_SHT":50.3,"TempC_SHT":21.7,"TempC_DS":4.1}`, "battery_voltage 3.05\nhumidity 50.3\ntemperature 21.7\nunmapped TempC_DS"},
 		"water or none":              {"x", "water", `{"Water":true,"waterTemp":9}`, "event leak true\nwater_temperature 9"},
 		"no water":                   {"x", "water", `{"Water":false}`, "event leak false"},
 		"a register with what it was": {"klax", "lighting", `{"header":{"batteryPerc":90,"version":1},"msgInfo":{"msgIdx":3},"payloads":[{"type":"serverID"},{"type":"historic","registers":[{"filterId":0,"dataValid":true,"unit":"Wh","values":[12442500,12442000]},{"filterId":1,"dataValid":true,"unit":"W","values":[230]},{"filterId":2,"dataValid":false,"unit":"NDEF","values":[0]}]}]}`,
