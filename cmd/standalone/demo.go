@@ -12,10 +12,12 @@ import (
 	"time"
 
 	"github.com/schollz/progressbar/v3"
+	"golang.org/x/sync/errgroup"
 
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
 	"greencommunity/ingest/simulator"
+	"greencommunity/metrics/alarms"
 )
 
 const (
@@ -75,7 +77,7 @@ func faults(end time.Time) []simulator.Label {
 		fault("nancheng-charger-002", simulator.ChargerHot, time.Minute, 6*time.Hour), fault("xicheng-drain-002", simulator.Flooded, 2*time.Minute, 3*time.Hour),
 		fault("xicheng-charger-003", simulator.ChargerHot, -20*time.Hour, -19*time.Hour), fault("nancheng-fire-003", simulator.PassageBlocked, -5*time.Hour, 48*time.Hour),
 		fault("xicheng-fire-002", simulator.HydrantLow, -8*time.Hour, 72*time.Hour), fault("xicheng-parking-001", simulator.ParkingFull, -3*time.Hour, 5*time.Hour),
-		fault("xicheng-gate-002", simulator.Tamper, -40*time.Minute, 24*time.Hour),
+		fault("xicheng-gate-002", simulator.Tamper, time.Minute, 24*time.Hour), fault("nancheng-gate-003", simulator.Tamper, 3*time.Minute, 24*time.Hour),
 	}
 }
 
@@ -143,5 +145,61 @@ func (d *demo) run(ctx context.Context, out io.Writer, broker, password string, 
 	}
 	started()
 	w.SetStep(liveStep)
-	return publisher.Live(ctx, w, func(until time.Time) error { return d.note(liveStep, until) })
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return handle(ctx, service.Alarms()) })
+	g.Go(func() error {
+		return publisher.Live(ctx, w, func(until time.Time) error { return d.note(liveStep, until) })
+	})
+	return g.Wait()
+}
+
+// handle deals with some alarms as people would, one by one as they come, so that there
+// are some in each state; those that are over are cleared by themselves. What somebody has
+// dealt with before is left as it is, and the rest is left to who looks at the demo.
+func handle(ctx context.Context, desk *alarms.Desk) error {
+	dealt := []alarms.Status{alarms.Acknowledged, alarms.Assigned, alarms.InProgress, alarms.False}
+	before, err := desk.List(ctx, alarms.Filter{Statuses: dealt, Limit: 1}, time.Now())
+	if err != nil || len(before) > 0 {
+		return err
+	}
+	due := time.Now().Add(48 * time.Hour)
+	warnings := []alarms.Change{
+		{Status: alarms.Acknowledged, Comment: "已电话联系物业核实"}, {Status: alarms.Assigned, Assignee: "李师傅", Due: &due, Comment: "明早到场"},
+		{Status: alarms.InProgress, Assignee: "王师傅", Comment: "已到现场，正在处理"},
+	}
+	infos := []alarms.Change{{Status: alarms.False, Reason: "现场核实无异常"}}
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for len(warnings)+len(infos) > 0 {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		open, err := desk.List(ctx, alarms.Filter{Statuses: []alarms.Status{alarms.Unhandled}, Limit: 100}, time.Now())
+		if err != nil {
+			return err
+		}
+		for _, a := range open {
+			from := &warnings
+			switch a.Severity {
+			case "info":
+				from = &infos
+			case "critical":
+				continue // for who looks at the demo
+			}
+			if len(*from) == 0 {
+				continue
+			}
+			c := (*from)[0]
+			c.By, c.Via = "演示经办人", "page"
+			if _, err := desk.Apply(a.ID, c, time.Now()); errors.Is(err, alarms.ErrUnknown) || errors.Is(err, alarms.ErrRefused) {
+				continue // it has ended meanwhile
+			} else if err != nil {
+				return err
+			}
+			*from = (*from)[1:]
+		}
+	}
+	return nil
 }

@@ -131,7 +131,7 @@ func (w *witness) of(community ingest.CommunityID, kind ingest.FacilityKind) *ev
 	case "noise":
 		return w.noise(community)
 	case "parking":
-		return w.quiet(community, kind, "parking_full", devices, "停车场", "car parks", "停车位已满", "full")
+		return w.quiet(community, kind, "parking_full", devices, "停车场", "car parks", "停车位已满", "parking full")
 	case "fire":
 		return w.quiet(community, kind, "passage_blocked", devices, "消防监测设备", "fire devices", "消防通道被占", "a passage blocked")
 	case "drainage":
@@ -158,7 +158,7 @@ func (w *witness) quiet(community ingest.CommunityID, kind ingest.FacilityKind, 
 	case 2*devices[0] < devices[1]:
 		return chinese("pending", "%s仅 %d / %d 在线", zh, devices[0], devices[1]).english("only %d of %d %s online", devices[0], devices[1], en)
 	}
-	return chinese("met", "%s %d 个，没有“%s”告警", zh, devices[1], wrongZH).english("%d %s, none of them %s now", devices[1], en, wrongEN)
+	return chinese("met", "%s %d 个，没有“%s”告警", zh, devices[1], wrongZH).english("%d %s, no alarm of %s open", devices[1], en, wrongEN)
 }
 
 func chinese(status, format string, args ...any) *evidence {

@@ -34,6 +34,7 @@ import (
 	"greencommunity/ingest/pipeline"
 	"greencommunity/ingest/push"
 	"greencommunity/metrics"
+	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/community"
 	"greencommunity/metrics/ledger"
 )
@@ -203,6 +204,9 @@ func (s *Service) PushAddr() string {
 	}
 	return s.push.Addr()
 }
+
+// Alarms is the desk where alarms are dealt with.
+func (s *Service) Alarms() *alarms.Desk { return s.observers.desk }
 
 // Ready says why readings are not taken in, nil if they are.
 func (s *Service) Ready() error { return s.pipeline.Ready() }

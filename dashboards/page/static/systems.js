@@ -9,7 +9,7 @@ Object.assign(texts.zh, {
   s_kitchen: '厨余垃圾', s_recyclable: '可回收物', s_hazardous: '有害垃圾', s_residual: '其他垃圾', s_: '未分类别', s_inspected: '{0}（抽查 {1} 次）',
 });
 Object.assign(texts.en, {
-  s_title: 'Other facilities', s_online: '{0} of {1} online', s_alarms: '{0} alarms', s_sum: 'in all', s_mean: 'mean', s_range: '{0} to {1}', s_yes: '{0} of {1}', s_today: 'today', s_day: 'day', s_night: 'night', s_none: 'No devices of these facilities',
+  s_title: 'Other facilities', s_online: '{0} of {1} online', s_alarms: 'alarms: {0}', s_sum: 'in all', s_mean: 'mean', s_range: '{0} to {1}', s_yes: '{0} of {1}', s_today: 'today', s_day: 'day', s_night: 'night', s_none: 'No devices of these facilities',
   s_sorting: 'Waste registered', s_stream: 'Stream', s_deposits: 'Deposits', s_kilograms: 'Weight (kg)', s_accuracy: 'Sorted right', s_households: 'Households', s_ofToday: '{0} today', s_ofYesterday: '{0} yesterday', s_share: ' ({0})',
   s_kitchen: 'kitchen', s_recyclable: 'recyclable', s_hazardous: 'hazardous', s_residual: 'residual', s_: 'no stream', s_inspected: '{0} ({1} inspected)',
 });
