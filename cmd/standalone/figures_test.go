@@ -223,7 +223,7 @@ func (s *started) saved() {
 			}
 		}
 		behind, _ := scrape(s.t, s.http)("journal_oldest_pending_seconds", "reader", "observe") // of history that is still being walked
-		if right == 8 && len(alarms) > 0 && behind < 5 { // two periods of two resources of two communities
+		if right == 8 && len(alarms) > 0 && behind < 5 {                                        // two periods of two resources of two communities
 			return
 		}
 		if time.Now().After(deadline) {
