@@ -91,6 +91,14 @@ vendors:
 			t.Errorf("%s %s %s %s: %d %s, want %d %q", c.who.Name, c.method, c.path, c.body, w.Code, w.Body, c.want, c.says)
 		}
 	}
+	// A form that lacks something says so in the reader's language, and nothing is kept.
+	form := httptest.NewRequest("POST", desk.Link(list[0].ID, "王工", now), strings.NewReader("status=false&reason="))
+	form.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	mux.ServeHTTP(w, form)
+	if w.Code != http.StatusUnprocessableEntity || !strings.Contains(w.Body.String(), "误报须填写原因") {
+		t.Errorf("%d %.300s", w.Code, w.Body)
+	}
 	// What vendors and devices are called is text, on the page without login as well.
 	link := desk.Link(list[0].ID, `<script>alert(1)</script>`, now)
 	page := ask(access.Identity{}, "GET", link, "").Body.String()

@@ -43,7 +43,7 @@ var confirmPolicy = func() string {
 type words struct {
 	Title, Silenced, Picture, Advice, Acknowledge, Progress, Assign, Assignee, Due, Comment, Send, Reason, Clear, False, Right, History string
 
-	began, since, newest, peak, size, cost, sure, device, vendor, assignee, due, said, closed, foot, expired, forged, gone, a string
+	began, since, newest, peak, size, cost, sure, device, vendor, assignee, due, said, closed, foot, need, expired, forged, gone, a string
 }
 
 var chinese = words{
@@ -51,7 +51,7 @@ var chinese = words{
 	Assign: "派单", Assignee: "派给谁", Due: "完成期限", Comment: "备注", Send: "提交备注", Reason: "原因或处理结果（误报必填）",
 	Clear: "已恢复，关闭", False: "误报，关闭", Right: "确实属实", History: "处置记录",
 	began: "开始", since: "告警时间", newest: "最新值", peak: "最大值", size: "每天", cost: "每天费用", sure: "把握", device: "设备", vendor: "厂商",
-	assignee: "负责人", due: "期限", said: "已记录：", closed: "该告警已关闭：", foot: "此链接仅供%s处理这一条告警，%s前有效，请勿转发。",
+	assignee: "负责人", due: "期限", said: "已记录：", closed: "该告警已关闭：", need: "没有记录：误报须填写原因，派单须填写派给谁，备注不能为空。", foot: "此链接仅供%s处理这一条告警，%s前有效，请勿转发。",
 	expired: "链接已过期。请从最新的通知中打开，或登录平台处理。", forged: "链接无效或不完整。请从通知中直接点击打开。", gone: "没有这条告警，或记录已过保存期。", a: "元",
 }
 
@@ -60,7 +60,7 @@ var english = words{
 	Assign: "Assign", Assignee: "To whom", Due: "Until", Comment: "Comment", Send: "Send the comment", Reason: "Why, or what was done (required for a false alarm)",
 	Clear: "It is well again: close", False: "False alarm: close", Right: "It was right", History: "History",
 	began: "Began", since: "Alarm since", newest: "Newest value", peak: "Highest", size: "A day", cost: "Cost a day", sure: "How sure", device: "Device", vendor: "Vendor",
-	assignee: "Assigned to", due: "Until", said: "Kept: ", closed: "This alarm is closed: ", foot: "This link is for %s and this alarm alone, until %s. Do not pass it on.",
+	assignee: "Assigned to", due: "Until", said: "Kept: ", closed: "This alarm is closed: ", need: "Nothing was kept: a false alarm needs a reason, an assignment a name, and a comment some text.", foot: "This link is for %s and this alarm alone, until %s. Do not pass it on.",
 	expired: "The link has expired. Open a newer message, or log in.", forged: "The link is not valid or not whole. Open it from the message.", gone: "There is no such alarm, or it is not kept any more.", a: "yuan",
 }
 
@@ -110,6 +110,12 @@ func (p *Page) confirm(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		d.Refused, status = err.Error(), statusOf(err)
+		c := r.PostForm
+		switch said := c.Get("status"); {
+		case said == string(alarms.False) && strings.TrimSpace(c.Get("reason")) == "", said == string(alarms.Assigned) && strings.TrimSpace(c.Get("assignee")) == "",
+			said == "" && strings.TrimSpace(c.Get("comment")) == "":
+			d.Refused = d.T.need
+		}
 	}
 	item, err := p.s.Desk.Get(r.Context(), r.PathValue("id"), time.Now())
 	if err != nil {

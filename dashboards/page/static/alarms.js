@@ -8,7 +8,7 @@ Object.assign(texts.zh, {
   a_status_open: '未处理', a_status_acknowledged: '已确认', a_status_assigned: '已派单', a_status_in_progress: '处理中', a_status_cleared: '已恢复', a_status_false: '误报', a_status_told: '告警', a_status_commented: '备注', a_status_returned: '再次发生', a_status_worse: '加重',
   a_what: '告警', a_where: '地点', a_since: '开始', a_size: '损失', a_amount: '损失或数值', a_status: '状态', a_who: '负责人', a_none: '没有符合条件的告警', a_overdue: '超期', a_silenced: '静默：{0}', a_perDay: '{0} {1}/天', a_yuan: '约 {0} 元/天',
   a_began: '开始（设备时钟）', a_told: '通知时间', a_newest: '最新值', a_peak: '最大值', a_expected: '正常', a_advice: '先做', a_address: '地址', a_device: '设备', a_vendor: '厂商', a_cause: '归并到', a_closed: '办结', a_sure: '把握', a_sureText: '同类告警核实 {0} 条，{1} 条属实', a_unsure: '同类告警核实不足 5 条', a_due: '期限', a_reason: '原因',
-  a_ack: '确认', a_progress: '处理中', a_assign: '派单', a_assignee: '派给谁', a_until: '完成期限', a_comment: '备注', a_send: '提交备注', a_why: '原因或处理结果（误报必填）', a_clear: '已恢复，关闭', a_false: '误报，关闭', a_right: '确实属实', a_history: '处置记录', a_close: '收起', a_picture: '近期曲线', a_kept: '已记录', a_byItself: '系统',
+  a_ack: '确认', a_progress: '处理中', a_assign: '派单', a_assignee: '派给谁', a_until: '完成期限', a_comment: '备注', a_send: '提交备注', a_why: '原因或处理结果（误报必填）', a_clear: '已恢复，关闭', a_false: '误报，关闭', a_right: '确实属实', a_history: '处置记录', a_close: '收起', a_picture: '近期曲线', a_kept: '已记录', a_needReason: '标为误报须填写原因', a_needWho: '请填写派给谁', a_needText: '请填写备注', a_byItself: '系统',
   a_precision: '告警属实情况', 'a_precision-note': '有人确认后恢复的为属实；标为误报的为误报。', a_kind: '种类', a_toldN: '办结或处置过', a_rightN: '属实', a_falseN: '误报', a_share: '属实比例', a_noneJudged: '尚无核实过的告警', a_via_link: '链接', a_via_page: '页面', a_via_api: '接口',
 });
 Object.assign(texts.en, {
@@ -16,7 +16,7 @@ Object.assign(texts.en, {
   a_status_open: 'open', a_status_acknowledged: 'acknowledged', a_status_assigned: 'assigned', a_status_in_progress: 'in progress', a_status_cleared: 'cleared', a_status_false: 'false alarm', a_status_told: 'told', a_status_commented: 'comment', a_status_returned: 'back again', a_status_worse: 'got worse',
   a_what: 'Alarm', a_where: 'Where', a_since: 'Began', a_size: 'Loss', a_amount: 'Loss or value', a_status: 'Status', a_who: 'Assigned to', a_none: 'No alarm matches', a_overdue: 'overdue', a_silenced: 'silenced: {0}', a_perDay: '{0} {1} a day', a_yuan: 'about {0} yuan a day',
   a_began: 'Began, by the device’s clock', a_told: 'Told', a_newest: 'Newest value', a_peak: 'Highest', a_expected: 'Usual', a_advice: 'First', a_address: 'Address', a_device: 'Device', a_vendor: 'Vendor', a_cause: 'Stands under', a_closed: 'Closed', a_sure: 'How sure', a_sureText: 'of {0} of this kind that were looked into, {1} were right', a_unsure: 'fewer than 5 of this kind were looked into', a_due: 'Until', a_reason: 'Reason',
-  a_ack: 'Acknowledge', a_progress: 'In progress', a_assign: 'Assign', a_assignee: 'To whom', a_until: 'Until', a_comment: 'Comment', a_send: 'Send the comment', a_why: 'Why, or what was done (required for a false alarm)', a_clear: 'It is well again: close', a_false: 'False alarm: close', a_right: 'It was right', a_history: 'History', a_close: 'Close this', a_picture: 'The last days', a_kept: 'Kept', a_byItself: 'by itself',
+  a_ack: 'Acknowledge', a_progress: 'In progress', a_assign: 'Assign', a_assignee: 'To whom', a_until: 'Until', a_comment: 'Comment', a_send: 'Send the comment', a_why: 'Why, or what was done (required for a false alarm)', a_clear: 'It is well again: close', a_false: 'False alarm: close', a_right: 'It was right', a_history: 'History', a_close: 'Close this', a_picture: 'The last days', a_kept: 'Kept', a_needReason: 'A false alarm needs a reason', a_needWho: 'Say to whom', a_needText: 'Write a comment', a_byItself: 'by itself',
   a_precision: 'How many were right', 'a_precision-note': 'Right: somebody dealt with it, and it cleared. False: somebody called it that.', a_kind: 'Kind', a_toldN: 'Closed or dealt with', a_rightN: 'Right', a_falseN: 'False', a_share: 'Share that was right', a_noneJudged: 'None was looked into yet', a_via_link: 'link', a_via_page: 'page', a_via_api: 'API',
 });
 
@@ -127,7 +127,9 @@ function workDetail(anew) {
 
 async function workPost(id, change) {
   for (const k of Object.keys(change)) if (!change[k]) delete change[k];
+  const lacks = change.status === 'false' && !change.reason ? 'a_needReason' : change.status === 'assigned' && !change.assignee ? 'a_needWho' : !Object.keys(change).length ? 'a_needText' : '';
   try {
+    if (lacks) throw new Error(t(lacks));
     const r = await fetch(`api/v1/alarms/${id}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(change) });
     const v = await r.json();
     if (!r.ok) throw new Error(v.title ?? r.statusText);
