@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/prometheus/common/model"
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
 	"github.com/prometheus/prometheus/promql/parser"
@@ -297,7 +298,7 @@ func readSamples(t *testing.T, exposition string) (all samples) {
 	for name, f := range families {
 		for _, m := range f.Metric {
 			b := labels.NewScratchBuilder(8)
-			b.Add(labels.MetricName, name)
+			b.Add(model.MetricNameLabel, name)
 			for _, l := range m.Label {
 				b.Add(l.GetName(), l.GetValue())
 			}

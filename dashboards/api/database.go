@@ -40,8 +40,6 @@ const (
 	keepNow  = 10 * time.Second // of a time that is not over
 	keepPast = 10 * time.Minute // late readings still change it
 	maxKept  = 128
-	// maxAnswer bounds one answer, in bytes of JSON.
-	maxAnswer = 64 << 20
 )
 
 func newDatabase(o influx.Options) *database {
