@@ -62,6 +62,13 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 	if community != "" && inv.Community(community) == nil {
 		return nil, fmt.Errorf("community %q is not in the inventory", community)
 	}
+	if community != "" { // the others' boundaries need not be read
+		one := *inv
+		one.Communities = []*inventory.Community{inv.Community(community)}
+		if Check(&one) == nil {
+			inv = &one
+		}
+	}
 	if err := Check(inv); err != nil {
 		return nil, err
 	}
