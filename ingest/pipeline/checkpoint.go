@@ -567,7 +567,7 @@ func (p *deviceParser) parse(line []byte, d *ingest.Device) error {
 	}
 	if v.GetBool("Listed") {
 		l := &ingest.Listing{
-			Listed: true, Name: string(v.GetStringBytes("Name")), Stream: shared("Stream"), Gateway: shared("Gateway"), Boundary: shared("Boundary"),
+			Listed: true, Name: string(v.GetStringBytes("Name")), Stream: shared("Stream"), Gateway: shared("Gateway"), Boundary: shared("Boundary"), Parent: ingest.DeviceID(shared("Parent")),
 			RegisterBits: uint8(v.GetUint("RegisterBits")), Depth: v.GetFloat64("Depth"), Offset: v.GetFloat64("Offset"),
 		}
 		if attributes := v.GetObject("Attributes"); attributes != nil {
