@@ -141,7 +141,9 @@ func (d *collected) try(c *codecsCmd, objects *[]*decode.Worker, node func(*coll
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	var referee []any
 	if node != nil {
-		d.text += sameChance
+		if strings.Contains(d.text, "Math.random") {
+			d.text += sameChance
+		}
 		var err error
 		if referee, err = node(d, now); err != nil {
 			return err
