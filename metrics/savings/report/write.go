@@ -11,6 +11,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/xuri/excelize/v2"
 )
@@ -99,7 +100,7 @@ func (r *Report) WriteXLSX(w io.Writer) (err error) {
 			}
 			for k, cell := range row {
 				at, _ := excelize.CoordinatesToCellName(k+1, j+4)
-				if v, parsed := strconv.ParseFloat(cell, 64); parsed == nil {
+				if v, parsed := strconv.ParseFloat(cell, 64); parsed == nil && number(cell) {
 					err = f.SetCellFloat(sheet, at, v, -1, 64)
 				} else {
 					err = f.SetCellStr(sheet, at, cell)
@@ -241,7 +242,11 @@ func StylePolicy() string {
 }
 
 // number says whether a cell is a figure, which stands at the right.
+// A hash such as 75827816e08 is none.
 func number(s string) bool {
+	if strings.ContainsFunc(s, unicode.IsLetter) {
+		return false
+	}
 	_, err := strconv.ParseFloat(strings.TrimSuffix(s, "%"), 64)
 	return err == nil
 }
