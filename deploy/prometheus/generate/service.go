@@ -406,6 +406,57 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		},
 		Clears: Text{ZH: "一小时内不再丢弃后自动解除。", EN: "Clears after an hour without another."},
 	}, {
+		Name: "GreencommunityAlarmHistoryBroken", Page: "alarm_history_broken", Severity: "critical", Component: "ingester",
+		Expr: `greencommunity_alarm_history_broken > 0`, For: "1m",
+		Summary: Text{ZH: "告警处置记录写不进磁盘", EN: "What people do with alarms cannot be written"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}不能写数据目录中的告警处置记录：确认、派单和关闭都被拒绝。",
+			EN: "{{ $labels.instance }} cannot write its history of alarms: nobody can confirm, assign or close one.",
+		},
+		Means: Text{
+			ZH: "处置在写入磁盘后才算数，写不进去就被拒绝，不会丢失已答复的处置。告警照常产生并通知；因无人能确认，会按值班表升级。",
+			EN: "What a person does counts once it is on disk; where that fails it is refused, so that nothing is lost that was answered. Alarms still come and are told; since nobody can confirm them, they escalate.",
+		},
+		Check: []Text{
+			{ZH: "数据目录所在磁盘是否已满、只读，权限是否正确；日志中有原因。", EN: "Whether the disk of the data directory is full or read-only, and its permissions; the log has the reason."},
+			{ZH: "排除后重启服务：重启时记录会被读回并接着写。", EN: "Then restart the service: it reads the history and goes on with it."},
+		},
+		Clears: Text{ZH: "重启后记录可写时解除。", EN: "Clears once it can be written after a restart."},
+	}, {
+		Name: "GreencommunityAlarmsUntold", Page: "alarms_untold", Severity: "warning", Component: "ingester",
+		Expr: `sum by (instance, vendor) (greencommunity_alarms_untold) > 0`, For: "5m",
+		Summary: Text{ZH: "某厂商的告警过多，部分未通知", EN: "A vendor has too many alarms: some are not told"},
+		Description: Text{
+			ZH: "{{ $labels.vendor }}的未恢复告警超过通知上限，{{ $value | humanize }}条只在页面上。",
+			EN: "{{ $value | humanize }} open alarms of {{ $labels.vendor }} are over the bound of what is told, and stand on the page only.",
+		},
+		Means: Text{
+			ZH: "一个厂商的大量告警不应淹没其他厂商的。超出上限的不单独通知，其他厂商不受影响。常见原因是整批设备误配或数据有误。",
+			EN: "A vendor with a mass of alarms is not to drown those of others. What is over the bound is not told one by one; nothing of other vendors changes. A whole delivery of wrong devices or data is the usual cause.",
+		},
+		Check: []Text{
+			{ZH: "页面告警列表按该厂商筛选：是哪一类、哪些社区。", EN: "The page's list of alarms of this vendor: which kind, which communities."},
+			{ZH: "数据有误时请厂商更正；设备真的成批故障时，按社区派单。", EN: "Where data is wrong, the vendor corrects it; where devices fail by the dozen, assign by community."},
+		},
+		Clears: Text{ZH: "降到上限以下后解除。", EN: "Clears below the bound."},
+	}, {
+		Name: "GreencommunityAlarmScheduleInvalid", Page: "alarm_schedule_invalid", Severity: "warning", Component: "ingester",
+		Expr: `greencommunity_alarm_schedule_valid == 0`, For: "5m",
+		Summary: Text{ZH: "静默、检修与节假日文件有误", EN: "The file of silences, maintenance and holidays is wrong"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}的静默、检修与节假日文件改动后有误，仍按改动前的执行。",
+			EN: "The file of silences, maintenance and holidays of {{ $labels.instance }} has changed and is wrong; the one before is in force.",
+		},
+		Means: Text{
+			ZH: "新写入的静默或检修窗口没有生效：检修中的设备仍会通知。",
+			EN: "A silence or window of maintenance that was just written is not in force: devices under maintenance are told.",
+		},
+		Check: []Text{
+			{ZH: "日志中有文件名、行号与改法。", EN: "The log names file, line and cure."},
+			{ZH: "改正后自动重读，无需重启。", EN: "Once corrected, it is read again by itself."},
+		},
+		Clears: Text{ZH: "文件改正后解除。", EN: "Clears once the file is right."},
+	}, {
 		Name: "GreencommunityStateNotWritten", Page: "state_not_written", Severity: "critical", Component: "ingester",
 		Expr: `max by (instance, state) (greencommunity_checkpoint_age_seconds) > 600`, For: "2m",
 		Summary: Text{ZH: "检查点写不进磁盘", EN: "The state cannot be written"},
