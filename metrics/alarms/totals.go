@@ -50,7 +50,9 @@ func (t totals) complete() totals {
 		t.Kinds = map[string]judged{}
 	}
 	for _, k := range anomaly.Kinds {
-		t.Kinds[k.Name] = t.Kinds[k.Name]
+		if _, there := t.Kinds[k.Name]; !there {
+			t.Kinds[k.Name] = judged{}
+		}
 	}
 	for _, h := range []*map[string]lasted{&t.Acknowledged, &t.Cleared} {
 		if *h == nil {

@@ -33,7 +33,6 @@ type compound struct {
 	clear  []time.Duration
 	told   []Alarm
 	now    time.Duration
-	steps  []float64
 }
 
 type home struct {

@@ -561,7 +561,7 @@ func (r *reader) set(n int, set Set, by Author, now Cells) {
 		r.wrong(n, "community", "社区“%s”不在 inventory.yaml 中", "community %q is not in inventory.yaml", set.Community)
 		return
 	}
-	given := map[string]*string{}
+	var given map[string]*string
 	of := ofCommunity
 	if set.Item != "" {
 		of = ofItem

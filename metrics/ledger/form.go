@@ -52,15 +52,6 @@ var columns = []column{
 
 func (c column) header() string { return c.zh + " " + c.name }
 
-func columnNamed(name string) (column, bool) {
-	for _, c := range columns {
-		if c.name == name {
-			return c, true
-		}
-	}
-	return column{}, false
-}
-
 // words are what people write for values, by column: the first in each language is
 // what is written back.
 var words = map[string]map[string][]string{

@@ -27,7 +27,6 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
-	"syscall"
 	"time"
 
 	"greencommunity/ingest"
@@ -216,7 +215,7 @@ func (l *Ledger) Change(by Author, wanted func(Cells, func(revision int) (Cells,
 		return Batch{}, fmt.Errorf("ledger: %w", err)
 	}
 	defer f.Close() // gives the lock back
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+	if err := lockFile(f); err != nil {
 		return Batch{}, fmt.Errorf("ledger: %w", err)
 	}
 	torn, err := l.read(f)

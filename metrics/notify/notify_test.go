@@ -449,14 +449,6 @@ func TestSize(t *testing.T) {
 	}
 }
 
-func quoted(t *testing.T, s string) string {
-	b, err := json.Marshal(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(b)
-}
-
 // Robots stop for minutes when they are sent more than 20 messages a minute:
 // what is beyond is left with Alertmanager.
 func TestRateLimit(t *testing.T) {

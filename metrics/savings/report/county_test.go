@@ -45,20 +45,17 @@ type planted struct {
 
 // home is a community of the county.
 type home struct {
-	i                     int
-	id, name              string
-	households, persons   int
-	kind                  int // of story, 0 to 5
-	lamps, water          *meters
+	i                   int
+	id, name            string
+	households, persons int
+	// kind is 0 saves, 1 saves nothing, 2 uses more, 3 was silent, 4 has no hours, 5 has no
+	// water baseline.
+	kind                  int
 	flats                 [2]map[int]float64
 	coefficient, perHead  float64
 	added                 float64 // kWh a day of an adjustment from August
 	lampDays, waterMaster map[int]float64
 }
-
-type meters struct{}
-
-var stories = []string{"saves", "saves nothing", "uses more", "was silent", "has no hours", "has no water baseline"}
 
 const (
 	january24 = 19723 // 2024-01-01, days from 1970-01-01
@@ -77,8 +74,6 @@ var (
 
 var communityNames = strings.Fields("南城 西城 东关 北关 文庙 石桥 渭滨 泰山 伏羲 青年路 建设路 解放路 新华 光明 天河 罗玉 岷山 七里墩 马跑泉 桥南 " +
 	"道北 花牛 社棠 甘泉 藉口 玉泉 吕二 环城 皂郊 秦岭 中梁 关子 杨家寺 牡丹 平南 天水郡 齐寿 大门 汪川 娘娘坝")
-
-func (h *home) story() string { return stories[h.kind] }
 
 // lampUse of a day, kWh, of both cabinets.
 func (h *home) lampUse(d int) float64 {
@@ -335,7 +330,7 @@ type side struct {
 	unit                                             string
 	cover, fraction                                  float64
 	counted                                          bool
-	community, facility, resource, method, boundary  string
+	community, facility, resource                    string
 	home                                             *home
 	verdict, shownSaving, shownBand, shownPercentage string
 }
