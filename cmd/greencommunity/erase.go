@@ -54,7 +54,7 @@ func (c *eraseCmd) Run(ctx context.Context, s streams) error {
 	return err
 }
 
-func printErasure(out io.Writer, e *pipeline.Erasure, dryRun bool, err error) {
+func printErasure(out io.Writer, e *serve.Erasure, dryRun bool, err error) {
 	verb := "erased"
 	if dryRun {
 		verb = "would be erased"
@@ -63,6 +63,7 @@ func printErasure(out io.Writer, e *pipeline.Erasure, dryRun bool, err error) {
 	fmt.Fprintf(w, "place\t%s\n", verb)
 	fmt.Fprintf(w, "journal\t%d messages in %d segments; %d damaged files aside\n", e.Journal.Messages, e.Journal.Segments, e.Journal.Aside)
 	fmt.Fprintf(w, "rejects\t%d lines\n", e.Rejects)
+	fmt.Fprintf(w, "history of alarms\t%d lines\n", e.Alarms)
 	fmt.Fprintf(w, "devices\t%d, with their state and alarms\n", e.Devices)
 	if !dryRun {
 		fmt.Fprintf(w, "waiting for InfluxDB\t%d points\n", e.Points)

@@ -409,6 +409,56 @@ func TestHistoryFile(t *testing.T) {
 	}
 }
 
+// What is erased of a device is in no file of the history any more, and stays counted.
+func TestErase(t *testing.T) {
+	b := newBench(t)
+	b.file.limit = 2000 // several files
+	b.says("door-1", "tamper", true)
+	gone := b.one().ID
+	for n := range 6 {
+		b.does(gone, Change{Comment: fmt.Sprint("王五来电", n)})
+	}
+	b.does(gone, Change{Status: Wrong, Reason: "误触"})
+	b.says("door-2", "tamper", true)
+	b.does(b.one().ID, Change{Comment: "bleibt"})
+	told, wrong := b.totals.Kinds["device_reported"].Told, b.totals.Kinds["device_reported"].Wrong
+	_ = b.file.close()
+	selected := func(s *State) bool { return s.Device == "door-1" }
+	found, err := Erase(b.dir, selected, true)
+	if err != nil || found < 7 {
+		t.Fatalf("%d lines, %v", found, err)
+	}
+	if err := os.WriteFile(filepath.Join(b.dir, "new-123"), []byte("door-1"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := Erase(b.dir, selected, false); err != nil || n != found {
+		t.Fatalf("%d lines, %v; %d before", n, err, found)
+	}
+	files, _ := filepath.Glob(filepath.Join(b.dir, "*"))
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Contains(data, []byte("door-1")) || bytes.Contains(data, []byte("王五")) {
+			t.Errorf("%s has what was erased", name)
+		}
+	}
+	if n, err := Erase(b.dir, selected, false); err != nil || n != 0 {
+		t.Errorf("again: %d lines, %v", n, err)
+	}
+	again := New(Options{Dir: b.dir, Config: DefaultConfig(), Source: b.engine})
+	if err := again.Open(); err != nil {
+		t.Fatal(err)
+	}
+	if k := again.totals.Kinds["device_reported"]; k.Told != told || k.Wrong != wrong || wrong == 0 {
+		t.Errorf("%d told and %d false, want %d and %d", k.Told, k.Wrong, told, wrong)
+	}
+	if found, err := again.file.find(gone); err != nil || found != nil {
+		t.Errorf("it is found: %+v, %v", found, err)
+	}
+}
+
 // Counters and what is open outlive the files that said so.
 func TestHistoryRolls(t *testing.T) {
 	b := newBench(t)

@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -124,12 +125,28 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	return s, nil
 }
 
-// Erase erases what is selected from where the service of these settings keeps it.
-func Erase(ctx context.Context, c *Settings, what pipeline.Selection, dryRun bool, log *slog.Logger) (pipeline.Erasure, error) {
+// Erasure says what Erase erased, or would.
+type Erasure struct {
+	pipeline.Erasure
+	Alarms int // lines of the history of alarms
+}
+
+// Erase erases what is selected from where the service of these settings keeps it. Of
+// the history of alarms it is those that were told in a span of time.
+func Erase(ctx context.Context, c *Settings, what pipeline.Selection, dryRun bool, log *slog.Logger) (Erasure, error) {
 	o := pipelineOptions(c.Config)
 	o.Inventory, o.Logger = c.Inventory.Shard(c.Shard.Index, c.Shard.Count), log
 	o.Observers = newObservers(c, nil, log).list()
-	return pipeline.Erase(ctx, o, what, dryRun)
+	done, err := pipeline.Erase(ctx, o, what, dryRun)
+	e := Erasure{Erasure: done}
+	if err != nil {
+		return e, err
+	}
+	e.Alarms, err = alarms.Erase(filepath.Join(c.DataDir, "alarms"), func(s *alarms.State) bool {
+		return (what.Device == "" || s.Device == what.Device) && (what.Community == "" || s.Community == what.Community) &&
+			(what.From.IsZero() || !s.Told.Before(what.From)) && (what.To.IsZero() || s.Told.Before(what.To))
+	}, dryRun)
+	return e, err
 }
 
 func pipelineOptions(c *config.Config) pipeline.Options {
