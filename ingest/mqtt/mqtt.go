@@ -42,7 +42,6 @@ const (
 	minBackoff     = 200 * time.Millisecond
 	maxBackoff     = 10 * time.Second
 	betweenNodes   = 20 * time.Millisecond
-	maxClusterWait = time.Second
 	connectTimeout = 10 * time.Second
 	keepAlive      = 15 * time.Second
 	pingTimeout    = 10 * time.Second
@@ -270,21 +269,22 @@ func (s *Subscriber) Run(ctx context.Context) error {
 		if time.Since(start) > maxBackoff {
 			backoff = minBackoff
 		}
-		wait := backoff/2 + rand.N(backoff)
-		if n := len(s.o.Brokers); n > 1 {
-			// The other nodes of a cluster are asked at once; only where none takes
-			// us do we wait, and not long: one of them is there soon.
-			if failed%n != n-1 {
-				wait = betweenNodes
+		wait, level := backoff/2+rand.N(backoff), slog.LevelWarn
+		if n := len(s.o.Brokers); n > 1 && failed%n != n-1 {
+			// The other nodes of a cluster are asked at once. Only where none takes us do
+			// we wait, and after the first round that alone is said.
+			wait = betweenNodes
+			if failed > n {
+				level = slog.LevelDebug
 			}
-			wait = min(wait, maxClusterWait)
+		} else {
+			backoff = min(2*backoff, maxBackoff)
 		}
-		s.o.Logger.Warn("broker connection ended", "broker", broker, "error", err, "retry_in", wait.Round(time.Millisecond))
+		s.o.Logger.Log(ctx, level, "broker connection ended", "broker", broker, "error", err, "retry_in", wait.Round(time.Millisecond))
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
 		}
-		backoff = min(2*backoff, maxBackoff)
 	}
 	return nil
 }
