@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -123,8 +124,15 @@ func (s *specification) all(base string) {
 	s.check(base, "/api/v1/session", "200")
 	s.check(base, "/api/v1/vendors?days=7", "200")
 	s.check(base, "/api/v1/vendors?days=x", "400")
-	if text := fetch(s.t, base+"/api/v1/export/usage_daily"); strings.Count(text, "\n") < 3 {
-		s.t.Errorf("an export of a day has %q", text)
+	// The day of places is in InfluxDB within a minute or two of the history.
+	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(time.Second) {
+		text := fetch(s.t, base+"/api/v1/export/usage_daily")
+		if strings.Count(text, "\n") >= 3 {
+			break
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("an export of a day has %q", text)
+		}
 	}
 	delete(s.paths, "/api/v1/export/{what}")
 	r, err := http.Get(base + "/api/v1/stream")
