@@ -302,7 +302,13 @@ func (rules *waterRules) used(index uint32, d *device, m *meter, litres float64,
 	}
 	flow := m.Volume / (float64(length) / float64(time.Hour))
 	rules.hour(index, d, m, flow, m.Volume, length, m.Covered, at)
+	step, rest := m.night.Coarse, m.night.rest()
 	rules.nightFlow(index, d, m, flow, length, at)
+	if m.night.Coarse < step && m.night.rest() < rest {
+		// It shows finer steps than was known: rests of an hour count from here on, and
+		// those before were taken for flow.
+		m.FlowingFor, m.Least = 0, 0
+	}
 	m.HourAt, m.Volume, m.Covered = at, 0, 0
 }
 
