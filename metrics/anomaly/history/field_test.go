@@ -308,8 +308,11 @@ func TestField19RealMetersThinned(t *testing.T) {
 		if rate := float64(alarms) / months; rate > 0.1 {
 			t.Errorf("every %d h: %.3f alarms a meter-month", hours, rate)
 		}
-		// Of 30 one is 3 %: 95 % is asked of all together.
-		if float64(found) < 0.9*float64(trials) {
+		least := 0.95
+		if hours == 24 {
+			least = 0.9 // one read a day finds 27 of 30, which is short of what is wanted
+		}
+		if float64(found) < least*float64(trials) {
 			t.Errorf("every %d h: %d of %d leaks found", hours, found, trials)
 		}
 		allFound, allTrials = allFound+found, allTrials+trials
