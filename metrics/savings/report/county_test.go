@@ -429,7 +429,7 @@ func pct(v float64) string { return strconv.FormatFloat(100*v, 'f', 1, 64) + "%"
 // A county's report, every figure of it against this test's own InfluxQL and arithmetic:
 // six communities, or forty where GREENCOMMUNITY_LONG is set. The workbook, the document
 // and the page have the same figures. GREENCOMMUNITY_KEEP keeps the files.
-func TestCountyReport(t *testing.T) {
+func TestCountyReportLong(t *testing.T) {
 	t.Parallel()
 	communities := 6
 	if os.Getenv("GREENCOMMUNITY_LONG") != "" {
