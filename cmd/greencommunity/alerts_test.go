@@ -59,23 +59,7 @@ func TestLeakBecomesAMessage(t *testing.T) {
 	startProcess(t, bin, "notify", "--config", filepath.Join(in.dir, "notify.yaml"))
 	waitPort(t, listen)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	stack, err := alerting.Start(ctx, alerting.Options{Deploy: "../../deploy", Dir: t.TempDir(), Target: strings.TrimPrefix(in.url, "http://"), Notify: listen})
-	if errors.Is(err, alerting.ErrMissing) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stack.Close(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Log(stack.Log())
-		}
-	})
+	startAlerting(t, in, listen)
 	next := func(words ...string) {
 		t.Helper()
 		select {
@@ -160,3 +144,26 @@ func rulesKnow(url string) error {
 
 // metricName matches our metrics, and the names of recorded series with their colon.
 var metricName = regexp.MustCompile(`:?\bgreencommunity_[a-z_]+\b`)
+
+// startAlerting starts Prometheus and Alertmanager as deploy has them, on the service and
+// on the notifier.
+func startAlerting(t *testing.T, in *ingester, notify string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	stack, err := alerting.Start(ctx, alerting.Options{Deploy: "../../deploy", Dir: t.TempDir(), Target: strings.TrimPrefix(in.url, "http://"), Notify: notify})
+	if errors.Is(err, alerting.ErrMissing) && os.Getenv("CI") != "true" {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stack.Close(); err != nil {
+			t.Error(err)
+		}
+		if t.Failed() {
+			t.Log(stack.Log())
+		}
+	})
+}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,23 +154,7 @@ escalation: [{severity: critical, after: 1m, who: [zhao], robots: [leaders]}]
 `)
 	startProcess(t, built.Path(t), "notify", "--config", filepath.Join(in.dir, "notify.yaml"))
 	waitPort(t, listen)
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	stack, err := alerting.Start(ctx, alerting.Options{Deploy: "../../deploy", Dir: t.TempDir(), Target: strings.TrimPrefix(in.url, "http://"), Notify: listen})
-	if errors.Is(err, alerting.ErrMissing) && os.Getenv("CI") != "true" {
-		t.Skip(err)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := stack.Close(); err != nil {
-			t.Error(err)
-		}
-		if t.Failed() {
-			t.Log(stack.Log())
-		}
-	})
+	startAlerting(t, in, listen)
 	p := newPublisher(t, broker)
 	say := func(topic, format string, args ...any) {
 		p.publish("greencommunity/v1/"+topic, fmt.Appendf(nil, format, args...))

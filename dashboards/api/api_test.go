@@ -184,7 +184,15 @@ func (p *planted) testUse(t *testing.T) {
 		}
 	}
 	// Pages: each row once.
-	path, seen := "use?year=2025&limit=30&community=nancheng", map[string]bool{}
+	if n := p.pages(t, "use?year=2025&limit=30&community=nancheng", 5); n != 100 {
+		t.Errorf("%d days of a year", n)
+	}
+}
+
+// pages goes from page to page, and returns how many rows there are, each of them once.
+func (p *planted) pages(t *testing.T, path string, most int) int {
+	t.Helper()
+	seen := map[string]bool{}
 	for pages := 0; path != ""; pages++ {
 		rows, next := p.cells(all, path)
 		for _, row := range rows {
@@ -193,13 +201,11 @@ func (p *planted) testUse(t *testing.T) {
 			}
 			seen[row] = true
 		}
-		if path = next; pages > 5 {
+		if path = next; pages > most {
 			t.Fatal("the pages have no end")
 		}
 	}
-	if len(seen) != 100 {
-		t.Errorf("%d days of a year", len(seen))
-	}
+	return len(seen)
 }
 
 func (p *planted) testReadings(t *testing.T) {
@@ -212,21 +218,8 @@ func (p *planted) testReadings(t *testing.T) {
 		t.Errorf("%s\nwant\n%s", strings.Join(rows, "\n"), strings.Join(want, "\n"))
 	}
 	// As they came, in pages that cut no moment in two.
-	path, seen := "readings?device=m-1&day=2026-01-03&limit=7", map[string]bool{}
-	for pages := 0; path != ""; pages++ {
-		rows, next := p.cells(all, path)
-		for _, row := range rows {
-			if seen[row] {
-				t.Errorf("%s comes twice", row)
-			}
-			seen[row] = true
-		}
-		if path = next; pages > 30 {
-			t.Fatal("the pages have no end")
-		}
-	}
-	if len(seen) != 180 {
-		t.Errorf("%d readings, want 180", len(seen))
+	if n := p.pages(t, "readings?device=m-1&day=2026-01-03&limit=7", 30); n != 180 {
+		t.Errorf("%d readings, want 180", n)
 	}
 	var d Device
 	_, body := p.get(all, "devices/m-1")
