@@ -110,13 +110,13 @@ vendors:
   - {id: meter-2, community: nancheng, compound: jinxiu, facility: water, name: 4号楼水表, attributes: {address: 建设路12号}}
 `
 
-// Issue 15, must-show 4: from a device's message to a person and back, with Debian's Prometheus and
+// From a device's message to a person and back, with Debian's Prometheus and
 // Alertmanager, a real broker and InfluxDB, and robots of each kind. A second fire is told as soon as
 // the first; somebody confirms from the message's link. With GREENCOMMUNITY_LONG also: two gates, two
 // leaks, a storm over 500 lamps, a removed device, a maintenance window, giving it to somebody from the
 // link, escalation and clearing, and the messages as pages (and pictures, where chromium is installed)
 // in the test's folder of artifacts.
-func TestMessages(t *testing.T) {
+func TestMessagesLong(t *testing.T) {
 	t.Parallel()
 	groups := map[string]*chatGroup{"duty": newChatGroup(t, "wecom"), "office": newChatGroup(t, "dingtalk"), "leaders": newChatGroup(t, "feishu")}
 	_, broker := startMosquitto(t)
