@@ -33,7 +33,7 @@ func householdYear(seed uint64, rho float64, festival bool) (days []Day) {
 
 // A leak inside a baseline refuses it; a year in which nothing happened is accepted as
 // a rule. What is accepted nevertheless moves the mean quarter by little.
-func TestScreenFindsLeaks(t *testing.T) {
+func TestScreenFindsLeaksLong(t *testing.T) {
 	runs := 40
 	if os.Getenv("GREENCOMMUNITY_LONG") != "" {
 		runs = 200
@@ -168,7 +168,7 @@ func TestScreenSufficiencyAndOwnData(t *testing.T) {
 // With the night flow beside the day's use a leak of 0.5 m³/h is found in every year, and
 // 0.2 m³/h for 30 days in most, whatever the season; of years without one few are
 // refused for it. The must-show of issue 14: refused, or a bias of at most 1 %.
-func TestNightFlowShowsTheLeak(t *testing.T) {
+func TestNightFlowShowsTheLeakLong(t *testing.T) {
 	runs := 30
 	if os.Getenv("GREENCOMMUNITY_LONG") != "" {
 		runs = 200
