@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -136,13 +137,24 @@ func (p *process) end(signal syscall.Signal) {
 	p.cmd = nil
 }
 
-// startMosquitto starts Debian's Mosquitto with what deploy/mosquitto sets:
-// persistence, and queues without a limit.
+// startMosquitto starts Debian's Mosquitto with the configuration of
+// deploy/mosquitto, but for one listener without TLS, names and passwords, and
+// a log of errors only.
 func startMosquitto(t testing.TB) (*process, string) {
 	dir, port := t.TempDir(), freePort(t)
-	config := fmt.Sprintf("listener %s 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location %s/\nmax_queued_messages 0\nmax_inflight_messages 500\nlog_type error\n", port, dir)
+	shipped, err := os.ReadFile(filepath.Join("..", "..", "deploy", "mosquitto", "mosquitto.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := "log_type error\nallow_anonymous true\nlistener " + port + " 127.0.0.1\n"
 	if os.Geteuid() == 0 {
 		config += "user root\n"
+	}
+	without := regexp.MustCompile(`^(allow_anonymous|password_file|acl_file|listener|cafile|certfile|keyfile|tls_version|log_|connection_messages)`)
+	for line := range strings.Lines(string(shipped)) {
+		if !without.MatchString(line) {
+			config += strings.Replace(line, "/var/lib/mosquitto/", dir+"/", 1)
+		}
 	}
 	path := filepath.Join(dir, "mosquitto.conf")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {

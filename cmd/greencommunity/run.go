@@ -5,10 +5,9 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"runtime/debug"
 	"runtime/pprof"
-	"syscall"
+	"sync"
 
 	"greencommunity/cmd/internal/serve"
 )
@@ -55,23 +54,8 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 	}
 	fmt.Fprintf(s.out, "greencommunity listens on http://%s\n", service.Addr())
 	ctx, cancel := context.WithCancel(ctx)
-	reloads, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(reloads, syscall.SIGHUP)
-	defer func() {
-		signal.Stop(reloads)
-		cancel()
-		<-done
-	}()
-	go func() { // ends with Run
-		defer close(done)
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-reloads:
-				_ = service.Reload(ctx) // logged there
-			}
-		}
-	}()
+	var reloads sync.WaitGroup
+	reloads.Go(func() { service.ReloadOnHangup(ctx) })
+	defer func() { cancel(); reloads.Wait() }()
 	return service.Run(ctx)
 }

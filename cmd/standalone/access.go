@@ -142,9 +142,8 @@ func (c *cli) secret(name string) (string, error) {
 	return s, os.WriteFile(path, []byte(s+"\n"), 0o600)
 }
 
-// access says who may use the broker, and the secrets of this process's own parts.
+// access holds the secrets of this process's own parts.
 type access struct {
-	users                        []embedded.User
 	ingestPassword, demoPassword string
 	databasePassword, tokenPath  string
 }
@@ -161,16 +160,19 @@ func (c *cli) access() (*access, error) {
 	if err := os.WriteFile(a.tokenPath, []byte(databaseUser+":"+a.databasePassword+"\n"), 0o600); err != nil {
 		return nil, err
 	}
-	a.users = []embedded.User{embedded.IngestUser(ingestUser, a.ingestPassword)}
-	if !c.NoDemo {
-		a.users = append(a.users, embedded.User{Name: demoUser, Password: a.demoPassword, Publish: []string{"#"}})
-	}
-	if c.Users != "" {
-		users, err := readUsers(c.Users, filepath.Join(c.DataDir, "inventory.yaml"))
-		if err != nil {
-			return nil, err
-		}
-		a.users = append(a.users, users...)
-	}
 	return a, nil
+}
+
+// brokerUsers returns who may use the broker: this process's own parts and those
+// of --users, by the file and the inventory as they are now.
+func (c *cli) brokerUsers(a *access) ([]embedded.User, error) {
+	users := []embedded.User{embedded.IngestUser(ingestUser, a.ingestPassword)}
+	if !c.NoDemo {
+		users = append(users, embedded.User{Name: demoUser, Password: a.demoPassword, Publish: []string{"#"}})
+	}
+	if c.Users == "" {
+		return users, nil
+	}
+	theirs, err := readUsers(c.Users, filepath.Join(c.DataDir, "inventory.yaml"))
+	return append(users, theirs...), err
 }

@@ -104,7 +104,7 @@ vendors:
   sources: [{topic: "other/{device}/up", format: native, community: nancheng, facility: water}]
 `
 
-// --users gives vendors names, passwords and topics.
+// --users gives vendors names, passwords and topics; a reload takes changes over.
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "data")
@@ -144,6 +144,58 @@ func TestUsers(t *testing.T) {
 	}
 	if n := s.account(); n != 3 {
 		t.Errorf("%v messages received, want 3", n)
+	}
+	gone, err := connect("other", "other-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stays, err := connect("acme", "acme-secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	reload := func() int {
+		t.Helper()
+		answer, err := http.Post(strings.TrimSuffix(s.http, "/metrics")+"/-/reload", "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	write(users, "users:\n- {name: acme, password: short}\n")
+	if code := reload(); code == http.StatusOK {
+		t.Error("a file with a mistake is taken over")
+	}
+	if !gone.IsConnected() || !stays.IsConnected() {
+		t.Error("a file with a mistake costs clients their connection")
+	}
+	write(users, "users:\n- {name: acme, password: acme-secret}\n- {name: gateway-2, vendor: acme, password: another-secret}\n- {name: gateway-3, vendor: acme, password: third-secret}\n")
+	if code := reload(); code != http.StatusOK {
+		t.Errorf("reload answers %d", code)
+	}
+	for _, c := range []struct {
+		name, password string
+		in             bool
+	}{{"acme", "acme-secret", true}, {"gateway-2", "gateway-secret", false}, {"gateway-2", "another-secret", true}, {"gateway-3", "third-secret", true}, {"other", "other-secret", false}} {
+		client, err := connect(c.name, c.password)
+		if c.in != (err == nil) {
+			t.Errorf("after the reload %s: let in %t, want %t", c.name, err == nil, c.in)
+		}
+		if err == nil && client.IsConnected() {
+			client.Disconnect(0)
+		}
+	}
+	for range 100 {
+		if !gone.IsConnected() {
+			break
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	if gone.IsConnected() {
+		t.Error("a user who is gone stays connected")
+	}
+	if !stays.IsConnected() {
+		t.Error("a user who stays is disconnected")
 	}
 	s.interrupt()
 	for _, c := range []struct{ text, want string }{

@@ -66,6 +66,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	users, err := c.brokerUsers(access)
+	if err != nil {
+		return err
+	}
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	var redact redaction
 	if err := redact.readInventory(c.DataDir); err != nil {
@@ -73,7 +77,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{
 		Addr: c.MQTT, Dir: filepath.Join(c.DataDir, "mqtt"), Logger: log, Redact: redact.cut,
-		Users: access.users, Anonymous: c.Users == "", Open: c.Users == "",
+		Users: users, Anonymous: c.Users == "", Open: c.Users == "",
 	})
 	if err != nil {
 		return err
@@ -107,8 +111,13 @@ func (c *cli) serve(ctx context.Context, stdout io.Writer, log *slog.Logger, bro
 		return err
 	}
 	redact.service.Store(service)
+	service.AlsoReload = func() (func(), error) {
+		users, err := c.brokerUsers(access)
+		return func() { broker.SetUsers(users) }, err
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return service.Run(ctx) })
+	g.Go(func() error { service.ReloadOnHangup(ctx); return nil })
 	g.Go(func() error {
 		if err := waitReady(ctx, service); err != nil || ctx.Err() != nil {
 			return err

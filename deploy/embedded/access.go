@@ -50,6 +50,27 @@ type access struct {
 	open      bool // to names that are not in users
 }
 
+func newAccess(users []User, anonymous, open bool) *access {
+	a := &access{users: map[string]User{}, anonymous: anonymous || len(users) == 0, open: open}
+	for _, u := range users {
+		a.users[u.Name] = u
+	}
+	return a
+}
+
+// changed reports whether a user who logged in by a might not by now.
+func (a *access) changed(now *access, name string) bool {
+	if name == "" {
+		return a.anonymous && !now.anonymous
+	}
+	u, was := a.users[name]
+	v, is := now.users[name]
+	if !is {
+		return !now.open
+	}
+	return !was || u.Password != v.Password
+}
+
 // login reports whether a name and password are a user's.
 func (a *access) login(name, password string) bool {
 	if name == "" {

@@ -77,6 +77,7 @@ type BrokerConfig struct {
 // mochi forgets messages it had to hold back for it.
 type Broker struct {
 	server *mqtt.Server
+	door   *doorkeeper
 	gate   *gate
 	addr   string
 }
@@ -108,14 +109,11 @@ func StartBroker(c BrokerConfig) (*Broker, error) {
 		ClientNetWriteBufferSize: 16 << 10,
 		SysTopicResendInterval:   10,
 	})
-	b := &Broker{server: server, addr: addr, gate: newGate(server)}
-	rules := &access{users: map[string]User{}, anonymous: c.Anonymous || len(c.Users) == 0, open: c.Open}
-	for _, u := range c.Users {
-		rules.users[u.Name] = u
-	}
+	b := &Broker{server: server, addr: addr, door: &doorkeeper{server: server, log: c.Logger}, gate: newGate(server)}
+	b.door.access.Store(newAccess(c.Users, c.Anonymous, c.Open))
 	// The order counts: sessions give messages their order before the server
 	// resends them.
-	hooks := []mqtt.Hook{&doorkeeper{access: rules, server: server, log: c.Logger}, b.gate}
+	hooks := []mqtt.Hook{b.door, b.gate}
 	if c.Dir != "" {
 		store, err := openSessions(c.Dir, c.Logger)
 		if err != nil {
@@ -149,6 +147,24 @@ func (b *Broker) Dropped() int64 {
 	return atomic.LoadInt64(&b.server.Info.InflightDropped) + atomic.LoadInt64(&b.server.Info.MessagesDropped)
 }
 
+// SetUsers puts other users in place of those the broker was started with. Whoever
+// is gone or has another password is disconnected; rules that changed hold from
+// the next message on. Sessions stay, so that a user who comes back finds what
+// waited.
+func (b *Broker) SetUsers(users []User) {
+	before := b.door.access.Load()
+	now := newAccess(users, before.anonymous, before.open)
+	b.door.access.Store(now)
+	for _, cl := range b.server.Clients.GetAll() {
+		name := string(cl.Properties.Username)
+		if cl.Net.Inline || cl.Closed() || !before.changed(now, name) {
+			continue
+		}
+		b.door.log.Warn("client disconnected: its user is gone or has another password", "user", name, "client", cl.ID)
+		cl.Stop(packets.ErrNotAuthorized)
+	}
+}
+
 // Close disconnects all clients and writes out the sessions.
 func (b *Broker) Close() error {
 	b.gate.open()
@@ -158,7 +174,7 @@ func (b *Broker) Close() error {
 // doorkeeper is the hook that applies the access rules.
 type doorkeeper struct {
 	mqtt.HookBase
-	access *access
+	access atomic.Pointer[access]
 	server *mqtt.Server
 	log    *slog.Logger
 }
@@ -170,7 +186,7 @@ func (*doorkeeper) Provides(b byte) bool {
 }
 
 func (d *doorkeeper) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) bool {
-	ok := d.access.login(string(pk.Connect.Username), string(pk.Connect.Password))
+	ok := d.access.Load().login(string(pk.Connect.Username), string(pk.Connect.Password))
 	if !ok {
 		d.log.Warn("login refused", "user", string(pk.Connect.Username), "client", cl.ID, "remote", cl.Net.Remote)
 		return false
@@ -187,7 +203,7 @@ func (d *doorkeeper) OnConnectAuthenticate(cl *mqtt.Client, pk packets.Packet) b
 }
 
 func (d *doorkeeper) OnACLCheck(cl *mqtt.Client, topic string, write bool) bool {
-	ok := d.access.allows(string(cl.Properties.Username), topic, write)
+	ok := d.access.Load().allows(string(cl.Properties.Username), topic, write)
 	if !ok && write {
 		d.log.Warn("publication refused", "user", string(cl.Properties.Username), "client", cl.ID, "topic", topic)
 	}

@@ -11,8 +11,11 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -55,6 +58,11 @@ type Service struct {
 	access       *access.Access
 	api          *api.API
 	end          context.CancelFunc // of sessions
+
+	// AlsoReload, where set before Run, reads what else belongs to a reload and
+	// returns how to take it over once all the rest is found in order; with an
+	// error nothing is reloaded.
+	AlsoReload func() (apply func(), err error)
 }
 
 // New opens the data directory and the HTTP port; nothing runs yet.
@@ -258,6 +266,21 @@ func (s *Service) Run(ctx context.Context) error {
 	return g.Wait()
 }
 
+// ReloadOnHangup reloads at each SIGHUP until ctx ends.
+func (s *Service) ReloadOnHangup(ctx context.Context) {
+	reloads := make(chan os.Signal, 1)
+	signal.Notify(reloads, syscall.SIGHUP)
+	defer signal.Stop(reloads)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-reloads:
+			_ = s.Reload(ctx) // logged there
+		}
+	}
+}
+
 // Reload reads configuration and inventory again, and takes over what can change
 // while the service runs: the inventory, the levels of alarms and the factors of
 // savings. Anything wrong with any of it changes nothing, and all of it is told.
@@ -272,6 +295,13 @@ func (s *Service) Reload(ctx context.Context) error {
 		s.log.Warn("changed, and in force after a restart only", "sections", fixed)
 	}
 	inv := again.Inventory.Shard(s.settings.Shard.Index, s.settings.Shard.Count)
+	apply := func() {}
+	if s.AlsoReload != nil {
+		if apply, err = s.AlsoReload(); err != nil {
+			s.log.Error("nothing reloaded", "error", err)
+			return err
+		}
+	}
 	if err := s.ledger.Reload(ledgerFiles(again), inv); err != nil {
 		s.log.Error("nothing reloaded", "error", err)
 		return err
@@ -284,6 +314,7 @@ func (s *Service) Reload(ctx context.Context) error {
 	if err := s.pipeline.Reload(ctx, inv); err != nil {
 		return fmt.Errorf("reload: %w", err)
 	}
+	apply()
 	s.log.Info("reloaded", "communities", len(inv.Communities), "vendors", len(inv.Vendors), "devices", inv.Devices())
 	return nil
 }
