@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 )
@@ -401,26 +402,31 @@ func TestLines(t *testing.T) {
 			continue // generated
 		}
 		var out strings.Builder
-		code, n := false, 0
-		for line := range strings.Lines(read(t, path)) {
-			n++
+		code := false
+		lines := strings.SplitAfter(read(t, path), "\n")
+		for i, line := range lines {
 			if strings.HasPrefix(strings.TrimSpace(line), "```") {
 				code = !code
 			}
-			prose := !code && !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "    ") && !strings.HasPrefix(line, "#")
-			for prose && len([]rune(strings.TrimRight(line, "\n"))) > wide {
+			for !code && isProse(line) && len([]rune(strings.TrimRight(line, "\n"))) > wide {
 				at := breakAt([]rune(line))
 				if at == 0 {
 					break // one word, such as an address
 				}
 				if !*wrap {
-					t.Errorf("%s:%d has more than %d characters; go test ./docs -run Lines -wrap breaks it", path, n, wide)
+					t.Errorf("%s:%d has more than %d characters; go test ./docs -run Lines -wrap breaks it", path, i+1, wide)
 					break
 				}
 				runes := []rune(line)
 				out.WriteString(strings.TrimRight(string(runes[:at]), " ") + "\n")
-				line = listIndent.FindString(line)
-				line = strings.Repeat(" ", len(line)) + strings.TrimLeft(string(runes[at:]), " ")
+				rest := strings.TrimLeft(string(runes[at:]), " ")
+				line = strings.Repeat(" ", len(listIndent.FindString(line))) + rest
+				// The paragraph goes on: what is left begins its next line.
+				if next := lines[i+1:]; len(next) > 0 && isProse(next[0]) && continues.MatchString(next[0]) {
+					text := strings.TrimLeft(next[0], " ")
+					next[0] = strings.TrimRight(line, "\n") + gap(rest, text) + text
+					line = ""
+				}
 			}
 			out.WriteString(line)
 		}
@@ -430,6 +436,24 @@ func TestLines(t *testing.T) {
 			}
 		}
 	}
+}
+
+// isProse reports whether a line outside of code may be broken.
+func isProse(line string) bool {
+	return !strings.HasPrefix(line, "|") && !strings.HasPrefix(line, "    ") && !strings.HasPrefix(line, "#")
+}
+
+// continues matches a line that goes on with a paragraph or an item.
+var continues = regexp.MustCompile("^ *([^\\s>*+`0-9-]|`[^`]|\\*\\*)")
+
+// gap stands between two parts of a paragraph: nothing between Chinese ones.
+func gap(a, b string) string {
+	last, _ := utf8.DecodeLastRuneInString(strings.TrimRight(a, "\n"))
+	first, _ := utf8.DecodeRuneInString(b)
+	if last > 0x2E80 || first > 0x2E80 {
+		return ""
+	}
+	return " "
 }
 
 var listIndent = regexp.MustCompile(`^ *(- |\d+\. )?`)
