@@ -27,7 +27,7 @@ func overview(l Language) *Dashboard {
 		columns("name", l.t("社区", "Community"), "town", l.t("镇街", "Town"), "Value", l.t("状态", "State"), "latitude", "latitude", "longitude", "longitude", "Time", "", "community", "community").
 		override(
 			override("latitude", unseen), override("longitude", unseen), override("community", unseen),
-			override(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", `var-community=${__data.fields.community}`)}}}))
+			override(l.t("社区", "Community"), Property{"links", []DataLink{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", `var-community=${__data.fields.community}`)}}}))
 	places.Options = map[string]any{
 		"view":     map[string]any{"id": "fit", "allLayers": true, "zoom": 12},
 		"basemap":  map[string]any{"type": "geojson", "name": l.t("底图", "Basemap"), "config": map[string]any{"src": "public/maps/countries.geojson", "rules": []any{}, "style": map[string]any{"color": map[string]any{"fixed": "#6e7f80"}, "opacity": 0.15}}},
@@ -322,7 +322,7 @@ func lighting(l Language) *Dashboard {
 
 // deviceLink leads from a column of devices to the device.
 func deviceLink(l Language, kind ingest.FacilityKind) Override {
-	return textColumn(l.t("设备", "Device"), Property{"links", []Link{{Title: l.t("查看设备", "Show the device"), URL: l.link(deviceBoard(kind), "var-device=${__value.raw}")}}})
+	return textColumn(l.t("设备", "Device"), Property{"links", []DataLink{{Title: l.t("查看设备", "Show the device"), URL: l.link(deviceBoard(kind), "var-device=${__value.raw}")}}})
 }
 
 func water(l Language) *Dashboard {
@@ -534,17 +534,17 @@ func programme(l Language) *Dashboard {
 				transform("joinByField", map[string]any{"byField": "community", "mode": "outer"}).
 				columns("name", l.t("社区", "Community"), "town", l.t("镇街", "Town"), "pilot", l.t("试点", "Pilot"), "stage", l.t("阶段", "Stage"), "Value #B", l.t("户数", "Households"), "Value #C", l.t("人口", "Persons"), "Value #D", l.t("在线率", "Online"),
 					"Value #A", "", "Time", "", "Time 1", "", "Time 2", "", "Time 3", "", "Time 4", "").sorted(l.t("社区", "Community"), false).
-				override(override("community", Property{"custom.hidden", true}), textColumn(l.t("镇街", "Town")),
+				override(outOfSight("community"), textColumn(l.t("镇街", "Town")),
 					override(l.t("在线率", "Online"), Property{"unit", "percentunit"}, Property{"decimals", 1}),
 					override(l.t("试点", "Pilot"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"true": map[string]any{"text": l.t("是", "yes")}, "false": map[string]any{"text": l.t("否", "no")}}}}}),
 					override(l.t("阶段", "Stage"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{"": map[string]any{"text": l.t("未参加", "not yet"), "color": grey}, "participating": map[string]any{"text": l.t("参加", "participating")}, "met": map[string]any{"text": l.t("达标", "met"), "color": green}, "named": map[string]any{"text": l.t("命名", "named"), "color": green}}}}}),
-					override(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
+					override(l.t("社区", "Community"), Property{"links", []DataLink{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
 			table(l, l.t("没有坐标的社区", "Communities without coordinates"), l.t("台账中没有坐标、因而不在总览地图上的社区。在台账中补上 lat 和 lon。", "Communities of the inventory without coordinates, which the map of the overview leaves out. Give their lat and lon in the inventory."), 24, 5).
 				now(fmt.Sprintf(`max by (community, name, town) (%scommunity_info{latitude=""})`, Prefix), "").
 				columns("name", l.t("社区", "Community"), "town", l.t("镇街", "Town"), "Value", "", "Time", "").sorted(l.t("社区", "Community"), false).
 				nothing(l.t("全部社区都有坐标", "all communities have coordinates")).
-				override(override("community", Property{"custom.hidden", true}), textColumn(l.t("镇街", "Town")),
-					textColumn(l.t("社区", "Community"), Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
+				override(outOfSight("community"), textColumn(l.t("镇街", "Town")),
+					textColumn(l.t("社区", "Community"), Property{"links", []DataLink{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}})),
 		},
 	}
 }
@@ -567,9 +567,9 @@ func ledgerTable(l Language) *Panel {
 		now(fmt.Sprintf(`sum by (community) (%sledger_compounds_renovated{year="2021"})`, Prefix), "").
 		transform("joinByField", map[string]any{"byField": "community", "mode": "outer"}).
 		columns("name", name, "Value #A", met, "Value #B", notMet, "Value #C", pending, "Value #D", renovated, "Time", "", "Time 1", "", "Time 2", "", "Time 3", "", "Time 4", "").sorted(met, false).
-		override(override("community", Property{"custom.hidden", true}), override(renovated, Property{"noValue", ""}),
+		override(outOfSight("community"), override(renovated, Property{"noValue", ""}),
 			override(notMet, Property{"thresholds", Thresholds{"absolute", []Step{{green, nil}, {orange, ptr(0.5)}}}}, Property{"custom.cellOptions", map[string]any{"type": "color-text"}}),
-			override(name, Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}}))
+			override(name, Property{"links", []DataLink{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}}))
 }
 
 // itemTable is the communities by item of the standard, those met by the fewest first.
@@ -587,8 +587,8 @@ func itemTable(l Language) *Panel {
 
 func vendors(l Language) *Dashboard {
 	vendor := &Variable{Name: "vendor", Label: l.t("厂商", "Vendor"), Type: "query", Datasource: promSource,
-		Query:      map[string]any{"query": "query_result(" + Prefix + "vendor_info)", "refId": "vendor"},
-		Definition: "query_result(" + Prefix + "vendor_info)", Regex: `/[{,]name="(?<text>[^"]+)".*vendor="(?<value>[^"]+)"/`, Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".*",
+		Query: map[string]any{"query": "query_result(" + Prefix + "vendor_info)", "refId": "vendor"},
+		Regex: `/[{,]name="(?<text>[^"]+)".*vendor="(?<value>[^"]+)"/`, Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".*",
 		Current: map[string]any{"selected": true, "text": []string{l.t("全部", "All")}, "value": []string{"$__all"}}}
 	v := `vendor=~"$vendor"`
 	none := l.t("没有拒收", "none refused")

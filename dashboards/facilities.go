@@ -95,7 +95,7 @@ func (p *Panel) places(l Language, largestFirst bool, board string) *Panel {
 	name := l.t("社区", "Community")
 	to := "var-community=${__data.fields.community}"
 	return p.rows(l, "name", name, largestFirst, "community").
-		override(override(name, Property{"links", []Link{{Title: titles[board].in(l), URL: l.link(board, to)}}}))
+		override(override(name, Property{"links", []DataLink{{Title: titles[board].in(l), URL: l.link(board, to)}}}))
 }
 
 // binsFull is the tile of bins that are full, as the page counts them.

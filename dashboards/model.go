@@ -59,7 +59,6 @@ type Variable struct {
 	Label      string      `json:"label"`
 	Type       string      `json:"type"` // datasource, query or custom
 	Query      any         `json:"query"`
-	Definition string      `json:"definition,omitempty"`
 	Datasource *Datasource `json:"datasource,omitempty"`
 	Regex      string      `json:"regex,omitempty"`
 	Refresh    int         `json:"refresh"` // 2: when the time range changes
@@ -79,18 +78,25 @@ type Option struct {
 	Selected bool   `json:"selected"`
 }
 
-// Link leads to another dashboard.
+// Link leads from the menu of a dashboard to another. The schema wants all of it.
 type Link struct {
 	Title string `json:"title"`
-	Type  string `json:"type,omitempty"`
+	Type  string `json:"type"` // link or dashboards
 	URL   string `json:"url"`
 	// Of a menu of boards: those with all these tags.
-	Tags        []string `json:"tags,omitempty"`
-	AsDropdown  bool     `json:"asDropdown,omitempty"`
-	Icon        string   `json:"icon,omitempty"`
-	KeepTime    bool     `json:"keepTime,omitempty"`
-	IncludeVars bool     `json:"includeVars,omitempty"`
+	Tags        []string `json:"tags"`
+	AsDropdown  bool     `json:"asDropdown"`
+	Icon        string   `json:"icon"`
+	Tooltip     string   `json:"tooltip"`
+	KeepTime    bool     `json:"keepTime"`
+	IncludeVars bool     `json:"includeVars"`
 	TargetBlank bool     `json:"targetBlank"`
+}
+
+// DataLink leads from a value, a row or a point to a dashboard.
+type DataLink struct {
+	Title string `json:"title"`
+	URL   string `json:"url"`
 }
 
 // Datasource names a source of data; here always by variable.
@@ -125,7 +131,6 @@ type Panel struct {
 	FieldConfig     *FieldConfig     `json:"fieldConfig,omitempty"`
 	Options         map[string]any   `json:"options,omitempty"`
 	Transformations []Transformation `json:"transformations,omitempty"`
-	Links           []Link           `json:"links,omitempty"`
 	// TimeFrom is a range of the panel's own, a length such as 24h. Rounded ones
 	// ("now/d") are never used: Grafana rounds them in the zone of the browser.
 	TimeFrom string `json:"timeFrom,omitempty"`
@@ -171,7 +176,7 @@ type FieldDefaults struct {
 	Thresholds *Thresholds    `json:"thresholds,omitempty"`
 	Mappings   []any          `json:"mappings,omitempty"`
 	Custom     map[string]any `json:"custom,omitempty"`
-	Links      []Link         `json:"links,omitempty"`
+	Links      []DataLink     `json:"links,omitempty"`
 }
 
 // Thresholds colour a value.
@@ -292,8 +297,8 @@ func (p *Panel) band(lower, upper string) *Panel {
 // table is rows and columns.
 func table(l Language, title, description string, w, h int) *Panel {
 	p := newPanel(l, "table", title, description, w, h)
-	p.FieldConfig.Defaults.Custom = map[string]any{"align": "auto", "filterable": true}
-	p.Options = map[string]any{"showHeader": true, "cellHeight": "sm"}
+	p.FieldConfig.Defaults.Custom = map[string]any{"align": "auto", "filterable": true, "inspect": false, "cellOptions": map[string]any{"type": "auto"}}
+	p.Options = map[string]any{"showHeader": true, "cellHeight": "sm", "frameIndex": 0}
 	return p
 }
 
@@ -315,11 +320,17 @@ func (p *Panel) rows(l Language, label, heading string, largestFirst bool, hidde
 	value := l.t("数值", "Value")
 	p.columns(label, heading, "Value", value, "v", value, "Time", "")
 	for _, name := range hidden {
-		p.override(override(name, Property{"custom.hidden", true}))
+		p.override(outOfSight(name))
 	}
 	return p.override(textColumn(heading),
 		override(value, Property{"custom.cellOptions", map[string]any{"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}}, Property{"custom.width", 190})).
 		sorted(value, largestFirst)
+}
+
+// outOfSight hides a column that links use: Grafana before 12.2 knows hidden, later
+// ones hideFrom.
+func outOfSight(field string) Override {
+	return override(field, Property{"custom.hidden", true}, Property{"custom.hideFrom", map[string]any{"viz": true, "legend": false, "tooltip": false}})
 }
 
 // textColumn is one whose empty cells are empty: "no data" there reads as a fault.
@@ -463,7 +474,7 @@ func (p *Panel) columns(names ...string) *Panel {
 
 // leads makes the panel's values a link to a board.
 func (p *Panel) leads(l Language, title, board, query string) *Panel {
-	p.FieldConfig.Defaults.Links = append(p.FieldConfig.Defaults.Links, Link{Title: title, URL: l.link(board, query)})
+	p.FieldConfig.Defaults.Links = append(p.FieldConfig.Defaults.Links, DataLink{Title: title, URL: l.link(board, query)})
 	return p
 }
 
@@ -544,7 +555,7 @@ func (l Language) menu(from string) []Link {
 				links = append(links, Link{Title: l.t("设施", "Facilities"), Type: "dashboards", Tags: []string{l.facilityTag()}, AsDropdown: true, Icon: "external link", KeepTime: true, IncludeVars: true})
 			}
 		default:
-			links = append(links, Link{Title: titles[b.name].in(l), Type: "link", URL: "/d/" + l.uid(b.name), Icon: "dashboard", KeepTime: !b.ownTime, IncludeVars: !b.single})
+			links = append(links, Link{Title: titles[b.name].in(l), Type: "link", URL: "/d/" + l.uid(b.name), Tags: []string{}, Icon: "dashboard", KeepTime: !b.ownTime, IncludeVars: !b.single})
 		}
 	}
 	return links

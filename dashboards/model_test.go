@@ -261,17 +261,21 @@ func queries(d *Dashboard) []query {
 	}
 	for _, v := range d.Templating.List {
 		if v.Type == "query" && v.Datasource.Type == "influxdb" {
-			all = append(all, query{d.UID + ": variable " + v.Name, nil, false, v.Definition})
+			all = append(all, query{d.UID + ": variable " + v.Name, nil, false, asked(v)})
 		}
 		if v.Type == "query" && v.Datasource.Type == "prometheus" {
 			// query_result(expr), label_values(metric, label)
-			expr := v.Definition[strings.Index(v.Definition, "(")+1 : len(v.Definition)-1]
+			expr := asked(v)
+			expr = expr[strings.Index(expr, "(")+1 : len(expr)-1]
 			expr, _, _ = strings.Cut(expr, ",")
 			all = append(all, query{d.UID + ": variable " + v.Name, nil, true, expr})
 		}
 	}
 	return all
 }
+
+// asked is the query of a variable.
+func asked(v *Variable) string { return v.Query.(map[string]any)["query"].(string) }
 
 // values stand in for Grafana's variables.
 type values struct {

@@ -189,10 +189,9 @@ func sources(l Language) []*Variable {
 func communityVariable(l Language, many bool) *Variable {
 	v := &Variable{
 		Name: "community", Label: l.t("社区", "Community"), Type: "query", Datasource: promSource,
-		Query:      map[string]any{"query": "query_result(" + Prefix + "community_info)", "refId": "community"},
-		Definition: "query_result(" + Prefix + "community_info)",
-		Regex:      `/community="(?<value>[^"]+)".*[{,]name="(?<text>[^"]+)"/`,
-		Refresh:    2, Sort: 1, Multi: many, IncludeAll: many,
+		Query:   map[string]any{"query": "query_result(" + Prefix + "community_info)", "refId": "community"},
+		Regex:   `/community="(?<value>[^"]+)".*[{,]name="(?<text>[^"]+)"/`,
+		Refresh: 2, Sort: 1, Multi: many, IncludeAll: many,
 	}
 	if many {
 		v.AllValue = ".*"
@@ -316,11 +315,11 @@ func alarmTable(l Language, facility ingest.FacilityKind, more string, w, h int)
 	// The link needs the kind of facility as it is: the column stays, unseen.
 	to := "/d/" + l.uid("device-${__data.fields.facility}") + "?${__url_time_range}&var-device=${__value.raw}"
 	p.override(
-		override("facility", Property{"custom.hidden", true}),
+		outOfSight("facility"),
 		textColumn(severity, Property{"mappings", severityWords(l)}, Property{"custom.cellOptions", map[string]any{"type": "color-background"}}, Property{"custom.width", 70}),
 		textColumn(kind, Property{"mappings", kindWords(l)}, Property{"custom.minWidth", 130}),
-		textColumn(place, Property{"custom.width", 105}, Property{"links", []Link{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__value.raw}")}}}),
-		textColumn(which, Property{"custom.minWidth", 130}, Property{"links", []Link{{Title: l.t("查看设备", "Show the device"), URL: to}}}),
+		textColumn(place, Property{"custom.width", 105}, Property{"links", []DataLink{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__value.raw}")}}}),
+		textColumn(which, Property{"custom.minWidth", 130}, Property{"links", []DataLink{{Title: l.t("查看设备", "Show the device"), URL: to}}}),
 		textColumn(since, Property{"unit", "dateTimeFromNow"}, Property{"custom.width", 110}))
 	if w >= 16 {
 		p.override(textColumn(l.t("通道", "Channel")), textColumn(unit, Property{"mappings", words("1", "", "count", "", "Cel", "℃", "m3/h", "m³/h", "deg", "°", "ratio", l.t("比例", "ratio"))}),

@@ -200,7 +200,8 @@ func columnRules(path, name string, p *Panel, add func(string, ...any)) {
 			return true
 		}
 		return slices.ContainsFunc(p.FieldConfig.Overrides, func(o Override) bool {
-			return o.Matcher.Options == field && slices.ContainsFunc(o.Properties, func(q Property) bool { return q.ID == "custom.hidden" && q.Value == true })
+			return o.Matcher.Options == field && slices.ContainsFunc(o.Properties, func(q Property) bool { return q.ID == "custom.hidden" && q.Value == true }) &&
+				slices.ContainsFunc(o.Properties, func(q Property) bool { return q.ID == "custom.hideFrom" })
 		})
 	}
 	for _, t := range p.Targets {
