@@ -38,7 +38,7 @@ func source(t testing.TB, kind ingest.FacilityKind, name, topic, more string) *W
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, codec := range []string{"tlv.js", "tariffs.js", "raw.js", "bytes.js"} {
+	for _, codec := range []string{"tlv.js", "tariffs.js", "raw.js", "bytes.js", "said.js", "plain.js"} {
 		program, err := os.ReadFile(filepath.Join("testdata", "codecs", codec))
 		if err != nil {
 			t.Fatal(err)

@@ -2,6 +2,8 @@ package decode
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,24 +33,21 @@ func (c *codec) run(in *format.Input, base format.Sample, data []byte, out *form
 		return ingest.Refuse(ingest.CodecFailed, "%s: %.160s", c.name, strings.ReplaceAll(err.Error(), "\n", " "))
 	}
 	content := returned
+	var beside map[string]any
 	switch returned := returned.(type) {
 	case nil: // a port or a kind of frame that is nothing to the decoder
 		out.Ignored = "the decoder returns nothing for it"
 		return nil
 	case []any: // records
 	case map[string]any:
-		for _, name := range []string{"data", "params"} {
-			if inner, ok := returned[name]; ok && inner != nil {
-				content = inner
-				break
-			}
-		}
 		if told := failure(returned["errors"]); told != "" {
 			return ingest.Refuse(ingest.CodecFailed, "%s: %.160s", c.name, told)
 		}
-		if data, ok := content.(map[string]any); ok && len(data) == 1 {
-			if told := failure(data["error"]); told != "" { // and nothing else
-				return ingest.Refuse(ingest.CodecFailed, "%s: %.160s", c.name, told)
+		if content, beside = unwrapped(returned); len(beside) == 0 {
+			if data, ok := content.(map[string]any); ok && len(data) == 1 {
+				if told := failure(data["error"]); told != "" { // and nothing else
+					return ingest.Refuse(ingest.CodecFailed, "%s: %.160s", c.name, told)
+				}
 			}
 		}
 	default:
@@ -60,10 +59,46 @@ func (c *codec) run(in *format.Input, base format.Sample, data []byte, out *form
 		base.Spare = true
 	}
 	format.Decoded(in, base, format.FromDecoder(&c.arena, content), out)
+	if len(beside) > 0 {
+		format.Decoded(in, base, format.FromDecoder(&c.arena, beside), out)
+	}
 	if len(out.Samples) > 256 { // an arena keeps the space it took
 		c.arena = fastjson.Arena{}
 	}
 	return nil
+}
+
+// envelope names what a result has beside its data that is none: what the call was
+// given, what the method and the message are called, remarks.
+var envelope = []string{"errors", "warnings", "bytes", "fPort", "port", "recvTime", "variables", "id", "method", "version", "sys"}
+
+// unwrapped takes a result apart into its data, which many decoders return as a member,
+// and what stands beside. Where that member is one value, it is a field like others.
+func unwrapped(returned map[string]any) (content any, beside map[string]any) {
+	for _, name := range []string{"data", "params"} {
+		inner := returned[name]
+		switch inner.(type) {
+		case map[string]any, []any:
+		default:
+			continue
+		}
+		for other, v := range returned {
+			if other == name || slices.Contains(envelope, other) || v == nil {
+				continue
+			}
+			if beside == nil {
+				beside = map[string]any{}
+			}
+			beside[other] = v
+		}
+		return inner, beside
+	}
+	if inner, wrapped := returned["data"]; wrapped && inner == nil && !slices.ContainsFunc(slices.Collect(maps.Keys(returned)), func(name string) bool {
+		return name != "data" && !slices.Contains(envelope, name)
+	}) {
+		return map[string]any{}, nil
+	}
+	return returned, nil
 }
 
 // failure returns what a decoder says went wrong: text, or a list of it; "" if nothing.

@@ -140,7 +140,23 @@ func keepMembers(members []kept) func([]byte) []byte {
 
 // redactDahua keeps the members of an event, and of each of a batch.
 func redactDahua(payload []byte) []byte {
-	payload = firstPart(payload)
+	list := notices(payload)
+	if len(list) == 0 {
+		return nil
+	}
+	if payload = list[0]; len(list) > 1 { // a batch, as others send it
+		payload = []byte(`{"Events":[`)
+		for i, notice := range list {
+			if !json.Valid(notice) {
+				notice = []byte("{}")
+			}
+			if i > 0 {
+				payload = append(payload, ',')
+			}
+			payload = append(payload, notice...)
+		}
+		payload = append(payload, "]}"...)
+	}
 	batch, err := fastjson.ParseBytes(jsonText(payload))
 	if err != nil {
 		return nil
@@ -274,31 +290,110 @@ type hikvisionNotice struct {
 		Sub    string `xml:"subEventType" json:"subEventType"`
 		Door   string `xml:"doorNo" json:"doorNo,omitempty"`
 		Serial string `xml:"serialNo" json:"serialNo,omitempty"`
+		Way    string `xml:"attendanceStatus" json:"attendanceStatus,omitempty"`
 	} `xml:"AccessControllerEvent" json:"AccessControllerEvent,omitempty"`
 }
 
 var keepHikvisionJSON = keepMembers(hikvisionKept)
 
-// firstPart is the notice within a multipart body, which devices send with
-// pictures behind it, or the body itself.
-func firstPart(payload []byte) []byte {
-	rest, ok := bytes.CutPrefix(bytes.TrimLeft(payload, "\r\n"), []byte("--"))
+// notices are the notices within a multipart body, which devices send with pictures
+// between and behind, or the body itself.
+func notices(payload []byte) [][]byte {
+	payload = bytes.TrimLeft(payload, "\ufeff \r\n\t")
+	rest, ok := bytes.CutPrefix(payload, []byte("--"))
 	if !ok {
-		return bytes.TrimLeft(payload, "\ufeff \r\n\t")
+		_, after, found := bytes.Cut(payload, []byte("\n--")) // behind a preamble
+		if !found || len(payload) > 0 && (payload[0] == '{' || payload[0] == '[' || payload[0] == '<') {
+			return [][]byte{payload}
+		}
+		rest = after
 	}
-	boundary, _, _ := bytes.Cut(rest, []byte("\n"))
-	boundary = bytes.TrimSpace(boundary)
-	_, part, ok := bytes.Cut(rest, []byte("\r\n\r\n"))
-	if !ok {
-		_, part, _ = bytes.Cut(rest, []byte("\n\n"))
+	line, rest, _ := bytes.Cut(rest, []byte("\n"))
+	boundary := append([]byte("\n--"), bytes.TrimSpace(line)...)
+	var found [][]byte
+	for more := true; more && len(found) < maxBatch; {
+		var part []byte
+		part, rest, more = cutBoundary(rest, boundary)
+		head, body, ok := cutHead(part)
+		body = bytes.TrimSpace(body)
+		if ok && len(body) > 0 && (body[0] == '{' || body[0] == '<') && !bytes.Contains(bytes.ToLower(head), []byte("image/")) {
+			found = append(found, body)
+		}
 	}
-	part, _, _ = bytes.Cut(part, append([]byte("\n--"), boundary...))
-	return bytes.TrimSpace(part)
+	return found
 }
 
-// redactHikvision turns XML into the same members as JSON.
+// cutBoundary cuts a body at the next line that is the boundary, and whether there is
+// one that more follows.
+func cutBoundary(body, boundary []byte) (part, rest []byte, more bool) {
+	for from := 0; ; {
+		i := bytes.Index(body[from:], boundary)
+		if i < 0 {
+			return body, nil, false
+		}
+		i += from
+		line, rest, _ := bytes.Cut(body[i+len(boundary):], []byte("\n"))
+		switch strings.TrimSpace(string(line)) {
+		case "":
+			return body[:i], rest, true
+		case "--":
+			return body[:i], nil, false
+		}
+		from = i + 1 // a longer word
+	}
+}
+
+// cutHead cuts a part at its first empty line; it may have no head.
+func cutHead(part []byte) (head, body []byte, ok bool) {
+	if len(part) > 0 && part[0] == '\n' || bytes.HasPrefix(part, []byte("\r\n")) {
+		return nil, part, true
+	}
+	windows, unix := bytes.Index(part, []byte("\r\n\r\n")), bytes.Index(part, []byte("\n\n"))
+	if windows >= 0 && (unix < 0 || windows < unix) {
+		return part[:windows], part[windows+4:], true
+	}
+	if unix < 0 {
+		return part, nil, false
+	}
+	return part[:unix], part[unix+2:], true
+}
+
+// redactHikvision turns XML into the same members as JSON, and several notices into
+// a list.
 func redactHikvision(payload []byte) []byte {
-	payload = firstPart(payload)
+	list := notices(payload)
+	if len(list) == 1 && len(list[0]) > 0 && list[0][0] == '[' { // cut before
+		items, err := fastjson.ParseBytes(jsonText(list[0]))
+		if err != nil {
+			return nil
+		}
+		list = list[:0]
+		for _, item := range items.GetArray() {
+			list = append(list, item.MarshalTo(nil))
+		}
+	}
+	if len(list) == 1 {
+		return redactNotice(list[0])
+	}
+	if len(list) > maxBatch {
+		return nil
+	}
+	var cut []byte
+	for _, notice := range list {
+		one := redactNotice(notice)
+		if one == nil {
+			one = []byte("{}") // told of as one without an eventType
+		}
+		cut = append(append(cut, ','), one...)
+	}
+	if cut == nil {
+		return nil
+	}
+	cut[0] = '['
+	return append(cut, ']')
+}
+
+func redactNotice(payload []byte) []byte {
 	if len(payload) > 0 && payload[0] != '<' {
 		if bytes.Contains(payload, []byte(`"EventNotificationAlert"`)) {
 			if wrapped := memberOf(payload, "EventNotificationAlert"); wrapped != nil {
@@ -315,7 +410,7 @@ func redactHikvision(payload []byte) []byte {
 	}
 	texts := map[*string]form{&n.Mac: aName, &n.DateTime: aTime, &n.EventType: anEvent, &n.State: aState, &n.Channel: aCode}
 	if c := n.Controller; c != nil {
-		texts[&c.Major], texts[&c.Sub], texts[&c.Door], texts[&c.Serial] = aCode, aCode, aCode, aNumber
+		texts[&c.Major], texts[&c.Sub], texts[&c.Door], texts[&c.Serial], texts[&c.Way] = aCode, aCode, aCode, aNumber, aDirection
 	}
 	for s, f := range texts {
 		if *s = strings.TrimSpace(*s); !f.keeps(*s) {
@@ -352,9 +447,31 @@ func (d *hikvision) Decode(in *Input, out *Output) error {
 			return ingest.Refuse(ingest.Malformed, "neither an event in JSON nor an EventNotificationAlert in XML")
 		}
 	}
-	root, err := parseObject(&d.parser, payload)
+	root, err := parseJSON(&d.parser, payload)
 	if err != nil {
 		return err
+	}
+	if root.Type() != fastjson.TypeArray {
+		return d.notice(in, root, out)
+	}
+	list, ignored := root.GetArray(), ""
+	for i, notice := range list {
+		out.Ignored = ""
+		if err := d.notice(in, notice, out); err != nil {
+			r := ingest.AsRefusal(err)
+			out.Refuse("", "notice["+strconv.Itoa(i)+"]", r.Reason, "%s", r.Detail)
+		} else if out.Ignored != "" && ignored == "" {
+			ignored = out.Ignored
+		}
+	}
+	out.Ignored = ignored
+	return nil
+}
+
+// notice reads one notice.
+func (d *hikvision) notice(in *Input, root *fastjson.Value, out *Output) error {
+	if root.Type() != fastjson.TypeObject {
+		return ingest.Refuse(ingest.Malformed, "a notice is a %s; it must be an object", root.Type())
 	}
 	if wrapped := root.Get("EventNotificationAlert"); wrapped != nil && wrapped.Type() == fastjson.TypeObject {
 		root = wrapped

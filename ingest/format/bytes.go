@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"compress/gzip"
+	"compress/zlib"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
@@ -92,9 +93,25 @@ func gunzip(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, ingest.Refuse(ingest.Malformed, "gzip: %v", err)
 	}
+	return bounded(r)
+}
+
+// unpacked unpacks a body of gzip, or of zlib, which others call deflate.
+func unpacked(data []byte) ([]byte, error) {
+	if len(data) > 1 && data[0] == 0x1f && data[1] == 0x8b {
+		return gunzip(data)
+	}
+	r, err := zlib.NewReader(bytes.NewReader(data))
+	if err != nil {
+		return nil, ingest.Refuse(ingest.Malformed, "neither gzip nor deflate: %v", err)
+	}
+	return bounded(r)
+}
+
+func bounded(r io.Reader) ([]byte, error) {
 	out, err := io.ReadAll(io.LimitReader(r, MaxPayload+1))
 	if err != nil {
-		return nil, ingest.Refuse(ingest.Malformed, "gzip: %v", err)
+		return nil, ingest.Refuse(ingest.Malformed, "compressed: %v", err)
 	}
 	if len(out) > MaxPayload {
 		return nil, ingest.Refuse(ingest.TooLarge, "unpacked payload is larger than %d bytes", MaxPayload)

@@ -120,8 +120,14 @@ func cjt188Frame(in *Input, data []byte, out *Output) error {
 		s.Field, s.Quantity, s.Unit, s.Value = quantity, quantity, unit, float64(value)/100
 		out.Samples = append(out.Samples, s)
 	}
-	if len(body) >= 22 {
+	switch {
+	case len(body) >= 22:
 		cjt188Status(base, body[20:22], out)
+		out.behind(device, "status", body[22:])
+	case len(body) >= 20:
+		out.behind(device, "clock", body[20:])
+	default:
+		out.behind(device, "water_volume_billing", body[13:])
 	}
 	return nil
 }

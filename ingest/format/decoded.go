@@ -242,8 +242,10 @@ func (w *decodedWalk) add(base Sample, path string, v *fastjson.Value, depth int
 			return
 		}
 		if name, value, ok := w.named(&of, v); ok && of.Unit != "" {
+			clock := w.clock(&base, v, false)
+			of.Time, of.TimeSource = base.Time, base.TimeSource
 			w.scalar(of, inside(outside(path), name), value)
-			w.others(base, path, v, value, depth)
+			w.others(base, path, v, value, clock, depth)
 			return
 		}
 		if w.listed(base, path, v, depth) {
@@ -332,7 +334,7 @@ func (w *decodedWalk) element(base Sample, path string, i int, v *fastjson.Value
 	of := base
 	if name, value, ok := w.named(&of, v); ok {
 		w.scalar(of, inside(outside(path), name), value)
-		w.others(base, indexed, v, value, depth)
+		w.others(base, indexed, v, value, clock, depth)
 		return
 	}
 	if clock == "" {
@@ -350,14 +352,16 @@ func (w *decodedWalk) element(base Sample, path string, i int, v *fastjson.Value
 	w.members(base, outside(path), v, clock, depth)
 }
 
-// others adds what a named element has beside name, value, unit and time.
-func (w *decodedWalk) others(base Sample, path string, v, value *fastjson.Value, depth int) {
+// others adds what a named element has beside name, value, unit and the member clock,
+// its time.
+func (w *decodedWalk) others(base Sample, path string, v, value *fastjson.Value, clock string, depth int) {
 	named := false
 	v.GetObject().Visit(func(key []byte, member *fastjson.Value) {
 		folded := Fold(string(key))
 		text := member.Type() == fastjson.TypeString
 		switch {
-		case member == value, slices.Contains(measureNames, folded), slices.Contains(clockNames, folded), slices.Contains(labelNames, folded):
+		case member == value, string(key) == clock && clock != "":
+		case worded(member) && (slices.Contains(measureNames, folded) || slices.Contains(labelNames, folded)):
 		case text && !named && slices.Contains(namingNames, folded):
 			named = true
 		default:
@@ -374,6 +378,11 @@ func outside(path string) string {
 	return ""
 }
 
+// worded reports whether a member may describe a value: text, or nothing.
+func worded(v *fastjson.Value) bool {
+	return v.Type() == fastjson.TypeString || v.Type() == fastjson.TypeNull
+}
+
 // measured reports whether an object is one value, with its unit or a label or
 // nothing beside it, and sets unit and time.
 func (w *decodedWalk) measured(base *Sample, v *fastjson.Value) (*fastjson.Value, bool) {
@@ -383,11 +392,11 @@ func (w *decodedWalk) measured(base *Sample, v *fastjson.Value) (*fastjson.Value
 		switch name := Fold(string(key)); {
 		case slices.Contains(plainNames, name) && value == nil && member.Type() != fastjson.TypeObject && member.Type() != fastjson.TypeArray:
 			value = member
-		case slices.Contains(measureNames, name) && unit == nil:
+		case slices.Contains(measureNames, name) && unit == nil && worded(member):
 			unit = member
 		case slices.Contains(clockNames, name) && at == nil:
 			at = member
-		case slices.Contains(labelNames, name):
+		case slices.Contains(labelNames, name) && worded(member):
 		default:
 			others = true
 		}

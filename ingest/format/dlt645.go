@@ -1,6 +1,7 @@
 package format
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"strconv"
@@ -153,7 +154,11 @@ func dlt645Frame(_ *Input, data []byte, out *Output) error {
 		out.Explain("DL/T 645 frame of meter %s, data identifier %02X%02X%02X%02X", device, body[3], body[2], body[1], body[0])
 	}
 	if body[3] == 0x02 && body[2] == 0x80 && body[1] == 0x00 && body[0] == 0x02 {
-		return dlt645Value(Sample{Device: device, Quantity: "frequency", Unit: "Hz"}, body[4:], 2, 100, false, out)
+		if err := dlt645Value(Sample{Device: device, Quantity: "frequency", Unit: "Hz"}, body[4:], 2, 100, false, out); err != nil {
+			return err
+		}
+		out.behind(device, "frequency", body[6:])
+		return nil
 	}
 	register, ok := dlt645Registers[[2]byte{body[3], body[2]}]
 	if !ok || body[0] != 0 {
@@ -182,20 +187,30 @@ func dlt645Frame(_ *Input, data []byte, out *Output) error {
 		}
 		values = values[register.bytes:]
 	}
+	out.behind(device, register.quantity, values)
 	return nil
 }
 
-func dlt645Value(s Sample, data []byte, bytes int, scale float64, signed bool, out *Output) error {
-	if len(data) < bytes {
-		return ingest.Refuse(ingest.Malformed, "%s has %d bytes, want %d", s.Quantity, len(data), bytes)
+// behind names the bytes of a meter's frame that stand behind a register, as its
+// neighbour may that was asked for with it: nobody knows which it is. Where they are
+// all FF, the meter has none.
+func (o *Output) behind(device, quantity string, rest []byte) {
+	if len(bytes.Trim(rest, "\xff")) > 0 {
+		o.Refuse(device, quantity+".behind", ingest.NoReading, "%d bytes behind %s are not read: %.40X", len(rest), quantity, rest)
+	}
+}
+
+func dlt645Value(s Sample, data []byte, width int, scale float64, signed bool, out *Output) error {
+	if len(data) < width {
+		return ingest.Refuse(ingest.Malformed, "%s has %d bytes, want %d", s.Quantity, len(data), width)
 	}
 	var digits [4]byte
-	copy(digits[:], data[:bytes])
-	negative := signed && digits[bytes-1]&0x80 != 0 && data[bytes-1] != 0xff
+	copy(digits[:], data[:width])
+	negative := signed && digits[width-1]&0x80 != 0 && data[width-1] != 0xff
 	if negative {
-		digits[bytes-1] &= 0x7f
+		digits[width-1] &= 0x7f
 	}
-	value, unset, err := bcd(digits[:bytes])
+	value, unset, err := bcd(digits[:width])
 	if unset || err != nil {
 		return err
 	}
@@ -262,6 +277,7 @@ func dlt645Frame1997(device string, body []byte, out *Output) error {
 		}
 		values = values[register.bytes:]
 	}
+	out.behind(device, register.quantity, values)
 	return nil
 }
 

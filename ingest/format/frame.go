@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"math/bits"
+	"unicode/utf8"
 
 	"greencommunity/ingest"
 )
@@ -30,8 +31,10 @@ func (k *frameKind) decode(in *Input, out *Output) error {
 	data := k.bytes(in.Payload)
 	inside := data
 	if from, to := concentrator(data); to > 0 {
-		inside = data[from:to]
 		out.Explainf("the frames are in one of a concentrator")
+		if inside = data[from:to]; to < len(data) { // more may stand behind it
+			inside = append(append(make([]byte, 0, len(data)), inside...), data[to:]...)
+		}
 	}
 	var refused error
 	read := 0
@@ -154,7 +157,7 @@ func (k *frameKind) within(text []byte) []byte {
 // frameWrapper says what is around a frame that must be described to be read.
 func frameWrapper(payload []byte) string {
 	text := bytes.TrimLeft(payload, "\ufeff \t\r\n")
-	if len(text) > 1 && (text[0] == '{' || text[0] == '[') && text[1] >= ' ' && text[1] <= '~' {
+	if len(text) > 1 && (text[0] == '{' || text[0] == '[') && text[1] >= ' ' && text[1] <= '~' && (text[1] == '"' || utf8.Valid(text)) {
 		return "it begins with " + string(text[:1]) + ", as JSON does; a frame inside JSON is read by format: json, json: {values: its member}, payload: this format"
 	}
 	return ""

@@ -2,6 +2,7 @@ package format
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/gob"
 	"encoding/hex"
 	"math"
@@ -28,6 +29,7 @@ type sparkplug struct {
 type sparkplugNode struct {
 	Aliases map[uint64]string
 	Types   map[uint64]uint64 // datatypes by alias: data may leave them out
+	Named   map[string]uint64 // those of metrics without an alias that data cannot be read without
 	Session *uint64           // bdSeq of the birth, of nodes
 	Seq     *uint64           // of the last message, of nodes
 	Asked   int64             // when a rebirth was asked for last, unix nanoseconds
@@ -91,8 +93,15 @@ func (d *sparkplug) Decode(in *Input, out *Output) error {
 				session := uint64(m.value)
 				known.Session = &session
 			}
-			if m.hasAlias && m.name != "" && len(known.Aliases) < maxAliases {
+			switch {
+			case m.name == "":
+			case m.hasAlias && len(known.Aliases) < maxAliases:
 				known.Aliases[m.alias], known.Types[m.alias] = m.name, m.datatype
+			case !m.hasAlias && needsType(m.datatype) && len(known.Named) < maxAliases:
+				if known.Named == nil {
+					known.Named = map[string]uint64{}
+				}
+				known.Named[m.name] = m.datatype
 			}
 		}
 		d.nodes[key] = known
@@ -108,13 +117,15 @@ func (d *sparkplug) Decode(in *Input, out *Output) error {
 			if m.datatype == 0 {
 				m.retype(known.Types[m.alias])
 			}
+		} else if m.datatype == 0 && known != nil {
+			m.retype(known.Named[m.name])
 		}
 		if m.name == "" && m.hasAlias {
 			d.rebirth(in, levels[1], levels[3], out)
 			return ingest.Refuse(ingest.MissingState, "alias %d of %s: its birth has not been seen; request a rebirth", m.alias, key)
 		}
-		if m.name == "bdSeq" || strings.HasPrefix(m.name, "Node Control/") || strings.HasPrefix(m.name, "Device Control/") || strings.HasPrefix(m.name, "Properties/") {
-			continue
+		if m.name == "bdSeq" || strings.HasPrefix(m.name, "Node Control/") || strings.HasPrefix(m.name, "Device Control/") || m.isText && strings.HasPrefix(m.name, "Properties/") {
+			continue // what is told of the session, and what the device is
 		}
 		at := sparkplugTime(m.timestamp)
 		if at == 0 {
@@ -124,10 +135,18 @@ func (d *sparkplug) Decode(in *Input, out *Output) error {
 			return err
 		}
 	}
+	if len(p.body) > 0 { // bytes beside the metrics, whose meaning is the sender's
+		out.Samples = append(out.Samples, Sample{Device: device, Time: sparkplugTime(p.timestamp), Field: "body", IsText: true, Text: hex.EncodeToString(p.body[:min(len(p.body), 64)])})
+	}
 	if len(out.Samples) == first && len(out.Refused) == 0 {
 		out.Ignored = kind
 	}
 	return nil
+}
+
+// needsType reports whether a value of a datatype is read wrongly by who does not know it.
+func needsType(datatype uint64) bool {
+	return datatype >= 1 && datatype <= 4 || datatype >= firstList && datatype <= lastList
 }
 
 // metric adds what a metric says: its value, each cell of a data set, each
@@ -149,10 +168,13 @@ func (d *sparkplug) metric(s Sample, m *sparkplugMetric, depth int, out *Output)
 		return sparkplugCells(s, m.dataset, out)
 	case m.template != nil:
 		return fields(m.template, func(number protowire.Number, _ uint64, data []byte) error {
-			if number != 2 { // 5 is a definition: of its metrics, too
+			if number != 2 && number != 3 { // 5 is a definition: of its metrics, too
 				return nil
 			}
 			inner, err := parseMetric(data)
+			if number == 3 {
+				inner, err = parseParameter(data)
+			}
 			if err != nil {
 				return err
 			}
@@ -162,6 +184,8 @@ func (d *sparkplug) metric(s Sample, m *sparkplugMetric, depth int, out *Output)
 			}
 			return d.metric(s, &inner, depth+1, out)
 		})
+	case m.list != nil:
+		return sparkplugList(s, m, out)
 	case !m.has:
 		out.Refuse(s.Device, m.name, ingest.BadValue, "%.60s: no value of a kind we know", m.name)
 		return nil
@@ -182,11 +206,23 @@ const maxTemplates = 8
 // elements) as "name[row].column".
 func sparkplugCells(s Sample, dataset []byte, out *Output) error {
 	var columns []string
+	var types []uint64
 	row := 0
-	return fields(dataset, func(number protowire.Number, _ uint64, data []byte) error {
+	return fields(dataset, func(number protowire.Number, v uint64, data []byte) error {
 		switch number {
 		case 2:
 			columns = append(columns, strings.ToValidUTF8(string(data), "?"))
+		case 3:
+			for len(data) > 0 { // packed
+				datatype, n := protowire.ConsumeVarint(data)
+				if n < 0 {
+					return ingest.Refuse(ingest.Malformed, "not a Sparkplug payload: %v", protowire.ParseError(n))
+				}
+				types, data = append(types, datatype), data[n:]
+			}
+			if data == nil {
+				types = append(types, v)
+			}
 		case 4:
 			column := 0
 			if err := fields(data, func(_ protowire.Number, _ uint64, element []byte) error {
@@ -195,6 +231,10 @@ func sparkplugCells(s Sample, dataset []byte, out *Output) error {
 				if column < len(columns) {
 					cell.Field = s.Field + "[" + strconv.Itoa(row) + "]." + columns[column]
 				}
+				datatype := uint64(0)
+				if column < len(types) {
+					datatype = types[column]
+				}
 				column++
 				if len(out.Samples) > MaxReadings {
 					return ingest.Refuse(ingest.TooLarge, "more than %d values", MaxReadings)
@@ -202,7 +242,7 @@ func sparkplugCells(s Sample, dataset []byte, out *Output) error {
 				return fields(element, func(number protowire.Number, v uint64, data []byte) error {
 					switch number { // as of a metric's value, from 10 on
 					case 1, 2:
-						cell.Value = float64(int64(v))
+						cell.Value = signed(v, datatype)
 					case 3:
 						cell.Value = shortFloat(uint32(v))
 					case 4:
@@ -365,6 +405,8 @@ type sparkplugPayload struct {
 	timestamp uint64
 	seq       *uint64
 	metrics   []sparkplugMetric
+	body      []byte
+	packed    bool // the body is a payload, compressed
 }
 
 type sparkplugMetric struct {
@@ -384,6 +426,8 @@ type sparkplugMetric struct {
 	quality        string
 	dataset        []byte
 	template       []byte
+	bytes          []byte // of the value, to be read by its type
+	list           []byte // of a type that is a list
 }
 
 // retype reads an integer by the datatype its birth gave.
@@ -391,10 +435,13 @@ func (m *sparkplugMetric) retype(datatype uint64) {
 	if m.datatype = datatype; m.isInt {
 		m.value = signed(m.raw, datatype)
 	}
+	if m.bytes != nil && datatype >= firstList && datatype <= lastList {
+		m.list = m.bytes
+	}
 }
 
 // parseSparkplug reads the fields of org.eclipse.tahu.protobuf.Payload by
-// their numbers: 1 timestamp, 2 metrics, 3 seq.
+// their numbers: 1 timestamp, 2 metrics, 3 seq, 4 uuid, 5 body.
 func parseSparkplug(b []byte) (*sparkplugPayload, error) {
 	p := &sparkplugPayload{}
 	err := fields(b, func(number protowire.Number, v uint64, data []byte) error {
@@ -412,9 +459,33 @@ func parseSparkplug(b []byte) (*sparkplugPayload, error) {
 			p.metrics = append(p.metrics, m)
 		case 3:
 			p.seq = &v
+		case 4:
+			p.packed = string(data) == "SPBV1.0_COMPRESSED"
+		case 5:
+			p.body = data
 		}
 		return nil
 	})
+	if err == nil && p.packed && len(p.body) > 0 {
+		body, err := unpacked(p.body)
+		if err != nil {
+			return nil, err
+		}
+		inner, err := parseSparkplug(body)
+		if err != nil {
+			return nil, err
+		}
+		if inner.packed {
+			return nil, ingest.Refuse(ingest.Malformed, "a compressed payload in a compressed payload")
+		}
+		if inner.seq == nil {
+			inner.seq = p.seq
+		}
+		if inner.timestamp == 0 {
+			inner.timestamp = p.timestamp
+		}
+		return inner, nil
+	}
 	return p, err
 }
 
@@ -452,6 +523,9 @@ func parseMetric(b []byte) (m sparkplugMetric, err error) {
 			m.has, m.isText, m.text = true, true, strings.ToValidUTF8(string(data), "?")
 		case 16, 19: // bytes, and the extensions of others
 			m.has, m.isText, m.text = true, true, hex.EncodeToString(data[:min(len(data), 64)])
+			if number == 16 {
+				m.bytes = data
+			}
 		case 17:
 			m.dataset = data
 		case 18:
@@ -461,6 +535,102 @@ func parseMetric(b []byte) (m sparkplugMetric, err error) {
 	})
 	m.retype(m.datatype) // the type may stand behind the value
 	return m, err
+}
+
+// parseParameter reads a template's parameter: 1 name, 2 datatype, then values as a
+// metric has from 10 on, from 3 on.
+func parseParameter(b []byte) (m sparkplugMetric, err error) {
+	metric := make([]byte, 0, len(b)+8)
+	err = fields(b, func(number protowire.Number, v uint64, data []byte) error {
+		switch number {
+		case 1:
+			metric = protowire.AppendBytes(protowire.AppendTag(metric, 1, protowire.BytesType), data)
+		case 2:
+			metric = protowire.AppendVarint(protowire.AppendTag(metric, 4, protowire.VarintType), v)
+		case 3, 4, 7:
+			metric = protowire.AppendVarint(protowire.AppendTag(metric, number+7, protowire.VarintType), v)
+		case 5:
+			metric = protowire.AppendFixed32(protowire.AppendTag(metric, 12, protowire.Fixed32Type), uint32(v))
+		case 6:
+			metric = protowire.AppendFixed64(protowire.AppendTag(metric, 13, protowire.Fixed64Type), v)
+		case 8:
+			metric = protowire.AppendBytes(protowire.AppendTag(metric, 15, protowire.BytesType), data)
+		}
+		return nil
+	})
+	if err != nil {
+		return m, err
+	}
+	return parseMetric(metric)
+}
+
+// Datatypes of lists of Sparkplug 3: of integers from 22 to 29, of floats, doubles,
+// booleans, strings, times.
+const firstList, lastList = 22, 34
+
+// listWidths are the bytes of an element, by datatype from firstList on; 0 of booleans
+// and strings.
+var listWidths = [...]int{1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 0, 0, 8}
+
+// sparkplugList adds each element of a list as "name[0]".
+func sparkplugList(s Sample, m *sparkplugMetric, out *Output) error {
+	name, rest, number := m.name, m.list, 0
+	add := func(element Sample) error {
+		if len(out.Samples) > MaxReadings {
+			return ingest.Refuse(ingest.TooLarge, "more than %d values", MaxReadings)
+		}
+		element.Field = name + "[" + strconv.Itoa(number) + "]"
+		if number++; math.IsNaN(element.Value) || math.IsInf(element.Value, 0) {
+			out.Refuse(s.Device, element.Field, ingest.BadValue, "%.60s: not a finite number", element.Field)
+			return nil
+		}
+		out.Samples = append(out.Samples, element)
+		return nil
+	}
+	switch width := listWidths[m.datatype-firstList]; {
+	case m.datatype == 32 && len(rest) >= 4: // how many, then a bit each, the highest first
+		count := int(binary.LittleEndian.Uint32(rest))
+		if rest = rest[4:]; count > 8*len(rest) {
+			out.Refuse(s.Device, name, ingest.BadValue, "%.60s: %d booleans in %d bytes", name, count, len(rest))
+			return nil
+		}
+		for i := range count {
+			element := s
+			element.IsBool, element.Value = true, float64(rest[i/8]>>(7-i%8)&1)
+			if err := add(element); err != nil {
+				return err
+			}
+		}
+	case m.datatype == 33: // each ends in a zero
+		for len(rest) > 0 {
+			word, more, _ := bytes.Cut(rest, []byte{0})
+			element := s
+			element.IsText, element.Text, rest = true, strings.ToValidUTF8(string(word), "?"), more
+			if err := add(element); err != nil {
+				return err
+			}
+		}
+	case width == 0 || len(rest)%width != 0:
+		out.Refuse(s.Device, name, ingest.BadValue, "%.60s: a list of %d bytes is cut", name, len(rest))
+	default:
+		for ; len(rest) > 0; rest = rest[width:] {
+			var word [8]byte
+			copy(word[:], rest[:width])
+			v, element := binary.LittleEndian.Uint64(word[:]), s
+			switch m.datatype {
+			case 30:
+				element.Value = shortFloat(uint32(v))
+			case 31:
+				element.Value = math.Float64frombits(v)
+			default:
+				element.Value = signed(v, m.datatype-firstList+1)
+			}
+			if err := add(element); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // sparkplugDouble is a double as it is written.

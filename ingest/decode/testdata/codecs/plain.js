@@ -1,0 +1,3 @@
+function Decoder(bytes, port) {
+  return JSON.parse(String.fromCharCode.apply(null, bytes));
+}

@@ -1,0 +1,3 @@
+function decodeUplink(input) {
+  return {data: JSON.parse(String.fromCharCode.apply(null, input.bytes))};
+}
