@@ -293,11 +293,11 @@ func lighting(l Language) *Dashboard {
 			ranking(l, l.t("每灯每日用电（所选时段）", "Energy per lamp and day"), l.t("所选时段内每盏灯的日均用电。", "Mean energy of a lamp a day over the range."), "kwatth", 12, 8).influx(perMeterDayBy("lighting", usage.Electricity), "").
 				columns("community", l.t("社区", "Community"), "used", l.t("数值", "Value"), "Time", "").sorted(l.t("数值", "Value"), true).communityNames().
 				override(override(l.t("数值", "Value"), Property{"custom.cellOptions", map[string]any{"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}})).decimals(2),
-			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("各社区每盏灯的平均功率：白天应接近零。", "Mean power of a lamp by community: near zero by day."), "suffix:W", 12, 8).influx(meanBy("lighting", "active_power", "mean"), "$tag_community").step("30m"),
+			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("各社区每盏灯的平均功率：白天应接近零。", "Mean power of a lamp by community: near zero by day."), "suffix:W", 12, 8).influx(meanBy("lighting", "active_power", "mean"), "$tag_community").step("1h"),
 			series(l, l.t("亮灯比例与亮度", "Burning and dimming"), l.t("亮灯的比例和平均亮度。", "Share of lamps that burn, and their mean level."), "percentunit", 12, 8).
-				influx(meanBy("lighting", "light_on", "mean"), l.t("亮灯", "burning")+" $tag_community").influx(meanBy("lighting", "light_level", "mean"), l.t("亮度", "level")+" $tag_community").limits(0, 1).step("30m"),
+				influx(meanBy("lighting", "light_on", "mean"), l.t("亮灯", "burning")+" $tag_community").influx(meanBy("lighting", "light_level", "mean"), l.t("亮度", "level")+" $tag_community").limits(0, 1).step("1h"),
 			series(l, l.t("电压范围", "Voltage"), l.t("各社区电压的最高与最低。", "Highest and lowest voltage by community."), "volt", 12, 8).
-				influx(meanBy("lighting", "voltage", "max"), l.t("最高", "max")+" $tag_community").influx(meanBy("lighting", "voltage", "min"), l.t("最低", "min")+" $tag_community").step("30m"),
+				influx(meanBy("lighting", "voltage", "max"), l.t("最高", "max")+" $tag_community").influx(meanBy("lighting", "voltage", "min"), l.t("最低", "min")+" $tag_community").step("1h"),
 			series(l, l.t("近 24 小时每灯点亮时间", "Burn time per lamp, 24 h"), l.t("滚动 24 小时内每盏灯点亮的时间，按上报状态；应亮时间按日出日落。", "Time of the last 24 h, rolling, that a lamp burned, by what lamps report; and when it should have by the sun."), l.hours(), 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s}) / 3600", Prefix, here)), "{{name}}").
 				over(named(fmt.Sprintf("sum by (community) (increase(%[1]slighting_scheduled_burn_seconds_total{%[2]s}[1d])) / sum by (community) (%[1]slighting_lamps{%[2]s}) / 3600", Prefix, here)), l.t("应亮", "should")+" {{name}}").step("1h"),
@@ -355,9 +355,9 @@ func water(l Language) *Dashboard {
 				transform("merge", map[string]any{}).
 				columns("name", l.t("社区", "Community"), "Value #A", l.t("人均日用水", "Per head and day"), "Value #B", l.t("与定额之比", "Of the quota"), "Time", "", "community", "", "facility", "").
 				override(override(l.t("人均日用水", "Per head and day"), Property{"unit", "litre"}, Property{"decimals", 0}), override(l.t("与定额之比", "Of the quota"), Property{"unit", "percentunit"}, Property{"decimals", 0})),
-			series(l, l.t("瞬时流量", "Flow"), l.t("报告瞬时流量的水表的平均流量。", "Mean flow of the meters that report one."), "suffix:m³/h", 12, 8).influx(meanScaled("water", "water_flow", "mean", 3600), "$tag_community").step("1h"),
+			series(l, l.t("瞬时流量", "Flow"), l.t("报告瞬时流量的水表的平均流量。", "Mean flow of the meters that report one."), "suffix:m³/h", 12, 8).influx(scaledBy("water", "water_flow", "mean", 3600), "$tag_community").step("1h"),
 			series(l, l.t("水压", "Pressure"), l.t("各社区水压的最低与最高。", "Lowest and highest pressure by community."), "suffix:kPa", 12, 8).
-				influx(meanScaled("water", "water_pressure", "min", 0.001), l.t("最低", "min")+" $tag_community").influx(meanScaled("water", "water_pressure", "max", 0.001), l.t("最高", "max")+" $tag_community").step("1h"),
+				influx(scaledBy("water", "water_pressure", "min", 0.001), l.t("最低", "min")+" $tag_community").influx(scaledBy("water", "water_pressure", "max", 0.001), l.t("最高", "max")+" $tag_community").step("1h"),
 			series(l, l.t("水温", "Water temperature"), l.t("各社区平均水温。", "Mean water temperature by community."), "celsius", 12, 8).influx(meanBy("water", "water_temperature", "mean"), "$tag_community").step("1h"),
 			alarmKinds(l, "water", 12, 8),
 			table(l, l.t("用水最多的表", "Meters that use most"), l.t("所选时段内用水最多的 20 块表；点击查看设备。", "The 20 meters with most use over the range; click for the device."), 12, 9).
@@ -393,7 +393,7 @@ func waste(l Language) *Dashboard {
 			series(l, l.t("桶内重量", "Weight in the bins"), l.t("各社区每桶平均重量。", "Mean weight in a bin, by community."), "masskg", 12, 8).influx(meanBy("waste", "waste_weight", "mean"), "$tag_community").step("1h"),
 			series(l, l.t("最高桶温", "Hottest bin"), l.t("各社区的最高桶内温度：70 ℃ 以上视为起火。", "Highest temperature in a bin, by community: 70 °C is fire."), "celsius", 12, 8).influx(meanBy("waste", "bin_temperature", "max"), "$tag_community").step("1h"),
 			series(l, l.t("投放次数", "Deposits"), l.t("报告投放的设备每日投放次数；最后一根柱为未结束的一天。", "Deposits a day, of the devices that count them; the last bar is a day that is not over yet."), "none", 12, 8).
-				influx(fmt.Sprintf("SELECT sum(%s) FROM waste WHERE %s AND $timeFilter GROUP BY time(1d), community fill(none) "+localTime, field("waste", "deposits"), influxIn), "$tag_community").bars(true).step("1d"),
+				influx(summed("waste", "deposits", "1d", ", community"), "$tag_community").bars(true).step("1d"),
 			series(l, l.t("近 24 小时投放与称重", "Deposits and weight, 24 h"), l.t("滚动 24 小时内的投放次数和净重（千克），按垃圾类别（实时计数）。", "Deposits of the last 24 h, rolling, and their net weight in kg, by waste stream, as they are counted live."), "none", 12, 8).
 				over(fmt.Sprintf("sum by (stream) (increase(%swaste_deposits_total{%s}[1d])) > 0", Prefix, here), l.t("投放", "deposits")+" {{stream}}").
 				over(fmt.Sprintf("sum by (stream) (increase(%swaste_mass_grams_total{%s}[1d])) / 1000", Prefix, here), l.t("千克", "kg")+" {{stream}}").step("1h").
@@ -416,10 +416,6 @@ func waste(l Language) *Dashboard {
 }
 
 func gate(l Language) *Dashboard {
-	passes := func(quantity, by string) string {
-		return fmt.Sprintf("SELECT sum(%s) FROM gate WHERE %s AND $timeFilter%s", field("gate", quantity), influxIn, by)
-	}
-	hourly := " GROUP BY time(1h) fill(none)"
 	return &Dashboard{
 		Title:       titles["gate"].in(l),
 		Description: l.t("门禁通行与异常，只有汇总人次，不含个人信息。", "Passes through gates and what is wrong with them; sums only, no persons."),
@@ -431,9 +427,9 @@ func gate(l Language) *Dashboard {
 			stat(l, l.t("强行开门", "Forced open"), l.t("强行开门的未恢复告警数。", "Open alarms of gates forced open."), "none", 4).now(alarms("gate", `kind="forced_open"`), "").decimals(0).levels(green, 1.0, red),
 			onlineTile(l, "gate", 4), alarmTile(l, "gate", 4),
 			series(l, l.t("每小时通行", "Passes an hour"), l.t("每小时进入与离开人次；最后一根柱为未结束的一小时。", "Passes in and out an hour; the last bar is an hour that is not over yet."), "none", 24, 8).
-				influx(passes("pass_in", hourly), l.t("进入", "in")).influx(passes("pass_out", hourly), l.t("离开", "out")).bars(true).step("1h"),
+				influx(summed("gate", "pass_in", "1h", ""), l.t("进入", "in")).influx(summed("gate", "pass_out", "1h", ""), l.t("离开", "out")).bars(true).step("1h"),
 			series(l, l.t("每日进入，按社区", "Passes in a day"), l.t("各社区每日进入人次；最后一根柱为未结束的一天。", "Passes in a day, by community; the last bar is a day that is not over yet."), "none", 12, 8).
-				influx(passes("pass_in", " GROUP BY time(1d), community fill(none) "+localTime), "$tag_community").bars(true).step("1d"),
+				influx(summed("gate", "pass_in", "1d", ", community"), "$tag_community").bars(true).step("1d"),
 			series(l, l.t("事件", "Events"), l.t("门禁事件次数，按种类：授权、拒绝、强行开门等；最后一根柱为未结束的一小时。", "Events of gates by type: granted, denied, forced and so on; the last bar is an hour that is not over yet."), "none", 12, 8).
 				influx(fmt.Sprintf("SELECT count(active) FROM %s WHERE facility = 'gate' AND %s AND $timeFilter GROUP BY time(1h), \"type\" fill(none)", eventsMeasurement, influxIn), "$tag_type").bars(true).step("1h").calls(eventNames(l)...).calls(kindNamePairs(l)...),
 			ranking(l, l.t("开着的门，按社区", "Gates open by community"), l.t("各社区当前开着的门数。", "Gates that are open now, by community."), "none", 12, 8).
@@ -474,10 +470,10 @@ func community(l Language) *Dashboard {
 				influx(countedToday("gate", "pass_in"), "").decimals(0),
 			alarmTable(l, "", "", 16, 9), alarmKinds(l, "", 8, 9),
 			series(l, l.t("每小时用水", "Water an hour"), l.t("每小时用水；最后一根柱为未结束的一小时。", "Water an hour; the last bar is an hour that is not over yet."), "m3", 12, 8).influx(totalBy("water", usage.Water, "1h"), l.t("用水", "water")).bars(false).step("1h"),
-			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("每盏灯的平均功率：白天应接近零。", "Mean power of a lamp: near zero by day."), "suffix:W", 12, 8).influx(meanBy("lighting", "active_power", "mean"), l.t("功率", "power")).step("30m"),
+			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("每盏灯的平均功率：白天应接近零。", "Mean power of a lamp: near zero by day."), "suffix:W", 12, 8).influx(meanBy("lighting", "active_power", "mean"), l.t("功率", "power")).step("1h"),
 			series(l, l.t("平均满溢度", "Fill level"), l.t("桶的平均满溢度。", "Mean fill level of the bins."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), l.t("满溢度", "fill level")).limits(0, 1).step("1h"),
 			series(l, l.t("每小时进入", "Passes in an hour"), l.t("每小时门禁进入人次；最后一根柱为未结束的一小时。", "Passes in through gates an hour; the last bar is an hour that is not over yet."), "none", 12, 8).
-				influx(fmt.Sprintf("SELECT sum(%s) FROM gate WHERE %s AND $timeFilter GROUP BY time(1h) fill(none)", field("gate", "pass_in"), influxIn), l.t("进入", "in")).bars(false).step("1h"),
+				influx(summed("gate", "pass_in", "1h", ""), l.t("进入", "in")).bars(false).step("1h"),
 			table(l, l.t("最新读数时间", "Latest readings"), l.t("各类设施最新读数的时间。", "When the latest reading of each facility is of."), 8, 8).
 				now(fmt.Sprintf("max by (facility) (%sfacility_last_reading_timestamp_seconds{%s}) * 1000", Prefix, here), "").
 				columns("facility", l.t("设施", "Facility"), "Value", l.t("最新读数", "Latest"), "Time", "").
@@ -721,7 +717,8 @@ func ingester(l Language) *Dashboard {
 			stat(l, l.t("截去的日志字节", "Torn bytes"), l.t("启动时截去的不完整日志尾部：断电后出现属正常。", "What was cut off the journal's end at the start: usual after a power cut."), "bytes", 8).now("sum("+m("journal_torn_bytes_total")+")", ""),
 			series(l, l.t("未直接相减的累计读数", "Registers not simply subtracted"), l.t("每小时暂不采信、收回或跨越的累计读数，按原因；以及 InfluxDB 停用过久而丢失的表·小时。", "Reads of registers an hour that were held, taken back or went across, by reason; and hours of meters lost because InfluxDB was away."), "none", 24, 7).
 				over("sum by (resource, reason) (increase("+m("usage_reads_total")+"{reason!=\"subtracted\"}[1h])) > 0", "{{resource}} {{reason}}").calls(readsOfResources(l)...).
-				over("increase("+m("usage_points_lost_total")+"[1h])", l.t("丢失的表·小时", "hours lost")),
+				over("increase("+m("usage_points_lost_total")+"[1h])", l.t("丢失的表·小时", "hours lost")).
+				over("increase("+m("place_hours_missed_readings_total")+"[1h])", l.t("过迟未计入小时的读数", "readings too late for their hour")),
 		},
 	}
 }

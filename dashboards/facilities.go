@@ -164,24 +164,24 @@ func facilityBoard(l Language, kind ingest.FacilityKind) *Dashboard {
 			continue // how a device is, and levels of counters, are on its own board
 		}
 		unit := l.unit(q.Unit)
-		expr, zh, en, step := "mean(%s)", "各社区各设备的平均值。", "Mean of the devices, by community.", "30m"
+		zh, en := "各社区各设备读数的平均值。", "Mean of the devices' readings, by community."
 		switch q.Kind {
 		case ingest.Delta:
-			expr, zh, en, step = "sum(%s)", "各社区每小时之和；最后一根柱为未结束的一小时。", "Sum an hour, by community; the last bar is an hour that is not over yet.", "1h"
+			zh, en = "各社区每小时之和；最后一根柱为未结束的一小时。", "Sum an hour, by community; the last bar is an hour that is not over yet."
 		case ingest.State:
 			unit = shownUnit{"percentunit", 1}
 			zh, en = "各社区为“是”的比例。", "Share of the devices that say yes, by community."
 		}
 		p := series(l, l.called(q), l.t(zh, en), unit.id, 12, 8)
 		if q.Kind == ingest.Delta {
-			p.bars(true).influx(fmt.Sprintf("SELECT %s FROM %s WHERE %s AND $timeFilter GROUP BY time(1h), community fill(none) "+localTime, unit.scaled(fmt.Sprintf(expr, q.Name)), kind, influxIn), "$tag_community")
+			p.bars(true).influx(summed(kind, q.Name, "1h", ", community"), "$tag_community")
 		} else {
-			p.influx(fmt.Sprintf("SELECT %s FROM %s WHERE %s AND $timeFilter GROUP BY time($__interval), community fill(none)", unit.scaled(fmt.Sprintf(expr, q.Name)), kind, influxIn), "$tag_community")
+			p.influx(scaledBy(kind, q.Name, "mean", unit.scale), "$tag_community")
 		}
 		if q.Kind == ingest.State {
 			p.limits(0, 1)
 		}
-		d.Panels = append(d.Panels, p.step(step).nothing(l.t("没有设备上报此量", "no device reports it")))
+		d.Panels = append(d.Panels, p.step("1h").nothing(l.t("没有设备上报此量", "no device reports it")))
 	}
 	if kind == "charging" {
 		d.Panels = append(d.Panels, series(l, l.t("每日用电", "Energy a day"), l.t("各社区每日充电用电；最后一根柱为未结束的一天。", "Energy charged a day, by community; the last bar is a day that is not over yet."), "kwatth", 24, 8).
@@ -375,12 +375,6 @@ func readsOfResources(l Language) []string {
 		}
 	}
 	return pairs
-}
-
-// meanScaled is meanBy in another unit.
-func meanScaled(facility ingest.FacilityKind, quantity, function string, scale float64) string {
-	return fmt.Sprintf("SELECT %s(%s) * %g FROM %s WHERE %s AND $timeFilter GROUP BY time($__interval), community fill(none)",
-		function, field(facility, quantity), scale, facility, influxIn)
 }
 
 // nameCommunities calls the series of communities by their names.

@@ -38,6 +38,7 @@ import (
 	"greencommunity/metrics/anomaly"
 	communities "greencommunity/metrics/community"
 	"greencommunity/metrics/facility"
+	"greencommunity/metrics/hourly"
 	"greencommunity/metrics/ledger"
 	"greencommunity/metrics/scorecard"
 	"greencommunity/metrics/systems"
@@ -89,7 +90,7 @@ func start(t *testing.T) *service {
 
 	book := usage.New(usage.Options{})
 	engine, state := anomaly.NewEngine(anomaly.Options{Config: anomaly.DefaultConfig(), Book: book}), facility.New(book)
-	others := systems.New()
+	others, places := systems.New(), hourly.New()
 	desk := alarmdesk.New(alarmdesk.Options{Dir: t.TempDir(), Config: alarmdesk.DefaultConfig(), Source: engine, Inventory: func() *inventory.Inventory { return inv }})
 	must(desk.Open())
 	s.desk = desk
@@ -97,11 +98,11 @@ func start(t *testing.T) *service {
 	written, err := ledger.New(ledger.Options{DataDir: t.TempDir(), Inventory: func() *inventory.Inventory { return inv }})
 	must(err)
 	s.registry.MustRegister(written, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, book, engine, desk, state, others, s.score)
+		communities.Collector{Inventory: func() *inventory.Inventory { return inv }}, book, engine, desk, state, others, places, s.score)
 	p, err := pipeline.New(pipeline.Options{
 		DataDir: t.TempDir(), Inventory: inv, MQTT: mqtt.Options{Brokers: []string{s.broker.URL()}, ClientID: "boards"},
 		InfluxDB:  influx.Options{URL: s.database.URL(), Org: "bureau", Bucket: "facilities"},
-		Observers: []any{book, engine, state, others}, Logger: slog.New(slog.DiscardHandler), Registerer: s.registry,
+		Observers: []any{book, engine, state, others, places}, Logger: slog.New(slog.DiscardHandler), Registerer: s.registry,
 	})
 	must(err)
 	server, err := metrics.Listen(metrics.Options{Listen: "127.0.0.1:0", Gatherer: s.registry, Ready: p.Ready})
@@ -387,6 +388,14 @@ func TestQueries(t *testing.T) {
 	s.settled()
 	s.dealt()
 	dailyResults(t, s.database, end)
+	s.wait("hours of places", func() bool {
+		rows, err := s.database.Query(context.Background(), "facilities", "SELECT sum(total) FROM place_hourly WHERE community = '"+planted+"' AND quantity = 'pass_in'")
+		if err != nil || len(rows) == 0 {
+			return false
+		}
+		v, _ := rows[0].Values[0][1].(json.Number).Float64()
+		return v >= 7+2
+	})
 	s.wait("the book of use", func() bool {
 		sum := 0.0
 		rows, err := s.database.Query(context.Background(), "facilities", "SELECT sum(used) FROM usage_daily WHERE community = '"+planted+"' GROUP BY facility")

@@ -10,6 +10,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/hourly"
 )
 
 // Metric is a metric of the service, as dashboards and documents use it.
@@ -71,6 +72,7 @@ var Metrics = []Metric{
 	{"readings_refused_total", "counter", []string{"vendor", "reason"}, ingest.Text{ZH: "已接收报文中被单独拒绝的读数。", EN: "Single readings refused in messages that were accepted."}, always},
 	{"readings_late_total", "counter", nil, ingest.Text{ZH: "迟到的读数：同一序列已有更新的读数。", EN: "Readings older than one before them of the same series."}, always},
 	{"usage_reads_total", "counter", []string{"resource", "reason"}, ingest.Text{ZH: "累计读数的去向，按原因；subtracted 为直接相减。", EN: "Reads of registers by what became of them; subtracted is the difference of two neighbours."}, always},
+	{"place_hours_missed_readings_total", "counter", nil, ingest.Text{ZH: "比所在社区该量最新小时迟到两天以上、未计入每小时汇总（place_hourly）的读数。", EN: "Readings that came two days after the newest of their place and quantity, which hours of places (place_hourly) are without."}, always},
 	{"usage_points_lost_total", "counter", nil, ingest.Text{ZH: "InfluxDB 停用过久而未能写入的表·小时。", EN: "Hours of meters that InfluxDB will not have: it was away for too long."}, always},
 	{"redeliveries_recognised_total", "counter", nil, ingest.Text{ZH: "识别出的代理重发报文。", EN: "Deliveries the broker repeated and the journal had already."}, always},
 	{"messages_foreign_total", "counter", nil, ingest.Text{ZH: "属于其他分片实例的报文：对方也会收到，本实例确认后不处理。", EN: "Messages of another instance's share, which it has from the broker as well: acknowledged, and not taken."}, always},
@@ -221,11 +223,12 @@ var derivedFields = map[string][]string{
 	savingsMeasurement: {"baseline", "actual", "saving", "uncertainty", "coverage"},
 
 	usageMeasurement:      {"used", "covered"},
+	hourly.Measurement:    hourly.Fields,
 	usageDailyMeasurement: {"used", "covered", "meters"},
 }
 
 // tags are InfluxDB's tags.
-var tags = []string{"channel", "community", "compound", "device", "facility", "resource", "stream", "type", "vendor"}
+var tags = []string{"channel", "community", "compound", "device", "facility", "quantity", "resource", "stream", "type", "vendor"}
 
 // Compare holds what a service exposes against the table, and says where they
 // differ: what is in no table, has another type or other labels, or should be

@@ -6,6 +6,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/anomaly"
+	"greencommunity/metrics/hourly"
 	"greencommunity/metrics/usage"
 )
 
@@ -91,10 +92,29 @@ func latest(facility ingest.FacilityKind, quantity string) string {
 	return fmt.Sprintf("SELECT last(%s) AS v FROM %s WHERE %s AND $timeFilter GROUP BY community, device, channel", field(facility, quantity), facility, influxIn)
 }
 
-// meanBy is the mean of a quantity in steps of the picture, by community.
+// Pictures over time are asked of the hours of places: a year of a county's single
+// readings takes minutes.
+
+// hours narrows down to the hours of a quantity.
+func hours(facility ingest.FacilityKind, quantity string) string {
+	return fmt.Sprintf("FROM %s WHERE facility = '%s' AND quantity = '%s' AND %s AND $timeFilter", hourly.Measurement, facility, field(facility, quantity), influxIn)
+}
+
+// meanBy is the mean of a quantity, its min or max, in steps of the picture, by
+// community.
 func meanBy(facility ingest.FacilityKind, quantity, function string) string {
-	return fmt.Sprintf("SELECT %s(%s) FROM %s WHERE %s AND $timeFilter GROUP BY time($__interval), community fill(none)",
-		function, field(facility, quantity), facility, influxIn)
+	return scaledBy(facility, quantity, function, 1)
+}
+
+// scaledBy is meanBy in another unit.
+func scaledBy(facility ingest.FacilityKind, quantity, function string, scale float64) string {
+	expr := map[string]string{"mean": "sum(total) / sum(readings)", "min": "min(least)", "max": "max(greatest)"}[function]
+	return fmt.Sprintf("SELECT %s %s GROUP BY time($__interval), community fill(none)", shownUnit{scale: scale}.scaled(expr), hours(facility, quantity))
+}
+
+// summed is the sum of a delta in steps of an hour or a local day.
+func summed(facility ingest.FacilityKind, quantity, step, by string) string {
+	return fmt.Sprintf("SELECT sum(total) %s GROUP BY time(%s)%s fill(none) "+localTime, hours(facility, quantity), step, by)
 }
 
 // openAlarms lists what is raised and not cleared; more narrows it down.

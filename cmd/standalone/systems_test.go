@@ -175,8 +175,16 @@ func TestSystems(t *testing.T) {
 				case panel.Type == "stat" && strings.Contains(target.Expr, `quantity="`+p.quantity+`"`) && (strings.Contains(target.Expr, `"`+p.statistic+`"`) || p.statistic == "max"):
 					equal(where+"on the board's tile "+panel.Title, evaluate(t, exposed, target.Expr), p.want*p.unit)
 					tiles++
-				case strings.Contains(target.Query, "("+p.quantity+")"):
+				case strings.Contains(target.Query, "quantity = '"+p.quantity+"'"):
+					// Hours of places are written some seconds after their readings.
 					values := rows(fill(target.Query))
+					for range 60 {
+						if len(values) > 0 {
+							break
+						}
+						time.Sleep(time.Second)
+						values = rows(fill(target.Query))
+					}
 					if len(values) == 0 {
 						t.Errorf("%s: no picture on the board: %s", where, target.Query)
 						continue

@@ -11,6 +11,7 @@ import (
 	"greencommunity/metrics/alarms"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/facility"
+	"greencommunity/metrics/hourly"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/scorecard"
 	"greencommunity/metrics/systems"
@@ -22,6 +23,7 @@ type observers struct {
 	book     *usage.Book // first: the others read it
 	facility *facility.Observer
 	systems  *systems.Observer
+	hourly   *hourly.Observer
 	savings  *savings.Engine
 	anomaly  *anomaly.Engine
 	desk     *alarms.Desk
@@ -33,7 +35,7 @@ type observers struct {
 func newObservers(c *Settings, inventory func() *inventory.Inventory, log *slog.Logger) *observers {
 	book := usage.New(savings.BookOptions())
 	o := &observers{
-		book: book, facility: facility.New(book), systems: systems.New(), savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
+		book: book, facility: facility.New(book), systems: systems.New(), hourly: hourly.New(), savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
 		vendors: scorecard.New(),
 	}
 	o.anomaly = anomaly.NewEngine(anomaly.Options{Config: c.Anomaly, Zone: c.Zone, Book: book, Changed: func(c anomaly.Change) { o.desk.Changed(c) }})
@@ -44,7 +46,7 @@ func newObservers(c *Settings, inventory func() *inventory.Inventory, log *slog.
 }
 
 func (o *observers) list() []any {
-	return []any{o.book, o.facility, o.systems, o.savings, o.anomaly, o.desk, o.vendors}
+	return []any{o.book, o.facility, o.systems, o.hourly, o.savings, o.anomaly, o.desk, o.vendors}
 }
 
 var _ pipeline.Messages = (*scorecard.Scorecard)(nil)

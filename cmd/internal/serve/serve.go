@@ -77,7 +77,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	s := &Service{settings: c, log: log, certificates: certificate.New(Certificates(c.Config), log)}
 	observers := newObservers(c, func() *inventory.Inventory { return s.pipeline.Inventory() }, log)
 	s.observers = observers
-	registry.MustRegister(observers.book, observers.facility, observers.systems, observers.savings, observers.anomaly, observers.desk, observers.vendors)
+	registry.MustRegister(observers.book, observers.facility, observers.systems, observers.hourly, observers.savings, observers.anomaly, observers.desk, observers.vendors)
 	registry.MustRegister(s.certificates)
 	if err := s.openLedger(registry); err != nil {
 		return nil, err
