@@ -75,11 +75,11 @@ func countedToday(facility ingest.FacilityKind, quantity string) string {
 
 // totalBy is total in steps of a day or an hour, by community.
 func totalBy(facility ingest.FacilityKind, resource usage.Resource, step string) string {
-	measurement := usageDailyMeasurement
+	measurement, once := usageDailyMeasurement, ""
 	if step != "1d" {
-		measurement = usageMeasurement
+		measurement, once = usageMeasurement, " AND behind = ''" // what passed a meter in front is counted there
 	}
-	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s GROUP BY time(%s), community fill(none) "+localTime, measurement, usedWhere(facility, resource), step)
+	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s%s GROUP BY time(%s), community fill(none) "+localTime, measurement, usedWhere(facility, resource), once, step)
 }
 
 // perMeterDay returns what a meter used a day over the range.

@@ -184,7 +184,7 @@ func (a *API) export(w http.ResponseWriter, r *http.Request) error {
 func (a *API) exportColumns(what string, readings bool) []string {
 	switch what {
 	case "usage":
-		return []string{"time", "community", "compound", "facility", "resource", "vendor", "device", "channel", "used", "covered"}
+		return []string{"time", "community", "compound", "facility", "resource", "vendor", "device", "channel", "used", "covered", "behind"}
 	case "usage_daily":
 		return []string{"time", "community", "compound", "facility", "resource", "used", "covered", "meters"}
 	case "savings":

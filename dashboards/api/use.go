@@ -203,6 +203,9 @@ func (a *API) hours(r *http.Request, s span, step string, by []string, condition
 	for _, g := range by {
 		grouped += ", " + name(g)
 	}
+	if !slices.Contains(by, "device") && !strings.Contains(condition, `"device"`) && !strings.Contains(condition, `"vendor"`) && !slices.Contains(by, "vendor") {
+		condition += ` AND "behind" = ''` // what passed a meter in front of it is counted there
+	}
 	zone := a.zone()
 	statement := fmt.Sprintf(`SELECT sum("used") AS "used", sum("covered") AS "covered" FROM "usage" WHERE %s%s GROUP BY time(%s), "resource"%s fill(none) tz(%s)`, s.where(), condition, every, grouped, quoted(zone.String()))
 	list, err := a.db.ask(r.Context(), statement, s.to)

@@ -342,7 +342,7 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, received 
 
 // Use enters water in the trend, as the book of use says.
 func (o *Observer) Use(index uint32, u *usage.Use) {
-	if u.Resource != usage.Water || !u.Counted {
+	if u.Resource != usage.Water || !u.Counted || u.Behind {
 		return
 	}
 	o.mu.Lock()

@@ -387,7 +387,7 @@ func (e *Engine) resolve(d *ingest.Device) int32 {
 	}
 	owners := e.owners[d.ID]
 	if owners == nil && d.Boundary != "" {
-		if a := e.byKey[string(d.Community)+"/"+d.Boundary]; a != nil && a.boundary != nil && len(a.Meters) == 0 && a.MeterCount > 0 {
+		if a := e.byKey[string(d.Community)+"/"+d.Boundary]; a != nil && a.boundary != nil && len(a.Meters) == 0 && a.MeterCount > 0 && !behindSame(e.inv, d) {
 			owners = []owner{{"", a}}
 		}
 	}
@@ -398,6 +398,17 @@ func (e *Engine) resolve(d *ingest.Device) int32 {
 		head = int32(len(e.meters))
 	}
 	return head
+}
+
+// behindSame reports whether a meter in front of a device is of the same boundary, which
+// has its use by that one.
+func behindSame(inv *inventory.Inventory, d *ingest.Device) bool {
+	for up, steps := inv.Device(d.Parent), 0; up != nil && steps < 64; up, steps = inv.Device(up.Parent), steps+1 {
+		if up.Boundary == d.Boundary && up.Community == d.Community && up.Facility == d.Facility {
+			return true
+		}
+	}
+	return false
 }
 
 // observe takes a weather station's value.

@@ -76,5 +76,36 @@ func Exchanges(inv *inventory.Inventory) map[ingest.DeviceID][]usage.Exchange {
 	return list
 }
 
+// Nests are the boundaries of an inventory that are nested in others which are metered,
+// for the book of use.
+func Nests(inv *inventory.Inventory) []usage.Nest {
+	boundaries, err := compile(inv)
+	if err != nil {
+		return nil
+	}
+	meters := func(b *boundary) (list []ingest.DeviceID) {
+		for _, m := range b.Meters {
+			list = append(list, m.Device)
+		}
+		if len(b.Meters) == 0 {
+			for d := range inv.AllDevices() {
+				if d.Community == b.community.ID && d.Boundary == b.id {
+					list = append(list, d.ID)
+				}
+			}
+		}
+		return list
+	}
+	var nests []usage.Nest
+	for _, b := range boundaries {
+		if b.parent != nil && b.metered() && b.parent.metered() && b.resource == b.parent.resource {
+			nests = append(nests, usage.Nest{Front: b.parent.key, Meters: meters(b.parent), Behind: meters(b)})
+		}
+	}
+	return nests
+}
+
 // BookOptions are those of a book of use for an inventory's boundaries.
-func BookOptions() usage.Options { return usage.Options{Limits: Limits, Swaps: Exchanges} }
+func BookOptions() usage.Options {
+	return usage.Options{Limits: Limits, Swaps: Exchanges, Nests: Nests}
+}

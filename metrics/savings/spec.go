@@ -384,8 +384,17 @@ func compileAll(inv *inventory.Inventory) ([]*boundary, *document.Problems) {
 			byKey[b.key] = b
 			all = append(all, b)
 			for mi, m := range b.Meters {
-				if d := inv.Device(m.Device); d != nil && d.Community != c.ID {
+				d := inv.Device(m.Device)
+				if d != nil && d.Community != c.ID {
 					problems.Add(fmt.Sprintf("%s.spec.meters[%d].device", path, mi), "%q is in community %s; a boundary's meters are in its own", m.Device, d.Community)
+				}
+				for steps := 0; d != nil && d.Parent != "" && steps < 64; steps++ {
+					d = inv.Device(d.Parent)
+					if d != nil && slices.ContainsFunc(b.Meters, func(o MeterSpec) bool { return o.Device == d.ID }) {
+						problems.Add(fmt.Sprintf("%s.spec.meters[%d].device", path, mi),
+							"%q stands behind %q (parent), a meter of this boundary too: its use would count twice; leave one of them out", m.Device, d.ID)
+						break
+					}
 				}
 			}
 		}

@@ -18,6 +18,7 @@ type Use struct {
 	Channel  string
 	Resource Resource
 	Counted  bool      // it is part of the device's use; a phase beside a total is not
+	Behind   bool      // it is part of what a meter in front of it measures as well
 	At       int64     // time of the read, unix nanoseconds
 	Value    float64   // of the read, as it was read
 	Bookings []Booking // at least one; the last one's reason is that of the read
@@ -43,6 +44,8 @@ type Options struct {
 	Limits func(*inventory.Inventory) map[MeterKey]Limits
 	// Swaps are meters that an inventory says were exchanged, in order of time.
 	Swaps func(*inventory.Inventory) map[ingest.DeviceID][]Exchange
+	// Nests are the boundaries of an inventory that are nested in others.
+	Nests func(*inventory.Inventory) []Nest
 	// Unwritten is set where nobody asks for Points.
 	Unwritten bool
 }
@@ -77,6 +80,18 @@ type place struct {
 	Key   Place
 	First int32 // number of the day of Days[0], counted from 1970-01-01
 	Days  []Day
+	// Of meters that stand behind others, whose days are kept until one of these is heard of:
+	Front string // "": none
+	Cut   int32  // the day from which on they are no part of the place; 0: not yet
+	Main  uint16 // the place they are of
+	// Of others: the places, by number, of those of its meters that do.
+	Behind []uint16
+}
+
+// placeKey tells meters of a place that stand behind others apart.
+type placeKey struct {
+	Place
+	Front string
 }
 
 // cell holds what a meter used in an hour, as far as it is known.
@@ -133,7 +148,8 @@ type Book struct {
 	limits   []Limits
 	limit    map[Limits]uint16
 	places   []place
-	place    map[Place]uint16
+	place    map[placeKey]uint16
+	fronts   fronts
 	seeds    map[MeterKey]mark
 	seeded   map[uint32]mark // by device index: of its water, where no channel is named
 
@@ -168,7 +184,8 @@ type dates struct {
 // New returns a book in which nothing is written.
 func New(o Options) *Book {
 	b := &Book{o: o, zone: time.UTC, channel: map[string]uint16{"": 0}, channels: []string{""},
-		limit: map[Limits]uint16{}, place: map[Place]uint16{}, seeds: map[MeterKey]mark{}, seeded: map[uint32]mark{}, energy: -1, water: -1}
+		limit: map[Limits]uint16{}, place: map[placeKey]uint16{}, seeds: map[MeterKey]mark{}, seeded: map[uint32]mark{}, energy: -1, water: -1,
+		fronts: fronts{heard: map[heardKey]int32{}, behind: map[ingest.DeviceID][]uint16{}}}
 	return b
 }
 
@@ -219,6 +236,7 @@ func (b *Book) Bind(inv *inventory.Inventory) {
 			b.water = int(q.Index)
 		}
 	}
+	b.bindFronts(inv)
 	b.limits, b.limit = b.limits[:0], map[Limits]uint16{}
 	for i := range b.entries.Len() {
 		if e := b.entries.At(uint32(i + 1)); int(e.Device) < len(b.devices) && b.devices[e.Device] != nil {
@@ -268,7 +286,7 @@ func (b *Book) SeedWater(index uint32, at int64, value float64) {
 func (b *Book) Carry(p Place, day int, used float64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	i := b.placeFor(p)
+	i := b.placeFor(p, "")
 	if d := b.dayOf(i, int32(day)); d != nil {
 		d.Used += amount(used)
 	}
@@ -309,8 +327,10 @@ func (b *Book) Reading(index uint32, r *ingest.Reading, _ bool, _ int64) {
 		b.correct(r.Time)
 		b.attend(e, r.Time)
 	}
+	b.at(r.Time)
+	behind := b.passed(e, b.today.day)
 	b.mu.Unlock()
-	b.told = Use{Device: r.Device, Channel: r.Channel, Resource: resource, Counted: counted, At: r.Time, Value: r.Value, Bookings: b.out}
+	b.told = Use{Device: r.Device, Channel: r.Channel, Resource: resource, Counted: counted, Behind: behind, At: r.Time, Value: r.Value, Bookings: b.out}
 	for _, s := range b.subscribers {
 		s.Use(index, &b.told)
 	}
@@ -402,16 +422,24 @@ func (b *Book) counts(e *entry) bool {
 }
 
 func (b *Book) placeOf(d *ingest.Device, r Resource) uint16 {
-	return b.placeFor(Place{d.Community, d.Compound, d.Facility, r})
+	return b.placeFor(Place{d.Community, d.Compound, d.Facility, r}, b.fronts.front(d))
 }
 
-func (b *Book) placeFor(key Place) uint16 {
-	i, ok := b.place[key]
+func (b *Book) placeFor(key Place, front string) uint16 {
+	k := placeKey{key, front}
+	i, ok := b.place[k]
 	if !ok {
+		main := uint16(0)
+		if front != "" {
+			main = b.placeFor(key, "")
+		}
 		i = uint16(min(len(b.places), 65535))
 		if int(i) == len(b.places) { // more than a county has; the rest is one
-			b.places = append(b.places, place{Key: key})
-			b.place[key] = i
+			b.places = append(b.places, place{Key: key, Front: front, Main: main})
+			b.place[k] = i
+			if front != "" {
+				b.stand(i)
+			}
 		}
 	}
 	return i
@@ -553,6 +581,7 @@ func (b *Book) attend(e *entry, at int64) {
 	switch {
 	case e.First == 0:
 		e.First, e.Last = day, day
+		b.hear(e)
 		b.meet(e.Place, day)
 	case day > e.Last:
 		for d := max(e.Last+1, day-min(day, kept)); d <= day; d++ {
@@ -564,6 +593,7 @@ func (b *Book) attend(e *entry, at int64) {
 			b.meet(e.Place, d)
 		}
 		e.First = day
+		b.hear(e)
 	}
 }
 
@@ -576,6 +606,9 @@ func (b *Book) meet(place, day uint16) {
 // dayOf is a day of a place that is about to change, nil if it is not kept.
 func (b *Book) dayOf(number uint16, day int32) *Day {
 	p := &b.places[number]
+	if p.Cut != 0 && day >= p.Cut {
+		return nil
+	}
 	if len(p.Days) == 0 {
 		p.First, p.Days = day, make([]Day, 0, 32)
 	}
@@ -598,6 +631,10 @@ func (b *Book) dayOf(number uint16, day int32) *Day {
 		p.First += int32(over)
 	}
 	d := &p.Days[day-p.First]
+	if p.Front != "" {
+		b.dayOf(p.Main, day)
+		return d
+	}
 	if d.queued == 0 {
 		d.queued = 1
 		b.days = append(b.days, dayOf{number, day})

@@ -27,9 +27,12 @@ func (b *Book) Points() []ingest.Point {
 		if d == nil {
 			continue
 		}
-		tags := make([]ingest.Tag, 0, 7)
+		tags := make([]ingest.Tag, 0, 8)
 		if c := b.channels[e.Channel]; c != "" {
 			tags = append(tags, ingest.Tag{Key: "channel", Value: c})
+		}
+		if b.at(int64(p.Hour) * hour); b.passed(e, b.today.day) {
+			tags = append(tags, ingest.Tag{Key: "behind", Value: frontName(b.places[e.Place].Front)})
 		}
 		tags = append(tags,
 			ingest.Tag{Key: "community", Value: string(d.Community)}, ingest.Tag{Key: "compound", Value: string(d.Compound)},
@@ -54,8 +57,13 @@ func (b *Book) Points() []ingest.Point {
 		if x.Day < p.First || int(x.Day-p.First) >= len(p.Days) {
 			continue
 		}
-		d := &p.Days[x.Day-p.First]
-		d.queued = 0
+		p.Days[x.Day-p.First].queued = 0
+		d := p.Days[x.Day-p.First]
+		for _, number := range p.Behind {
+			if q := &b.places[number]; x.Day >= q.First && int(x.Day-q.First) < len(q.Days) {
+				d.add(&q.Days[x.Day-q.First])
+			}
+		}
 		start, _ := b.bounds(x.Day)
 		list = append(list, ingest.Point{
 			Measurement: "usage_daily",
@@ -67,6 +75,12 @@ func (b *Book) Points() []ingest.Point {
 	}
 	b.days = b.days[:0]
 	return list
+}
+
+func (d *Day) add(o *Day) {
+	d.Used += o.Used
+	d.Covered += o.Covered
+	d.Meters += o.Meters
 }
 
 func present(tags []ingest.Tag) []ingest.Tag {
@@ -135,9 +149,11 @@ func (b *Book) Today(at int64) int {
 func (b *Book) Places() []Place {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	list := make([]Place, len(b.places))
+	list := make([]Place, 0, len(b.places))
 	for i := range b.places {
-		list[i] = b.places[i].Key
+		if b.places[i].Front == "" {
+			list = append(list, b.places[i].Key)
+		}
 	}
 	return list
 }

@@ -31,6 +31,7 @@ func (b *Book) Rewind(now int64) {
 		}
 		e.First, e.Last = min(e.First, uint16(today)), min(e.Last, uint16(today))
 	}
+	b.reorder() // first days may be others
 	for i := range b.places {
 		b.rewindDays(uint16(i), today, met[uint16(i)])
 	}

@@ -32,6 +32,9 @@ type savedPlace struct {
 	Key   Place
 	First int32
 	Days  []byte
+	Front string
+	Cut   int32
+	Main  uint16
 }
 
 type savedSeed struct {
@@ -65,7 +68,7 @@ func (b *Book) Save(w io.Writer) error {
 	s := state{Version: version, Channels: b.channels, Points: raw(b.points), Lost: b.lost, Reads: b.reads, Hour: b.hour, Flush: b.flush, Day: b.day, Due: b.due}
 	for i := range b.places {
 		p := &b.places[i]
-		s.Places = append(s.Places, savedPlace{p.Key, p.First, raw(p.Days)})
+		s.Places = append(s.Places, savedPlace{p.Key, p.First, raw(p.Days), p.Front, p.Cut, p.Main})
 	}
 	for k, m := range b.seeds {
 		s.Seeds = append(s.Seeds, savedSeed{Key: k, Mark: m})
@@ -106,11 +109,14 @@ func (b *Book) Load(r io.Reader) error {
 		_, b.next = b.bounds(b.day)
 	}
 	b.reads = s.Reads
-	b.places, b.place, b.days = nil, map[Place]uint16{}, nil
+	b.places, b.place, b.days = nil, map[placeKey]uint16{}, nil
 	for i, p := range s.Places {
 		days := cooked[Day](p.Days)
-		b.places = append(b.places, place{p.Key, p.First, days})
-		b.place[p.Key] = uint16(i)
+		b.places = append(b.places, place{Key: p.Key, First: p.First, Days: days, Front: p.Front, Cut: p.Cut, Main: p.Main})
+		b.place[placeKey{p.Key, p.Front}] = uint16(i)
+		if p.Front != "" {
+			b.places[p.Main].Behind = append(b.places[p.Main].Behind, uint16(i)) // Main has the lower number
+		}
 		for j := range days {
 			if days[j].queued != 0 {
 				b.days = append(b.days, dayOf{uint16(i), p.First + int32(j)})
@@ -153,6 +159,10 @@ func (b *Book) Devices(at func(index uint32) *ingest.Device) {
 		if b.devices[e.Device] == nil {
 			b.devices[e.Device] = at(e.Device)
 		}
-		b.bound(e, b.devices[e.Device])
+		if d := b.devices[e.Device]; d != nil {
+			e.Place = b.placeOf(d, e.Resource) // the inventory may be another since
+			b.bound(e, d)
+		}
 	}
+	b.reorder()
 }

@@ -158,12 +158,11 @@ func plantCounty(t *testing.T, communities int) *planted {
 					write("usage,community=%[1]s,compound=%[2]s,device=%[1]s-%[3]s,facility=lighting,resource=electricity,vendor=v used=%.6[4]f,covered=43200 %[5]d", h.id, m.compound, m.id, 0.6*m.share*used, at(d, 20*time.Hour))
 					write("usage,community=%[1]s,compound=%[2]s,device=%[1]s-%[3]s,facility=lighting,resource=electricity,vendor=v used=%.6[4]f,covered=43200 %[5]d", h.id, m.compound, m.id, 0.4*m.share*used, at(d, 2*time.Hour))
 				}
-				if h.kind == 1 { // the book's days of places
-					write("usage_daily,community=%s,compound=a,facility=water,resource=water used=%.6f,covered=86400,meters=1 %d", h.id, today, at(d, 0))
-					write("usage_daily,community=%s,compound=a,facility=lighting,resource=electricity used=%.6f,covered=86400,meters=1 %d", h.id, 0.4*used, at(d, 0))
-					write("usage_daily,community=%s,compound=b,facility=lighting,resource=electricity used=%.6f,covered=86400,meters=1 %d", h.id, 0.6*used, at(d, 0))
-				}
-				for id, v := range map[string]float64{"wm": today, "f1": behind / 2, "f2": behind / 2} {
+				// The book's days of places: of water the meters in front, once.
+				write("usage_daily,community=%s,compound=a,facility=water,resource=water used=%.6f,covered=86400,meters=1 %d", h.id, today, at(d, 0))
+				write("usage_daily,community=%s,compound=a,facility=lighting,resource=electricity used=%.6f,covered=86400,meters=1 %d", h.id, 0.4*used, at(d, 0))
+				write("usage_daily,community=%s,compound=b,facility=lighting,resource=electricity used=%.6f,covered=86400,meters=1 %d", h.id, 0.6*used, at(d, 0))
+				for id, v := range map[string]float64{"wm": today, "f1,behind=x": behind / 2, "f2,behind=x": behind / 2} {
 					write("usage,community=%[1]s,compound=a,device=%[1]s-%[2]s,facility=water,resource=water,vendor=v used=%.6[3]f,covered=86400 %[4]d", h.id, id, v, at(d, 0))
 				}
 			}

@@ -381,88 +381,23 @@ func word(row []any, columns []string, column string) string {
 	return ""
 }
 
-// nested are the devices whose use is part of another's, and the communities they are in.
-func (g *gathering) nested() (map[ingest.CommunityID]bool, map[ingest.DeviceID]bool) {
-	communities, devices := map[ingest.CommunityID]bool{}, map[ingest.DeviceID]bool{}
-	behind := map[[2]string]bool{}
-	for _, item := range g.Statement.Items {
-		for _, b := range item.Boundaries {
-			if !b.Nested {
-				continue
-			}
-			communities[item.Community] = true
-			behind[[2]string{string(item.Community), b.ID}] = true
-			for _, id := range b.Devices {
-				devices[id] = true
-			}
-		}
-	}
-	for d := range g.inv.AllDevices() {
-		if d.Parent != "" {
-			communities[d.Community] = true
-		}
-		if d.Parent != "" || behind[[2]string{string(d.Community), d.Boundary}] {
-			devices[d.ID] = true
-		}
-	}
-	return communities, devices
-}
-
-// compounds reads what compounds used: the book's days of places, and where meters stand
-// behind others, its hours of those that do not.
+// compounds reads what compounds used: the book's days of places, in which meters that
+// stand behind others do not count again.
 func (g *gathering) compounds(ctx context.Context) error {
-	type key struct {
-		community ingest.CommunityID
-		compound  ingest.CompoundID
-		facility  ingest.FacilityKind
-		resource  string
-	}
-	type sum struct {
-		used, covered float64
-		meters        int
-	}
-	sums := map[key]*sum{}
-	add := func(t *history.Total, meters int) {
-		k := key{ingest.CommunityID(t.Tags["community"]), ingest.CompoundID(t.Tags["compound"]), ingest.FacilityKind(t.Tags["facility"]), t.Tags["resource"]}
-		if k.compound == "" || !g.listed(string(k.community)) {
-			return
-		}
-		if sums[k] == nil {
-			sums[k] = &sum{}
-		}
-		sums[k].used += t.Figures["used"]
-		sums[k].covered += t.Figures["covered"]
-		sums[k].meters += meters
-	}
-	communities, behind := g.nested()
 	places, err := g.db.Totals(ctx, "SELECT sum(used) AS used, sum(covered) AS covered, max(meters) AS meters FROM usage_daily WHERE "+g.where()+" GROUP BY community, compound, facility, resource")
 	if err != nil {
 		return err
 	}
-	for i := range places {
-		if t := &places[i]; !communities[ingest.CommunityID(t.Tags["community"])] {
-			add(t, int(t.Figures["meters"]))
-		}
-	}
-	for community := range communities {
-		meters, err := g.db.Totals(ctx, fmt.Sprintf("SELECT sum(used) AS used, sum(covered) AS covered FROM usage WHERE %s AND community = '%s' GROUP BY community, compound, facility, resource, device, channel", g.where(), escape(string(community))))
-		if err != nil {
-			return err
-		}
-		for i := range meters {
-			if t := &meters[i]; !behind[ingest.DeviceID(t.Tags["device"])] {
-				add(t, 1)
-			}
-		}
-	}
 	due := g.local(g.after).Sub(g.local(g.From)).Seconds()
-	for k, v := range sums {
-		if v.covered <= 0 || v.meters == 0 {
+	for _, t := range places {
+		used, covered, meters := t.Figures["used"], t.Figures["covered"], t.Figures["meters"]
+		if t.Tags["compound"] == "" || !g.listed(t.Tags["community"]) || covered <= 0 || meters == 0 {
 			continue
 		}
 		g.Compounds = append(g.Compounds, Compound{
-			Community: k.community, Compound: k.compound, Facility: k.facility, Resource: k.resource, Meters: v.meters,
-			PerDay: v.used / (v.covered / 86400) * float64(v.meters), Coverage: math.Min(1, v.covered/(due*float64(v.meters))),
+			Community: ingest.CommunityID(t.Tags["community"]), Compound: ingest.CompoundID(t.Tags["compound"]),
+			Facility: ingest.FacilityKind(t.Tags["facility"]), Resource: t.Tags["resource"], Meters: int(meters),
+			PerDay: used / (covered / 86400) * meters, Coverage: math.Min(1, covered/(due*meters)),
 		})
 	}
 	slices.SortFunc(g.Compounds, func(a, b Compound) int {
@@ -483,7 +418,7 @@ func (g *gathering) profiles(ctx context.Context) error {
 			continue
 		}
 		profile := Profile{Basis: "metered"}
-		series, err := g.db.Rows(ctx, fmt.Sprintf("SELECT sum(used) AS used FROM usage WHERE %s AND community = '%s' AND facility = '%s' AND resource = '%s' GROUP BY time(1h)",
+		series, err := g.db.Rows(ctx, fmt.Sprintf("SELECT sum(used) AS used FROM usage WHERE %s AND community = '%s' AND facility = '%s' AND resource = '%s' AND \"behind\" = '' GROUP BY time(1h)",
 			g.where(), escape(string(item.Community)), escape(string(item.Facility)), escape(item.Resource)))
 		if err != nil {
 			return err
