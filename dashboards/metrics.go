@@ -228,7 +228,7 @@ var derivedFields = map[string][]string{
 }
 
 // tags are InfluxDB's tags.
-var tags = []string{"channel", "community", "compound", "device", "facility", "quantity", "resource", "stream", "type", "vendor"}
+var tags = []string{"behind", "channel", "community", "compound", "device", "facility", "quantity", "resource", "stream", "type", "vendor"}
 
 // Compare holds what a service exposes against the table, and says where they
 // differ: what is in no table, has another type or other labels, or should be
