@@ -3,7 +3,7 @@ package anomaly
 import "math"
 
 // Generic is the detector for any continuous quantity of which nothing else is
-// known. Three channels look at each value and share one hold-down:
+// known. Three channels look at each value:
 //
 //   - range: the value leaves everything seen so far by Tolerance of that range;
 //   - point: the value is far from the profile of its time of day, measured in
@@ -12,23 +12,29 @@ import "math"
 //     small to be seen in one value.
 //
 // The last two are brought to one scale by what the series itself has shown:
-// beyond its 98th percentile a residual is taken to fall off exponentially, so
-// that the surprise -ln P(residual) = -ln 0.02 + (r - q98)/excess, in nats,
-// needs two numbers a channel (the exponential case of peaks over threshold,
-// Siffer et al., KDD 2017). A score is a surprise divided by its level: above 1
-// is anomalous.
+// beyond its 98th percentile a residual is taken to follow a generalised Pareto
+// distribution (peaks over threshold, Siffer et al., KDD 2017), so that bursts
+// surprise less in a series that bursts than in one that does not. Its shape and
+// scale come from the mean and the deviation of the excesses (Hosking and Wallis,
+// Technometrics 1987), two numbers a channel. A score is a surprise -ln P, in
+// nats, divided by its level: above 1 is anomalous.
+//
+// An alert stands for its episode: for Hold readings after it only a score half
+// as high again is another. And who calls often must call louder: each alert
+// raises the level by a fifth, which fades over a thousand readings.
 //
 // What is learned is winsorised: a value counts as at most 4 deviations from
 // its profile, and as at most 6 of its own excesses in the tail, so that an
 // anomaly teaches no more than one ordinary outlier would. The range alone
 // takes what it sees, because a value seen once is no longer new.
 //
+// No unit matters: a series and a thousand times that series score alike.
+//
 // Generic has no pointers, so that a million of them cost the garbage collector
 // nothing. The zero Generic is ready for use.
 type Generic struct {
 	mean [genericBuckets]float32 // profile over the day
-	dev  [genericBuckets]float32 // mean absolute deviation from it
-	n    [genericBuckets]uint8   // readings learned, saturating
+	dev  [genericBuckets]deviation
 
 	count     uint32 // readings seen, saturating
 	hold      uint16 // readings left of the hold-down
@@ -37,6 +43,7 @@ type Generic struct {
 	spread    float32 // running mean absolute deviation of everything
 	smooth    float32 // running mean of the residuals
 	alerted   float32 // score of the last alert
+	told      float32 // alerts so far, fading
 	point     tail
 	slow      tail
 }
@@ -45,34 +52,66 @@ type Generic struct {
 // edges closely enough, and fill within days at a reading an hour.
 const genericBuckets = 48
 
+// deviation is a mean absolute deviation, a float32 less its last eight bits.
+// In these stands how many readings the bucket has learned from, saturating.
+type deviation uint32
+
+func (d deviation) value() float32 { return math.Float32frombits(uint32(d) &^ 0xff) }
+
+func (d deviation) n() uint32 { return uint32(d & 0xff) }
+
+// learned returns a deviation after one reading more.
+func (d deviation) learned(v float32) deviation {
+	return deviation(math.Float32bits(v)&^0xff | min(d.n()+1, 0xff))
+}
+
 // tail is the upper tail of a non-negative quantity.
 type tail struct {
 	q98    float32 // running 98th percentile
 	excess float32 // running mean of what goes beyond it
+	rms    float32 // running root mean square of the same
 }
 
-// surprise is -ln of the probability of at least x, in nats.
-func (t *tail) surprise(x float32) float32 {
-	if x <= t.q98 || t.excess <= 0 {
+// surprise is -ln of the probability of at least x, in nats, after n readings.
+func (t *tail) surprise(x float32, n uint32) float32 {
+	if x <= t.q98 {
 		return 0
 	}
-	return 3.912 + (x-t.q98)/t.excess
+	if t.excess == 0 {
+		return float32(math.Log(float64(n))) // the first that is not 0 of n
+	}
+	const beyond = 3.912 // -ln 0.02
+	over, mean, square := float64(x-t.q98), float64(t.excess), float64(t.rms)*float64(t.rms)
+	// A tail lighter than the exponential is taken for one: too few have been
+	// seen to say that nothing can lie beyond.
+	shape := 0.0
+	if variance := square - mean*mean; variance > mean*mean {
+		shape = 0.5 * (1 - mean*mean/variance)
+	}
+	y := over / (mean * (1 - shape))
+	if shape < 0.01 {
+		return float32(beyond + y)
+	}
+	return float32(beyond + math.Log1p(shape*y)/shape)
 }
 
 // learn moves the quantile by stochastic approximation: up 49 times as far as
 // down, so that it rests where 2 % are above.
 func (t *tail) learn(x float32, n uint32) {
 	if t.excess == 0 {
-		// Far too small on purpose: the winsorising lets it grow by a tenth with
+		// Too small on purpose: the winsorising lets it grow by a tenth with
 		// each value beyond, so that it comes up to the tail from below, and is
 		// not spoilt by what a start looks like.
-		t.q98, t.excess = x, max(x/4, 1e-9)
+		t.q98, t.excess = x, 0.1*x
+		t.rms = math.Sqrt2 * t.excess // as if exponential
 		return
 	}
 	step := t.excess * max(0.02, 1/float32(n))
 	if x > t.q98 {
 		over := min(x-t.q98, 6*t.excess)
 		t.excess += 0.02 * (over - t.excess)
+		square, o := float64(t.rms)*float64(t.rms), float64(over)
+		t.rms = float32(math.Sqrt(square + 0.02*(o*o-square)))
 		t.q98 += step * 0.98
 	} else {
 		t.q98 = max(t.q98-step*0.02, 0)
@@ -87,23 +126,25 @@ type GenericLevels struct {
 	// Point and Smooth are surprises in nats; 0 switches the channel off.
 	Point  float32 `yaml:"point"`
 	Smooth float32 `yaml:"smooth"`
+	// Over is how many readings the running mean of Smooth reaches back.
+	Over uint16 `yaml:"over"`
 	// Hold is for how many readings after an alert only a score half as high
 	// again is another.
 	Hold uint16 `yaml:"hold"`
-	// Warmup is how many readings the tails are learned from before they count;
-	// the range counts after a twelfth of them.
+	// Warmup is how many readings the profile and the tails are learned from
+	// before they count; the range counts after a twelfth of them.
 	Warmup uint16 `yaml:"warmup"`
 }
 
 // StandardLevels are for looking at a series: they show what a person would
-// want to look at, some of it in vain.
-var StandardLevels = GenericLevels{Tolerance: 0.02, Point: 8, Smooth: 7, Hold: 110, Warmup: 250}
+// want to look at, some of it in vain. A surprise of 7.5 is one reading in 1,800.
+var StandardLevels = GenericLevels{Tolerance: 0.02, Point: 7.5, Smooth: 7.5, Over: 5, Hold: 110, Warmup: 250}
 
 // FleetLevels are for alarms over many devices: what leaves the range by as
 // much again, or is a lasting shift beyond anything seen. On 909 months of
 // real meters they alert 0.04 times a meter-month, StandardLevels 1.1 times. Two
 // weeks of quarters of an hour have shown weekends, a day has shown a night.
-var FleetLevels = GenericLevels{Tolerance: 1, Smooth: 12, Hold: 288, Warmup: 1344}
+var FleetLevels = GenericLevels{Tolerance: 1, Smooth: 12, Over: 30, Hold: 288, Warmup: 1344}
 
 // Add looks at a value, learns from it, and returns its score. timeOfDay is in
 // seconds since local midnight.
@@ -130,11 +171,11 @@ func (g *Generic) Add(v float32, timeOfDay int, l *GenericLevels) float32 {
 	}
 	expected, dev := g.total, g.spread
 	switch {
-	case g.n[i] > 2 && g.n[j] > 2:
+	case g.dev[i].n() > 2 && g.dev[j].n() > 2:
 		expected = g.mean[i]*(1-part) + g.mean[j]*part
-		dev = g.dev[i]*(1-part) + g.dev[j]*part
-	case g.n[own] > 2:
-		expected, dev = g.mean[own], g.dev[own]
+		dev = g.dev[i].value()*(1-part) + g.dev[j].value()*part
+	case g.dev[own].n() > 2:
+		expected, dev = g.mean[own], g.dev[own].value()
 	}
 	// A profile that happens to be exact must not make noise surprising; nor
 	// may one wild value, which is in the span for ever, make all else small.
@@ -144,43 +185,52 @@ func (g *Generic) Add(v float32, timeOfDay int, l *GenericLevels) float32 {
 		z = (v - expected) / scale
 	}
 	abs := max(z, -z)
-	const smoothing = 2.0 / 31
-	g.smooth += smoothing * ((v - expected) - g.smooth)
+	g.smooth += 2 / (float32(l.Over) + 1) * ((v - expected) - g.smooth)
 	slow := max(g.smooth, -g.smooth)
 
 	var score float32
 	if g.count > uint32(l.Warmup)/12 {
 		if l.Tolerance > 0 && span > 0 {
 			if out := max(v-g.high, g.low-v); out > l.Tolerance*span {
-				score = 1 + 0.05*float32(math.Log(float64(out/(l.Tolerance*span))))
+				score = 1 + 0.3*float32(math.Log(float64(out/(l.Tolerance*span))))
 			}
 		}
 		if l.Point > 0 && g.count > uint32(l.Warmup) {
-			score = max(score, g.point.surprise(abs)/l.Point)
+			score = max(score, g.point.surprise(abs, g.count)/l.Point)
 		}
 		if l.Smooth > 0 && g.count > uint32(l.Warmup) {
-			score = max(score, g.slow.surprise(slow)/l.Smooth)
+			score = max(score, g.slow.surprise(slow, g.count)/l.Smooth)
 		}
 	}
 
-	g.learn(v, expected, scale, abs, slow, own)
+	// Before the profile is known, residuals say little of those to come.
+	if g.count > uint32(l.Warmup)*4/5 {
+		g.point.learn(abs, g.count)
+		g.slow.learn(slow, g.count)
+	}
+	g.low, g.high = min(g.low, v), max(g.high, v)
+	g.learn(v, expected, scale, own)
+	return g.judge(score, l)
+}
 
+// judge returns a score by the level in force, which alerts before have raised.
+func (g *Generic) judge(score float32, l *GenericLevels) float32 {
+	g.told -= g.told / 1000
+	level := 1 + 0.2*g.told
 	if g.hold > 0 {
 		g.hold--
-		if need := 1.5 * g.alerted; score < need {
-			return min(score/need, 0.99) // by the level in force
-		}
+		level = max(level, 1.5*g.alerted)
 	}
-	if score >= 1 {
-		g.hold, g.alerted = l.Hold, score
+	if score < level {
+		return min(score/level, 0.99)
 	}
+	g.hold, g.alerted = l.Hold, score
+	g.told++
 	return score
 }
 
-func (g *Generic) learn(v, expected, scale, abs, slow float32, own int) {
-	g.point.learn(abs, g.count)
-	g.slow.learn(slow, g.count)
-	g.low, g.high = min(g.low, v), max(g.high, v)
+// learn takes a value into the profile.
+func (g *Generic) learn(v, expected, scale float32, own int) {
 	w := v
 	if g.count > 20 && scale > 0 {
 		w = min(max(v, expected-4*scale), expected+4*scale)
@@ -188,20 +238,19 @@ func (g *Generic) learn(v, expected, scale, abs, slow float32, own int) {
 	a := max(0.005, 1/float32(g.count))
 	g.spread += a * (max(w-g.total, g.total-w) - g.spread)
 	g.total += a * (w - g.total)
-	if g.n[own] < 255 {
-		g.n[own]++
+
+	d := g.dev[own]
+	dev, n := d.value(), float32(min(d.n()+1, 0xff))
+	if n > 1 {
+		dev += max(0.03, 1/(n-1)) * (max(w-g.mean[own], g.mean[own]-w) - dev)
 	}
-	a = max(0.05, 1/float32(g.n[own]))
-	if g.n[own] > 1 {
-		d := max(w-g.mean[own], g.mean[own]-w)
-		g.dev[own] += max(0.05, 1/float32(g.n[own]-1)) * (d - g.dev[own])
-	}
-	g.mean[own] += a * (w - g.mean[own])
+	g.dev[own] = d.learned(dev)
+	g.mean[own] += max(0.03, 1/n) * (w - g.mean[own])
 }
 
 // Expected is what the profile holds for a time of day.
 func (g *Generic) Expected(timeOfDay int) float32 {
-	if b := timeOfDay * genericBuckets / 86400 % genericBuckets; g.n[b] > 2 {
+	if b := timeOfDay * genericBuckets / 86400 % genericBuckets; g.dev[b].n() > 2 {
 		return g.mean[b]
 	}
 	return g.total

@@ -80,6 +80,97 @@ func TestGenericIsNotPoisoned(t *testing.T) {
 	}
 }
 
+// Scores do not depend on the unit: in powers of two not even their rounding.
+func TestGenericHasNoUnit(t *testing.T) {
+	var one, small, large Generic
+	r := rand.New(rand.NewPCG(7, 8))
+	for i := range 10 * 288 {
+		v, seconds := daily(r, i)-50, i%288*300
+		if i%700 == 699 {
+			v *= 3
+		}
+		s := one.Add(v, seconds, &StandardLevels)
+		if a, b := small.Add(v/1024, seconds, &StandardLevels), large.Add(v*65536, seconds, &StandardLevels); s != a || s != b {
+			t.Fatalf("reading %d: %g, %g and %g", i, s, a, b)
+		}
+	}
+}
+
+// A tail gives back the probabilities of what it was learned from.
+func TestTail(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		draw   func(r *rand.Rand) float64
+		beyond func(x float64) float64 // -ln P
+	}{
+		{"exponential", (*rand.Rand).ExpFloat64, func(x float64) float64 { return x }},
+		{"Pareto, ξ = 0.2", func(r *rand.Rand) float64 { return (math.Pow(1-r.Float64(), -0.2) - 1) / 0.2 }, func(x float64) float64 { return math.Log1p(0.2*x) / 0.2 }},
+	} {
+		// One tail wanders; twenty show where about.
+		mean, x := 0.0, 0.0
+		for seed := range uint64(20) {
+			r := rand.New(rand.NewPCG(seed, 3))
+			var tail tail
+			for n := range uint32(20_000) {
+				tail.learn(float32(c.draw(r)), n+1)
+			}
+			// As far out as one reading in 1,800.
+			for x = 0; c.beyond(x) < 7.5; x += 0.01 {
+			}
+			mean += float64(tail.surprise(float32(x), 20_000)) / 20
+		}
+		if mean < 6 || mean > 9 {
+			t.Errorf("%s: %.2f nats where 7.5 are", c.name, mean)
+		}
+	}
+}
+
+// A burst is news; that bursts come back is not. A larger one is news again.
+func TestGenericTiresOfWhatComesBack(t *testing.T) {
+	var g Generic
+	r := rand.New(rand.NewPCG(5, 6))
+	early, late, larger := 0, 0, 0
+	for i := range 60 * 288 {
+		v := daily(r, i)
+		day := i / 288
+		// At another hour each day, for ten readings.
+		if start := day*288 + day*7919%278; day > 3 && i >= start && i < start+10 {
+			v += 80 + float32(10*r.NormFloat64())
+			if day == 55 {
+				v += 400
+			}
+		}
+		if g.Add(v, i%288*300, &StandardLevels) < 1 {
+			continue
+		}
+		switch {
+		case day == 55:
+			larger++
+		case day < 15:
+			early++
+		case day >= 30:
+			late++
+		}
+	}
+	if early == 0 || late > early || larger == 0 {
+		t.Errorf("%d alerts in the first ten days of bursts, %d in the last thirty, %d of the larger", early, late, larger)
+	}
+	t.Logf("%d alerts in the first ten days of bursts, %d in the last thirty, %d of the larger", early, late, larger)
+}
+
+// What never moved and moves is told, though it has no range to leave.
+func TestGenericThatNeverMoved(t *testing.T) {
+	var g Generic
+	for i := range 10 * 288 {
+		if s := g.Add(21.5, i%288*300, &StandardLevels); s != 0 {
+			t.Fatalf("reading %d: score %g", i, s)
+		}
+	}
+	if s := g.Add(22, 0, &StandardLevels); s < 1 {
+		t.Errorf("score %g", s)
+	}
+}
+
 func FuzzGeneric(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 255, 0, 9})
 	f.Fuzz(func(t *testing.T, data []byte) {
