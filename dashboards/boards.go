@@ -9,7 +9,7 @@ import (
 
 // overview answers a leader's questions: who is behind, what is wrong, since
 // when, and are we saving.
-func overview(l Language) *Dashboard {
+func overview(l site) *Dashboard {
 	infoState := Prefix + "community_info"
 	alarm := func(severity string, weight int) string {
 		return fmt.Sprintf(`%d * (sum by (community) (%sanomaly_active{%s, severity="%s"}) > bool 0) > 0`, weight, Prefix, here, severity)
@@ -100,7 +100,7 @@ func overview(l Language) *Dashboard {
 }
 
 // savedTile returns what was saved in the quarter, beside its band.
-func savedTile(l Language, resource string) *Panel {
+func savedTile(l site, resource string) *Panel {
 	name, unit, metric, scale := l.t("本季节电", "Energy saved, this quarter"), "kwatth", "energy_savings%s_joules", " / 3600000"
 	if resource == "water" {
 		name, unit, metric, scale = l.t("本季节水", "Water saved, this quarter"), "m3", "water_savings%s_cubic_meters", ""
@@ -116,7 +116,7 @@ func savedTile(l Language, resource string) *Panel {
 }
 
 // savingsTrend is actual use against the adjusted baseline and its band.
-func savingsTrend(l Language, resource string, w int) *Panel {
+func savingsTrend(l site, resource string, w int) *Panel {
 	name, unit := l.t("用电与基准", "Energy against its baseline"), "kwatth"
 	if resource == "water" {
 		name, unit = l.t("用水与基准", "Water against its baseline"), "m3"
@@ -135,7 +135,7 @@ func savingsTrend(l Language, resource string, w int) *Panel {
 }
 
 // savings returns what the bureau files.
-func savings(l Language) *Dashboard {
+func savings(l site) *Dashboard {
 	period := &Variable{Name: "period", Label: l.t("期间", "Period"), Type: "custom", Query: l.t("本季 : quarter,上季 : previous_quarter,有记录以来 : since_start", "this quarter : quarter,last quarter : previous_quarter,since records began : since_start"),
 		Options: []Option{{l.t("本季", "this quarter"), "quarter", true}, {l.t("上季", "last quarter"), "previous_quarter", false}, {l.t("有记录以来", "since records began"), "since_start", false}},
 		Current: map[string]any{"selected": true, "text": l.t("本季", "this quarter"), "value": "quarter"}}
@@ -251,7 +251,7 @@ func savings(l Language) *Dashboard {
 }
 
 // cumulative is the saving summed over the range, with its band.
-func cumulative(l Language, resource string, w int) *Panel {
+func cumulative(l site, resource string, w int) *Panel {
 	name, unit := l.t("累计节电", "Energy saved so far"), "kwatth"
 	if resource == "water" {
 		name, unit = l.t("累计节水", "Water saved so far"), "m3"
@@ -271,14 +271,14 @@ func cumulative(l Language, resource string, w int) *Panel {
 		band(low, high).step("1d")
 }
 
-func text(l Language, title, content string, w, h int) *Panel {
+func text(l site, title, content string, w, h int) *Panel {
 	p := newPanel(l, "text", title, content, w, h)
 	p.FieldConfig = nil
 	p.Options = map[string]any{"mode": "markdown", "content": content}
 	return p
 }
 
-func lighting(l Language) *Dashboard {
+func lighting(l site) *Dashboard {
 	return &Dashboard{
 		Title:       titles["lighting"].in(l),
 		Description: l.t("照明用电、亮灯与故障。", "Energy, burning and faults of lighting."),
@@ -321,11 +321,11 @@ func lighting(l Language) *Dashboard {
 }
 
 // deviceLink leads from a column of devices to the device.
-func deviceLink(l Language, kind ingest.FacilityKind) Override {
+func deviceLink(l site, kind ingest.FacilityKind) Override {
 	return textColumn(l.t("设备", "Device"), Property{"links", []DataLink{{Title: l.t("查看设备", "Show the device"), URL: l.link(deviceBoard(kind), "var-device=${__value.raw}")}}})
 }
 
-func water(l Language) *Dashboard {
+func water(l site) *Dashboard {
 	return &Dashboard{
 		Title:       titles["water"].in(l),
 		Description: l.t("用水、夜间流量与漏损。", "Water use, flow at night and leaks."),
@@ -373,7 +373,7 @@ func water(l Language) *Dashboard {
 	}
 }
 
-func waste(l Language) *Dashboard {
+func waste(l site) *Dashboard {
 	return &Dashboard{
 		Title:       titles["waste"].in(l),
 		Description: l.t("垃圾桶满溢、清运与重量。满溢度不说明分类质量。", "Filling, emptying and weight of bins. A fill level says nothing of how well waste is sorted."),
@@ -415,7 +415,7 @@ func waste(l Language) *Dashboard {
 	}
 }
 
-func gate(l Language) *Dashboard {
+func gate(l site) *Dashboard {
 	return &Dashboard{
 		Title:       titles["gate"].in(l),
 		Description: l.t("门禁通行与异常，只有汇总人次，不含个人信息。", "Passes through gates and what is wrong with them; sums only, no persons."),
@@ -452,7 +452,7 @@ func gate(l Language) *Dashboard {
 	}
 }
 
-func community(l Language) *Dashboard {
+func community(l site) *Dashboard {
 	one := communityVariable(l, false)
 	count := func(name string) string { return fmt.Sprintf("sum(%s%s{%s})", Prefix, name, here) }
 	return &Dashboard{
@@ -490,7 +490,7 @@ func community(l Language) *Dashboard {
 	}
 }
 
-func programme(l Language) *Dashboard {
+func programme(l site) *Dashboard {
 	stage := func(s string) string { return fmt.Sprintf(`sum(%sprogramme_communities{stage="%s"})`, Prefix, s) }
 	tile := func(name, description, s string) *Panel {
 		return stat(l, name, description, "none", 3).now(stage(s), "").decimals(0)
@@ -546,14 +546,14 @@ func programme(l Language) *Dashboard {
 }
 
 // deadline is a tile of the days until something is due.
-func deadline(l Language, name, description, what string) *Panel {
+func deadline(l site, name, description, what string) *Panel {
 	return stat(l, name, description, "suffix:"+l.t("天", "days"), 4).
 		now(fmt.Sprintf(`max((%sledger_deadline_timestamp_seconds{what="%s"} - time()) / 86400)`, Prefix, what), "").decimals(0).levels(red, 3.0, orange, 10.0, green)
 }
 
 // ledgerTable is the items of each community by what the ledger says, those with the
 // fewest that are met first.
-func ledgerTable(l Language) *Panel {
+func ledgerTable(l site) *Panel {
 	name, met, notMet, pending, renovated := l.t("社区", "Community"), l.t("达标", "Met"), l.t("未达标", "Not met"), l.t("待核", "To be checked"), l.t("2021 年改造小区", "Compounds renovated in 2021")
 	count := func(status string) string {
 		return fmt.Sprintf(`sum by (community) (%sledger_items{status="%s"})`, Prefix, status)
@@ -569,7 +569,7 @@ func ledgerTable(l Language) *Panel {
 }
 
 // itemTable is the communities by item of the standard, those met by the fewest first.
-func itemTable(l Language) *Panel {
+func itemTable(l site) *Panel {
 	number, title, met, notMet, pending := l.t("编号", "Number"), l.t("事项", "Item"), l.t("达标", "Met"), l.t("未达标", "Not met"), l.t("待核", "To be checked")
 	count := func(status string) string {
 		return fmt.Sprintf(`sum by (item) (%sledger_item_communities{status="%s"})`, Prefix, status)
@@ -581,7 +581,7 @@ func itemTable(l Language) *Panel {
 		override(textColumn(number, Property{"custom.width", 60}), textColumn(title, Property{"custom.minWidth", 200}))
 }
 
-func vendors(l Language) *Dashboard {
+func vendors(l site) *Dashboard {
 	vendor := &Variable{Name: "vendor", Label: l.t("厂商", "Vendor"), Type: "query", Datasource: promSource,
 		Query: map[string]any{"query": "query_result(" + Prefix + "vendor_info)", "refId": "vendor"},
 		Regex: `/[{,]name="(?<text>[^"]+)".*vendor="(?<value>[^"]+)"/`, Refresh: 2, Sort: 1, Multi: true, IncludeAll: true, AllValue: ".*",
@@ -648,7 +648,7 @@ func vendors(l Language) *Dashboard {
 	}
 }
 
-func ingester(l Language) *Dashboard {
+func ingester(l site) *Dashboard {
 	m := func(name string) string { return Prefix + name }
 	rate := func(name string) string { return "rate(" + m(name) + "[$__rate_interval])" }
 	quantile := func(p *Panel, histogram string) *Panel {

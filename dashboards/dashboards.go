@@ -16,10 +16,15 @@ package dashboards
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
+
+	"greencommunity/ingest"
 )
 
 // Language is one of the two languages of the dashboards.
@@ -48,54 +53,100 @@ func (l Language) t(zh, en string) string {
 	return en
 }
 
-// uid is a dashboard's address. Both languages can be provisioned side by side.
+// uid is a dashboard's address, which Grafana bounds. Both languages can be provisioned
+// side by side.
 func (l Language) uid(name string) string {
+	const most = 40 - len("gc-") - len("-en")
+	if len(name) > most {
+		sum := sha256.Sum256([]byte(name))
+		name = fmt.Sprintf("%s-%x", name[:most-9], sum[:4])
+	}
 	if l == Chinese {
 		return "gc-" + name
 	}
 	return "gc-" + name + "-en"
 }
 
+// word is a text of an inventory in the language: an inventory may give one language,
+// or none.
+func (l Language) word(t ingest.Text, id string) string {
+	return cmp.Or(l.t(t.ZH, t.EN), t.ZH, t.EN, id)
+}
+
+// kindName is what a kind of facility is called.
+func (l site) kindName(kind ingest.FacilityKind) string {
+	if k := l.kinds.Kind(kind); k != nil {
+		return l.word(k.Label, string(kind))
+	}
+	return string(kind)
+}
+
 // board is a dashboard and what the menus must know of it.
 type board struct {
 	name     string
-	build    func(Language) *Dashboard
+	build    func(site) *Dashboard
 	facility bool // of a kind of facility: in that menu
 	single   bool // its variables hold one value: nothing is carried there
 	ownTime  bool // has a range of its own
 	hidden   bool // reached from a row, a point or a tile, not from a menu
 }
 
-// boards lists the dashboards, in the order of the menu.
-var boards = allBoards()
+// site is what boards are written for: a language, the kinds of facility there are, and
+// where a browser reaches the page, "" where that is not known.
+type site struct {
+	Language
+	kinds  *ingest.Facilities
+	page   string
+	boards []board // in the order of the menu
+}
 
-func allBoards() []board {
+func newSite(l Language, o Options) site {
+	s := site{Language: l, kinds: o.Kinds, page: strings.TrimSuffix(o.Page, "/")}
+	if s.kinds == nil {
+		s.kinds = builtin
+	}
+	s.boards = allBoards(s.kinds)
+	return s
+}
+
+func allBoards(kinds *ingest.Facilities) []board {
 	all := []board{
 		{name: "overview", build: overview}, {name: "savings", build: savings, ownTime: true},
 		{name: "lighting", build: lighting, facility: true}, {name: "water", build: water, facility: true},
 		{name: "waste", build: waste, facility: true}, {name: "gate", build: gate, facility: true},
 	}
-	for _, kind := range builtin.Kinds() {
-		if !slices.ContainsFunc(all, func(b board) bool { return b.name == string(kind) }) {
-			all = append(all, board{name: string(kind), build: func(l Language) *Dashboard { return facilityBoard(l, kind) }, facility: true})
+	for _, kind := range kinds.Kinds() {
+		if !slices.Contains([]ingest.FacilityKind{ingest.Lighting, ingest.Water, ingest.Waste, ingest.Gate}, kind) {
+			all = append(all, board{name: kindBoard(kind), build: func(l site) *Dashboard { return facilityBoard(l, kind) }, facility: true})
 		}
 	}
-	for _, kind := range builtin.Kinds() {
-		all = append(all, board{name: deviceBoard(kind), build: func(l Language) *Dashboard { return device(l, kind) }, single: true, hidden: true})
+	for _, kind := range kinds.Kinds() {
+		all = append(all, board{name: deviceBoard(kind), build: func(l site) *Dashboard { return device(l, kind) }, single: true, hidden: true})
 	}
 	return append(all, board{name: deviceBoard("all"), build: group, single: true, hidden: true}, board{name: "alarms", build: work, hidden: true}, board{name: "community", build: community, single: true}, board{name: "programme", build: programme, single: true, ownTime: true},
 		board{name: "vendors", build: vendors, single: true}, board{name: "ingester", build: ingester, single: true, ownTime: true})
 }
 
-// boardNamed returns a board by its name.
-func boardNamed(name string) board {
-	return boards[slices.IndexFunc(boards, func(b board) bool { return b.name == name })]
+// kindBoard names the board of a kind of facility. An inventory may call a kind as
+// another board is called.
+func kindBoard(kind ingest.FacilityKind) string {
+	if _, taken := titles[string(kind)]; taken && builtin.Kind(kind) == nil {
+		return "kind-" + string(kind)
+	}
+	return string(kind)
 }
 
-// Build returns every dashboard in a language, by name.
-func Build(l Language) map[string]*Dashboard {
+// boardNamed returns a board by its name.
+func (l site) boardNamed(name string) board {
+	return l.boards[slices.IndexFunc(l.boards, func(b board) bool { return b.name == name })]
+}
+
+// Build returns every dashboard of the built-in kinds in a language, by name.
+func Build(l Language) map[string]*Dashboard { return newSite(l, Options{}).build() }
+
+func (l site) build() map[string]*Dashboard {
 	all := map[string]*Dashboard{}
-	for _, b := range boards {
+	for _, b := range l.boards {
 		d := b.build(l)
 		d.UID = l.uid(b.name)
 		d.finish(l, b.name)
@@ -104,19 +155,30 @@ func Build(l Language) map[string]*Dashboard {
 	return all
 }
 
-// Files returns what the generator writes for a site in a time zone: path below
-// dashboards/grafana, and JSON. InfluxDB knows communities by their ids alone, as
-// a name in its tags would begin a series anew with each renaming: names gives
-// the series of its answers the name of their community, by its id.
-func Files(zone string, names map[string]string) (map[string][]byte, error) {
+// Options are what the boards of a site depend on.
+type Options struct {
+	Zone string // of days and axes, as time_zone in config.yaml
+	// Names calls communities by their names, by id. InfluxDB knows their ids alone, as
+	// a name in its tags would begin a series anew with each renaming.
+	Names map[string]string
+	Kinds *ingest.Facilities // of the inventory; nil: those that ship with the program
+	// Page is where a browser reaches the page, such as https://green.county.example:
+	// boards link to it. "" leaves the links out.
+	Page string
+}
+
+// Files returns what the generator writes for a site: path below dashboards/grafana,
+// and JSON.
+func Files(o Options) (map[string][]byte, error) {
+	zone := o.Zone
 	if _, err := time.LoadLocation(zone); err != nil || zone == "" || zone == "Local" {
 		return nil, fmt.Errorf("%q is no time zone; use a name such as %s, as time_zone in config.yaml", zone, Zone)
 	}
 	files := map[string][]byte{}
 	for _, l := range Languages {
-		for name, d := range Build(l) {
+		for name, d := range newSite(l, o).build() {
 			for _, p := range d.Panels {
-				p.nameCommunities(names)
+				p.nameCommunities(o.Names)
 			}
 			var b bytes.Buffer
 			e := json.NewEncoder(&b)

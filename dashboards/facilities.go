@@ -23,7 +23,7 @@ type shownUnit struct {
 	scale float64
 }
 
-func (l Language) unit(unit string) shownUnit {
+func (l site) unit(unit string) shownUnit {
 	fixed := func(text string, scale float64) shownUnit { return shownUnit{"suffix:" + text, scale} }
 	switch unit {
 	case "W", "VA", "var", "V", "A", "Hz", "lx", "dB", "dBm", "mm", "m", "kg", "m/s", "ppm", "dB/m":
@@ -49,14 +49,17 @@ func (l Language) unit(unit string) shownUnit {
 	case "ratio":
 		return shownUnit{"percentunit", 1}
 	}
-	return shownUnit{"none", 1} // counts and states
+	if systems.Counts(unit) || unit == "0/1" || unit == "bool" {
+		return shownUnit{"none", 1}
+	}
+	return fixed(unit, 1) // as the inventory writes it
 }
 
 // rate is the unit of messages a second.
-func (l Language) rate() string { return "suffix:" + l.t("条/秒", "/s") }
+func (l site) rate() string { return "suffix:" + l.t("条/秒", "/s") }
 
 // hours is the unit of lengths of time that are shown in hours.
-func (l Language) hours() string { return "suffix:" + l.t("小时", "h") }
+func (l site) hours() string { return "suffix:" + l.t("小时", "h") }
 
 // scaled writes an expression of InfluxQL in the unit shown.
 func (u shownUnit) scaled(expr string) string {
@@ -67,8 +70,8 @@ func (u shownUnit) scaled(expr string) string {
 }
 
 // quantities are those of a kind of facility by name, states first, then by unit.
-func quantities(kind ingest.FacilityKind) []*ingest.Quantity {
-	all := slices.Collect(maps.Values(builtin.Kind(kind).Quantities))
+func (l site) quantities(kind ingest.FacilityKind) []*ingest.Quantity {
+	all := slices.Collect(maps.Values(l.kinds.Kind(kind).Quantities))
 	slices.SortFunc(all, func(a, b *ingest.Quantity) int {
 		if (a.Kind == ingest.State) != (b.Kind == ingest.State) {
 			if a.Kind == ingest.State {
@@ -83,15 +86,15 @@ func quantities(kind ingest.FacilityKind) []*ingest.Quantity {
 
 // common reports whether devices of all kinds may report a quantity: battery,
 // signal and the like.
-func common(name string) bool {
-	return !slices.ContainsFunc(builtin.Kinds(), func(k ingest.FacilityKind) bool { return builtin.Quantity(k, name) == nil })
+func (l site) common(name string) bool {
+	return !slices.ContainsFunc(l.kinds.Kinds(), func(k ingest.FacilityKind) bool { return l.kinds.Quantity(k, name) == nil })
 }
 
-func (l Language) called(q *ingest.Quantity) string { return l.t(q.Label.ZH, q.Label.EN) }
+func (l site) called(q *ingest.Quantity) string { return l.word(q.Label, q.Name) }
 
 // places makes a ranking of communities from an answer with their names; the name
 // leads to a board.
-func (p *Panel) places(l Language, largestFirst bool, board string) *Panel {
+func (p *Panel) places(l site, largestFirst bool, board string) *Panel {
 	name := l.t("社区", "Community")
 	to := "var-community=${__data.fields.community}"
 	return p.rows(l, "name", name, largestFirst, "community").
@@ -99,7 +102,7 @@ func (p *Panel) places(l Language, largestFirst bool, board string) *Panel {
 }
 
 // binsFull is the tile of bins that are full, as the page counts them.
-func binsFull(l Language, w int) *Panel {
+func binsFull(l site, w int) *Panel {
 	return stat(l, l.t("满溢垃圾桶", "Bins overfull"), l.t("当前满溢度 95% 以上的桶数。", "Bins at 95 % or more now."), "none", w).
 		now("sum("+Prefix+"waste_bins_full{"+here+"})", "").decimals(0).levels(green, 1.0, orange)
 }
@@ -110,7 +113,7 @@ func perMeterDayBy(facility ingest.FacilityKind, resource usage.Resource) string
 }
 
 // readNames are what reads of registers that were not simply subtracted are called.
-func readNames(l Language) []string {
+func readNames(l site) []string {
 	return []string{
 		"subtracted", l.t("直接相减", "subtracted"), "first", l.t("首次读数", "first read"), "rollover", l.t("翻转", "rollover"), "backward", l.t("倒退", "backward"),
 		"swap", l.t("换表", "exchanged"), "gap", l.t("缺口", "gap"), "estimated", l.t("估读", "estimated"), "trueup", l.t("估读修正", "true-up"),
@@ -120,7 +123,7 @@ func readNames(l Language) []string {
 }
 
 // correctionNames are those of corrections: resource, direction and reason.
-func correctionNames(l Language) []string {
+func correctionNames(l site) []string {
 	var pairs []string
 	for _, resource := range []string{l.t("电", "energy"), l.t("水", "water")} {
 		for _, direction := range [][2]string{{"up", l.t("增", "up")}, {"down", l.t("减", "down")}} {
@@ -134,13 +137,12 @@ func correctionNames(l Language) []string {
 }
 
 // yesNoWords are those of states.
-func yesNoWords(l Language) []any { return words("0", l.t("否", "no"), "1", l.t("是", "yes")) }
+func yesNoWords(l site) []any { return words("0", l.t("否", "no"), "1", l.t("是", "yes")) }
 
 // facilityBoard is the board of a kind of facility that is no more than data: how
 // many devices report, what is wrong, what each quantity is, by community.
-func facilityBoard(l Language, kind ingest.FacilityKind) *Dashboard {
-	label := builtin.Kind(kind).Label
-	name := l.t(label.ZH, label.EN)
+func facilityBoard(l site, kind ingest.FacilityKind) *Dashboard {
+	name := l.kindName(kind)
 	match := fmt.Sprintf(`%s, facility="%s"`, here, kind)
 	d := &Dashboard{
 		Title:       name,
@@ -154,13 +156,13 @@ func facilityBoard(l Language, kind ingest.FacilityKind) *Dashboard {
 				now(named(online(" by (community) ", match)), "").places(l, false, "community").limits(0, 1).decimals(1).levels(red, 0.8, orange, 0.95, green),
 		},
 	}
-	for _, q := range quantities(kind) {
-		if !common(q.Name) {
+	for _, q := range l.quantities(kind) {
+		if !l.common(q.Name) {
 			d.Panels = append(d.Panels, l.nowTiles(kind, q)...)
 		}
 	}
-	for _, q := range quantities(kind) {
-		if common(q.Name) || q.Kind == ingest.Register {
+	for _, q := range l.quantities(kind) {
+		if l.common(q.Name) || q.Kind == ingest.Register {
 			continue // how a device is, and levels of counters, are on its own board
 		}
 		unit := l.unit(q.Unit)
@@ -192,7 +194,7 @@ func facilityBoard(l Language, kind ingest.FacilityKind) *Dashboard {
 }
 
 // nowTiles are what a quantity of a kind is now, as the page shows it.
-func (l Language) nowTiles(kind ingest.FacilityKind, q *ingest.Quantity) []*Panel {
+func (l site) nowTiles(kind ingest.FacilityKind, q *ingest.Quantity) []*Panel {
 	unit := l.unit(q.Unit)
 	value := func(statistic string) string {
 		return fmt.Sprintf(`%ssystem_quantity{%s, facility="%s", quantity="%s", statistic="%s"}`, Prefix, here, kind, q.Name, statistic)
@@ -235,17 +237,16 @@ func (l Language) nowTiles(kind ingest.FacilityKind, q *ingest.Quantity) []*Pane
 
 // device is one device of a kind: what it said last, each with its name and unit,
 // its alarms and events, and a picture of each kind of quantity.
-func device(l Language, kind ingest.FacilityKind) *Dashboard {
-	label := builtin.Kind(kind).Label
+func device(l site, kind ingest.FacilityKind) *Dashboard {
 	const of = "device = '$device' AND $timeFilter"
 	last := stat(l, l.t("最新读数", "Latest readings"), l.t("所选时段内各量的最后值；设备不上报的量不在其中。", "The last value of every quantity in the range; what the device does not report is not among them."), "none", 24)
 	last.GridPos.H = 7
 	last.Options["textMode"], last.Options["colorMode"] = "value_and_name", "none"
 	byUnit := map[string]*Panel{}
 	var pictures []*Panel
-	for _, q := range quantities(kind) {
+	for _, q := range l.quantities(kind) {
 		unit := l.unit(q.Unit)
-		last.influx(fmt.Sprintf("SELECT %s FROM %s WHERE %s", unit.scaled("last("+q.Name+")"), kind, of), l.called(q))
+		last.influx(fmt.Sprintf("SELECT %s FROM %s WHERE %s", unit.scaled("last("+ident(q.Name)+")"), ident(string(kind)), of), l.called(q))
 		last.Targets[len(last.Targets)-1].RefID = "Q" + fmt.Sprint(len(last.Targets))
 		properties := []Property{{"unit", unit.id}}
 		if q.Kind == ingest.State {
@@ -284,14 +285,14 @@ func device(l Language, kind ingest.FacilityKind) *Dashboard {
 		} else if !strings.Contains(p.Title, l.called(q)) {
 			p.Title += l.t("、", ", ") + l.called(q)
 		}
-		expr, step := "mean("+q.Name+")", "$__interval"
+		expr, step := "mean("+ident(q.Name)+")", "$__interval"
 		if q.Kind == ingest.Delta {
-			expr, step = "sum("+q.Name+")", "1h"
+			expr, step = "sum("+ident(q.Name)+")", "1h"
 		}
-		p.influx(fmt.Sprintf("SELECT %s FROM %s WHERE %s GROUP BY time(%s), channel fill(none)", unit.scaled(expr), kind, of, step), l.called(q)+" $tag_channel")
+		p.influx(fmt.Sprintf("SELECT %s FROM %s WHERE %s GROUP BY time(%s), channel fill(none)", unit.scaled(expr), ident(string(kind)), of, step), l.called(q)+" $tag_channel")
 	}
 	d := &Dashboard{
-		Title:       l.t("单台设备："+label.ZH, "One device: "+label.EN),
+		Title:       l.t("单台设备：", "One device: ") + l.kindName(kind),
 		Description: l.t("一台设备的全部读数、用量、事件与告警。从告警或列表中的设备进入，或在上方填写设备编号。", "Readings, use, events and alarms of one device. Come from a device in a list of alarms or devices, or write its id above."),
 		Time:        TimeRange{"now-2d", "now"},
 		Templating: Templating{append(sources(l)[1:],
@@ -316,7 +317,7 @@ func device(l Language, kind ingest.FacilityKind) *Dashboard {
 
 // group is a gateway, or a community's devices together: what has alarms and no
 // readings of its own.
-func group(l Language) *Dashboard {
+func group(l site) *Dashboard {
 	return &Dashboard{
 		Title:       l.t("网关或社区", "Gateway or community"),
 		Description: l.t("网关或整个社区的告警；其设备见社区看板。", "Alarms of a gateway or of a whole community; its devices are on the community's board."),
@@ -327,7 +328,7 @@ func group(l Language) *Dashboard {
 }
 
 // deviceEvents lists what happened at a device, alarms among it, latest first.
-func deviceEvents(l Language, w, h int) *Panel {
+func deviceEvents(l site, w, h int) *Panel {
 	at, what, state, code := l.t("时间", "Time"), l.t("种类", "Type"), l.t("状态", "State"), l.t("级别或代码", "Severity or code")
 	value, expected, unit := l.t("数值", "Value"), l.t("参考值", "Expected"), l.t("单位", "Unit")
 	kinds := eventNames(l)
@@ -347,7 +348,7 @@ func deviceEvents(l Language, w, h int) *Panel {
 }
 
 // kindNamePairs are the names of alarms for series that are named by them.
-func kindNamePairs(l Language) []string {
+func kindNamePairs(l site) []string {
 	var pairs []string
 	for _, k := range anomaly.Kinds {
 		pairs = append(pairs, k.Name, l.t(k.Title.ZH, k.Title.EN))
@@ -356,17 +357,17 @@ func kindNamePairs(l Language) []string {
 }
 
 // answerNames are InfluxDB's answers that make a request come again.
-func answerNames(l Language) []string {
+func answerNames(l site) []string {
 	return []string{"429", l.t("要求等待", "asked to wait"), "5xx", l.t("服务器错误", "server errors"), "network", l.t("网络", "network"), "slow", l.t("过慢", "slow"), "too_large", l.t("过大", "too large"), "held", l.t("待人工处理", "held")}
 }
 
 // stateNames are those of the state on disk.
-func stateNames(l Language) []string {
+func stateNames(l site) []string {
 	return []string{"checkpoint", l.t("检查点", "checkpoint"), "account", l.t("账目", "account"), "devices", l.t("设备", "devices")}
 }
 
 // readsOfResources are the names of reads, of each resource.
-func readsOfResources(l Language) []string {
+func readsOfResources(l site) []string {
 	var pairs []string
 	resources, reads := resourceNames(l), readNames(l)
 	for i := 0; i+1 < len(resources); i += 2 {

@@ -2,6 +2,7 @@ package dashboards
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -225,7 +226,7 @@ const (
 )
 
 // newPanel starts a panel of a size in columns and rows of the grid.
-func newPanel(l Language, kind, title, description string, w, h int) *Panel {
+func newPanel(l site, kind, title, description string, w, h int) *Panel {
 	return &Panel{
 		Type: kind, Title: title, Description: description, GridPos: GridPos{W: w, H: h},
 		FieldConfig: &FieldConfig{Overrides: []Override{}, Defaults: FieldDefaults{
@@ -236,7 +237,7 @@ func newPanel(l Language, kind, title, description string, w, h int) *Panel {
 }
 
 // stat is a tile: one figure.
-func stat(l Language, title, description, unit string, w int) *Panel {
+func stat(l site, title, description, unit string, w int) *Panel {
 	p := newPanel(l, "stat", title, description, w, 4)
 	p.FieldConfig.Defaults.Unit = unit
 	p.Options = map[string]any{
@@ -248,14 +249,14 @@ func stat(l Language, title, description, unit string, w int) *Panel {
 }
 
 // unknown shows what has no value in grey: it is neither good nor bad.
-func unknown(l Language) map[string]any {
+func unknown(l site) map[string]any {
 	return map[string]any{
 		"type": "special", "options": map[string]any{"match": "null+nan", "result": map[string]any{"text": l.t("无数据", "no data"), "color": grey}},
 	}
 }
 
 // series is a picture over time.
-func series(l Language, title, description, unit string, w, h int) *Panel {
+func series(l site, title, description, unit string, w, h int) *Panel {
 	p := newPanel(l, "timeseries", title, description, w, h)
 	d := &p.FieldConfig.Defaults
 	d.Unit, d.Color = unit, map[string]any{"mode": "palette-classic"}
@@ -295,7 +296,7 @@ func (p *Panel) band(lower, upper string) *Panel {
 }
 
 // table is rows and columns.
-func table(l Language, title, description string, w, h int) *Panel {
+func table(l site, title, description string, w, h int) *Panel {
 	p := newPanel(l, "table", title, description, w, h)
 	p.FieldConfig.Defaults.Custom = map[string]any{"align": "auto", "filterable": true, "inspect": false, "cellOptions": map[string]any{"type": "auto"}}
 	p.Options = map[string]any{"showHeader": true, "cellHeight": "sm", "frameIndex": 0}
@@ -306,7 +307,7 @@ func table(l Language, title, description string, w, h int) *Panel {
 // keeps the name where there is one row only, is sorted by what it shows, and has
 // no colour where there is nothing. What is ranked are series of Prometheus, each
 // with the label named.
-func ranking(l Language, title, description, unit string, w, h int) *Panel {
+func ranking(l site, title, description, unit string, w, h int) *Panel {
 	p := table(l, title, description, w, h)
 	d := &p.FieldConfig.Defaults
 	d.Unit, d.Min = unit, ptr(0.0)
@@ -316,7 +317,7 @@ func ranking(l Language, title, description, unit string, w, h int) *Panel {
 
 // rows makes a table of rows from an answer with a label and a value: what the
 // label is of, and whether the largest is first. hidden are labels that links use.
-func (p *Panel) rows(l Language, label, heading string, largestFirst bool, hidden ...string) *Panel {
+func (p *Panel) rows(l site, label, heading string, largestFirst bool, hidden ...string) *Panel {
 	value := l.t("数值", "Value")
 	p.columns(label, heading, "Value", value, "v", value, "Time", "")
 	for _, name := range hidden {
@@ -473,7 +474,7 @@ func (p *Panel) columns(names ...string) *Panel {
 }
 
 // leads makes the panel's values a link to a board.
-func (p *Panel) leads(l Language, title, board, query string) *Panel {
+func (p *Panel) leads(l site, title, board, query string) *Panel {
 	p.FieldConfig.Defaults.Links = append(p.FieldConfig.Defaults.Links, DataLink{Title: title, URL: l.link(board, query)})
 	return p
 }
@@ -484,7 +485,7 @@ func override(name string, properties ...Property) Override {
 }
 
 // link is the address of a board with the time range kept, and what query adds.
-func (l Language) link(board, query string) string {
+func (l site) link(board, query string) string {
 	url := fmt.Sprintf("/d/%s?${__url_time_range}", l.uid(board))
 	if query != "" {
 		url += "&" + query
@@ -494,8 +495,8 @@ func (l Language) link(board, query string) string {
 
 // finish gives ids and places to the panels, left to right and top to bottom,
 // and what all boards have in common.
-func (d *Dashboard) finish(l Language, name string) {
-	d.Tags = []string{"greencommunity", string(l)}
+func (d *Dashboard) finish(l site, name string) {
+	d.Tags = []string{"greencommunity", string(l.Language)}
 	if d.Requires == nil {
 		d.Requires = []Requirement{{"grafana", "grafana", "Grafana", minimumGrafana}}
 	}
@@ -533,20 +534,40 @@ func (d *Dashboard) finish(l Language, name string) {
 	}
 	end()
 	d.Links = l.menu(name)
-	if b := boardNamed(name); b.facility {
+	if l.page != "" {
+		// Eight links are two rows. The service's own health is the least of a device's.
+		d.Links = slices.DeleteFunc(d.Links, func(k Link) bool { return len(d.Links) > 6 && k.URL == "/d/"+l.uid("ingester") })
+		d.Links = append(d.Links, Link{Title: l.t("平台页面", "Page"), Type: "link", URL: l.onPage(d), Tags: []string{}, Icon: "external link", TargetBlank: true})
+	}
+	if b := l.boardNamed(name); b.facility {
 		d.Tags = append(d.Tags, l.facilityTag())
 	}
 }
 
+// onPage is the address of what a board shows on the page: its device, its community, or
+// all of it.
+func (l site) onPage(d *Dashboard) string {
+	at := ""
+	for _, v := range d.Templating.List {
+		switch {
+		case v.Name == "device":
+			at = "#device/${device:percentencode}"
+		case v.Name == "community" && !v.Multi:
+			at = "#community/${community:percentencode}"
+		}
+	}
+	return fmt.Sprintf("%s/?lang=%s%s", l.page, l.Language, at)
+}
+
 // facilityTag marks the boards of kinds of facility, which share a menu.
-func (l Language) facilityTag() string { return "greencommunity-facility-" + string(l) }
+func (l site) facilityTag() string { return "greencommunity-facility-" + string(l.Language) }
 
 // menu leads to the other boards. Variables are carried to boards that hold what
 // the variable can be, and the range of time to those that have none of their own.
-func (l Language) menu(from string) []Link {
+func (l site) menu(from string) []Link {
 	var links []Link
 	facilities := false
-	for _, b := range boards {
+	for _, b := range l.boards {
 		switch {
 		case b.name == from || b.hidden:
 		case b.facility:

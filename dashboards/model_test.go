@@ -16,6 +16,7 @@ import (
 	"github.com/prometheus/prometheus/promql/parser"
 
 	"greencommunity/ingest"
+	"greencommunity/metrics/hourly"
 )
 
 // committed reads the dashboards as they are shipped, strictly.
@@ -24,8 +25,8 @@ func committed(t *testing.T) map[string]*Dashboard {
 	all := map[string]*Dashboard{}
 	for _, l := range Languages {
 		paths, err := filepath.Glob(filepath.Join("grafana", string(l), "*.json"))
-		if err != nil || len(paths) != len(boards) {
-			t.Fatalf("%d files of %s, want %d (%v)", len(paths), l, len(boards), err)
+		if err != nil || len(paths) != len(newSite(l, Options{}).boards) {
+			t.Fatalf("%d files of %s, want %d (%v)", len(paths), l, len(newSite(l, Options{}).boards), err)
 		}
 		for _, path := range paths {
 			data, err := os.ReadFile(path)
@@ -45,7 +46,7 @@ func committed(t *testing.T) map[string]*Dashboard {
 }
 
 func TestCommittedIsGenerated(t *testing.T) {
-	files, err := Files(Zone, nil)
+	files, err := Files(Options{Zone: Zone})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -591,6 +592,8 @@ func checkInflux(q query, add func(string, ...any)) {
 	}
 }
 
+var ofQuantity = regexp.MustCompile(`facility = '([a-z_]+)' AND quantity = '([a-z0-9_]+)'`)
+
 // checkSelect checks the names of a statement and returns what it yields.
 func checkSelect(q query, s *influxql.SelectStatement, add func(string, ...any)) []string {
 	known := append([]string{"time"}, tags...)
@@ -602,6 +605,12 @@ func checkSelect(q query, s *influxql.SelectStatement, add func(string, ...any))
 			known = append(known, checkSelect(q, source.Statement, add)...)
 		case *influxql.Measurement:
 			measurement = source.Name
+			if measurement == hourly.Measurement {
+				m := ofQuantity.FindStringSubmatch(q.text)
+				if m == nil || builtin.Quantity(ingest.FacilityKind(m[1]), m[2]) == nil || builtin.Quantity(ingest.FacilityKind(m[1]), m[2]).Kind == ingest.Register {
+					add("%s: hours of no quantity: %s", q.where, q.text)
+				}
+			}
 			fields, ok := derivedFields[measurement]
 			if !ok {
 				f := builtin.Kind(ingest.FacilityKind(measurement))
@@ -655,7 +664,7 @@ func TestSeriesHaveTheirOptions(t *testing.T) {
 
 // A site in another zone has its own days on all boards.
 func TestBoardsOfAnotherZone(t *testing.T) {
-	files, err := Files("Asia/Urumqi", map[string]string{"nancheng": "南城社区"})
+	files, err := Files(Options{Zone: "Asia/Urumqi", Names: map[string]string{"nancheng": "南城社区"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -674,7 +683,7 @@ func TestBoardsOfAnotherZone(t *testing.T) {
 		}
 	}
 	for _, zone := range []string{"", "Local", "Peking"} {
-		if _, err := Files(zone, nil); err == nil {
+		if _, err := Files(Options{Zone: zone}); err == nil {
 			t.Errorf("%q is taken for a zone", zone)
 		}
 	}

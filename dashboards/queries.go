@@ -2,6 +2,7 @@ package dashboards
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"greencommunity/ingest"
@@ -13,7 +14,7 @@ import (
 // title is the name of a board in both languages.
 type title ingest.Text
 
-func (t title) in(l Language) string { return l.t(t.ZH, t.EN) }
+func (t title) in(l site) string { return l.t(t.ZH, t.EN) }
 
 // deviceBoard names the board of a device of a kind of facility.
 func deviceBoard(kind ingest.FacilityKind) string { return "device-" + string(kind) }
@@ -38,6 +39,7 @@ const (
 	influxIn = `community =~ /^${community:regex}$/` // InfluxQL
 )
 
+// builtin are the kinds that ship with the program: those that the code itself asks for.
 var builtin = ingest.BuiltinFacilities()
 
 // field returns a quantity's name, having seen that the facility has it: a
@@ -47,6 +49,15 @@ func field(facility ingest.FacilityKind, quantity string) string {
 		panic(fmt.Sprintf("%s has no quantity %s", facility, quantity)) // a defect of the build
 	}
 	return quantity
+}
+
+// ident writes a name of an inventory into a query of InfluxDB: quoted, as it may be a
+// keyword, such as group or duration. Names of the built-in table are none.
+func ident(name string) string {
+	if builtin.Kind(ingest.FacilityKind(name)) != nil || slices.ContainsFunc(builtin.Kinds(), func(k ingest.FacilityKind) bool { return builtin.Quantity(k, name) != nil }) {
+		return name
+	}
+	return `"` + name + `"`
 }
 
 // What was used is asked of the book of use, in plain sums: days of places, and
@@ -97,7 +108,7 @@ func latest(facility ingest.FacilityKind, quantity string) string {
 
 // hours narrows down to the hours of a quantity.
 func hours(facility ingest.FacilityKind, quantity string) string {
-	return fmt.Sprintf("FROM %s WHERE facility = '%s' AND quantity = '%s' AND %s AND $timeFilter", hourly.Measurement, facility, field(facility, quantity), influxIn)
+	return fmt.Sprintf("FROM %s WHERE facility = '%s' AND quantity = '%s' AND %s AND $timeFilter", hourly.Measurement, facility, quantity, influxIn)
 }
 
 // meanBy is the mean of a quantity, its min or max, in steps of the picture, by
@@ -165,7 +176,7 @@ func named(expr string) string {
 
 // vendorNamed adds a vendor's name to a vector by vendor; what no source matches
 // is of no vendor, and says so.
-func (l Language) vendorNamed(expr string) string {
+func (l site) vendorNamed(expr string) string {
 	info := fmt.Sprintf("group by (vendor, name) (%svendor_info)", Prefix)
 	return fmt.Sprintf(`(%[1]s) * on (vendor) group_left (name) %[2]s or label_replace((%[1]s) unless on (vendor) %[2]s, "name", "%[3]s", "", "")`,
 		expr, info, l.t("（无匹配来源）", "(no source matches)"))
@@ -196,7 +207,7 @@ func (p *Panel) communityNames() *Panel {
 
 // variables of the boards
 
-func sources(l Language) []*Variable {
+func sources(l site) []*Variable {
 	return []*Variable{
 		// Hidden: provisioned, there is one of each and nothing to choose. The address
 		// chooses others (?var-influxdb=…).
@@ -206,7 +217,7 @@ func sources(l Language) []*Variable {
 }
 
 // communityVariable is the choice of communities, by name, or of one.
-func communityVariable(l Language, many bool) *Variable {
+func communityVariable(l site, many bool) *Variable {
 	v := &Variable{
 		Name: "community", Label: l.t("社区", "Community"), Type: "query", Datasource: promSource,
 		Query:   map[string]any{"query": "query_result(" + Prefix + "community_info)", "refId": "community"},
@@ -222,7 +233,7 @@ func communityVariable(l Language, many bool) *Variable {
 
 // pieces of boards
 
-func severityWords(l Language) []any {
+func severityWords(l site) []any {
 	return []any{map[string]any{"type": "value", "options": map[string]any{
 		"critical": map[string]any{"index": 0, "text": l.t("紧急", "critical"), "color": red},
 		"warning":  map[string]any{"index": 1, "text": l.t("一般", "warning"), "color": orange},
@@ -230,7 +241,7 @@ func severityWords(l Language) []any {
 	}}}
 }
 
-func kindWords(l Language) []any {
+func kindWords(l site) []any {
 	options := map[string]any{}
 	for i, k := range anomaly.Kinds {
 		options[k.Name] = map[string]any{"index": i, "text": l.t(k.Title.ZH, k.Title.EN)}
@@ -238,11 +249,10 @@ func kindWords(l Language) []any {
 	return []any{map[string]any{"type": "value", "options": options}}
 }
 
-func facilityWords(l Language) []any {
+func facilityWords(l site) []any {
 	options := map[string]any{}
-	for i, k := range builtin.Kinds() {
-		label := builtin.Kind(k).Label
-		options[string(k)] = map[string]any{"index": i, "text": l.t(label.ZH, label.EN)}
+	for i, k := range l.kinds.Kinds() {
+		options[string(k)] = map[string]any{"index": i, "text": l.kindName(k)}
 	}
 	return []any{map[string]any{"type": "value", "options": options}}
 }
@@ -257,7 +267,7 @@ func words(pairs ...string) []any {
 }
 
 // reasonWords calls reasons of refusals what people call them.
-func reasonWords(l Language) []any {
+func reasonWords(l site) []any {
 	pairs := []string{"none", l.t("没有拒收", "none refused")}
 	for _, r := range ingest.Reasons {
 		pairs = append(pairs, string(r), l.t(r.Title().ZH, r.Title().EN)+" ("+string(r)+")")
@@ -267,27 +277,27 @@ func reasonWords(l Language) []any {
 
 // facilityNames are the names of kinds of facility for series that are named by
 // them.
-func facilityNames(l Language) []string {
+func facilityNames(l site) []string {
 	var pairs []string
-	for _, k := range builtin.Kinds() {
-		pairs = append(pairs, string(k), l.t(builtin.Kind(k).Label.ZH, builtin.Kind(k).Label.EN))
+	for _, k := range l.kinds.Kinds() {
+		pairs = append(pairs, string(k), l.kindName(k))
 	}
 	return pairs
 }
 
 // streamNames are those of the four waste streams; what an inventory names
 // otherwise is called as it does.
-func streamNames(l Language) []string {
+func streamNames(l site) []string {
 	return []string{"kitchen", l.t("厨余垃圾", "kitchen"), "recyclable", l.t("可回收物", "recyclable"), "hazardous", l.t("有害垃圾", "hazardous"), "residual", l.t("其他垃圾", "residual"), "", l.t("未分类别", "no stream")}
 }
 
 // resourceNames are those of what is saved.
-func resourceNames(l Language) []string {
+func resourceNames(l site) []string {
 	return []string{"electricity", l.t("电", "electricity"), "water", l.t("水", "water")}
 }
 
 // eventNames are those of the events the native format has.
-func eventNames(l Language) []string {
+func eventNames(l site) []string {
 	return []string{
 		"access_granted", l.t("通行授权", "access granted"), "access_denied", l.t("通行被拒", "access denied"), "door_opened", l.t("开门", "door opened"),
 		"door_closed", l.t("关门", "door closed"), "door_locked", l.t("上锁", "door locked"), "door_unlocked", l.t("开锁", "door unlocked"),
@@ -319,7 +329,7 @@ func usedByDevice(facility ingest.FacilityKind, resource usage.Resource) string 
 
 // alarmTable is the open alarms: how bad, what, where, since when, and a way to
 // the device. A narrow screen shows the first columns, so they come first.
-func alarmTable(l Language, facility ingest.FacilityKind, more string, w, h int) *Panel {
+func alarmTable(l site, facility ingest.FacilityKind, more string, w, h int) *Panel {
 	severity, kind, place, which, since := l.t("级别", "Severity"), l.t("告警", "Alarm"), l.t("社区", "Community"), l.t("设备", "Device"), l.t("起始", "Since")
 	value, unit := l.t("数值", "Value"), l.t("单位", "Unit")
 	p := table(l, l.t("未恢复的告警", "Open alarms"), l.t("近 30 天内发生且尚未恢复的告警及其起始时间。点击设备查看详情。",
@@ -350,7 +360,7 @@ func alarmTable(l Language, facility ingest.FacilityKind, more string, w, h int)
 
 // alarmKinds counts a facility's open alarms by kind: by name, none where none is
 // open, and grey where nothing is known.
-func alarmKinds(l Language, facility ingest.FacilityKind, w, h int) *Panel {
+func alarmKinds(l site, facility ingest.FacilityKind, w, h int) *Panel {
 	match := here
 	if facility != "" {
 		match += fmt.Sprintf(`, facility="%s"`, facility)
@@ -365,7 +375,7 @@ func alarmKinds(l Language, facility ingest.FacilityKind, w, h int) *Panel {
 }
 
 // onlineTile is the share of devices that report.
-func onlineTile(l Language, facility ingest.FacilityKind, w int) *Panel {
+func onlineTile(l site, facility ingest.FacilityKind, w int) *Panel {
 	match := here
 	if facility != "" {
 		match += fmt.Sprintf(`, facility="%s"`, facility)
@@ -374,7 +384,7 @@ func onlineTile(l Language, facility ingest.FacilityKind, w int) *Panel {
 		now(online("", match), "").decimals(1).levels(red, 0.8, orange, 0.95, green)
 }
 
-func alarmTile(l Language, facility ingest.FacilityKind, w int) *Panel {
+func alarmTile(l site, facility ingest.FacilityKind, w int) *Panel {
 	return stat(l, l.t("未恢复告警", "Open alarms"), l.t("紧急和一般级别的未恢复告警数。", "Open alarms that are critical or warnings."), "none", w).
 		now(alarms(facility, `severity=~"warning|critical"`), "").decimals(0).levels(green, 1.0, orange).leads(l, titles["alarms"].in(l), "alarms", "${community:queryparam}")
 }

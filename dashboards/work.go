@@ -7,7 +7,7 @@ import (
 )
 
 // work is the board of alarms as work: is it handled, how soon, and how many were right.
-func work(l Language) *Dashboard {
+func work(l site) *Dashboard {
 	open := func(match string) string {
 		if match != "" {
 			match = ", " + match
@@ -20,6 +20,10 @@ func work(l Language) *Dashboard {
 	bad := func(p *Panel) *Panel { return p.says("1", l.t("是", "yes"), red, "0", l.t("否", "no"), green) }
 	kind, precision, right, wrong := l.t("告警", "Alarm"), l.t("属实比例", "Right"), l.t("属实（90 天）", "Right, 90 d"), l.t("误报（90 天）", "False, 90 d")
 	severity, place, device, compound, facility := l.t("级别", "Severity"), l.t("社区", "Community"), l.t("设备", "Device"), l.t("小区", "Compound"), l.t("设施", "Facility")
+	deal := []Property{}
+	if l.page != "" {
+		deal = append(deal, Property{"links", []DataLink{{Title: l.t("在平台页面处置", "Deal with it on the page"), URL: fmt.Sprintf("%s/?lang=%s#alarm=${__data.fields.alarm}", l.page, l.Language)}}})
+	}
 	return &Dashboard{
 		Title:       titles["alarms"].in(l),
 		Description: l.t("告警处置：未处理多少、多久有人确认、多久恢复、多少属实。", "Alarms as work: how many nobody has touched, how soon they are dealt with and cleared, and how many were right."),
@@ -32,10 +36,10 @@ func work(l Language) *Dashboard {
 			stat(l, l.t("确认用时", "Until dealt with"), l.t("近 30 天从告警到有人处置的时间，中位数。", "From when an alarm was told until a person dealt with it: median of 30 days."), "s", 4).now(median("alarm_time_to_acknowledge_seconds"), "p50"),
 			stat(l, l.t("恢复用时", "Until cleared"), l.t("近 30 天从告警到恢复或关闭的时间，中位数。", "From when an alarm was told until it was over: median of 30 days."), "s", 4).now(median("alarm_time_to_clear_seconds"), "p50"),
 			table(l, l.t("待办告警", "Alarms to see to"), l.t("需有人知晓的告警；处置在平台页面或消息链接中进行。", "Alarms somebody should know of; they are dealt with on the page or from the link in the message."), 14, 11).
-				now(named(fmt.Sprintf("max by (severity, kind, community, compound, facility, device) (%salarm_active{%s})", Prefix, here)), "").nothing(l.t("没有待办告警", "nothing to see to")).
-				columns("severity", severity, "kind", kind, "name", place, "compound", compound, "facility", facility, "device", device, "Time", "", "Value", "", "community", "").
-				override(textColumn(severity, Property{"mappings", severityWords(l)}, Property{"custom.cellOptions", map[string]any{"type": "color-background"}}, Property{"custom.width", 70}),
-					textColumn(kind, Property{"mappings", kindWords(l)}, Property{"custom.minWidth", 130}), override(facility, Property{"mappings", facilityWords(l)}), textColumn(device), textColumn(compound)),
+				now(named(fmt.Sprintf("max by (alarm, severity, kind, community, compound, facility, device) (%salarm_active{%s})", Prefix, here)), "").nothing(l.t("没有待办告警", "nothing to see to")).
+				columns("severity", severity, "kind", kind, "name", place, "compound", compound, "facility", facility, "device", device, "Time", "", "Value", "", "community", "", "alarm", "alarm").
+				override(outOfSight("alarm"), textColumn(severity, Property{"mappings", severityWords(l)}, Property{"custom.cellOptions", map[string]any{"type": "color-background"}}, Property{"custom.width", 70}),
+					textColumn(kind, append(deal, Property{"mappings", kindWords(l)}, Property{"custom.minWidth", 130})...), override(facility, Property{"mappings", facilityWords(l)}), textColumn(device), textColumn(compound)),
 			table(l, l.t("属实比例，按种类", "How many were right, by kind"), l.t("经人核实的告警中属实的比例：确认后恢复的为属实，标为误报的为误报。", "Of the alarms people judged, those that were right: dealt with and cleared, and not called false."), 10, 11).
 				now(fmt.Sprintf("max by (kind) (%salarm_precision_ratio)", Prefix), "").now(fmt.Sprintf(`sum by (kind) (increase(%salarms_judged_total{verdict="%s"}[90d])) > 0`, Prefix, alarmdesk.Right), "").now(fmt.Sprintf(`sum by (kind) (increase(%salarms_judged_total{verdict="%s"}[90d])) > 0`, Prefix, alarmdesk.Wrong), "").
 				transform("joinByField", map[string]any{"byField": "kind", "mode": "outer"}).nothing(l.t("尚无核实", "none judged yet")).
@@ -53,7 +57,7 @@ func work(l Language) *Dashboard {
 }
 
 // statusNames are the statuses of alarms, each with its name.
-func statusNames(l Language) []string {
+func statusNames(l site) []string {
 	var names []string
 	for _, s := range alarmdesk.Statuses() {
 		t := s.Title()

@@ -27,7 +27,7 @@ func (c dashboardsCmd) Run(s streams) error {
 	for _, community := range conf.Inventory.Communities {
 		names[string(community.ID)] = community.Name
 	}
-	files, err := dashboards.Files(conf.Zone.String(), names)
+	files, err := dashboards.Files(dashboards.Options{Zone: conf.Zone.String(), Names: names, Kinds: conf.Inventory.Facilities, Page: conf.Alarms.PublicURL})
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func main() {
 func run() error {
 	zone := flag.String("time-zone", dashboards.Zone, "zone of the boards' days and axes: time_zone of config.yaml")
 	flag.Parse()
-	files, err := dashboards.Files(*zone, nil)
+	files, err := dashboards.Files(dashboards.Options{Zone: *zone})
 	if err != nil {
 		return err
 	}

@@ -321,7 +321,9 @@ func (o *Observer) Now(at int64) []Figure {
 }
 
 // Counts reports whether a gauge of a unit counts things, so that devices add up.
-func Counts(unit string) bool { return unit == "1" || unit == "count" }
+func Counts(unit string) bool {
+	return unit == "1" || unit == "count" || unit == "次" || unit == "人次"
+}
 
 func plus(a, b float64) float64 {
 	if math.IsNaN(a) {
