@@ -69,7 +69,9 @@ func TestKindsOfAnInventory(t *testing.T) {
 			if boardRules(string(l)+"/"+name+".json", d, add); len(rules) > 0 && !strings.HasSuffix(name, "fountain") && !strings.HasSuffix(name, "ev_swap") { // which have names in one language, or none
 				t.Error(rules)
 			}
-			if !slices.ContainsFunc(d.Links, func(l Link) bool { return strings.HasPrefix(l.URL, "https://green.county.example/?lang=") && l.TargetBlank }) {
+			if !slices.ContainsFunc(d.Links, func(l Link) bool {
+				return strings.HasPrefix(l.URL, "https://green.county.example/?lang=") && l.TargetBlank
+			}) {
 				t.Errorf("%s does not lead to the page", d.UID)
 			}
 		}

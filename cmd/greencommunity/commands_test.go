@@ -317,8 +317,8 @@ func issueCertificate(t testing.TB, dir, name string, ca *x509.Certificate, caKe
 // A site's boards have its zone and its communities' names.
 func TestDashboards(t *testing.T) {
 	dir := t.TempDir()
-	inventory := "communities:\n- {id: east, name: 东街社区, town: 城关镇}\nvendors:\n- {id: v, name: 厂商, sources: [{topic: 'v/{community}/{device}', format: json}]}\n"
-	config := "data_dir: data\ntime_zone: Asia/Urumqi\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1883\"]}\ninfluxdb: {url: \"http://127.0.0.1:8086\", org: o, bucket: b}\n"
+	inventory := "communities:\n- {id: east, name: 东街社区, town: 城关镇}\nfacilities:\n  lift: {name: {zh: 电梯, en: Lifts}, quantities: {trips: {unit: \"1\", kind: delta, name: {zh: 运行次数, en: Trips}}}}\nvendors:\n- {id: v, name: 厂商, sources: [{topic: 'v/{community}/{device}', format: json}]}\n"
+	config := "data_dir: data\ntime_zone: Asia/Urumqi\nalarms: {public_url: \"https://green.example\"}\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1883\"]}\ninfluxdb: {url: \"http://127.0.0.1:8086\", org: o, bucket: b}\n"
 	for name, text := range map[string]string{"inventory.yaml": inventory, "config.yaml": config} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -328,7 +328,7 @@ func TestDashboards(t *testing.T) {
 	if err != nil {
 		t.Fatal(out, err)
 	}
-	for board, want := range map[string]string{"zh/water.json": "东街社区", "en/water.json": "tz('Asia/Urumqi')", "zh/device-lighting.json": "有功功率"} {
+	for board, want := range map[string]string{"zh/water.json": "东街社区", "en/water.json": "tz('Asia/Urumqi')", "zh/device-lighting.json": "有功功率", "zh/lift.json": "运行次数", "en/device-lift.json": "https://green.example/?lang=en#device/"} {
 		data, err := os.ReadFile(filepath.Join(dir, "boards", filepath.FromSlash(board)))
 		if err != nil || !strings.Contains(string(data), want) {
 			t.Errorf("%s does not say %s (%v)", board, want, err)

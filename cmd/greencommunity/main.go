@@ -33,7 +33,7 @@ type cli struct {
 	ACL        aclCmd        `cmd:"" name:"acl" help:"Print Mosquitto's access rules for the inventory: vendors reach their own topics only."`
 	Simulate   simulateCmd   `cmd:"" help:"Publish simulated communities: history, live readings, planted faults."`
 	Notify     notifyCmd     `cmd:"" help:"Deliver alerts to chat groups of WeCom, DingTalk and Feishu."`
-	Dashboards dashboardsCmd `cmd:"" help:"Write the Grafana dashboards of this site: in its time zone, with its communities' names."`
+	Dashboards dashboardsCmd `cmd:"" help:"Write the Grafana dashboards of this site: in its time zone, with its communities' names and its kinds of facility."`
 	Ledger     ledgerCmd     `cmd:"" help:"The working ledger of the programme as a table: check, import, export."`
 	Savings    savingsCmd    `cmd:"" help:"What was saved, with its uncertainty: from a table, or recomputed from InfluxDB."`
 	Quantities quantitiesCmd `cmd:"" help:"Print kinds of facility, their quantities and units."`

@@ -13,7 +13,8 @@ import (
 // Config is the section alarms of config.yaml.
 type Config struct {
 	// PublicURL is the address under which people reach the page, for links in messages,
-	// such as https://green.example.gov.cn. Its name belongs into http.hosts as well.
+	// such as https://green.example.gov.cn. Its name belongs into http.hosts as well. The
+	// boards that greencommunity dashboards writes link to it too.
 	PublicURL string `yaml:"public_url"`
 	// Schedule is a file of silences, maintenance windows and holidays. It is read
 	// again when it changes, and with the rest on SIGHUP and POST /-/reload.
