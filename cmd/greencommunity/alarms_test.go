@@ -21,6 +21,7 @@ import (
 // program is killed right after each answer, and what was answered holds. A third is
 // silenced by the schedule, whose change needs no restart.
 func TestAlarmsAreWork(t *testing.T) {
+	t.Parallel()
 	_, broker := startMosquitto(t)
 	db := startDatabase(t)
 	in := startIngester(t, broker, "http://"+db.addr, "alarms: {schedule: schedule.yaml, public_url: \"https://green.example\", tariffs: {water: 3.5}}\n")

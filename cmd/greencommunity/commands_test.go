@@ -316,6 +316,7 @@ func issueCertificate(t testing.TB, dir, name string, ca *x509.Certificate, caKe
 
 // A site's boards have its zone and its communities' names.
 func TestDashboards(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	inventory := "communities:\n- {id: east, name: 东街社区, town: 城关镇}\nfacilities:\n  lift: {name: {zh: 电梯, en: Lifts}, quantities: {trips: {unit: \"1\", kind: delta, name: {zh: 运行次数, en: Trips}}}}\nvendors:\n- {id: v, name: 厂商, sources: [{topic: 'v/{community}/{device}', format: json}]}\n"
 	config := "data_dir: data\ntime_zone: Asia/Urumqi\nalarms: {public_url: \"https://green.example\"}\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1883\"]}\ninfluxdb: {url: \"http://127.0.0.1:8086\", org: o, bucket: b}\n"

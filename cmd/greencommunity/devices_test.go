@@ -17,6 +17,7 @@ import (
 // devices lists, forgets and hands over: while the service runs, over a kill right
 // after, and while it is stopped, when it is made at the next start.
 func TestDevices(t *testing.T) {
+	t.Parallel()
 	broker, err := embedded.StartBroker(embedded.BrokerConfig{Addr: "127.0.0.1:0"})
 	if err != nil {
 		t.Fatal(err)

@@ -71,6 +71,7 @@ func traceOf(t *testing.T, dir, word string) (found []string) {
 // all else is where it was, and the account closes; killed at any moment, the
 // service starts, and another erase does the rest.
 func TestErase(t *testing.T) {
+	t.Parallel()
 	in, db, broker := startWith(t, eraseInventory)
 	config := filepath.Join(in.dir, "config.yaml")
 	data := filepath.Join(in.dir, "data")
@@ -194,6 +195,7 @@ func TestErase(t *testing.T) {
 
 // What is erased while it waits for InfluxDB is rejected as that.
 func TestEraseWhatWaits(t *testing.T) {
+	t.Parallel()
 	in, db, broker := startWith(t, eraseInventory)
 	db.stop()
 	p := newPublisher(t, broker.Addr())

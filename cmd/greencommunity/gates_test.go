@@ -48,6 +48,7 @@ vendors:
 // in whatever format, and however long, no byte of a person is on the disk, in
 // InfluxDB, in the vendor's feedback, on the page, in /metrics or in the log.
 func TestNoGateKeepsAPersonAnywhere(t *testing.T) {
+	t.Parallel()
 	in, db, broker := startWith(t, gatesInventory)
 	p := newPublisher(t, broker.Addr())
 	var mu sync.Mutex

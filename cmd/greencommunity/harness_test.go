@@ -49,7 +49,7 @@ func program(t testing.TB, name string) string {
 // built is greencommunity, as built here.
 var built programtest.Program
 
-func TestMain(m *testing.M) { os.Exit(built.Run(m, 4)) }
+func TestMain(m *testing.M) { os.Exit(built.Run(m, 6)) }
 
 // freePort is a port nobody listens on now.
 func freePort(t testing.TB) string {

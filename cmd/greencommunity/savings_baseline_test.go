@@ -19,6 +19,7 @@ import (
 // Case 05 by the command: a leak inside the baseline is refused with its days, and
 // accepted by name it keeps the reason.
 func TestCase05BaselineWithALeakIsRefused(t *testing.T) {
+	t.Parallel()
 	root := os.Getenv("GREENCOMMUNITY_CASES")
 	if root == "" {
 		t.Skip("GREENCOMMUNITY_CASES is not set")

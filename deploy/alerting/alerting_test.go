@@ -179,6 +179,7 @@ func leak(id, severity string) string {
 // An alarm becomes one message in the chat, though the robot fails at first, and a second one
 // another; an ingester that is restarted changes nothing; each clearing becomes another.
 func TestAnomalyBecomesAMessage(t *testing.T) {
+	t.Parallel()
 	robot, messages := wecom(t, 4) // thrice at once, then again
 	e := newExporter(t)
 	start(t, strings.TrimPrefix(e.URL, "http://"), renderer(t, robot), false)
@@ -237,6 +238,7 @@ func TestLongSecondLeakAsShipped(t *testing.T) {
 
 // inhibition asks a real Alertmanager which of some alerts it holds back.
 func TestInhibition(t *testing.T) {
+	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	s := &alerting.Stack{}

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,44 @@ func TestEveryAlertIsExplainedAndTested(t *testing.T) {
 	}
 }
 
+// only writes a file of rules with the recording rules of another and one of its alerts.
+func only(t *testing.T, from, to, alert string) {
+	data, err := os.ReadFile(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var f struct {
+		Groups []struct {
+			Name  string           `yaml:"name"`
+			Rules []map[string]any `yaml:"rules"`
+		} `yaml:"groups"`
+	}
+	if err := yaml.Unmarshal(data, &f); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for i := range f.Groups {
+		f.Groups[i].Rules = slices.DeleteFunc(f.Groups[i].Rules, func(r map[string]any) bool { return r["alert"] != nil && r["alert"] != alert })
+		for _, r := range f.Groups[i].Rules {
+			if r["alert"] == alert {
+				kept++
+			}
+		}
+	}
+	if kept != 1 {
+		t.Fatalf("%s: %d alerts %s", from, kept, alert)
+	}
+	if data, err = yaml.Marshal(f); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(to, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Case 08: a vendor that has left the inventory is not silent for ever. The case
 // names the rules by a path from where it once lay, so that it runs in such a tree.
 func TestOperations08VendorGoneAlert(t *testing.T) {
@@ -132,7 +171,6 @@ func TestOperations08VendorGoneAlert(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for to, from := range map[string]string{
-		"rules/service.yaml":    "rules/service.yaml",
 		"cases/gone/test.yaml":  filepath.Join(cases, "field", "operations", "08-vendor-gone-alert", "test.yaml"),
 		"cases/there/test.yaml": filepath.Join(cases, "field", "operations", "08-vendor-gone-alert", "test.yaml"),
 	} {
@@ -151,6 +189,8 @@ func TestOperations08VendorGoneAlert(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// The case takes 29 days of every 5 minutes: the other alerts of the file would take most of the time.
+	only(t, "rules/service.yaml", filepath.Join(dir, "rules", "service.yaml"), "GreencommunityVendorSilent")
 	for name, silent := range map[string]bool{"gone": false, "there": true} {
 		out, err := exec.Command(promtool, "test", "rules", filepath.Join(dir, "cases", name, "test.yaml")).CombinedOutput()
 		if fires := err != nil && strings.Contains(string(out), "oldco"); fires != silent || err != nil && !fires {

@@ -257,7 +257,16 @@ func TestStateOfOtherVersions(t *testing.T) {
 				t.Fatal(s.counters())
 			}
 		}
-		time.Sleep(1100 * time.Millisecond)
+		// A checkpoint is written each second: two generations, the newer of both messages.
+		saved := fmt.Sprintf("\x02%d\n\x00", i+1)
+		for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+			if data, _ := os.ReadFile(filepath.Join(made, "checkpoint")); strings.Contains(string(data), saved) {
+				break
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("the checkpoint does not say %q", saved)
+			}
+		}
 	}
 	s.stop()
 	for _, c := range []struct {
