@@ -26,7 +26,7 @@ func (w *Worker) fieldTimes(in *format.Input, out *format.Output) {
 		}
 		t, ok := int64(0), false
 		if s.IsText {
-			t, ok = format.ParseTime(s.Text, in.Zone())
+			t, ok = format.Clock(s.Text, in.Zone())
 		} else {
 			t, ok = format.TimeOfNumber(s.Value)
 		}

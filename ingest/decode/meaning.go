@@ -196,7 +196,7 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 	if channel == "" {
 		channel = in.Captures.Channel
 	}
-	if s.Spare && w.given(r, index, channel, quantity) {
+	if s.Spare && w.given(r, dev, channel, quantity) {
 		if out.Explain != nil {
 			out.Explain("%.60q is %s, which the normalized payload gives", s.Field, quantity.Name)
 		}
@@ -235,7 +235,7 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 		return refusal
 	}
 	t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
-	if other, both := w.sharedName(r, index, channel, quantity, value, t, s.Field); both {
+	if other, both := w.sharedName(r, dev, channel, quantity, value, t, s.Field); both {
 		return ingest.Refuse(ingest.BadValue, "%s: %.60q and %.60q are both it, with other values: give one a channel under fields, or ignore it", quantity.Name, other, s.Field)
 	}
 	w.replaced = w.replaced || replaced
@@ -276,9 +276,9 @@ func (w *Worker) withUnit(s *format.Sample, field *format.Field, quantity *inges
 
 // given reports whether the message has given a quantity of a device before its
 // first spare sample.
-func (w *Worker) given(r *Result, index uint32, channel string, q *ingest.Quantity) bool {
+func (w *Worker) given(r *Result, dev *ingest.Device, channel string, q *ingest.Quantity) bool {
 	for i := range r.Readings[:max(w.firm, 0)] {
-		if v := &r.Readings[i]; r.Devices[i] == index && v.Channel == channel && v.Quantity == q {
+		if v := &r.Readings[i]; v.Device.ID == dev.ID && v.Channel == channel && v.Quantity == q {
 			return true
 		}
 	}
@@ -317,10 +317,10 @@ func (w *Worker) battery(s *format.Sample, dev *ingest.Device) (*ingest.Quantity
 // channel at the same time, with another value: two registers must not share a name,
 // or one would overwrite the other and their difference pass for use. It looks at the
 // last ones, since those of one device stand together.
-func (w *Worker) sharedName(r *Result, index uint32, channel string, q *ingest.Quantity, value float64, t int64, field string) (other string, both bool) {
+func (w *Worker) sharedName(r *Result, dev *ingest.Device, channel string, q *ingest.Quantity, value float64, t int64, field string) (other string, both bool) {
 	for i := len(r.Readings) - 1; i >= 0 && i >= len(r.Readings)-maxMeanings; i-- {
 		v := &r.Readings[i]
-		if v.Quantity == q && v.Time == t && v.Value != value && v.Channel == channel && r.Devices[i] == index && w.named[i] != field {
+		if v.Quantity == q && v.Time == t && v.Value != value && v.Channel == channel && w.named[i] != field && (v.Device == dev || v.Device.ID == dev.ID) {
 			return w.named[i], true
 		}
 	}
@@ -350,7 +350,9 @@ func (w *Worker) fillLevel(r *Result, index uint32) {
 func sampleValue(s *format.Sample, field *format.Field, quantity *ingest.Quantity) (float64, *ingest.Refusal) {
 	value, number := s.Value, !s.IsText
 	if s.IsText {
-		value, number = format.ParseNumber(s.Text)
+		if value, number = format.ParseNumber(s.Text); !number && quantity.Kind != ingest.State {
+			value, number = format.LooseNumber(s.Text)
+		}
 	}
 	if field != nil {
 		if field.Values != nil {

@@ -9,6 +9,7 @@ package decode
 import (
 	"errors"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -248,11 +249,54 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 		out.Explain("topic matches %q of vendor %s; format %s", source.Topic, source.Vendor.ID, source.Format)
 	}
 	err = decoder.Decode(in, out)
+	if err != nil && len(m.Payload) > 0 && ingest.AsRefusal(err).Reason == ingest.Malformed {
+		if documents := format.Documents(m.Payload); documents != nil {
+			err = w.each(decoder, documents)
+		}
+	}
 	r.Requests, r.Missing = out.Requests, out.Missing
 	if err != nil {
 		return err
 	}
 	return w.interpret(in, out, r)
+}
+
+// each decodes a payload of several documents, as those are that a gateway has kept
+// and sends at once. What of them is none is refused by itself.
+func (w *Worker) each(decoder format.Decoder, documents [][]byte) error {
+	in, out := &w.in, &w.out
+	whole := in.Message
+	defer func() { in.Message = whole }()
+	out.Samples, out.Events, out.Refused, out.Ignored = out.Samples[:0], out.Events[:0], out.Refused[:0], ""
+	var first error
+	good := 0
+	for i, document := range documents {
+		one := *whole
+		one.Payload, in.Message = document, &one
+		samples, events := len(out.Samples), len(out.Events)
+		err := decoder.Decode(in, out)
+		if err == nil {
+			good++
+			continue
+		}
+		r := ingest.AsRefusal(err)
+		if r.Reason == ingest.TooLarge {
+			return err
+		}
+		if first == nil {
+			first = err
+		}
+		out.Samples, out.Events = out.Samples[:samples], out.Events[:events]
+		out.Refuse("", "document "+strconv.Itoa(i+1), r.Reason, "document %d: %s", i+1, r.Detail)
+	}
+	if good == 0 {
+		out.Refused = out.Refused[:0]
+		return first
+	}
+	if out.Explain != nil {
+		out.Explain("%d documents in one payload", len(documents))
+	}
+	return nil
 }
 
 // decoder is that of a source, made when first asked for.

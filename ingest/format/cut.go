@@ -200,7 +200,7 @@ func (k *cutting) json(payload []byte) []byte {
 		if word := string(bytes.TrimSpace(text)); len(word) <= 64 && k.cutter.text(word) {
 			return payload
 		}
-		return note("form")
+		return k.nearly(text)
 	}
 	if len(text) == len(payload) && k.clean(root) {
 		return payload // as nearly all are, and much is not written that way
@@ -212,6 +212,33 @@ func (k *cutting) json(payload []byte) []byte {
 		return payload
 	}
 	return bytes.Clone(k.out)
+}
+
+// nearly cuts what is nearly JSON, or several documents: what is kept of it is JSON.
+func (k *cutting) nearly(text []byte) []byte {
+	if !jsonLike(text) {
+		return note("form")
+	}
+	if near := nearJSON(text); near != nil {
+		if root, err := new(fastjson.Parser).ParseBytes(near); err == nil {
+			if !k.value(root, "") {
+				return note("text")
+			}
+			return bytes.Clone(k.out)
+		}
+	}
+	var all []byte
+	for _, document := range Documents(text) {
+		root, err := new(fastjson.Parser).ParseBytes(document)
+		if k.out = k.out[:0]; err != nil || !k.value(root, "") {
+			return note("form")
+		}
+		all = append(append(all, k.out...), '\n')
+	}
+	if all == nil {
+		return note("form")
+	}
+	return all
 }
 
 // clean reports whether all of a value is kept for sure: known members, states,

@@ -325,7 +325,7 @@ func (w *decodedWalk) element(base Sample, path string, i int, v *fastjson.Value
 		w.add(base, indexed, v, depth+1)
 		return
 	}
-	if address := text(v, "address"); ingest.ValidID(address) {
+	if address := text(v, "address"); ingest.ValidID(address) && v.GetObject().Len() > 1 {
 		base.Channel = address
 		w.members(base, indexed, v, "address", depth)
 		return

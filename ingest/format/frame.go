@@ -3,6 +3,7 @@ package format
 import (
 	"bytes"
 	"math/bits"
+	"slices"
 	"unicode/utf8"
 
 	"greencommunity/ingest"
@@ -30,7 +31,7 @@ func (k *frameKind) decode(in *Input, out *Output) error {
 	}
 	data := k.bytes(in.Payload)
 	inside := data
-	if from, to := concentrator(data); to > 0 {
+	if from, to := concentrator(data); to > 0 && !slices.ContainsFunc(starts[:from], func(i int) bool { return k.whole(data[i:]) > 0 }) {
 		out.Explainf("the frames are in one of a concentrator")
 		if inside = data[from:to]; to < len(data) { // more may stand behind it
 			inside = append(append(make([]byte, 0, len(data)), inside...), data[to:]...)
@@ -162,6 +163,9 @@ func frameWrapper(payload []byte) string {
 	}
 	return ""
 }
+
+// starts are where a frame may begin before what a concentrator's holds.
+var starts = []int{0, 1, 2, 3, 4, 5}
 
 // concentrator returns what a concentrator's frame holds: of Q/GDW 1376.1 (68 length
 // length 68 … sum 16) or 1376.2 (68 length … sum 16). To is 0 where data is none.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"math"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/valyala/fastjson"
@@ -25,6 +26,7 @@ const (
 
 // parseJSON parses a payload. The value is valid until the parser's next use.
 func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
+	written := payload
 	payload = jsonText(payload)
 	if !utf8.Valid(payload) {
 		payload = repaired(payload)
@@ -37,6 +39,14 @@ func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
 	}
 	root, err := p.ParseBytes(payload)
 	if err != nil {
+		if plain := fromUTF16(written); plain != nil {
+			payload = plain
+		}
+		if near := nearJSON(payload); near != nil {
+			if root, err := p.ParseBytes(near); err == nil {
+				return root, nil
+			}
+		}
 		return nil, ingest.Refuse(ingest.Malformed, "not JSON: %.120s", err.Error())
 	}
 	return root, nil
@@ -90,6 +100,9 @@ func (o *Output) scalar(base Sample, field string, v *fastjson.Value) {
 		base.IsBool = true
 	case fastjson.TypeNumber:
 		f, err := v.Float64()
+		if plus, ok := strings.CutPrefix(v.String(), "+"); err != nil && ok {
+			f, err = strconv.ParseFloat(plus, 64)
+		}
 		if err != nil {
 			o.Refuse(base.Device, field, ingest.BadValue, "%.60s: %.60q is not a number", field, v.String())
 			return

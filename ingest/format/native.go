@@ -2,6 +2,7 @@ package format
 
 import (
 	"strings"
+	"time"
 
 	"github.com/valyala/fastjson"
 
@@ -153,6 +154,11 @@ func jsonTime(in *Input, v *fastjson.Value) (int64, bool) {
 			if n >= 19700101000000 && n < 22000101000000 { // 20261123080000; as ms it would be in the 26th century
 				return ParseTime(v.String(), in.Zone())
 			}
+			if n >= 200101000000 && n < 1e12 { // 261128170005; as ms it would be before 2001
+				if t, err := time.ParseInLocation("060102150405", v.String(), in.Zone()); err == nil {
+					return t.UnixNano(), true
+				}
+			}
 			return TimeOfInteger(n)
 		}
 		f, err := v.Float64()
@@ -164,8 +170,31 @@ func jsonTime(in *Input, v *fastjson.Value) (int64, bool) {
 		return clockText(string(v.GetStringBytes()), in.Zone())
 	case fastjson.TypeNull:
 		return 0, true
+	case fastjson.TypeArray:
+		return timeOfParts(v.GetArray(), in.Zone())
 	}
 	return 0, false
+}
+
+// timeOfParts is a time in parts, as Java writes it: year, month, day, hour, minute and,
+// where they are not 0, second and ns.
+func timeOfParts(parts []*fastjson.Value, zone *time.Location) (int64, bool) {
+	var n [7]int
+	if len(parts) < 5 || len(parts) > 7 {
+		return 0, false
+	}
+	for i, part := range parts {
+		v, err := part.Int()
+		if err != nil {
+			return 0, false
+		}
+		n[i] = v
+	}
+	t := time.Date(n[0], time.Month(n[1]), n[2], n[3], n[4], n[5], n[6], zone)
+	if t.Year() != n[0] || int(t.Month()) != n[1] || t.Day() != n[2] || t.Hour() != n[3] || n[0] < 1970 || n[0] > 2200 {
+		return 0, false
+	}
+	return t.UnixNano(), true
 }
 
 // HouseholdMember is the member of a native deposit that says whose it is, and

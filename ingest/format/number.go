@@ -22,6 +22,10 @@ func NumberAndUnit(text string) (value float64, unit string, ok bool) {
 	return value, unit, ok
 }
 
+// LooseNumber reads what ParseNumber does not: a number with a decimal comma or with
+// groups of digits, where it can be only one.
+func LooseNumber(text string) (float64, bool) { return localNumber(text) }
+
 // ParseNumber reads a decimal number from text, as vendors quote them: "23.6",
 // "003283.35", " 7 ". NaN, infinities, hexadecimal and digits with underscores
 // are not numbers.

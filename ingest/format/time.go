@@ -2,6 +2,7 @@ package format
 
 import (
 	"math"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -51,6 +52,14 @@ func ParseTime(text string, zone *time.Location) (unixNano int64, ok bool) {
 		}
 	}
 	if v, ok := ParseNumber(text); ok {
+		if len(text) == 12 && onlyDigits(text) { // 261128170005; as ms it would be before 2001
+			if t, err := time.ParseInLocation("060102150405", text, zone); err == nil {
+				return t.UnixNano(), true
+			}
+		}
+		if whole, fraction, found := strings.Cut(text, "."); found && onlyDigits(whole) && onlyDigits(fraction) {
+			return timeOfDigits(whole, fraction)
+		}
 		return TimeOfNumber(v)
 	}
 	return 0, false
@@ -62,8 +71,14 @@ func clockText(text string, zone *time.Location) (unixNano int64, ok bool) {
 	if t, ok := ParseTime(text, zone); ok {
 		return t, true
 	}
-	return emptyClock(text)
+	if t, ok := emptyClock(text); ok {
+		return t, true
+	}
+	return looseTime(strings.TrimSpace(text), zone)
 }
+
+// Clock reads a time from text in any form that is known, a clock never set included.
+func Clock(text string, zone *time.Location) (unixNano int64, ok bool) { return clockText(text, zone) }
 
 // emptyClock is the time of a clock never set, where a text is what such a one writes.
 func emptyClock(text string) (unixNano int64, ok bool) {
@@ -146,5 +161,24 @@ func TimeOfNumber(v float64) (unixNano int64, ok bool) {
 		return t, ok
 	}
 	scale := float64(t) / whole
-	return t + int64(math.Round(fraction*scale)), true
+	// A float64 has 0.2 µs of an epoch in seconds: what it cannot tell is not 12.299999.
+	t += int64(math.Round(fraction * scale))
+	return (t + 500) / 1000 * 1000, true
+}
+
+// timeOfDigits is TimeOfNumber for digits, of which it loses none.
+func timeOfDigits(whole, fraction string) (unixNano int64, ok bool) {
+	n, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil {
+		return 0, false
+	}
+	t, ok := TimeOfInteger(n)
+	if !ok || n == 0 || t == neverSet {
+		return t, ok
+	}
+	part, err := strconv.ParseFloat("0."+fraction, 64)
+	if err != nil {
+		return t, true
+	}
+	return t + int64(math.Round(part*float64(t/n))), true
 }
