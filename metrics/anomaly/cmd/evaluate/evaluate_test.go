@@ -207,6 +207,26 @@ func TestCounty(t *testing.T) {
 	}
 }
 
+// The generic detector over quantities no rule knows, at the levels of a fleet:
+// quiet, and a broken wire that leaves the range is told. The table of 40 devices
+// each is that of evaluate -quantities 40.
+func TestQuantities(t *testing.T) {
+	months, vain, n, wires := 0.0, 0, 0, 0
+	for _, r := range evaluateQuantities(1, 2, anomaly.DefaultConfig()) {
+		months, vain = months+r.months, vain+r.vain[0]
+		// A code within the range seen is no surprise to a range.
+		if r.name != "humidity, outdoors" && r.name != "power, of a building" {
+			n, wires = n+r.n, wires+r.found[0][0]
+		}
+	}
+	if rate := float64(vain) / months; rate > 0.1 || months == 0 {
+		t.Errorf("%.3f alarms in vain a device-month, at most 0.1", rate)
+	}
+	if float64(wires) < 0.9*float64(n) {
+		t.Errorf("%d of %d broken wires found", wires, n)
+	}
+}
+
 // Issue 15: leaks of each kind of register, and how little is said in vain, on
 // devices made up from what real ones do. The table of 100 each is that of
 // evaluate -lifelike 100.

@@ -32,11 +32,12 @@ func main() {
 	countyDays := flag.Int("county", 0, "instead: simulate a county of 200 communities and 20,000 devices for so many `days`")
 	devices := flag.Int("generate", 0, "instead: `devices` made up for each kind of fault")
 	lifelike := flag.Int("lifelike", 0, "instead: `devices` made up from what real ones do, for each interval and step of register")
+	sensors := flag.Int("quantities", 0, "instead: `devices` made up for each of ten quantities no rule knows, for the generic detector")
 	seed := flag.Uint64("seed", 1, "of the devices made up")
 	parameters := flag.String("parameters", "", "YAML `file` of parameters that differ from the defaults, as the section anomaly")
 	communities := flag.Int("communities", 200, "communities of the county, of 100 devices each")
 	flag.Usage = func() {
-		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS [-v] | evaluate -generate DEVICES [-v] | evaluate -lifelike DEVICES\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
+		fmt.Fprintln(flag.CommandLine.Output(), "usage: evaluate [-v] [DIR] | evaluate -county DAYS [-v] | evaluate -generate DEVICES [-v] | evaluate -lifelike DEVICES | evaluate -quantities DEVICES\nDIR defaults to $GREENCOMMUNITY_CASES/anomaly")
 		flag.PrintDefaults()
 	}
 	flag.Parse()
@@ -52,6 +53,11 @@ func main() {
 			os.Exit(1)
 		}
 		c.print(os.Stdout, *verbose)
+		return
+	}
+	if *sensors > 0 {
+		begin := time.Now()
+		printQuantities(os.Stdout, evaluateQuantities(*seed, *sensors, config), time.Since(begin))
 		return
 	}
 	if *lifelike > 0 {
