@@ -83,6 +83,7 @@ func (w *Worker) settleReplaced(r *Result) {
 		if v.TimeReplaced && best[point{r.Devices[i], v.Channel, v.Quantity, v.Time}] != i {
 			r.Refused = append(r.Refused, format.FieldRefusal{Device: string(v.Device.ID), Field: v.Quantity.Name,
 				Refusal: ingest.Refuse(ingest.OutOfRange, "%s: its time is out of bounds, and the message has a later one", v.Quantity.Name)})
+			r.FireOfReading(&v, r.Devices[i])
 			continue
 		}
 		r.Readings[kept], r.Devices[kept], w.written[kept] = v, r.Devices[i], w.written[i]

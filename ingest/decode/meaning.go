@@ -44,6 +44,7 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 				out.Explain("%.60q = %.60s is refused: %v", s.Field, sentText(s), refusal)
 			}
 			r.Refused = append(r.Refused, format.FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
+			w.fireOfSample(s, dev, index, false, r)
 		}
 	}
 	for i := range out.Events {
@@ -57,6 +58,7 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 		}
 		if refusal != nil {
 			r.Refused = append(r.Refused, format.FieldRefusal{Device: e.Device, Field: e.Type, Refusal: refusal})
+			w.fireOfEvent(e, dev, index, r)
 			continue
 		}
 		t, source, replaced := eventTime(e.Time, e.TimeSource, in.Received)
@@ -135,6 +137,7 @@ func (w *Worker) register(r *Result) {
 	for i := range r.Readings {
 		v := r.Readings[i]
 		if refused(&v.Device, &r.Devices[i], v.Quantity.Name) {
+			r.FireOfReading(&v, inventory.Unregistered)
 			continue
 		}
 		r.Readings[kept], r.Devices[kept], w.written[kept] = v, r.Devices[i], w.written[i]
@@ -145,6 +148,7 @@ func (w *Worker) register(r *Result) {
 	for i := range r.Events {
 		e := r.Events[i]
 		if refused(&e.Device, &r.EventDevices[i], e.Type) {
+			r.FireOfEvent(&e, inventory.Unregistered)
 			continue
 		}
 		r.Events[kept], r.EventDevices[kept] = e, r.EventDevices[i]
@@ -182,6 +186,9 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 		}
 	}
 	if quantity == nil {
+		if w.unmappedFire(in, out, s, channel, dev, index, r) {
+			return nil
+		}
 		if out.Explain != nil {
 			out.Explain("%.60q has no meaning for %s: give it one under fields", s.Field, dev.Facility)
 		}

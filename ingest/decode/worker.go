@@ -46,6 +46,8 @@ type Result struct {
 	Refused  []format.FieldRefusal // single values refused in a message that is accepted
 	Ignored  string
 	Err      *ingest.Refusal
+	// Fires says what the message tells of fire in what was refused of it.
+	Fires []Fire
 	// Requests are published where the message is live. Missing counts the
 	// messages before this one that were lost, from the format's sequence
 	// numbers. Both are set even if Err is.
@@ -109,7 +111,8 @@ type Worker struct {
 	// How many readings and events the message had before its first spare sample; -1: it had none.
 	firm, firmEvents int
 
-	introduces bool // the message at hand is of a device that is not registered
+	introduces  bool // the message at hand is of a device that is not registered
+	interpreted bool // a decoder has taken the message at hand apart
 
 	// The device of the sample before, since most messages are of one device.
 	last struct {
@@ -170,17 +173,21 @@ func (w *Worker) Decode(m *ingest.Message) (result *Result) {
 	w.shrink()
 	*r = Result{
 		Readings: r.Readings[:0], Events: r.Events[:0], Devices: r.Devices[:0], EventDevices: r.EventDevices[:0],
-		Unmapped: r.Unmapped[:0], Refused: r.Refused[:0],
+		Unmapped: r.Unmapped[:0], Refused: r.Refused[:0], Fires: r.Fires[:0],
 	}
+	w.interpreted = false
 	defer func() {
 		if p := recover(); p != nil {
 			*r = Result{Source: r.Source, Err: ingest.Refuse(ingest.Internal, "%v at %s", p, caller())}
+			w.interpreted = false
+			w.fires(m, r)
 			result = r
 		}
 	}()
 	if err := w.decode(m, r); err != nil {
 		r.Err = ingest.AsRefusal(err)
 		r.Readings, r.Events, r.Devices, r.EventDevices = r.Readings[:0], r.Events[:0], r.Devices[:0], r.EventDevices[:0]
+		w.fires(m, r)
 	}
 	return r
 }
@@ -258,6 +265,7 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 	if err != nil {
 		return err
 	}
+	w.interpreted = true
 	return w.interpret(in, out, r)
 }
 

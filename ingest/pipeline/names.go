@@ -99,6 +99,8 @@ func (n *names) admit(r *decode.Result, walker bool) {
 				r.Written[kept] = r.Written[i]
 			}
 			kept++
+		} else {
+			r.FireOfReading(e, r.Devices[i])
 		}
 	}
 	r.Readings, r.Devices = r.Readings[:kept], r.Devices[:kept]
@@ -110,6 +112,8 @@ func (n *names) admit(r *decode.Result, walker bool) {
 		if e := &r.Events[i]; !refused(e.Device.ID, e.Channel, e.Type) {
 			r.Events[kept], r.EventDevices[kept] = *e, r.EventDevices[i]
 			kept++
+		} else {
+			r.FireOfEvent(e, r.EventDevices[i])
 		}
 	}
 	r.Events, r.EventDevices = r.Events[:kept], r.EventDevices[:kept]

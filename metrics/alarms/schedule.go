@@ -64,7 +64,7 @@ type Holiday struct {
 var holidayKinds = []string{"off_hours", "stuck_register", "crowd", "parking_full"}
 
 // vital kinds are silenced by name only.
-var vital = []string{"bin_fire", "smoke", "charger_hot", "waterlogging", "passage_blocked", "stuck_closed"}
+var vital = []string{"bin_fire", "smoke", "fire_reported", "charger_hot", "waterlogging", "passage_blocked", "stuck_closed"}
 
 // ReadSchedule reads a schedule. All its problems are told together, each with its line
 // and its remedy.

@@ -48,11 +48,12 @@ type Alarm struct {
 
 	key     alarmKey
 	id      string
-	expires int64   // unix nanoseconds; 0: a condition clears it
-	held    int64   // until when it waits to be told, unix nanoseconds; 0: it is told
-	ended   int64   // when it was over, of one that is told afterwards; else 0
-	told    float64 // Value when it was told last
-	within  int64   // for how long, or in which time, Value was seen, nanoseconds; 0: not kept
+	expires int64        // unix nanoseconds; 0: a condition clears it
+	held    int64        // until when it waits to be told, unix nanoseconds; 0: it is told
+	ended   int64        // when it was over, of one that is told afterwards; else 0
+	told    float64      // Value when it was told last
+	refused *refusedFire // what it is of where no device is known, else nil
+	within  int64        // for how long, or in which time, Value was seen, nanoseconds; 0: not kept
 }
 
 // Change is an alarm raised or cleared.
@@ -95,13 +96,16 @@ type book struct {
 	// version counts changes of what Alarms lists.
 	version atomic.Uint64
 
+	fires map[int32]*refusedFire // by group, see placeOfFire
+	burnt map[alarmKey]burnt
+
 	waves   map[peerKey]peers
 	ofTown  map[peerKey]int32 // devices, by community and facility
 	counted int               // devices that ofTown was counted of
 }
 
 func newBook(f *fleet) *book {
-	return &book{fleet: f, alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{}, waves: map[peerKey]peers{}}
+	return &book{fleet: f, alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{}, waves: map[peerKey]peers{}, fires: map[int32]*refusedFire{}, burnt: map[alarmKey]burnt{}}
 }
 
 func (b *book) active(k alarmKey) bool {
@@ -236,7 +240,7 @@ func (b *book) grown(k alarmKey, a *Alarm, f finding, at int64) bool {
 // again as they grow.
 var (
 	flows   = []kind{continuousFlow, nightFlow, burst, unaccountedWater}
-	growing = append([]kind{binFire, unaccountedEnergy, overfull, missedCollection, stuckRegister, stuckFill}, append(limitKinds, flows...)...)
+	growing = append([]kind{binFire, fireReported, unaccountedEnergy, overfull, missedCollection, stuckRegister, stuckFill}, append(limitKinds, flows...)...)
 )
 
 // grade raises the severity of a leak that loses as much as a burst: 227 L/h is
@@ -403,8 +407,8 @@ func (b *book) endRemoved(k alarmKey, at int64) {
 }
 
 // sortedKeys are the keys of alarms, in an order that is always the same.
-func sortedKeys(alarms map[alarmKey]*Alarm) []alarmKey {
-	return slices.SortedFunc(maps.Keys(alarms), func(a, b alarmKey) int {
+func sortedKeys[V any](of map[alarmKey]V) []alarmKey {
+	return slices.SortedFunc(maps.Keys(of), func(a, b alarmKey) int {
 		return cmp.Or(cmp.Compare(a.Device, b.Device), cmp.Compare(a.Channel, b.Channel), cmp.Compare(a.Kind, b.Kind))
 	})
 }
@@ -504,6 +508,12 @@ func (b *book) alarm(k alarmKey, at int64) *Alarm {
 		a.Community, a.Facility, a.Device = g.Key.Community, g.Facility, ingest.DeviceID(g.Key.Name)
 		if a.Facility == "" {
 			a.Facility = anyFacility
+		}
+		if f := b.fires[int32(k.Device-groupBase)]; g.Key.What == groupRefused && f != nil {
+			a.Community, a.Vendor, a.Device, a.refused = f.Community, f.Vendor, ingest.DeviceID(f.Device), f
+			if f.Facility != "" {
+				a.Facility = f.Facility
+			}
 		}
 		if k.Kind == atOnce {
 			a.Channel = b.channels[k.Channel]

@@ -231,6 +231,11 @@ var Checks = map[string][]ingest.Text{
 		{ZH: "拆动类：检查外壳、表封；漏水类：按“持续流量”处理。", EN: "Tamper: housing and seal. Leak: as continuous flow."},
 		{ZH: "设备从不报告恢复的，一昼夜后自动解除。", EN: "A device that never reports the end clears after a day."},
 	},
+	"fire_reported": {
+		{ZH: "立即电话通知该社区值班人员到场；不知道地点的，马上打给厂商问设备装在哪里；有明火先报119。", EN: "Send the community's duty at once; where the place is not known, call the vendor and ask where the device is. Flames: 119 first."},
+		{ZH: "看告警里的设备、主题和内容，对照附近的烟感、温度和视频。", EN: "Read device, topic and words in the alarm; compare detectors, temperatures and cameras nearby."},
+		{ZH: "处理后补登记：设备清单、限额（max_devices、limits）、字段映射，否则下次仍不能自动定位。", EN: "Then mend the entry: the list of devices, the quota (max_devices, limits), the field's meaning; or the next one has no place either."},
+	},
 	"gateway_offline": {
 		{ZH: "网关供电和指示灯；同箱其他设备是否有电。", EN: "The gateway's supply and lights; has what shares its box power?"},
 		{ZH: "SIM卡是否欠费、停机，或宽带中断。", EN: "Is the SIM card suspended or unpaid, or the line down?"},

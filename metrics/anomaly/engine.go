@@ -179,7 +179,7 @@ func (e *Engine) dropTotals() {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	maps.DeleteFunc(e.totals, func(k totalKey, _ uint64) bool { return e.inv.Community(k.Community) == nil })
+	maps.DeleteFunc(e.totals, func(k totalKey, _ uint64) bool { return k.Community != "" && e.inv.Community(k.Community) == nil })
 }
 
 // Rewind moves what is to come by as much as the clock was set back, and what is
@@ -354,8 +354,12 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 			at, late = received, false
 		}
 	}
-	if late && r.Device.Facility == ingest.Waste && !r.Estimated {
-		e.bins.lateFire(index, d, e.channel(r.Channel), r, at)
+	if late && !r.Estimated {
+		if r.Device.Facility == ingest.Waste {
+			e.bins.lateFire(index, d, e.channel(r.Channel), r, at)
+		} else {
+			e.limits.late(index, d, e.channel(r.Channel), r, at)
+		}
 	}
 	if late || r.Estimated {
 		return
@@ -594,7 +598,13 @@ func (e *Engine) SteppedBack(index uint32, seconds float64, received int64) {
 // of a leak that the meter keeps for weeks, a bin whose level at which it calls
 // itself full is lower than ours), as device_reported.
 func (e *Engine) reported(index uint32, d *device, channel uint16, ev *ingest.Event, at int64) {
-	if !slices.Contains(reportedEvents, ev.Type) {
+	if fire := ingest.FireIn(ev.Type); fire != ingest.NoFire {
+		if k, ok := e.fireKind(ev.Device.Facility, fire); ok && !(fire == ingest.Heat && k == binFire && e.bins.cool(d, channel, at)) {
+			e.firesOf(alarmKey{index, channel, k}, d, ev, at)
+			return
+		}
+	}
+	if fire := ingest.FireIn(ev.Type); fire == ingest.NoFire && !slices.Contains(reportedEvents, ev.Type) {
 		return
 	}
 	// One alarm a type of event: the type takes the place of the channel.
@@ -630,6 +640,16 @@ func (e *Engine) reported(index uint32, d *device, channel uint16, ev *ingest.Ev
 		return
 	}
 	e.raiseUntil(key, at, value, expected, until)
+}
+
+// firesOf raises and ends what a device says of a fire.
+func (e *Engine) firesOf(key alarmKey, d *device, ev *ingest.Event, at int64) {
+	if !ev.Active || ingest.Calm(ev.Type) {
+		e.clearAlarm(key, at)
+		return
+	}
+	e.burns(key, ev.Time, d.Received)
+	e.raiseUntil(key, at, 0, 0, at+int64(e.parameters(d).All.Reported))
 }
 
 // reportedEvents are those that tell of a fault.

@@ -23,6 +23,7 @@ const (
 	groupFeeder = iota
 	groupGateway
 	groupCommunity
+	groupRefused // a vendor's refused messages of fire, see fire.go
 )
 
 // regroup counts anew who has an alarm in which group, after members have

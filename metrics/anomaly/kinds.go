@@ -86,6 +86,7 @@ const (
 	flatLine
 	unusualValue
 	deviceReported
+	fireReported
 	gatewayOffline
 	communityOffline
 	atOnce
@@ -275,6 +276,10 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "设备自报故障", EN: "Reported by the device"},
 		Means:  ingest.Text{ZH: "设备自身报告故障或告警。", EN: "The device itself reports a fault or an alarm."},
 		Clears: ingest.Text{ZH: "设备报告恢复，或一昼夜内不再报告后自动解除。", EN: "Clears when the device says so, or after a day without another report."}},
+	fireReported: {Name: "fire_reported", Facility: anyFacility, Severity: Critical, Unit: "1",
+		Title:  ingest.Text{ZH: "报告火情", EN: "Fire reported"},
+		Means:  ingest.Text{ZH: "设备报告火警，或一条未被接收的报文（设备未登记、超出限额、字段未映射、格式错误）中有火情：先看现场，再查报文。", EN: "A device reports a fire, or a message that was refused (a device no list has, a quota, a field nobody mapped, a broken format) tells of one: look at the place first, and at the message afterwards."},
+		Clears: ingest.Text{ZH: "设备报告恢复，或一昼夜内不再报告后自动解除；也可由人关闭。", EN: "Clears when the device says so, or a day after the last message that told of it; a person can close it."}},
 	gatewayOffline: {Name: "gateway_offline", Facility: anyFacility, Severity: Critical, Unit: "1", Rollup: true,
 		Title:  ingest.Text{ZH: "网关离线", EN: "Gateway offline"},
 		Means:  ingest.Text{ZH: "同一网关下半数以上设备离线。", EN: "Over half of the devices behind one gateway are silent."},

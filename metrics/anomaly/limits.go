@@ -141,6 +141,22 @@ func (q *limited) mean(v float64, at int64, over time.Duration, unit string) {
 	q.Mean += float32(min(share, 1)) * (float32(v) - q.Mean)
 }
 
+// late looks at a reading that came out of order: smoke is told however late it comes.
+func (rules *limitRules) late(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
+	list := rules.parameters(d).Limits
+	for i := range list {
+		l := &list[i]
+		id, ok := kindNamed(l.Kind)
+		if !ok || !slices.Contains(burning, id) || l.Quantity != r.Quantity.Name || l.Facility != r.Device.Facility || l.At == 0 || l.Below || r.Value < l.At {
+			continue
+		}
+		if key := (alarmKey{index, channel, id}); !rules.active(key) {
+			rules.burns(key, r.Time, d.Received)
+			rules.raiseUntil(key, at, r.Value, l.At, at+again)
+		}
+	}
+}
+
 // judge compares a reading with one limit.
 func (rules *limitRules) judge(index uint32, d *device, q *limited, l *Limit, r *ingest.Reading, at int64) {
 	id, ok := kindNamed(l.Kind)
@@ -186,6 +202,9 @@ func (rules *limitRules) judge(index uint32, d *device, q *limited, l *Limit, r 
 		since := q.From
 		if l.Mean {
 			since = q.First
+		}
+		if slices.Contains(burning, id) {
+			rules.burns(key, r.Time, d.Received)
 		}
 		if at-since >= int64(l.For) {
 			rules.raiseFor(key, at, finding{value: v, expected: limit, within: int64(l.For)})

@@ -11,7 +11,7 @@ import (
 
 // selfReported are kinds that a device can report itself: then Value is 0,
 // which the rule never gives them.
-var selfReported = []kind{continuousFlow, reverseFlow, overfull, heldOpen, forcedOpen}
+var selfReported = []kind{continuousFlow, reverseFlow, overfull, heldOpen, forcedOpen, binFire, smoke, chargerHot}
 
 // why says in a sentence what was seen and what was expected, and in another
 // that it is over where it is.
@@ -76,6 +76,11 @@ func seen(k kind, a *Alarm) ingest.Text {
 		return both("功率%.1f瓦，该调光下应为%.1f瓦。", "%.1f W, where this dimming level takes %.1f W.", v, x)
 	case feederOutage, feederDayBurner:
 		return both("回路%.0f盏（共%.0f盏）。", "%.0f of %.0f lamps of the feeder.", v, x)
+	case fireReported:
+		if a.refused != nil {
+			return a.refused.sentence()
+		}
+		return both("设备自身报告。", "The device itself reports it.")
 	case binFire:
 		return both("桶内%.0f ℃，周围约%.0f ℃。", "%.0f °C inside, about %.0f °C around.", v, x)
 	case overfull:

@@ -27,8 +27,8 @@ import (
 // version 4 registers are in the book of use; one of the engine's own follows.
 // Version 5 added the time in which switchings were counted, version 6 what peers
 // have at once, version 8 balances of meters, version 9 when an alarm began, was told and
-// brought up to date, and its peak.
-const stateVersion = 9
+// brought up to date, and its peak, version 10 fires in messages that were refused.
+const stateVersion = 10
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -62,6 +62,7 @@ func (e *Engine) Save(w io.Writer) error {
 			b.int(int64(n))
 		}
 	}
+	b.fires(e.fires, e.burnt)
 	b.int(int64(len(e.info)))
 	for _, d := range e.info {
 		b.device(d)
@@ -160,6 +161,9 @@ func (e *Engine) Load(r io.Reader) error {
 		}
 		e.groups = append(e.groups, g)
 		e.groupOf[g.Key] = int32(i)
+	}
+	if version >= 10 {
+		e.fires, e.burnt = b.fires()
 	}
 	e.info = nil
 	for range b.each() {

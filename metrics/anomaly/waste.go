@@ -102,6 +102,9 @@ func (rules *binRules) reading(index uint32, d *device, channel uint16, r *inges
 	case binTilt:
 		b.Tilt = v
 	case binTemp:
+		if r.Value >= rules.parameters(d).Waste.Fire {
+			rules.burns(alarmKey{index, channel, binFire}, r.Time, d.Received)
+		}
 		if b.Flags&binTemp != 0 { // it has two: the hotter
 			v = max(v, b.Temp)
 		}
@@ -207,6 +210,23 @@ func (rules *binRules) judgeFire(b *bin, d *device) {
 	}
 }
 
+// cool says whether a bin has said of late that it is no warmer than the sun makes it: an
+// alarm of its own limit is a fault to look at then, and no fire.
+func (rules *binRules) cool(d *device, channel uint16, at int64) bool {
+	for i := d.Bin; i != 0; {
+		b := rules.bins.At(i)
+		if b.Channel == channel {
+			temp := b.LastTemp
+			if b.Flags&binTemp != 0 { // of this message
+				temp = b.Temp
+			}
+			return b.TempAt != 0 && at-b.TempAt <= int64(2*time.Hour) && float64(temp) < rules.parameters(d).Waste.FireClear
+		}
+		i = b.Next
+	}
+	return false
+}
+
 // lateFire looks at a temperature that came out of order. What only fire reaches is
 // told however late it comes.
 func (rules *binRules) lateFire(index uint32, d *device, channel uint16, r *ingest.Reading, at int64) {
@@ -215,6 +235,7 @@ func (rules *binRules) lateFire(index uint32, d *device, channel uint16, r *inge
 	}
 	key := alarmKey{index, channel, binFire}
 	if p := &rules.parameters(d).Waste; r.Value >= p.Fire && !rules.active(key) {
+		rules.burns(key, r.Time, d.Received)
 		rules.raiseUntil(key, at, r.Value, float64(rules.ambient[d.Place].Mean), at+int64(p.FireQuiet))
 	}
 }
