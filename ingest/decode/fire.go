@@ -150,17 +150,33 @@ func (w *Worker) fires(m *ingest.Message, r *Result) {
 
 // firesOfSamples looks at each sample and event of a message that was refused as a whole.
 func (w *Worker) firesOfSamples(r *Result) {
-	calm := false
+	device := ""
 	for i := range w.out.Samples {
-		calm = calm || over(w.out.Samples[i].Field, &w.out.Samples[i])
+		s := &w.out.Samples[i]
+		if device == "" && slices.Contains(deviceNames, strings.ToLower(lastOf(s.Field))) {
+			device = excerpt(s.Text)
+			if !s.IsText {
+				device = numberText(s.Value)
+			}
+		}
 	}
 	for i := range w.out.Samples {
-		w.fireOfSample(&w.out.Samples[i], nil, 0, calm, r)
+		w.fireOfSample(&w.out.Samples[i], nil, 0, r)
 	}
 	for i := range w.out.Events {
 		w.fireOfEvent(&w.out.Events[i], nil, 0, r)
 	}
+	for i := range r.Fires {
+		if f := &r.Fires[i]; f.Device == "" {
+			f.Device = firstOf(device, excerpt(lastLevel(w.in.Topic)))
+		}
+	}
 }
+
+// lastOf is a path's last name.
+func lastOf(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
+
+func lastLevel(topic string) string { return topic[strings.LastIndexByte(topic, '/')+1:] }
 
 // over says whether a sample says of the whole message that what it tells of has ended.
 func over(field string, s *format.Sample) bool {
@@ -171,13 +187,23 @@ func over(field string, s *format.Sample) bool {
 	return false
 }
 
-func (w *Worker) fireOfSample(s *format.Sample, dev *ingest.Device, index uint32, calm bool, r *Result) {
+// ended says whether the message at hand says of itself that what it tells of is over.
+func (w *Worker) ended() bool {
+	for i := range w.out.Samples {
+		if s := &w.out.Samples[i]; over(s.Field, s) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *Worker) fireOfSample(s *format.Sample, dev *ingest.Device, index uint32, r *Result) {
 	f := Fire{Device: excerpt(firstOf(s.Device, w.in.Captures.Device, string(w.source.Device))), Celsius: math.NaN()}
-	f.known(dev, index)
+	w.known(&f, dev, index)
 	f.Community, f.Facility = w.place(firstOf(s.Community, w.in.Captures.Community, string(w.source.Community)), firstOf(s.Facility, w.in.Captures.Facility, string(w.source.Facility)), dev)
 	if celsius, ok := w.celsius(s); ok && burnsAt(celsius, f.Facility) {
 		f.Celsius, f.Burning = celsius, ingest.Fire
-	} else if b, active, _ := burning(s); b != ingest.NoFire && active && !calm && heatCounts(b, f.Facility) {
+	} else if b, active, _ := burning(s); b != ingest.NoFire && active && heatCounts(b, f.Facility) && !w.ended() {
 		f.Burning = b
 	} else {
 		return
@@ -189,7 +215,7 @@ func (w *Worker) fireOfSample(s *format.Sample, dev *ingest.Device, index uint32
 func (w *Worker) fireOfEvent(e *format.Event, dev *ingest.Device, index uint32, r *Result) {
 	b := ingest.FireIn(e.Type)
 	f := Fire{Device: excerpt(firstOf(e.Device, w.in.Captures.Device, string(w.source.Device))), Celsius: math.NaN(), Burning: b}
-	f.known(dev, index)
+	w.known(&f, dev, index)
 	f.Community, f.Facility = w.place(firstOf(e.Community, w.in.Captures.Community, string(w.source.Community)), firstOf(e.Facility, w.in.Captures.Facility, string(w.source.Facility)), dev)
 	if b == ingest.NoFire || !e.Active || ingest.Calm(e.Type) || !heatCounts(b, f.Facility) {
 		return
@@ -231,6 +257,17 @@ func (f *Fire) known(dev *ingest.Device, index uint32) {
 	if dev != nil && index != inventory.Unregistered {
 		f.Known, f.Index = dev, index
 	}
+}
+
+// known is that of a device that is resolved. One that a list has is registered by it: it
+// counts against no quota.
+func (w *Worker) known(f *Fire, dev *ingest.Device, index uint32) {
+	if dev != nil && index == inventory.Unregistered && dev.Listed {
+		if d, i, refusal := w.resolver.Register(w.source, dev); refusal == nil {
+			dev, index = d, i
+		}
+	}
+	f.known(dev, index)
 }
 
 // FireOfEvent is FireOfReading of an event.
@@ -356,15 +393,14 @@ func (w *Worker) scan(m *ingest.Message, r *Result) {
 				facility = l
 			}
 		}
-		if f.Device == "" {
-			f.Device = excerpt(levels[len(levels)-1])
-		}
 	}
+	f.Device = firstOf(f.Device, excerpt(lastLevel(m.Topic)))
 	f.Community, f.Facility = w.place(community, facility, nil)
 	if r.Source != nil {
 		c := w.in.Captures
-		if dev, index, refusal := w.resolver.Resolve(r.Source, &c, inventory.Named{Device: device}); refusal == nil && index != inventory.Unregistered {
-			f.Known, f.Index, f.Community, f.Facility = dev, index, dev.Community, dev.Facility
+		if dev, index, refusal := w.resolver.Resolve(r.Source, &c, inventory.Named{Device: device}); refusal == nil {
+			f.Community, f.Facility = dev.Community, dev.Facility
+			w.known(&f, dev, index)
 		}
 	}
 	if f.Facility == "" && binWords(m.Topic, payload) {

@@ -44,7 +44,7 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 				out.Explain("%.60q = %.60s is refused: %v", s.Field, sentText(s), refusal)
 			}
 			r.Refused = append(r.Refused, format.FieldRefusal{Device: s.Device, Field: s.Field, Refusal: refusal})
-			w.fireOfSample(s, dev, index, false, r)
+			w.fireOfSample(s, dev, index, r)
 		}
 	}
 	for i := range out.Events {
