@@ -116,3 +116,74 @@ func TestKubernetesManifest(t *testing.T) {
 		t.Errorf("arguments %q", c.Args)
 	}
 }
+
+// The broker's nodes find each other, keep to one away at a time, and have in their
+// environment what nats.conf asks for.
+func TestKubernetesBroker(t *testing.T) {
+	f, err := os.Open("kubernetes/nats.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	conf, err := os.ReadFile("nats/nats.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type document struct {
+		Kind     string
+		Metadata struct{ Name, Namespace string }
+		Spec     struct {
+			MaxUnavailable int `yaml:"maxUnavailable"`
+			Replicas       int
+			Ports          []struct{ Name string }
+			Template       struct {
+				Spec struct {
+					Containers []struct {
+						Env          []struct{ Name, Value string }
+						Ports        []struct{ Name string }
+						VolumeMounts []struct {
+							MountPath string `yaml:"mountPath"`
+						} `yaml:"volumeMounts"`
+					}
+				}
+			}
+		}
+	}
+	byKind := map[string]document{}
+	for d := yaml.NewDecoder(f); ; {
+		var each document
+		if err := d.Decode(&each); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if each.Metadata.Name != "nats" || each.Metadata.Namespace != "greencommunity" {
+			t.Errorf("%s: %+v", each.Kind, each.Metadata)
+		}
+		byKind[each.Kind] = each
+	}
+	set := byKind["StatefulSet"].Spec
+	if set.Replicas != 3 || byKind["PodDisruptionBudget"].Spec.MaxUnavailable != 1 || len(set.Template.Spec.Containers) != 1 {
+		t.Fatalf("%+v", set)
+	}
+	c := set.Template.Spec.Containers[0]
+	for _, e := range c.Env {
+		if !strings.Contains(string(conf), "$"+e.Name) {
+			t.Errorf("nats.conf does not ask for %s", e.Name)
+		}
+		if e.Name == "NATS_ROUTES" && strings.Count(e.Value, "nats://") != set.Replicas {
+			t.Errorf("routes %s, nodes %d", e.Value, set.Replicas)
+		}
+	}
+	if len(c.Env) != strings.Count(string(conf), ": $") {
+		t.Errorf("environment %v", c.Env)
+	}
+	for _, m := range c.VolumeMounts {
+		if !strings.Contains(string(conf), m.MountPath) {
+			t.Errorf("nats.conf has nothing in %s", m.MountPath)
+		}
+	}
+	if len(c.Ports) != len(byKind["Service"].Spec.Ports) || !strings.Contains(string(conf), "stream_replicas: 3") {
+		t.Errorf("ports %v", c.Ports)
+	}
+}

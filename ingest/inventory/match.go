@@ -169,6 +169,27 @@ func (inv *Inventory) Filters() []string {
 	return disjoint(filters)
 }
 
+// FilterIndex returns what says under which of Filters a topic falls: its index, -1 where
+// it falls under none. It is not safe for concurrent use.
+func (inv *Inventory) FilterIndex() func(topic string) int {
+	filters := inv.Filters()
+	if len(filters) < 2 {
+		return func(string) int { return 0 }
+	}
+	m, index, c := &matcher{}, make(map[*Source]int, len(filters)), format.Captures{}
+	for i, f := range filters {
+		s := &Source{Topic: f}
+		index[s] = i
+		m.add(s)
+	}
+	return func(topic string) int {
+		if s := m.match(topic, true, &c); s != nil {
+			return index[s]
+		}
+		return -1
+	}
+}
+
 // disjoint replaces filters that overlap by one that covers both, until none do.
 func disjoint(filters []string) []string {
 	slices.Sort(filters)

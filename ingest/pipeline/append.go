@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -43,6 +44,11 @@ type appender struct {
 	spacing     spacing
 	sessionLost uint32 // epoch in which the broker had no session for us; owned by run
 	resent      resent
+
+	identifiers identifiers
+	renumbers   atomic.Bool // whether the broker gives identifiers anew: then contents tell
+	contents    *contents   // nil: nothing was asked of late
+	items       []item      // to be used again
 }
 
 // delivered is a message as inFlight knows it: its number, the lower half, which
@@ -117,10 +123,16 @@ const rememberedTimes = 1 << 20
 
 func (a *appender) run(ctx context.Context) {
 	var deliveries []*mqtt.Delivery
+	held := 0 // of deliveries
 	for {
 		bytes := 0
-		deliveries = deliveries[:0]
-		for batch := a.p.subscriber.Next(ctx); len(batch) > 0; batch = a.p.subscriber.Poll() {
+		next := a.p.subscriber.Next
+		if held > 0 {
+			next = a.next
+		} else {
+			a.forget()
+		}
+		for batch := next(ctx); len(batch) > 0; batch = a.p.subscriber.Poll() {
 			for i := range batch {
 				deliveries, bytes = append(deliveries, &batch[i]), bytes+len(batch[i].Payload)
 			}
@@ -128,18 +140,31 @@ func (a *appender) run(ctx context.Context) {
 				break
 			}
 		}
-		if len(deliveries) == 0 {
+		if len(deliveries) == 0 || ctx.Err() != nil {
 			return
 		}
-		for rest := deliveries; len(rest) > 0; {
+		before := held
+		if held = 0; len(deliveries) > before { // something came behind what was held back
+			held = a.hold(deliveries)
+		}
+		behind := deliveries[len(deliveries)-held:]
+		for rest := deliveries[:len(deliveries)-held]; len(rest) > 0; {
 			n := a.fitting(rest)
-			if !a.append(ctx, rest[:n]) {
+			if !a.append(ctx, rest[:n], rest[n:], behind) {
 				return
 			}
 			rest = rest[n:]
 		}
-		clear(deliveries)
+		clear(deliveries[copy(deliveries, behind):])
+		deliveries = deliveries[:held]
 	}
+}
+
+// next waits for what follows messages that are held back, and not for long.
+func (a *appender) next(ctx context.Context) []mqtt.Delivery {
+	ctx, cancel := context.WithTimeout(ctx, holdFor)
+	defer cancel()
+	return a.p.subscriber.Next(ctx)
 }
 
 // fitting returns how many of the deliveries are journaled together: as many as take
@@ -155,8 +180,9 @@ func (a *appender) fitting(deliveries []*mqtt.Delivery) int {
 	return len(deliveries)
 }
 
-// append journals and acknowledges a group; false if ctx ended before.
-func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool {
+// append journals and acknowledges a group; false if ctx ended before. What came behind
+// the group may tell what is sent again.
+func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery) bool {
 	a.p.possible(ctx)
 	for _, d := range deliveries {
 		if d.Received < a.p.clock.built.UnixNano() && !a.p.clock.built.IsZero() { // by a clock that has been mended since
@@ -166,7 +192,7 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 	if ctx.Err() != nil {
 		return false
 	}
-	g := a.group(deliveries)
+	g := a.group(deliveries, behind...)
 	for logged := false; ; {
 		err := a.p.journal.Append(g.messages)
 		if err == nil {
@@ -216,8 +242,17 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery) bool
 
 // within reports whether a delivery is one of the messages of its own group, which are
 // not in flight's list yet: while the journal takes nothing, or the clock is wrong, the
-// broker may deliver again what waits here.
-func within(messages []*ingest.Message, d *mqtt.Delivery) bool {
+// broker may deliver again what waits here. Brokers that give identifiers anew keep them
+// on one connection until we acknowledge.
+func (a *appender) within(messages []*ingest.Message, before []*mqtt.Delivery, d *mqtt.Delivery) bool {
+	if a.renumbers.Load() {
+		for _, b := range before {
+			if b.QoS > 0 && b.Epoch == d.Epoch && b.PacketID == d.PacketID && b.Topic == d.Topic && bytes.Equal(b.Payload, d.Payload) {
+				return true
+			}
+		}
+		return false
+	}
 	for _, m := range messages {
 		if m.QoS > 0 && m.PacketID == d.PacketID && m.Topic == d.Topic && bytes.Equal(m.Payload, d.Payload) {
 			return true
@@ -227,13 +262,14 @@ func within(messages []*ingest.Message, d *mqtt.Delivery) bool {
 }
 
 // group makes messages of deliveries, leaving out what is journaled already.
-func (a *appender) group(deliveries []*mqtt.Delivery) group {
+func (a *appender) group(deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery) group {
 	messages := make([]*ingest.Message, 0, len(deliveries))
-	for _, d := range deliveries {
+	for i, d := range deliveries {
 		if lost := a.p.sessionLost.Load(); d.Epoch >= lost && a.sessionLost < lost {
 			a.mu.Lock()
 			a.inFlight, a.sessionLost = [1 << 16]delivered{}, lost
 			a.resent = resent{epoch: d.Epoch} // of what it knew nothing comes again
+			a.identifiers = identifiers{}
 			a.mu.Unlock()
 		}
 		foreign := a.p.inventory.Load().Foreign(d.Topic) // by the topic as it came
@@ -249,12 +285,20 @@ func (a *appender) group(deliveries []*mqtt.Delivery) group {
 		}
 		switch {
 		case d.QoS > 0 && d.Dup:
-			if a.redelivered(&d.Message, d.Epoch) || within(messages, d) {
+			again, sure := a.redelivered(&d.Message, d.Epoch)
+			if !again && !sure {
+				again = a.within(messages, deliveries[:i], d) || a.byContent(d) && a.stands(d, deliveries[i+1:], behind)
+			}
+			if again {
 				a.p.metrics.redelivered.Inc()
+				a.identifiers.last = d.PacketID
 				continue
 			}
 		case d.QoS > 0 && d.Epoch == a.resent.epoch:
 			a.resent.end() // what is sent again comes first
+		}
+		if d.QoS > 0 && a.identifiers.given(d) && !a.renumbers.Swap(true) {
+			a.p.log.Info("the broker gives identifiers anew while messages wait: what it sends again is told by its content and order")
 		}
 		d.Received = a.spacing.stamp(d.Topic, d.Payload, d.Received)
 		messages = append(messages, &d.Message)

@@ -20,7 +20,7 @@ func TestRedeliveredWithinAGroup(t *testing.T) {
 		payload string
 		want    bool
 	}{{7, "a", true}, {8, "a", false}, {7, "b", false}, {0, "a", false}} {
-		if got := within(waiting, &mqtt.Delivery{Message: message(c.id, 1, c.payload), Dup: true}); got != c.want {
+		if got := (&appender{}).within(waiting, nil, &mqtt.Delivery{Message: message(c.id, 1, c.payload), Dup: true}); got != c.want {
 			t.Errorf("packet %d %q: %v", c.id, c.payload, got)
 		}
 	}

@@ -54,6 +54,7 @@ type checkpointHeader struct {
 	Decoders    []byte                   // what decoders remember
 	Settled     uint64                   // the last message of which the broker is known to have our acknowledgement
 	InFlight    []InFlight               // of unsettled messages
+	Renumbers   bool                     // whether the broker gives identifiers anew
 	States      []string                 // names of the observers whose states follow
 }
 
@@ -69,11 +70,12 @@ const (
 // checkpoint of a million devices takes seconds and is written once a minute;
 // what /metrics shows is durable, and so in this file, every second.
 type accountHeader struct {
-	Seq      uint64
-	Tally    tally
-	Pending  pendingSet
-	Settled  uint64     // as in the checkpoint
-	InFlight []InFlight // of unsettled messages
+	Seq       uint64
+	Tally     tally
+	Pending   pendingSet
+	Settled   uint64     // as in the checkpoint
+	InFlight  []InFlight // of unsettled messages
+	Renumbers bool       // as in the checkpoint
 }
 
 // after reports whether the account was taken after the checkpoint.

@@ -383,6 +383,7 @@ func (p *Pipeline) restore() (*walker, error) {
 	p.state.restored(stateAccount, damaged)
 	settled := h.Settled
 	p.inFlight = h.InFlight
+	p.appender.renumbers.Store(h.Renumbers || account != nil && account.Renumbers)
 	if account != nil && account.after(h) {
 		settled, p.inFlight = account.Settled, account.InFlight
 		p.tally, p.pending, p.accounted = account.Tally, account.Pending, account.Seq

@@ -105,8 +105,12 @@ func (r *resent) end() {
 }
 
 // redelivered reports whether a message that is marked as sent again, with its
-// connection, is one that we have already.
-func (a *appender) redelivered(m *ingest.Message, epoch uint32) bool {
+// connection, is one that we have already by its identifier, and whether that is sure
+// where it is not.
+func (a *appender) redelivered(m *ingest.Message, epoch uint32) (again, sure bool) {
+	if a.renumbers.Load() {
+		return false, false
+	}
 	hash := hashOf(m)
 	settled := a.p.subscriber.Settled()
 	e := a.inFlight[m.PacketID]
@@ -118,10 +122,10 @@ func (a *appender) redelivered(m *ingest.Message, epoch uint32) bool {
 		}
 	}
 	if !r.long || int32(e.seq-r.last) > 0 {
-		return known
+		return known, false
 	}
 	if again, sure := r.next(m.PacketID, hash); sure {
-		return again
+		return again, true
 	}
-	return known
+	return known, false
 }

@@ -99,7 +99,7 @@ func (w *walker) account(now time.Time) {
 		return
 	}
 	done := make(chan saved, 1)
-	h := &accountHeader{Seq: w.seq, Tally: t, Pending: pending, Settled: w.p.subscriber.Settled(), InFlight: w.p.appender.unsettled(w.seq)}
+	h := &accountHeader{Seq: w.seq, Tally: t, Pending: pending, Settled: w.p.subscriber.Settled(), InFlight: w.p.appender.unsettled(w.seq), Renumbers: w.p.appender.renumbers.Load()}
 	go func() { // ends with the files' fsync
 		if s.err = w.p.syncRejects(); s.err == nil {
 			s.err = writeAccount(w.p.o.DataDir, h)
@@ -118,7 +118,7 @@ func (w *walker) begin(now time.Time) error {
 	waiting := p.stamps.waiting(&pending)
 	p.mu.Unlock()
 	list, brought := w.seen.names.state()
-	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: list, Brought: brought, WideKeys: true, Told: true, Program: program(), Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled(), InFlight: p.appender.unsettled(w.seq)}
+	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: list, Brought: brought, WideKeys: true, Told: true, Program: program(), Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled(), InFlight: p.appender.unsettled(w.seq), Renumbers: p.appender.renumbers.Load()}
 	h.Removed, h.Moved = p.registry.Changes()
 	p.decoders.Store(&h.Decoders)
 	if !changed && !w.checkpoints.behind && (len(w.observers.savers) == 0 || now.Sub(w.checkpoints.written) < countEvery) {
