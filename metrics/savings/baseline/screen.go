@@ -24,11 +24,16 @@ type Screening struct {
 	Missing  int       `json:"missing"` // of these, without use
 	Findings []Finding `json:"findings"`
 	Accept   bool      `json:"accept"` // nothing found refuses it, or it was accepted by name
+	// LeakLimit is the smallest leak, m³/h, of 60 days that the days' use would have shown
+	// in 99.5 % of such years; 0: use is not per head, or the night flow tells.
+	LeakLimit Figure `json:"leak_limit,omitempty"`
+
+	moves float64 // what a leak of 1 m³/h for leakDays days moves a quarter by, 0-1
 }
 
 // Finding is one thing that is wrong with a baseline.
 type Finding struct {
-	// Kind is thin, season, leak, leak_alarm, night_flow, level_shift, low,
+	// Kind is thin, season, leak, leak_alarm, leak_limit, night_flow, level_shift, low,
 	// outlier, outliers or meters.
 	Kind string `json:"kind"`
 	From string `json:"from,omitempty"` // first day
@@ -60,6 +65,13 @@ const (
 	shortest = 3
 	// outlying days are so many robust standard deviations off.
 	outlying = 5.0
+	// leakMatters is the leak, m³/h, of leakDays days that a baseline must not have within
+	// it unnoticed, where it moves a quarter by more than leakMoves.
+	leakMatters = 0.5
+	leakDays    = 60
+	leakMoves   = 0.01
+	// surely is the quantile of 99.5 %.
+	surely = 2.576
 )
 
 // Screen looks through the days of a baseline before it is frozen: whether they are
@@ -175,7 +187,102 @@ func (s *Screening) stretches(days []Day, c *Calendar) {
 	for i := range pulses {
 		s.tell(days, pulses[i], sizes[i], level)
 	}
+	s.limit(days, columns, left, len(pulses))
 	s.outliers(days, left, pulses, level)
+}
+
+// limit says which leak the days of households would not have shown: what must stand out
+// of the widest of all stretches, and by what a stretch of leakDays is uncertain where the
+// season and the calendar take most of it. left is what nothing explains, relative to the
+// mean use.
+func (s *Screening) limit(days []Day, columns [][]float64, left []float64, pulses int) {
+	n, use, nights := len(days), 0.0, 0
+	for _, d := range days {
+		if !(d.Persons > 0) {
+			return
+		}
+		use += d.Use / float64(n)
+		if d.Night > 0 {
+			nights++
+		}
+	}
+	if nights >= n/2 && nights >= 60 || n < 2*leakDays {
+		return
+	}
+	basis := perpendicular(columns)
+	least := math.Inf(1)
+	for first := 0; first+leakDays <= n; first += 5 {
+		norm := float64(leakDays)
+		for _, q := range basis {
+			along := 0.0
+			for _, v := range q[first : first+leakDays] {
+				along += v
+			}
+			norm -= along * along
+		}
+		least = min(least, norm)
+	}
+	if !(least > 1) {
+		return
+	}
+	size := (stands + chance(leakDays, n) + surely) * scatterOf(left, len(basis)+pulses) / math.Sqrt(least)
+	s.LeakLimit = Figure(size * use / 24)
+	s.moves = leakDays / (91 * use / 24)
+	if s.LeakLimit > leakMatters && leakMatters*s.moves > leakMoves {
+		s.Findings = append(s.Findings, s.undecided(days[0], days[n-1], leakMatters))
+	}
+}
+
+// undecided is the finding that a leak of a rate, m³/h, could be within.
+func (s *Screening) undecided(first, last Day, rate float64) Finding {
+	return Finding{Kind: "leak_limit", From: first.Date.Format(time.DateOnly), To: last.Date.Format(time.DateOnly), PerDay: Figure(24 * rate), Effect: Figure(rate * s.moves),
+		What: fmt.Sprintf("a leak of %.2g m³/h for %d days could be within, which moves a quarter by %.1f %%: by days' use alone only %.2f m³/h stands out in 99.5 %% of such years, and one of the whole year never; "+
+			"the flow from 02:00 to 04:00 (column night_flow, or hourly reads with --boundary) shows both", rate, leakDays, 100*rate*s.moves, float64(s.LeakLimit))}
+}
+
+// Exclude refuses a baseline of days within which a leak of a rate, m³/h, for leakDays
+// days could be unnoticed, and move a quarter by more than leakMoves.
+func (s *Screening) Exclude(days []Day, rate float64) {
+	if s.LeakLimit <= Figure(rate) || rate*s.moves <= leakMoves {
+		return
+	}
+	s.Findings = slices.DeleteFunc(s.Findings, func(f Finding) bool { return f.Kind == "leak_limit" })
+	f := s.undecided(days[0], days[len(days)-1], rate)
+	f.Refuses = true
+	s.Findings, s.Accept = append(s.Findings, f), false
+}
+
+// perpendicular makes an orthonormal basis of columns (Gram and Schmidt, twice for the
+// digits), without those that others make up.
+func perpendicular(columns [][]float64) (basis [][]float64) {
+	for _, c := range columns {
+		c = slices.Clone(c)
+		for range 2 {
+			for _, q := range basis {
+				axpy(c, q, -dot(c, q))
+			}
+		}
+		if norm := math.Sqrt(dot(c, c)); norm > 1e-9*math.Sqrt(float64(len(c))) {
+			for i := range c {
+				c[i] /= norm
+			}
+			basis = append(basis, c)
+		}
+	}
+	return basis
+}
+
+// scatterOf returns by how much days scatter that p terms were fitted to, autocorrelation
+// and its bias (Marriott and Pope 1954) allowed for.
+func scatterOf(r []float64, p int) float64 {
+	n := float64(len(r))
+	rho := Autocorrelation(r)
+	if math.IsNaN(rho) {
+		rho = 0
+	}
+	rho += (1 + 3*rho) / n * float64(p) / 2
+	rho = min(0.95, max(0, rho))
+	return math.Sqrt(dot(r, r) / (n - float64(p)) * (1 + rho) / (1 - rho))
 }
 
 // prominent finds the pulses that stand out of y beside the columns: their sizes, and what
@@ -183,25 +290,11 @@ func (s *Screening) stretches(days []Day, c *Calendar) {
 // A pulse is at least so large.
 func prominent(y []float64, columns [][]float64, holidays []float64, least float64) (pulses []Finding, sizes, left []float64) {
 	n := len(y)
-	var basis [][]float64
-	add := func(c []float64) bool { // Gram and Schmidt, twice for the digits
-		c = slices.Clone(c)
-		for range 2 {
-			for _, q := range basis {
-				axpy(c, q, -dot(c, q))
-			}
-		}
-		if norm := math.Sqrt(dot(c, c)); norm > 1e-9*math.Sqrt(float64(n)) {
-			for i := range c {
-				c[i] /= norm
-			}
-			basis = append(basis, c)
-			return true
-		}
-		return false
-	}
-	for _, c := range columns {
-		add(c)
+	basis := perpendicular(columns)
+	add := func(c []float64) bool {
+		before := len(basis)
+		basis = perpendicular(append(slices.Clone(basis), c))
+		return len(basis) > before
 	}
 	residual := func() []float64 {
 		r := slices.Clone(y)
@@ -232,15 +325,7 @@ func prominent(y []float64, columns [][]float64, holidays []float64, least float
 				r[i] = math.Copysign(outlying*scale, r[i])
 			}
 		}
-		scatter := func(p int) float64 {
-			rho := Autocorrelation(r)
-			if math.IsNaN(rho) {
-				rho = 0
-			}
-			rho += (1 + 3*rho) / float64(n) * float64(p) / 2 // its bias, Marriott and Pope 1954
-			rho = min(0.95, max(0, rho))
-			return math.Sqrt(dot(r, r) / float64(n-p) * (1 + rho) / (1 - rho))
-		}
+		scatter := func(p int) float64 { return scatterOf(r, p) }
 		var mark []float64
 		var norm, size float64
 		from, to := 0, 0

@@ -942,7 +942,7 @@ func (s *Source) events(names map[ingest.CommunityID]string) Section {
 	return section
 }
 
-var screened = map[string]string{"thin": "天数不足", "season": "月份不足", "leak": "持续偏高（疑似漏水）", "low": "持续偏低", "level_shift": "水平变化", "leak_alarm": "漏水告警", "night_flow": "夜间流量偏高", "meters": "表数变化", "outliers": "异常值过多"}
+var screened = map[string]string{"thin": "天数不足", "season": "月份不足", "leak": "持续偏高（疑似漏水）", "low": "持续偏低", "level_shift": "水平变化", "leak_alarm": "漏水告警", "leak_limit": "不能排除漏水（只有日用量）", "night_flow": "夜间流量偏高", "meters": "表数变化", "outliers": "异常值过多"}
 
 // compared sets use beside that of the period before and of a year ago, unadjusted, and
 // the adjusted savings of each.
