@@ -13,8 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
+	fluxlang "github.com/influxdata/flux"
 	"github.com/influxdata/influxdb/cmd/influxd/run"
 	"github.com/influxdata/influxdb/flux/control"
 	"github.com/influxdata/influxdb/models"
@@ -23,6 +25,7 @@ import (
 	"github.com/influxdata/influxdb/services/storage"
 	"github.com/influxdata/influxdb/storage/reads"
 	"github.com/influxdata/influxdb/toml"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
@@ -142,9 +145,23 @@ func newHandler(server *run.Server, c httpd.Config) *httpd.Handler {
 	h.MetaClient, h.QueryAuthorizer, h.WriteAuthorizer = server.MetaClient, authorizer, meta.NewWriteAuthorizer(server.MetaClient)
 	h.QueryExecutor, h.Monitor, h.PointsWriter, h.Store = server.QueryExecutor, server.Monitor, server.PointsWriter, store
 	h.Version, h.BuildType, h.Logger = version, "OSS", server.Logger
-	h.Controller = control.NewController(server.MetaClient, reads.NewReader(store), authorizer, c.AuthEnabled, server.Logger)
+	h.Controller = &flux{start: sync.OnceValue(func() *control.Controller {
+		return control.NewController(server.MetaClient, reads.NewReader(store), authorizer, c.AuthEnabled, server.Logger)
+	})}
 	return h
 }
+
+// flux starts Flux at the first query in it: its library of functions is type-checked
+// at its start, which takes more processor time (2.5 s) than everything else that a
+// standalone does until it is ready, and our boards and pages ask in InfluxQL.
+type flux struct{ start func() *control.Controller }
+
+func (f *flux) Query(ctx context.Context, compiler fluxlang.Compiler) (fluxlang.Query, error) {
+	return f.start().Query(ctx, compiler)
+}
+
+// PrometheusCollectors returns none, as InfluxDB's own does.
+func (*flux) PrometheusCollectors() []prometheus.Collector { return nil }
 
 // sameOrigin refuses what a page of another site has a browser send, and
 // InfluxDB's pages on its own insides, which ask for no password.
