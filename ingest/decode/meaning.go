@@ -158,7 +158,8 @@ func (w *Worker) register(r *Result) {
 }
 
 // reading gives one sample its meaning and appends the reading, the event or
-// the unmapped field it comes to.
+// the unmapped field it comes to. A rule that looks at a quantity's value belongs in
+// byItself as well, or native messages pass it by.
 func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *ingest.Device, index uint32, r *Result) *ingest.Refusal {
 	s := &out.Samples[i]
 	channel, unit := s.Channel, s.Unit

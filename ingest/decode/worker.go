@@ -8,6 +8,7 @@ package decode
 
 import (
 	"errors"
+	"hash/maphash"
 	"runtime/debug"
 	"strconv"
 	"strings"
@@ -114,6 +115,9 @@ type Worker struct {
 	introduces  bool // the message at hand is of a device that is not registered
 	interpreted bool // a decoder has taken the message at hand apart
 
+	express express
+	values  []float64 // of the message that is read along a layout
+
 	// The device of the sample before, since most messages are of one device.
 	last struct {
 		named   inventory.Named
@@ -146,6 +150,9 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 		builtin:  builtinProfiles,
 		provers:  provers(),
 		meanings: map[meaningsKey]*meanings{},
+	}
+	if versions, ok := resolver.(interface{ Version() uint64 }); ok {
+		w.express = express{versions: versions, version: versions.Version(), seed: maphash.MakeSeed()}
 	}
 	w.innerFunc, w.productFunc = w.decodeInner, w.builtin.product
 	return w
@@ -184,7 +191,14 @@ func (w *Worker) Decode(m *ingest.Message) (result *Result) {
 			result = r
 		}
 	}()
-	if err := w.decode(m, r); err != nil {
+	if w.quick(m, r) {
+		return r
+	}
+	if err := w.decode(m, r); err == nil {
+		if r.Ignored == "" {
+			w.learn(m, r)
+		}
+	} else {
 		r.Err = ingest.AsRefusal(err)
 		r.Readings, r.Events, r.Devices, r.EventDevices = r.Readings[:0], r.Events[:0], r.Devices[:0], r.EventDevices[:0]
 		w.fires(m, r)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/format"
@@ -27,6 +28,8 @@ type Registry struct {
 	removed map[uint32]bool // by index: let go, and not heard again since
 	letGo   []uint32        // of these, who has not been told of by LetGo
 	moved   map[uint32]bool // by index: its origin is not the one it was introduced with
+
+	version atomic.Uint64 // counts changes to what is known already
 }
 
 type aliasKey struct {
@@ -52,6 +55,10 @@ type Named struct {
 	Facility  string
 	Profile   string
 }
+
+// Version changes when what Resolve has answered may not be its answer any more. A
+// device that is registered changes nothing about others.
+func (r *Registry) Version() uint64 { return r.version.Load() }
 
 // Resolve says which device a reading is of and what its index is. Named holds
 // what the payload says; the source's captures and constants stand in for
@@ -168,6 +175,7 @@ func (r *Registry) add(dev *ingest.Device) uint32 {
 func (r *Registry) put(dev *ingest.Device) uint32 {
 	if index, ok := r.known.find(r.devices, identityOf(dev)); ok {
 		if r.removed[index] { // heard again, perhaps as another vendor's
+			r.version.Add(1)
 			delete(r.removed, index)
 			if *r.devices[index].Origin != *dev.Origin {
 				r.moved[index] = true
@@ -240,6 +248,7 @@ func (r *Registry) Reload(inv *Inventory) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inv = inv
+	r.version.Add(1)
 	for i, d := range r.devices {
 		if listed := inv.devices[d.ID]; d.Listed && listed != nil {
 			r.devices[i] = listed
@@ -264,6 +273,7 @@ func (r *Registry) Erase(index uint32, name ingest.DeviceID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.remove(index)
+	r.version.Add(1)
 	r.devices[index] = &ingest.Device{ID: name, Origin: r.devices[index].Origin, Listing: ingest.Unlisted}
 	delete(r.moved, index)
 }
@@ -273,6 +283,7 @@ func (r *Registry) remove(index uint32) {
 		return
 	}
 	r.removed[index] = true
+	r.version.Add(1)
 	r.letGo = append(r.letGo, index)
 	if d := r.devices[index]; !d.Listed {
 		r.unlisted[d.Vendor]--
@@ -314,6 +325,7 @@ func (r *Registry) Changes() (removed []uint32, moved map[uint32]ingest.Origin) 
 func (r *Registry) Move(index uint32, to ingest.Origin) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.version.Add(1)
 	d := *r.devices[index]
 	if d.Listed {
 		return // the inventory says where it is
