@@ -56,8 +56,9 @@ var spanHours = [spans]int{3, 8, 24}
 // nothing is left in them of the time before.
 var spanBlocks = [spans]int{4, 4, 2}
 
-// spanReads is how long a read may cover: of three a day one is of the night.
-var spanReads = [spans]int64{int64(70 * time.Minute), int64(8*time.Hour + 30*time.Minute), int64(26 * time.Hour)}
+// spanReads is how long a read may cover: of three a day one is of the night; a
+// daily one may come some hours late.
+var spanReads = [spans]int64{int64(70 * time.Minute), int64(8*time.Hour + 30*time.Minute), int64(30 * time.Hour)}
 
 const (
 	// masterFlow is from which mean in L/h a meter is not one of a home: 10 m3 a
