@@ -21,6 +21,7 @@ type profiles struct {
 	// Of decoders' results, by folded names: those of the schema of The Things
 	// Network, and what else decoders have in common.
 	schema, common map[string]*format.Field
+	having         map[string][]int // devices, by the first member of Has
 }
 
 // deviceProfile is a known product.
@@ -33,6 +34,7 @@ type deviceProfile struct {
 	// Has are members that an object of its decoder has, where neither device
 	// profile nor object name the product.
 	Has    []string                 `yaml:"has"`
+	has    [][]string               // their paths
 	Fields map[string]*format.Field `yaml:"fields"` // of what its vendor's decoder returns
 }
 
@@ -68,9 +70,17 @@ var builtinProfiles = func() *profiles {
 	}
 	p.devices = append(p.devices, products.Devices...)
 	p.schema, p.common = folded(words.Schema), folded(words.Common)
+	p.having = map[string][]int{}
 	for i := range p.devices {
-		for _, f := range p.devices[i].Fields {
+		d := &p.devices[i]
+		for _, f := range d.Fields {
 			f.Builtin = true
+		}
+		for _, path := range d.Has {
+			d.has = append(d.has, strings.Split(path, "."))
+		}
+		if len(d.has) > 0 {
+			p.having[d.has[0][0]] = append(p.having[d.has[0][0]], i)
 		}
 	}
 	return p
@@ -121,26 +131,56 @@ func (p *profiles) decoded(name string, normalized bool) *format.Field {
 
 // product names the known product whose decoder made an object: by a member that
 // names it, or by the members it has. It is "" where the device profile is known.
-func (p *profiles) product(profile string, object *fastjson.Value) string {
-	for range p.known(profile) {
+func (w *Worker) product(profile string, object *fastjson.Value) string {
+	if w.knows(profile) {
 		return ""
 	}
-	members := object.GetObject()
-	for _, name := range []string{"Device", "device", "model", "Model", "deviceModel", "genericModel", "Node_type", "header"} {
-		if v := members.Get(name); v != nil && v.Type() == fastjson.TypeString {
-			text := string(v.GetStringBytes())
-			for range p.known(text) {
-				return text
+	p, byName, found := w.builtin, "", len(w.builtin.devices)
+	best := len(naming)
+	object.GetObject().Visit(func(key []byte, v *fastjson.Value) {
+		if v.Type() == fastjson.TypeString && len(key) <= len("genericModel") {
+			if rank := slices.Index(naming, string(key)); rank >= 0 && rank < best {
+				if text := v.GetStringBytes(); len(text) <= 128 && w.knows(string(text)) {
+					best, byName = rank, string(text)
+				}
 			}
 		}
-	}
-	for i := range p.devices {
-		d := &p.devices[i]
-		if len(d.Has) > 0 && !slices.ContainsFunc(d.Has, func(name string) bool { return object.Get(strings.Split(name, ".")...) == nil }) {
-			return strings.TrimPrefix(d.Names[0], "=")
+		for _, i := range p.having[string(key)] {
+			if i < found && !slices.ContainsFunc(p.devices[i].has, func(path []string) bool { return object.Get(path...) == nil }) {
+				found = i
+			}
 		}
+	})
+	if byName != "" {
+		return byName
+	}
+	if found < len(p.devices) {
+		return strings.TrimPrefix(p.devices[found].Names[0], "=")
 	}
 	return ""
+}
+
+// naming are the members of decoders' results that name the product.
+var naming = []string{"Device", "device", "model", "Model", "deviceModel", "genericModel", "Node_type", "header"}
+
+// knows reports whether a device profile's name is one of a known product. It
+// remembers, since a source has few.
+func (w *Worker) knows(profile string) bool {
+	if profile == "" {
+		return false
+	}
+	known, asked := w.profiles[profile]
+	if !asked {
+		for range w.builtin.known(profile) {
+			known = true
+			break
+		}
+		if len(w.profiles) >= maxLists { // they come from payloads
+			clear(w.profiles)
+		}
+		w.profiles[strings.Clone(profile)] = known
+	}
+	return known
 }
 
 func (p *profiles) field(source, profile string, s *format.Sample) *format.Field {

@@ -82,11 +82,12 @@ type Worker struct {
 	codecs   map[innerKey]*codec
 	conv     map[unitPair]conversion
 
-	builtin *profiles
-	provers []prover
+	builtin  *profiles
+	provers  []prover
+	profiles map[string]bool // whether a device profile is known, by its name
 
 	innerFunc   func(base format.Sample, port int, data []byte, out *format.Output) error // decodeInner, bound once
-	productFunc func(profile string, object *fastjson.Value) string                       // likewise builtin.product
+	productFunc func(profile string, object *fastjson.Value) string                       // product, likewise
 
 	in     format.Input
 	source *inventory.Source // of the message at hand
@@ -150,11 +151,12 @@ func NewWorker(inv *inventory.Inventory, resolver Resolver) *Worker {
 		builtin:  builtinProfiles,
 		provers:  provers(),
 		meanings: map[meaningsKey]*meanings{},
+		profiles: map[string]bool{},
 	}
 	if versions, ok := resolver.(interface{ Version() uint64 }); ok {
 		w.express = express{versions: versions, version: versions.Version(), seed: maphash.MakeSeed()}
 	}
-	w.innerFunc, w.productFunc = w.decodeInner, w.builtin.product
+	w.innerFunc, w.productFunc = w.decodeInner, w.product
 	return w
 }
 

@@ -325,9 +325,12 @@ func (w *decodedWalk) element(base Sample, path string, i int, v *fastjson.Value
 		w.add(base, indexed, v, depth+1)
 		return
 	}
-	if address := text(v, "address"); ingest.ValidID(address) && v.GetObject().Len() > 1 {
-		base.Channel = address
-		w.members(base, indexed, v, "address", depth)
+	if address := text(v, "address"); ingest.ValidID(address) && base.Channel == "" {
+		of, before := base, len(w.out.Samples)+len(w.out.Refused)
+		of.Channel = address
+		if w.members(of, indexed, v, "address", depth); len(w.out.Samples)+len(w.out.Refused) == before { // of nothing
+			w.add(base, indexed, v, depth+1)
+		}
 		return
 	}
 	clock := w.clock(&base, v, false)

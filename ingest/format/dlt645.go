@@ -1,7 +1,7 @@
 package format
 
 import (
-	"bytes"
+	"encoding/hex"
 	"maps"
 	"slices"
 	"strconv"
@@ -130,7 +130,8 @@ func dlt645Frame(_ *Input, data []byte, out *Output) error {
 		return ingest.Refuse(ingest.Checksum, "checksum is %02X, the bytes make %02X", data[10+length], want)
 	}
 	device := address(data[1:7])
-	body := make([]byte, length)
+	var plain [256]byte
+	body := plain[:length]
 	for i := range body {
 		body[i] = data[10+i] - 0x33
 	}
@@ -195,8 +196,8 @@ func dlt645Frame(_ *Input, data []byte, out *Output) error {
 // neighbour may that was asked for with it: nobody knows which it is. Where they are
 // all FF, the meter has none.
 func (o *Output) behind(device, quantity string, rest []byte) {
-	if len(bytes.Trim(rest, "\xff")) > 0 {
-		o.Refuse(device, quantity+".behind", ingest.NoReading, "%d bytes behind %s are not read: %.40X", len(rest), quantity, rest)
+	if slices.ContainsFunc(rest, func(b byte) bool { return b != 0xff }) {
+		o.Refuse(device, quantity+".behind", ingest.NoReading, "%d bytes behind %s are not read: %.40s", len(rest), quantity, hex.EncodeToString(rest))
 	}
 }
 
@@ -224,7 +225,7 @@ func dlt645Value(s Sample, data []byte, width int, scale float64, signed bool, o
 
 // dlt645Answers are the control codes of answers that carry no register: of time
 // and address, freezing, speed, passwords, clearing, relays.
-var dlt645Answers = map[byte]bool{
+var dlt645Answers = [32]bool{
 	0x03: true, 0x04: true, 0x08: true, 0x0a: true, 0x0c: true, 0x0f: true, 0x10: true, // of 1997
 	0x13: true, 0x14: true, 0x15: true, 0x16: true, 0x17: true, 0x18: true, 0x19: true, 0x1a: true, 0x1b: true, 0x1c: true, 0x1d: true,
 }

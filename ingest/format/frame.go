@@ -26,7 +26,7 @@ type frameKind struct {
 // ends), a modem's number, or a concentrator's header; where it begins as a frame
 // does, it was cut or damaged, and is refused by itself.
 func (k *frameKind) decode(in *Input, out *Output) error {
-	if word := frameWrapper(in.Payload); word != "" {
+	if word := frameWrapper(in.Payload); word != "" && utf8.Valid(in.Payload) {
 		return ingest.Refuse(ingest.Malformed, "no frame of %s: %s", k.name, word)
 	}
 	data := k.bytes(in.Payload)
@@ -40,7 +40,12 @@ func (k *frameKind) decode(in *Input, out *Output) error {
 	var refused error
 	read := 0
 	between := func(gap []byte) {
-		gap = bytes.Trim(gap, "\xfe\x00\xff \t\r\n")
+		for len(gap) > 0 && filling[gap[0]] {
+			gap = gap[1:]
+		}
+		for len(gap) > 0 && filling[gap[len(gap)-1]] {
+			gap = gap[:len(gap)-1]
+		}
 		if len(gap) == 0 {
 			return
 		}
@@ -94,6 +99,9 @@ func (k *frameKind) decode(in *Input, out *Output) error {
 	}
 	if read > 0 {
 		return nil
+	}
+	if word := frameWrapper(in.Payload); word != "" {
+		return ingest.Refuse(ingest.Malformed, "no frame of %s: %s", k.name, word)
 	}
 	if evenParity(data) {
 		return ingest.Refuse(ingest.Malformed, "no frame of %s: every byte has even parity, as 7E1 read as 8N1 has; set the serial port to 8E1", k.name)
@@ -158,11 +166,14 @@ func (k *frameKind) within(text []byte) []byte {
 // frameWrapper says what is around a frame that must be described to be read.
 func frameWrapper(payload []byte) string {
 	text := bytes.TrimLeft(payload, "\ufeff \t\r\n")
-	if len(text) > 1 && (text[0] == '{' || text[0] == '[') && text[1] >= ' ' && text[1] <= '~' && (text[1] == '"' || utf8.Valid(text)) {
+	if len(text) > 1 && (text[0] == '{' || text[0] == '[') && text[1] >= ' ' && text[1] <= '~' {
 		return "it begins with " + string(text[:1]) + ", as JSON does; a frame inside JSON is read by format: json, json: {values: its member}, payload: this format"
 	}
 	return ""
 }
+
+// filling is what stands between frames and means nothing.
+var filling = [256]bool{0xfe: true, 0: true, 0xff: true, ' ': true, '\t': true, '\r': true, '\n': true}
 
 // starts are where a frame may begin before what a concentrator's holds.
 var starts = []int{0, 1, 2, 3, 4, 5}

@@ -14,7 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"sync/atomic"
+	"runtime"
 	"time"
 
 	"github.com/dop251/goja"
@@ -272,10 +272,8 @@ type Runtime struct {
 	now     time.Time
 	random  *rand.PCG
 	timer   *time.Timer
-	// Of the call that runs: its thread, 0 before it has begun, and how it ended.
-	// They are used again, unless the call is left behind.
-	thread *atomic.Int64
-	ended  chan error
+	runner  *runner // nil until the first call, and after one was left behind
+	cleanup runtime.Cleanup
 }
 
 // Broken stands for a decoder that cannot be run: each message is refused with
