@@ -580,17 +580,17 @@ type standInMetrics struct {
 var plantedMetrics = map[string]float64{
 	"energy_savings_joules": 7.2e6, "energy_savings_uncertainty_joules": 3.6e6,
 	"water_savings_cubic_meters": 12, "water_savings_uncertainty_cubic_meters": 5,
-	"build_info": 1, "tls_certificate_expiry_timestamp_seconds": 4e9, "savings_significant": 1, "savings_coverage_ratio": 0.93, "unaccounted_ratio": 0.06,
+	"build_info": 1, "tls_certificate_expiry_timestamp_seconds": 4e9, "savings_significant": 1, "savings_coverage_ratio": 0.93, "unaccounted_ratio": 0.06, "baseline_calendar_end_timestamp_seconds": 1.8e9,
 }
 
 func standIns(s *service) standInMetrics {
 	stand := standInMetrics{registry: prometheus.NewRegistry()}
 	exposed := s.gather()
-	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "electricity", "direction": "down", "reason": "late", "of": "actual", "boundary": "lamps", "version": "1", "ipmvp": "B", "method": "regression", "basis": "base_year", "area": "Gansu", "year": "2022", "source": "doc-1", "stream": "food", "result": "correct", "peer": "mqtt.county.example:8883", "day": "yesterday", "revision": "abc", "goversion": "go1.26", "kind": "burst"}
+	alone := map[string]string{"community": planted, "facility": "lighting", "period": "quarter", "status": "provisional", "confidence": "0.90", "resource": "electricity", "direction": "down", "reason": "late", "of": "actual", "boundary": "lamps", "version": "1", "ipmvp": "B", "method": "regression", "basis": "base_year", "area": "Gansu", "year": "2022", "source": "doc-1", "stream": "food", "result": "correct", "peer": "mqtt.county.example:8883", "day": "yesterday", "revision": "abc", "goversion": "go1.26", "kind": "burst", "what": "hours"}
 	started := time.Now()
 	for _, m := range Metrics {
 		// What messages make appear is not there yet, and will be.
-		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onDeposit && m.When != onParent && m.When != onInspection && m.When != onHousehold && m.When != onJudged {
+		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onStated && m.When != onDaysOff && m.When != onDeposit && m.When != onParent && m.When != onInspection && m.When != onHousehold && m.When != onJudged {
 			continue
 		}
 		stand.names = append(stand.names, m.Name)

@@ -47,6 +47,8 @@ var (
 	onHousehold   = ingest.Text{ZH: "投放点上报投放户后", EN: "once stations tell households apart"}
 	onInspection  = ingest.Text{ZH: "台账定义了抽查量后", EN: "where the inventory has quantities for it"}
 	onFactor      = ingest.Text{ZH: "配置了因子后", EN: "where the configuration has factors"}
+	onStated      = ingest.Text{ZH: "申报亮灯时数的边界内，有灯自报亮灭满一周后", EN: "once lamps of a boundary whose hours are stated told for a week of a quarter whether they are on"}
+	onDaysOff     = ingest.Text{ZH: "有按休息日计的基准后", EN: "where a baseline goes by days off"}
 	onDensity     = ingest.Text{ZH: "计量边界给出照明面积后", EN: "where a boundary has power_density"}
 	onRenovated   = ingest.Text{ZH: "台账中有改造过的小区后", EN: "once a compound was renovated"}
 	onInventory   = ingest.Text{ZH: "台账中有社区后", EN: "once the inventory has a community"}
@@ -182,6 +184,9 @@ var Metrics = []Metric{
 	{"meter_anomalies_total", "counter", []string{"community", "facility", "resource", "reason"}, ingest.Text{ZH: "不能直接相减的表计读数，按原因。", EN: "Reads of registers that were not simply subtracted, by reason."}, onBoundary},
 	{"last_reading_timestamp_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "计量边界内表计最新读数的时间。", EN: "Time of the newest register read."}, onBoundary},
 	{"clock_skew_seconds", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "接收时间减表计时间，取偏差最大的边界。", EN: "Time received less the meters' own time, of the boundary where it is largest."}, onBoundary},
+	{"lighting_stated_error_ratio", "gauge", []string{"community", "facility", "boundary", "what"}, ingest.Text{ZH: "本季灯具自报与申报之比减 1：hours 为每日亮灯时数，burning 为亮灯比例。", EN: "What lamps told this quarter over what is stated of them, less 1: hours a day, burning: the share that burns."}, onStated},
+	{"lighting_stated_allowed_ratio", "gauge", []string{"community", "facility", "boundary", "what"}, ingest.Text{ZH: "按申报的不确定度，上述偏差允许的大小。", EN: "How far that may be off either way by what uncertainty states."}, onStated},
+	{"baseline_calendar_end_timestamp_seconds", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "按休息日计的基准所用节假日安排到何时为止。", EN: "When the public holidays end that a baseline by days off goes by."}, onDaysOff},
 	{"lighting_power_density_watts_per_square_meter", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "照明功率密度（含镇流器）。", EN: "Power of the lamps there are now over the lit area, ballast included."}, onDensity},
 	{"lighting_power_density_limit_ratio", "gauge", []string{"community", "facility", "boundary"}, ingest.Text{ZH: "照明功率密度与限值之比：合规指标，不是节约量。", EN: "Lighting power density over its limit: compliance, not a saving."}, onDensity},
 	{"water_per_capita_liters_per_day", "gauge", []string{"community", "facility"}, ingest.Text{ZH: "本季人均日用水（升）。", EN: "Use a person and day in the quarter so far, litres."}, onBoundary},

@@ -190,16 +190,41 @@ type burnedQuarter struct {
 	Warned        bool
 }
 
+// leastAllowed is how far what lamps tell may be off what is stated, whatever uncertainty
+// states: clocks and the last word of a lamp do that.
+const leastAllowed = 0.02
+
+// off is how far what lamps told of hours or burning is from what is stated, relative to
+// it, and how far it may be.
+type off struct {
+	boundary, what string
+	error, allowed float64
+}
+
+// offs of what lamps told of the quarter that runs, none before burningDays days.
+func (a *account) offs() (list []off) {
+	q := &a.burnedQuarter
+	if q.Days < burningDays || !a.statesHours() {
+		return nil
+	}
+	if ratio := q.Sum.HoursRatio(); !math.IsNaN(ratio) {
+		list = append(list, off{a.id, "hours", ratio - 1, max(leastAllowed, a.Uncertainty.Hours)})
+	}
+	if stated, share := a.burningShare(), q.Sum.Share(); stated > 0 && !math.IsNaN(share) {
+		list = append(list, off{a.id, "burning", share/stated - 1, max(leastAllowed, a.Uncertainty.Burning)})
+	}
+	return list
+}
+
 // otherwise says what lamps tell otherwise than it is stated, beyond what uncertainty
 // states (at least 2 %).
 func (b *boundary) otherwise(told Burning) []string {
-	const least = 0.02
 	var warnings []string
-	if ratio := told.HoursRatio(); math.Abs(ratio-1) > max(least, b.Uncertainty.Hours) {
+	if ratio := told.HoursRatio(); math.Abs(ratio-1) > max(leastAllowed, b.Uncertainty.Hours) {
 		warnings = append(warnings, fmt.Sprintf("lamps were on for %.2f hours a day and %.2f are stated (%+.1f %%, hours_rel states %.1f %%)", told.On/told.Lit, told.Stated/told.Lamps, 100*(ratio-1), 100*b.Uncertainty.Hours))
 	}
 	if stated := b.burningShare(); stated > 0 {
-		if share := told.Share(); math.Abs(share/stated-1) > max(least, b.Uncertainty.Burning) {
+		if share := told.Share(); math.Abs(share/stated-1) > max(leastAllowed, b.Uncertainty.Burning) {
 			warnings = append(warnings, fmt.Sprintf("%.1f %% of the lamps burned and %.1f %% are stated (burning_rel states %.1f %%)", 100*share, 100*stated, 100*b.Uncertainty.Burning))
 		}
 	}

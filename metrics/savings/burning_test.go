@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"greencommunity/ingest"
+	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/sun"
 )
 
@@ -95,6 +98,16 @@ func TestStatedHoursAgainstLightOn(t *testing.T) {
 		if n := strings.Count(log.String(), "what is stated of lamps"); n != len(c.warnings) {
 			t.Errorf("%s: %d warnings:\n%s", c.name, n, log.String())
 		}
+		r.publish()
+		beyond := 0
+		for name, v := range gather(t, r.Engine) {
+			if at, ok := strings.CutPrefix(name, "greencommunity_lighting_stated_error_ratio"); ok && math.Abs(v) > gather(t, r.Engine)["greencommunity_lighting_stated_allowed_ratio"+at] {
+				beyond++
+			}
+		}
+		if beyond != len(c.warnings) {
+			t.Errorf("%s: %d metrics are beyond what is allowed", c.name, beyond)
+		}
 		recomputed, err := NewRecomputation(load(t, boundaries), "", dayOf("2026-01-01"), dayOf("2026-01-11"))
 		if err != nil {
 			t.Fatal(err)
@@ -106,6 +119,60 @@ func TestStatedHoursAgainstLightOn(t *testing.T) {
 		b := recomputed.Statement().Items[0].Boundaries[0].Told
 		if b == nil || b.Days != 10 || b.Lamps != 20 || math.Abs(b.Hours/b.StatedHours-(1-c.shorter)) > 0.01 || math.Abs(b.Share-(1-float64(c.dead)/20)) > 1e-9 || len(b.Warnings) != len(c.warnings) {
 			t.Errorf("%s: %+v", c.name, b)
+		}
+	}
+}
+
+// gather returns what an engine exposes, by name and labels.
+func gather(t *testing.T, e *Engine) map[string]float64 {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(e)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.Metric {
+			var labels []string
+			for _, l := range m.Label {
+				labels = append(labels, l.GetName()+"="+l.GetValue())
+			}
+			values[f.GetName()+"{"+strings.Join(labels, ",")+"}"] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
+		}
+	}
+	return values
+}
+
+// A baseline by days off is warned of in the December before a year without a notice, once,
+// and says until when its calendar goes; entering the year ends both.
+func TestCalendarThatEndsIsTold(t *testing.T) {
+	last := baseline.Standard().Until()
+	spec := func(calendar string) string {
+		return fmt.Sprintf(`
+- id: lamps
+  spec:
+    resource: electricity
+    ipmvp: B
+    meters: [{device: m0}]
+    baseline: {version: 1, period: [2025-01-01, 2026-01-01], method: regression, calendar: [%s], coef: [16, 1], n: 365, n_eff: 200, rmse_n_minus_p: 0.5, XtX_inv: [[0.004, 0], [0, 0.01]]}
+`, calendar)
+	}
+	for driver, want := range map[string]int{"rest_days": 1, "weekend": 0} {
+		var log bytes.Buffer
+		r := newRig(t, spec(driver))
+		r.o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+		for d := range 60 {
+			day := time.Date(last, 11, 1+d, 12, 0, 0, 0, local)
+			r.tick(day)
+			if n := strings.Count(log.String(), "public holidays"); d < 28 && n > 0 || d > 35 && n != want {
+				t.Fatalf("%s: %s: warned %d times\n%s", driver, day.Format(time.DateOnly), n, log.String())
+			}
+		}
+		end := gather(t, r.Engine)["greencommunity_baseline_calendar_end_timestamp_seconds{boundary=lamps,community=nancheng,facility=lighting}"]
+		if begins := float64(time.Date(last+1, 1, 1, 0, 0, 0, 0, local).Unix()); want == 1 && end != begins || want == 0 && end != 0 {
+			t.Errorf("%s: the calendar ends at %v, want %v", driver, end, begins)
 		}
 	}
 }

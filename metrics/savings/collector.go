@@ -23,6 +23,8 @@ type shown struct {
 	periods          []shownPeriod
 	info             []shownBaseline
 	densities        []shownDensity
+	offs             []off
+	calendars        []shownCalendar
 	saves            bool    // some boundary has a baseline
 	confidence       string  // of the bands
 	lastRead         int64   // unix nanoseconds; 0: no register was read yet
@@ -40,6 +42,12 @@ type shownPeriod struct {
 type shownBaseline struct {
 	boundary, version, ipmvp, method, status string
 	cv, nmbe                                 float64
+}
+
+// shownCalendar is when the public holidays end that a baseline goes by, unix seconds.
+type shownCalendar struct {
+	boundary string
+	end      int64
 }
 
 // shownDensity is a lighting power density, W/m², and its share of the limit.
@@ -69,6 +77,10 @@ func (e *Engine) publish() {
 			}
 		}
 		s.info = append(s.info, a.describe())
+		s.offs = append(s.offs, a.offs()...)
+		if a.goesByDaysOff() {
+			s.calendars = append(s.calendars, shownCalendar{a.id, time.Date(a.days.Until()+1, 1, 1, 0, 0, 0, 0, e.calendar.zone).Unix()})
+		}
 		if d := a.PowerDensity; d != nil {
 			density, _ := baseline.PowerDensity(d.Groups, d.Area, d.Limit)
 			shown := shownDensity{a.id, density, math.NaN()}
@@ -233,6 +245,9 @@ var (
 	revisionDesc       = desc("greencommunity_savings_revision", "Revision of a final figure, 0 while it is provisional.", "resource", "period")
 	baselineInfoDesc   = desc("greencommunity_baseline_info", "Baselines and whether they hold: frozen, changed, nested, no_baseline.", "boundary", "version", "ipmvp", "method", "status")
 	baselineCVDesc     = desc("greencommunity_baseline_cv_rmse_ratio", "CV(RMSE) of the baseline's fit.", "boundary")
+	statedErrorDesc    = desc("greencommunity_lighting_stated_error_ratio", "What lamps told of themselves this quarter over what is stated of them, less 1: hours a day, share that burns.", "boundary", "what")
+	statedAllowedDesc  = desc("greencommunity_lighting_stated_allowed_ratio", "How far that may be off either way by what uncertainty states.", "boundary", "what")
+	calendarEndDesc    = desc("greencommunity_baseline_calendar_end_timestamp_seconds", "When the public holidays end that a baseline by days off goes by.", "boundary")
 	baselineNMBEDesc   = desc("greencommunity_baseline_nmbe_ratio", "Net mean bias error of the baseline's fit.", "boundary")
 	densityDesc        = desc("greencommunity_lighting_power_density_watts_per_square_meter", "Power of the lamps there are now over the lit area, ballast included.", "boundary")
 	densityLimitDesc   = desc("greencommunity_lighting_power_density_limit_ratio", "Lighting power density over its limit: compliance, not a saving.", "boundary")
@@ -334,6 +349,13 @@ func (x *exposition) state(s *shown) {
 		x.gauge(baselineInfoDesc, 1, b.boundary, b.version, b.ipmvp, b.method, b.status)
 		x.gauge(baselineCVDesc, b.cv, b.boundary)
 		x.gauge(baselineNMBEDesc, b.nmbe, b.boundary)
+	}
+	for _, o := range s.offs {
+		x.gauge(statedErrorDesc, o.error, o.boundary, o.what)
+		x.gauge(statedAllowedDesc, o.allowed, o.boundary, o.what)
+	}
+	for _, c := range s.calendars {
+		x.gauge(calendarEndDesc, float64(c.end), c.boundary)
 	}
 	for _, d := range s.densities {
 		x.gauge(densityDesc, d.density, d.boundary)

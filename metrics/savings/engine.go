@@ -135,6 +135,7 @@ type account struct {
 	lamps            map[ingest.DeviceID]*lamp
 	burned           map[int]Burning // by day, not written yet
 	burnedQuarter    burnedQuarter
+	calendarTold     int    // the year of whose public holidays it was said that they are not known
 	changed          string // what of it did, for people; "" without a conflict
 }
 
@@ -462,6 +463,7 @@ func (e *Engine) Tick(now int64) {
 	}
 	if !e.told {
 		e.tellFrozen(e.closed)
+		e.tellCalendar(e.closed)
 	}
 	e.republish = now + int64(time.Minute)
 	e.publish()
@@ -546,6 +548,7 @@ func (e *Engine) close(day int) {
 	e.settle(day)
 	e.tellFrozen(day)
 	e.tellBurning(day)
+	e.tellCalendar(day)
 }
 
 // settle evaluates the days up to one that have not been or are dirty; then

@@ -40,6 +40,45 @@ max by (community, facility) (greencommunity_savings_significant{period="quarter
 			{ZH: "入住户数、绿化浇灌或施工用水是否变化：应登记为非常规调整。", EN: "Whether more households moved in, or gardens and builders took water: a non-routine adjustment to enter."},
 			{ZH: "总表是否换过，换表底数是否登记，数据覆盖率是否足够。", EN: "Whether the master meter was exchanged and its reading entered, and whether coverage suffices."},
 		}),
+		{
+			Name: "GreencommunityLightingStatedWrong", Page: "lighting_stated_wrong", Severity: "warning",
+			Expr: `max by (community, facility, boundary, what) (abs(greencommunity_lighting_stated_error_ratio))
+> max by (community, facility, boundary, what) (greencommunity_lighting_stated_allowed_ratio)`,
+			For:     "6h",
+			Summary: Text{ZH: "灯具自报与申报的亮灯不符", EN: "Lamps tell otherwise than is stated of them"},
+			Description: Text{
+				ZH: `{{ $labels.community }}的计量边界{{ $labels.boundary }}：灯具自报的{{ if eq $labels.what "hours" }}亮灯时数{{ else }}亮灯比例{{ end }}与申报相差{{ $value | humanizePercentage }}，超出申报的不确定度。`,
+				EN: `Boundary {{ $labels.boundary }} of {{ $labels.community }}: {{ if eq $labels.what "hours" }}the hours lamps are on{{ else }}the share of lamps that burns{{ end }}, as they tell, is {{ $value | humanizePercentage }} off what is stated, beyond its uncertainty.`,
+			},
+			Means: Text{
+				ZH: "节电量按申报的亮灯时数和亮灯比例计算，而灯具的light_on给出另外的数：节电量偏大或偏小同样的比例。",
+				EN: "The saving is reckoned with stated hours and a stated share of lamps that burn, and light_on tells another: the saving is off by as much.",
+			},
+			Check: []Text{
+				{ZH: "报表附二之一：自报与申报的时数、比例各是多少。", EN: "Report, section 附二之一: what was told and what is stated."},
+				{ZH: "光控或时控的设定与申报的hours是否一致（日落、民用暮光或固定时数）。", EN: "Do the photocells or timers switch as hours states it (sunset, civil twilight, fixed)?"},
+				{ZH: "有无白天亮灯、坏灯、半夜灯：看相应告警。申报应按实际更正：提高基准版本并写明批准人。", EN: "Lamps that burn by day, are broken or dimmed at midnight: see their alarms. Correct what is stated by raising the baseline's version, with who approved it."},
+			},
+			Clears: Text{ZH: "偏差回到允许范围内、或新的季度开始后自动解除。", EN: "Clears when the difference is within what is allowed, or a new quarter begins."},
+		}, {
+			Name: "GreencommunityCalendarEnds", Page: "calendar_ends", Severity: "warning",
+			Expr:    `min by (community, facility, boundary) (greencommunity_baseline_calendar_end_timestamp_seconds) - time() < 31 * 86400`,
+			For:     "1h",
+			Summary: Text{ZH: "节假日安排即将用完", EN: "The calendar of public holidays ends"},
+			Description: Text{
+				ZH: "{{ $labels.community }}的基准{{ $labels.boundary }}按休息日计，已知的节假日安排还剩{{ $value | humanizeDuration }}（负数为已用完）。",
+				EN: "The baseline {{ $labels.boundary }} of {{ $labels.community }} goes by days off, and public holidays are known for another {{ $value | humanizeDuration }} (negative: no longer).",
+			},
+			Means: Text{
+				ZH: "下一年的放假通知（国务院办公厅，通常十一月发布）还没有录入。用完后只按周末计：节假日那几天的基准偏差约为周末差异的大小。",
+				EN: "The State Council's notice for the next year, published in November as a rule, is not entered. Afterwards only weekends count: the baseline of public holidays is off by what a weekend differs.",
+			},
+			Check: []Text{
+				{ZH: "把通知中的放假日和调休上班日写入inventory.yaml的calendar（year、rest、work），重新加载。", EN: "Enter the notice's days off and the weekends that are worked in calendar of inventory.yaml (year, rest, work), and reload."},
+				{ZH: "或升级程序：新版本带有已发布年份的安排。", EN: "Or take a newer program, which has the notices published until then."},
+			},
+			Clears: Text{ZH: "录入下一年的安排并重新加载后解除。", EN: "Clears once the next year is entered and reloaded."},
+		},
 	}}
 }
 

@@ -143,6 +143,15 @@ func (c *Calendar) Of(date time.Time) (f Flags) {
 // Knows says whether there is a notice of a year.
 func (c *Calendar) Knows(year int) bool { return c.years[year] }
 
+// Until returns the last year there is a notice of.
+func (c *Calendar) Until() int {
+	last := 0
+	for year := range c.years {
+		last = max(last, year)
+	}
+	return last
+}
+
 // Standard is the program's calendar.
 var Standard = sync.OnceValue(func() *Calendar {
 	c, err := NewCalendar(nil, nil)
