@@ -7,6 +7,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/goccy/go-yaml"
 )
@@ -78,23 +79,31 @@ const shared FacilityKind = "all"
 var builtinFacilities []byte
 
 // BuiltinFacilities returns the kinds that ship with the program.
-func BuiltinFacilities() *Facilities {
-	f, err := NewFacilities(nil)
+func BuiltinFacilities() *Facilities { return builtin() }
+
+var builtin = sync.OnceValue(func() *Facilities {
+	f, err := newFacilities(nil)
 	if err != nil {
 		panic(fmt.Sprintf("facilities.yaml: %v", err)) // a defect of the build
 	}
 	return f
-}
+})
 
 // NewFacilities returns the built-in kinds with more added: new kinds, or
 // further quantities of a kind. A quantity that exists already cannot be
 // redefined. All problems are reported together.
 func NewFacilities(more map[FacilityKind]*Facility) (*Facilities, error) {
-	var builtin map[FacilityKind]*Facility
-	if err := yaml.UnmarshalWithOptions(builtinFacilities, &builtin, yaml.Strict()); err != nil {
+	if len(more) == 0 {
+		return builtin(), nil // reading the text takes ten times what the rest of a small inventory does
+	}
+	return newFacilities(more)
+}
+
+func newFacilities(more map[FacilityKind]*Facility) (*Facilities, error) {
+	t := &Facilities{}
+	if err := yaml.UnmarshalWithOptions(builtinFacilities, &t.kinds, yaml.Strict()); err != nil {
 		return nil, err
 	}
-	t := &Facilities{kinds: builtin}
 	var problems []error
 	for kind, f := range more {
 		path := fmt.Sprintf("facilities.%s", kind)

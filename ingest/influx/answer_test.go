@@ -169,7 +169,6 @@ func stranger(t *testing.T, handle http.HandlerFunc) (server *httptest.Server, r
 // What is not InfluxDB's yes is held, told, and no line is judged by it; once
 // it is mended, the same lines are written.
 func TestHeldUntilMended(t *testing.T) {
-	real, db := startFaulty(t)
 	for name, handle := range map[string]http.HandlerFunc{
 		"case 02: login page": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/html")
@@ -197,6 +196,8 @@ func TestHeldUntilMended(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits until the writer asks again
+			real, db := startFaulty(t)
 			server, requests, mend := stranger(t, handle)
 			var logged bytes.Buffer
 			registry := prometheus.NewRegistry()

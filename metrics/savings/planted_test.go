@@ -128,10 +128,10 @@ func plantWaterFrom(t *testing.T, rng *rand.Rand, planted float64, first time.Ti
 }
 
 // The band is as wide as it says in every quarter: use is higher in summer, and
-// so is its scatter. 90 % of 400 runs (100 unless GREENCOMMUNITY_LONG is set) lie
+// so is its scatter. 90 % of 400 runs (50 unless GREENCOMMUNITY_LONG is set) lie
 // inside, give or take four standard errors.
 func TestBandHoldsInEveryQuarterLong(t *testing.T) {
-	runs := 100
+	runs := 50
 	if os.Getenv("GREENCOMMUNITY_LONG") != "" {
 		runs = 400
 	}
