@@ -210,7 +210,7 @@ func savings(l site) *Dashboard {
 				override(override(l.t("方法", "Method"), Property{"mappings", words("regression", l.t("回归", "regression"), "mean", l.t("均值", "mean"), "none", l.t("无", "none"), "lamp_inventory", l.t("灯具清单", "lamp inventory"))}),
 					override(l.t("IPMVP 选项", "IPMVP option"), Property{"mappings", words("none", l.t("无", "none"))}),
 					override(l.t("亮灯时数偏差", "Hours off"), Property{"unit", "percentunit"}, Property{"decimals", 1}), override(l.t("亮灯比例偏差", "Burning off"), Property{"unit", "percentunit"}, Property{"decimals", 1}),
-					override(l.t("允许", "Allowed"), Property{"unit", "percentunit"}, Property{"decimals", 1}), override(l.t("节假日至", "Holidays until"), Property{"unit", "dateTimeAsIso"}),
+					override(l.t("允许", "Allowed"), Property{"unit", "percentunit"}, Property{"decimals", 1}), override(l.t("节假日至", "Holidays until"), Property{"unit", "dateTimeFromNow"}),
 					override("CV(RMSE)", Property{"unit", "percentunit"}, Property{"decimals", 1}), override("NMBE", Property{"unit", "percentunit"}, Property{"decimals", 3}),
 					override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}),
 					override(l.t("状态", "Status"), Property{"mappings", []any{map[string]any{"type": "value", "options": map[string]any{
