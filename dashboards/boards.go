@@ -76,7 +76,7 @@ func overview(l site) *Dashboard {
 				now(named(fmt.Sprintf(`100 * (sum by (community) (%[1]sanomaly_active{%[2]s, severity=~"warning|critical"}) or 0 * sum by (community) (%[1]sdevices{%[2]s})) / sum by (community) (%[1]sdevices{%[2]s})`, Prefix, here)), "").
 				places(l, true, "community").
 				decimals(1).levels(green, 1.0, yellow, 5.0, orange, 10.0, red),
-			alarmTable(l, "", "", 24, 11),
+			alarmTable(l, "", 24, 11),
 			ranking(l, l.t("照明功率（每灯）", "Lighting power per lamp"), l.t("各社区每盏灯的当前功率，由高到低。", "Power of a lamp now, by community, most first."), "suffix:W", 8, 7).
 				now(named(fmt.Sprintf("sum by (community) (%[1]slighting_power_watts{%[2]s}) / sum by (community) (%[1]slighting_lamps{%[2]s})", Prefix, here)), "").
 				places(l, true, "lighting").decimals(1),
@@ -321,7 +321,7 @@ func lighting(l site) *Dashboard {
 				influx(most(usedByDevice("lighting", usage.Electricity)), "").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用电", "Energy"), "Time", "").
 				override(override(l.t("用电", "Energy"), Property{"unit", "kwatth"}, Property{"decimals", 2}), deviceLink(l, "lighting"), textColumn(l.t("社区", "Community"))).sorted(l.t("用电", "Energy"), true).communityNames(),
-			alarmTable(l, "lighting", "", 24, 9),
+			alarmTable(l, "lighting", 24, 9),
 		},
 	}
 }
@@ -347,7 +347,7 @@ func water(l site) *Dashboard {
 			ranking(l, l.t("每表每日用水（所选时段）", "Water per meter and day"), l.t("所选时段内每块表的日均用水。", "Mean use of a meter a day over the range."), "m3", 12, 8).influx(perMeterDayBy("water", usage.Water), "").
 				columns("community", l.t("社区", "Community"), "used", l.t("数值", "Value"), "Time", "").sorted(l.t("数值", "Value"), true).communityNames().
 				override(override(l.t("数值", "Value"), Property{"custom.cellOptions", map[string]any{"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}})).decimals(2),
-			series(l, l.t("每小时用水", "Water an hour"), l.t("各社区每小时用水；凌晨 2 至 4 时的最低值反映漏损；最后一根柱为未结束的一小时。", "Water an hour by community; its least between 02 and 04 tells of leaks; the last bar is an hour that is not over yet."), "m3", 24, 8).influx(totalBy("water", usage.Water, "1h"), "$tag_community").bars(true).step("1h"),
+			series(l, l.t("每小时用水", "Water an hour"), l.t("各社区近 7 天每小时用水；凌晨 2 至 4 时的最低值反映漏损；最后一根柱为未结束的一小时。", "Water an hour by community, over the last 7 days; its least between 02 and 04 tells of leaks; the last bar is an hour that is not over yet."), "m3", 24, 8).influx(totalBy("water", usage.Water, "1h"), "$tag_community").bars(true).step("1h").last("7d"),
 			series(l, l.t("夜间流量", "Night flow"), l.t("2 至 4 时平均流量及减去合理夜间用水后的净值（立方米／小时），有计量边界的社区。净值持续偏高说明漏损。",
 				"Mean flow from 02:00 to 04:00, and net of legitimate night use, in m3/h, of communities with a measurement boundary. A net flow that stays high is leakage."), "suffix:m³/h", 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (%swater_night_flow_cubic_meters_per_hour{%s})", Prefix, here)), l.t("夜间", "night")+" {{name}}").
@@ -370,7 +370,7 @@ func water(l site) *Dashboard {
 				influx(most(usedByDevice("water", usage.Water)), "").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("用水", "Water"), "Time", "").
 				override(override(l.t("用水", "Water"), Property{"unit", "m3"}, Property{"decimals", 2}), deviceLink(l, "water"), textColumn(l.t("社区", "Community"))).sorted(l.t("用水", "Water"), true).communityNames(),
-			alarmTable(l, "water", "", 12, 9),
+			alarmTable(l, "water", 12, 9),
 			table(l, l.t("电量最低的表", "Lowest batteries"), l.t("近 7 天上报电量最低的 20 块表。", "The 20 meters with the lowest battery over 7 days."), 24, 7).
 				influx("SELECT bottom(v, device, community, 20) AS v FROM ("+latest("water", "battery_level")+")", "").last("7d").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("电量", "Battery"), "Time", l.t("时间", "Time")).
@@ -416,7 +416,7 @@ func waste(l site) *Dashboard {
 				influx(most(latest("waste", "fill_level")), "").last("6h").
 				columns("device", l.t("设备", "Device"), "community", l.t("社区", "Community"), "v", l.t("满溢度", "Fill level"), "Time", l.t("时间", "Time")).
 				override(override(l.t("满溢度", "Fill level"), Property{"unit", "percentunit"}, Property{"decimals", 0}), deviceLink(l, "waste"), textColumn(l.t("社区", "Community"))).sorted(l.t("满溢度", "Fill level"), true).communityNames(),
-			alarmTable(l, "waste", "", 12, 9),
+			alarmTable(l, "waste", 12, 9),
 		},
 	}
 }
@@ -432,8 +432,8 @@ func gate(l site) *Dashboard {
 			stat(l, l.t("开着的门", "Gates open"), l.t("近 2 小时最后状态为开的门的比例。", "Share of the gates whose last state within two hours is open."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("gate", "door_open")+")", "").last("2h").decimals(0).levels(green, 0.2, orange),
 			stat(l, l.t("强行开门", "Forced open"), l.t("强行开门的未恢复告警数。", "Open alarms of gates forced open."), "none", 4).now(alarms("gate", `kind="forced_open"`), "").decimals(0).levels(green, 1.0, red),
 			onlineTile(l, "gate", 4), alarmTile(l, "gate", 4),
-			series(l, l.t("每小时通行", "Passes an hour"), l.t("每小时进入与离开人次；最后一根柱为未结束的一小时。", "Passes in and out an hour; the last bar is an hour that is not over yet."), "none", 24, 8).
-				influx(summed("gate", "pass_in", "1h", ""), l.t("进入", "in")).influx(summed("gate", "pass_out", "1h", ""), l.t("离开", "out")).bars(true).step("1h"),
+			series(l, l.t("每小时通行", "Passes an hour"), l.t("近 7 天每小时进入与离开人次；最后一根柱为未结束的一小时。", "Passes in and out an hour, over the last 7 days; the last bar is an hour that is not over yet."), "none", 24, 8).
+				influx(summed("gate", "pass_in", "1h", ""), l.t("进入", "in")).influx(summed("gate", "pass_out", "1h", ""), l.t("离开", "out")).bars(true).step("1h").last("7d"),
 			series(l, l.t("每日进入，按社区", "Passes in a day"), l.t("各社区每日进入人次；最后一根柱为未结束的一天。", "Passes in a day, by community; the last bar is a day that is not over yet."), "none", 12, 8).
 				influx(summed("gate", "pass_in", "1d", ", community"), "$tag_community").bars(true).step("1d"),
 			series(l, l.t("事件", "Events"), l.t("门禁事件次数，按种类：授权、拒绝、强行开门等；最后一根柱为未结束的一小时。", "Events of gates by type: granted, denied, forced and so on; the last bar is an hour that is not over yet."), "none", 12, 8).
@@ -453,7 +453,7 @@ func gate(l site) *Dashboard {
 			series(l, l.t("近 24 小时长时间未关", "Time held open, 24 h"), l.t("各社区滚动 24 小时内上报未关之后门开着的时间。", "Time of the last 24 h, rolling, that gates stayed open after they said that they are held open."), l.hours(), 12, 8).
 				over(named(fmt.Sprintf("sum by (community) (increase(%sgate_held_open_seconds_total{%s}[1d])) / 3600", Prefix, here)), "{{name}}").step("1h"),
 			alarmKinds(l, "gate", 8, 9),
-			alarmTable(l, "gate", "", 16, 9),
+			alarmTable(l, "gate", 16, 9),
 		},
 	}
 }
@@ -474,7 +474,7 @@ func community(l site) *Dashboard {
 			stat(l, l.t("平均满溢度", "Mean fill level"), l.t("近 6 小时各桶最后满溢度的平均。", "Mean of the bins' last fill level within 6 h."), "percentunit", 3).influx("SELECT mean(v) FROM ("+latest("waste", "fill_level")+")", "").last("6h").decimals(0),
 			stat(l, l.t("今日进入", "Passes in today"), l.t("今日门禁进入人次（北京时间）。", "Passes in through gates since midnight, Beijing time."), "none", 3).
 				influx(countedToday("gate", "pass_in"), "").decimals(0),
-			alarmTable(l, "", "", 16, 9), alarmKinds(l, "", 8, 9),
+			alarmTable(l, "", 16, 9), alarmKinds(l, "", 8, 9),
 			series(l, l.t("每小时用水", "Water an hour"), l.t("每小时用水；最后一根柱为未结束的一小时。", "Water an hour; the last bar is an hour that is not over yet."), "m3", 12, 8).influx(totalBy("water", usage.Water, "1h"), l.t("用水", "water")).bars(false).step("1h"),
 			series(l, l.t("每灯平均功率", "Mean power per lamp"), l.t("每盏灯的平均功率：白天应接近零。", "Mean power of a lamp: near zero by day."), "suffix:W", 12, 8).influx(meanBy("lighting", "active_power", "mean"), l.t("功率", "power")).step("1h"),
 			series(l, l.t("平均满溢度", "Fill level"), l.t("桶的平均满溢度。", "Mean fill level of the bins."), "percentunit", 12, 8).influx(meanBy("waste", "fill_level", "mean"), l.t("满溢度", "fill level")).limits(0, 1).step("1h"),

@@ -169,14 +169,14 @@ func facilityBoard(l site, kind ingest.FacilityKind) *Dashboard {
 		zh, en := "各社区各设备读数的平均值。", "Mean of the devices' readings, by community."
 		switch q.Kind {
 		case ingest.Delta:
-			zh, en = "各社区每小时之和；最后一根柱为未结束的一小时。", "Sum an hour, by community; the last bar is an hour that is not over yet."
+			zh, en = "各社区近 7 天每小时之和；最后一根柱为未结束的一小时。", "Sum an hour over the last 7 days, by community; the last bar is an hour that is not over yet."
 		case ingest.State:
 			unit = shownUnit{"percentunit", 1}
 			zh, en = "各社区为“是”的比例。", "Share of the devices that say yes, by community."
 		}
 		p := series(l, l.called(q), l.t(zh, en), unit.id, 12, 8)
 		if q.Kind == ingest.Delta {
-			p.bars(true).influx(summed(kind, q.Name, "1h", ", community"), "$tag_community")
+			p.bars(true).influx(summed(kind, q.Name, "1h", ", community"), "$tag_community").last("7d") // of a year it would be 8,760 bars
 		} else {
 			p.influx(scaledBy(kind, q.Name, "mean", unit.scale), "$tag_community")
 		}
@@ -189,7 +189,7 @@ func facilityBoard(l site, kind ingest.FacilityKind) *Dashboard {
 		d.Panels = append(d.Panels, series(l, l.t("每日用电", "Energy a day"), l.t("各社区每日充电用电；最后一根柱为未结束的一天。", "Energy charged a day, by community; the last bar is a day that is not over yet."), "kwatth", 24, 8).
 			influx(totalBy(kind, usage.Electricity, "1d"), "$tag_community").bars(true).step("1d"))
 	}
-	d.Panels = append(d.Panels, alarmTable(l, kind, "", 24, 9))
+	d.Panels = append(d.Panels, alarmTable(l, kind, 24, 9))
 	return d
 }
 

@@ -96,7 +96,7 @@ func TestKindsOfAnInventory(t *testing.T) {
 	for _, c := range []struct{ path, title, panel, unit, query string }{
 		{"zh/lift.json", "电梯", "运行次数（今日）", "none", `quantity="trips"`}, {"en/lift.json", "Lifts", "Trips, today", "none", `quantity="trips"`},
 		{"zh/lift.json", "电梯", "运行次数", "none", "facility = 'lift' AND quantity = 'trips'"}, {"zh/lift.json", "电梯", "困人（现有）", "none", `statistic="yes"`},
-		{"en/lift.json", "Lifts", "Load", "suffix:kg", "quantity = 'load'"}, {"zh/lift.json", "电梯", "未恢复的告警", "", "facility = 'lift'"},
+		{"en/lift.json", "Lifts", "Load", "suffix:kg", "quantity = 'load'"}, {"zh/lift.json", "电梯", "未恢复的告警", "", `facility="lift"`},
 		{"en/fountain.json", "喷泉", "水柱高度", "suffix:m", "jet_height"}, {"zh/fountain.json", "喷泉", "oil", "suffix:bar", "oil"},
 		{"zh/ev_swap.json", "ev_swap", "visits（今日）", "none", "visits"}, {"en/group.json", "Groups", "Limit", "suffix:V", "quantity = 'limit'"},
 		{"zh/kind-savings.json", "储蓄柜", "占用（平均）", "percentunit", "used_share"}, {"zh/savings.json", "节能节水", "节电", "kwatth", "energy_savings"},

@@ -144,6 +144,8 @@ var Metrics = []Metric{
 
 	{"unaccounted_ratio", "gauge", []string{"community", "facility", "resource"}, ingest.Text{ZH: "最近一日总表量减分表之和占总表量的比例（产销差）。", EN: "Share of what meters with others behind them passed on the latest day that those behind did not."}, onParent},
 	{"anomalies_inhibited", "gauge", []string{"community"}, ingest.Text{ZH: "由回路、网关或社区告警代表的未恢复告警数。", EN: "Open alarms that the alarm of a feeder, gateway or community stands for."}, onAlarm},
+	{"alarm_since_timestamp_seconds", "gauge", []string{"alarm"}, ingest.Text{ZH: "上述每条告警何时开始（按设备时钟，Unix 秒）。", EN: "When each of those alarms began, by the clock of the device, unix seconds."}, whileOpen},
+	{"alarm_value", "gauge", []string{"alarm", "unit"}, ingest.Text{ZH: "上述每条告警所涉的数值，以其单位计。", EN: "What each of those alarms is about, where it is a figure, in its unit."}, whileOpen},
 	{"alarm_active", "gauge", []string{"alarm", "device", "community", "compound", "facility", "kind", "severity", "vendor"}, ingest.Text{ZH: "每条需有人知晓的告警为 1：未被人关闭、未静默、没有其他告警代表它。", EN: "1 for each alarm that somebody should know of: not closed by a person, not silenced, and no other stands for it."}, whileOpen},
 	{"alarms_open", "gauge", []string{"community", "status"}, ingest.Text{ZH: "未办结的告警数，按处置状态。", EN: "Alarms that are not done, by how far they have been dealt with."}, onInventory},
 	{"alarms_overdue", "gauge", []string{"community"}, ingest.Text{ZH: "超过期限未办结的告警数。", EN: "Alarms that are not done and should have been by now."}, onInventory},

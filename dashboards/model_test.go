@@ -17,6 +17,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/hourly"
+	"greencommunity/metrics/usage"
 )
 
 // committed reads the dashboards as they are shipped, strictly.
@@ -592,7 +593,7 @@ func checkInflux(q query, add func(string, ...any)) {
 	}
 }
 
-var ofQuantity = regexp.MustCompile(`facility = '([a-z_]+)' AND quantity = '([a-z0-9_]+)'`)
+var ofQuantity = regexp.MustCompile(`facility = '([a-z_]+)' AND quantity = '([a-z0-9_.]+)'`)
 
 // checkSelect checks the names of a statement and returns what it yields.
 func checkSelect(q query, s *influxql.SelectStatement, add func(string, ...any)) []string {
@@ -607,7 +608,8 @@ func checkSelect(q query, s *influxql.SelectStatement, add func(string, ...any))
 			measurement = source.Name
 			if measurement == hourly.Measurement {
 				m := ofQuantity.FindStringSubmatch(q.text)
-				if m == nil || builtin.Quantity(ingest.FacilityKind(m[1]), m[2]) == nil || builtin.Quantity(ingest.FacilityKind(m[1]), m[2]).Kind == ingest.Register {
+				used := m != nil && (m[2] == hourly.Used(usage.Electricity) || m[2] == hourly.Used(usage.Water))
+				if m == nil || !used && ( builtin.Quantity(ingest.FacilityKind(m[1]), m[2]) == nil || builtin.Quantity(ingest.FacilityKind(m[1]), m[2]).Kind == ingest.Register) {
 					add("%s: hours of no quantity: %s", q.where, q.text)
 				}
 			}

@@ -3,7 +3,6 @@ package dashboards
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/anomaly"
@@ -86,11 +85,10 @@ func countedToday(facility ingest.FacilityKind, quantity string) string {
 
 // totalBy is total in steps of a day or an hour, by community.
 func totalBy(facility ingest.FacilityKind, resource usage.Resource, step string) string {
-	measurement, once := usageDailyMeasurement, ""
 	if step != "1d" {
-		measurement, once = usageMeasurement, " AND behind = ''" // what passed a meter in front is counted there
+		return summed(facility, hourly.Used(resource), step, ", community")
 	}
-	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s%s GROUP BY time(%s), community fill(none) "+localTime, measurement, usedWhere(facility, resource), once, step)
+	return fmt.Sprintf("SELECT sum(used) FROM %s WHERE %s GROUP BY time(1d), community fill(none) "+localTime, usageDailyMeasurement, usedWhere(facility, resource))
 }
 
 // perMeterDay returns what a meter used a day over the range.
@@ -128,26 +126,12 @@ func summed(facility ingest.FacilityKind, quantity, step, by string) string {
 	return fmt.Sprintf("SELECT sum(total) %s GROUP BY time(%s)%s fill(none) "+localTime, hours(facility, quantity), step, by)
 }
 
-// openAlarms lists what is raised and not cleared; more narrows it down.
-func openAlarms(more string) string {
-	return fmt.Sprintf("SELECT active, severity, value, expected, unit FROM (SELECT last(active) AS active, code AS severity, value, expected, unit FROM %s WHERE \"type\" =~ /^(%s)$/ AND %s%s AND $timeFilter GROUP BY community, facility, device, channel, \"type\") WHERE active = 1 AND severity =~ /^(info|warning|critical)$/ GROUP BY community, facility, device, channel, \"type\"",
-		eventsMeasurement, strings.Join(kindNames(), "|"), influxIn, more)
-}
-
 func kindNames() []string {
 	var names []string
 	for _, k := range anomaly.Kinds {
 		names = append(names, k.Name)
 	}
 	return names
-}
-
-// facilityIs narrows a query of InfluxDB down to a facility, "" to none.
-func facilityIs(f ingest.FacilityKind) string {
-	if f == "" {
-		return ""
-	}
-	return fmt.Sprintf(" AND facility = '%s'", f)
 }
 
 // alarms counts open alarms; zero only where there are devices.
@@ -327,35 +311,53 @@ func usedByDevice(facility ingest.FacilityKind, resource usage.Resource) string 
 	return fmt.Sprintf("SELECT sum(used) AS v FROM %s WHERE %s GROUP BY device, community", usageMeasurement, usedWhere(facility, resource))
 }
 
-// alarmTable is the open alarms: how bad, what, where, since when, and a way to
-// the device. A narrow screen shows the first columns, so they come first.
-func alarmTable(l site, facility ingest.FacilityKind, more string, w, h int) *Panel {
+// alarmTable is the open alarms: how bad, what, where, since when, and a way to the device
+// and to where it is dealt with. A narrow screen shows the first columns, so they come
+// first. It asks Prometheus for what is open now: among the events of InfluxDB that is an
+// answer of seconds.
+func alarmTable(l site, facility ingest.FacilityKind, w, h int) *Panel {
 	severity, kind, place, which, since := l.t("级别", "Severity"), l.t("告警", "Alarm"), l.t("社区", "Community"), l.t("设备", "Device"), l.t("起始", "Since")
 	value, unit := l.t("数值", "Value"), l.t("单位", "Unit")
-	p := table(l, l.t("未恢复的告警", "Open alarms"), l.t("近 30 天内发生且尚未恢复的告警及其起始时间。点击设备查看详情。",
-		"Alarms raised in the last 30 days and not cleared, and since when. Click a device for its details."), w, h).
-		influx(openAlarms(facilityIs(facility)+more), "").last("30d").nothing(l.t("没有未恢复的告警", "No open alarms"))
-	columns := []string{"severity", severity, "type", kind, "community", place, "device", which, "Time", since, "active", "", "expected", ""}
-	if w < 16 {
-		columns = append(columns, "channel", "", "value", "", "unit", "")
-	} else {
-		columns = append(columns, "value", value, "unit", unit, "channel", l.t("通道", "Channel"))
+	match := here
+	if facility != "" {
+		match += fmt.Sprintf(`, facility="%s"`, facility)
 	}
-	p.columns(columns...).sorted(since, false).communityNames()
-	// The link needs the kind of facility as it is: the column stays, unseen.
+	of := func(metric, by string) string {
+		return fmt.Sprintf("max by (%s) (%s%s and on (alarm) %[2]salarm_active{%[4]s})", by, Prefix, metric, match)
+	}
+	p := table(l, l.t("未恢复的告警", "Open alarms"), l.t("当前未恢复、未静默、未被人关闭的告警及其起始时间。点击设备查看详情。",
+		"Alarms that are not over, not silenced and not closed by a person, and since when. Click a device for its details."), w, h).
+		now(named(fmt.Sprintf("max by (alarm, severity, kind, community, facility, device) (%salarm_active{%s})", Prefix, match)), "").
+		now(of("alarm_since_timestamp_seconds", "alarm")+" * 1000", "").nothing(l.t("没有未恢复的告警", "No open alarms"))
+	columns := []string{"severity", severity, "kind", kind, "name", place, "device", which, "Value #B", since, "Value #A", "", "Time", "", "Time 1", "", "Time 2", "", "Time 3", ""}
+	if w >= 16 {
+		p.now(of("alarm_value", "alarm, unit"), "")
+		columns = append(columns, "Value #C", value, "unit", unit)
+	}
+	p.transform("joinByField", map[string]any{"byField": "alarm", "mode": "outer"}).columns(columns...).sorted(since, false)
+	// Links need the kind of facility, the community and the alarm as they are: the columns
+	// stay, unseen.
 	to := "/d/" + l.uid("device-${__data.fields.facility}") + "?${__url_time_range}&var-device=${__value.raw}"
 	p.override(
-		outOfSight("facility"),
+		outOfSight("facility"), outOfSight("community"), outOfSight("alarm"),
 		textColumn(severity, Property{"mappings", severityWords(l)}, Property{"custom.cellOptions", map[string]any{"type": "color-background"}}, Property{"custom.width", 70}),
-		textColumn(kind, Property{"mappings", kindWords(l)}, Property{"custom.minWidth", 130}),
-		textColumn(place, Property{"custom.width", 105}, Property{"links", []DataLink{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__value.raw}")}}}),
+		textColumn(kind, append(l.dealtWith(), Property{"mappings", kindWords(l)}, Property{"custom.minWidth", 130})...),
+		textColumn(place, Property{"custom.width", 105}, Property{"links", []DataLink{{Title: l.t("查看社区", "Show the community"), URL: l.link("community", "var-community=${__data.fields.community}")}}}),
 		textColumn(which, Property{"custom.minWidth", 130}, Property{"links", []DataLink{{Title: l.t("查看设备", "Show the device"), URL: to}}}),
 		textColumn(since, Property{"unit", "dateTimeFromNow"}, Property{"custom.width", 110}))
 	if w >= 16 {
-		p.override(textColumn(l.t("通道", "Channel")), textColumn(unit, Property{"mappings", words("1", "", "count", "", "Cel", "℃", "m3/h", "m³/h", "deg", "°", "ratio", l.t("比例", "ratio"))}),
+		p.override(textColumn(unit, Property{"mappings", words("1", "", "count", "", "Cel", "℃", "m3/h", "m³/h", "deg", "°", "ratio", l.t("比例", "ratio"))}),
 			textColumn(value, Property{"decimals", 1}))
 	}
 	return p
+}
+
+// dealtWith links an alarm to where it is dealt with, where that is known.
+func (l site) dealtWith() []Property {
+	if l.page == "" {
+		return nil
+	}
+	return []Property{{"links", []DataLink{{Title: l.t("在平台页面处置", "Deal with it on the page"), URL: fmt.Sprintf("%s/?lang=%s#alarm=${__data.fields.alarm}", l.page, l.Language)}}}}
 }
 
 // alarmKinds counts a facility's open alarms by kind: by name, none where none is

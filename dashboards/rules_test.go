@@ -91,7 +91,7 @@ func boardRules(path string, d *Dashboard, add func(string, ...any)) {
 			if p.Type == "geomap" && !strings.Contains(t.Expr, `latitude!=""`) { // F3
 				add("%s: %s: communities without coordinates are put at 0°, 0°", path, name)
 			}
-			if strings.Contains(t.Query, "active = 1") && (defaults.NoValue == "无数据" || defaults.NoValue == "no data") { // F6
+			if strings.Contains(t.Expr, "alarm_active{") && (defaults.NoValue == "无数据" || defaults.NoValue == "no data") { // F6
 				add("%s: %s: no alarm and no data look the same", path, name)
 			}
 			if m := regexp.MustCompile(`histogram_quantile\(0\.([0-9]+)`).FindStringSubmatch(t.Expr); m != nil && t.LegendFormat != "p"+(m[1] + "0")[:2] { // F11
@@ -215,8 +215,8 @@ func columnRules(path, name string, p *Panel, add func(string, ...any)) {
 		if !prom && organize.RenameByName["community"] != "" && !mapped { // F7
 			add("%s: %s: shows the id of communities", path, name)
 		}
-		if !prom && strings.Contains(t.Query, "active = 1") { // F9
-			for i, field := range []string{"severity", "type", "community", "device"} {
+		if p.Title == "未恢复的告警" || p.Title == "Open alarms" { // F9
+			for i, field := range []string{"severity", "kind", "name", "device"} {
 				if at, there := organize.IndexByName[field]; !there || at != i {
 					add("%s: %s: column %d is not %s: who and where must be on the screen", path, name, i+1, field)
 				}

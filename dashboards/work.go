@@ -20,10 +20,6 @@ func work(l site) *Dashboard {
 	bad := func(p *Panel) *Panel { return p.says("1", l.t("是", "yes"), red, "0", l.t("否", "no"), green) }
 	kind, precision, right, wrong := l.t("告警", "Alarm"), l.t("属实比例", "Right"), l.t("属实（90 天）", "Right, 90 d"), l.t("误报（90 天）", "False, 90 d")
 	severity, place, device, compound, facility := l.t("级别", "Severity"), l.t("社区", "Community"), l.t("设备", "Device"), l.t("小区", "Compound"), l.t("设施", "Facility")
-	deal := []Property{}
-	if l.page != "" {
-		deal = append(deal, Property{"links", []DataLink{{Title: l.t("在平台页面处置", "Deal with it on the page"), URL: fmt.Sprintf("%s/?lang=%s#alarm=${__data.fields.alarm}", l.page, l.Language)}}})
-	}
 	return &Dashboard{
 		Title:       titles["alarms"].in(l),
 		Description: l.t("告警处置：未处理多少、多久有人确认、多久恢复、多少属实。", "Alarms as work: how many nobody has touched, how soon they are dealt with and cleared, and how many were right."),
@@ -39,7 +35,7 @@ func work(l site) *Dashboard {
 				now(named(fmt.Sprintf("max by (alarm, severity, kind, community, compound, facility, device) (%salarm_active{%s})", Prefix, here)), "").nothing(l.t("没有待办告警", "nothing to see to")).
 				columns("severity", severity, "kind", kind, "name", place, "compound", compound, "facility", facility, "device", device, "Time", "", "Value", "", "community", "", "alarm", "alarm").
 				override(outOfSight("alarm"), textColumn(severity, Property{"mappings", severityWords(l)}, Property{"custom.cellOptions", map[string]any{"type": "color-background"}}, Property{"custom.width", 70}),
-					textColumn(kind, append(deal, Property{"mappings", kindWords(l)}, Property{"custom.minWidth", 130})...), override(facility, Property{"mappings", facilityWords(l)}), textColumn(device), textColumn(compound)),
+					textColumn(kind, append(l.dealtWith(), Property{"mappings", kindWords(l)}, Property{"custom.minWidth", 130})...), override(facility, Property{"mappings", facilityWords(l)}), textColumn(device), textColumn(compound)),
 			table(l, l.t("属实比例，按种类", "How many were right, by kind"), l.t("经人核实的告警中属实的比例：确认后恢复的为属实，标为误报的为误报。", "Of the alarms people judged, those that were right: dealt with and cleared, and not called false."), 10, 11).
 				now(fmt.Sprintf("max by (kind) (%salarm_precision_ratio)", Prefix), "").now(fmt.Sprintf(`sum by (kind) (increase(%salarms_judged_total{verdict="%s"}[90d])) > 0`, Prefix, alarmdesk.Right), "").now(fmt.Sprintf(`sum by (kind) (increase(%salarms_judged_total{verdict="%s"}[90d])) > 0`, Prefix, alarmdesk.Wrong), "").
 				transform("joinByField", map[string]any{"byField": "kind", "mode": "outer"}).nothing(l.t("尚无核实", "none judged yet")).

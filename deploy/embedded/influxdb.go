@@ -215,14 +215,20 @@ func influxConfig(dir string) *run.Config {
 	return c
 }
 
+// shard is what one shard has where points are kept long. A question about a year opens
+// every series in each shard: with InfluxDB's own week that is most of its time.
+const shard = 28 * 24 * time.Hour
+
 // ensure creates a database or brings its retention up to date.
 func (db *InfluxDB) ensure(name string, retention time.Duration) error {
 	info := db.server.MetaClient.Database(name)
 	if info == nil {
 		replicas := 1
-		_, err := db.server.MetaClient.CreateDatabaseWithRetentionPolicy(name, &meta.RetentionPolicySpec{
-			Name: "autogen", Duration: &retention, ReplicaN: &replicas,
-		})
+		policy := &meta.RetentionPolicySpec{Name: "autogen", Duration: &retention, ReplicaN: &replicas}
+		if retention == 0 || retention >= 6*shard {
+			policy.ShardGroupDuration = shard
+		}
+		_, err := db.server.MetaClient.CreateDatabaseWithRetentionPolicy(name, policy)
 		return err
 	}
 	if policy := info.RetentionPolicy("autogen"); policy != nil && policy.Duration != retention {

@@ -15,6 +15,10 @@ var (
 	activeDesc = prometheus.NewDesc("greencommunity_alarm_active",
 		"1 for each alarm that somebody should know of: not closed by a person, not silenced, and no other stands for it. No series where there is none.",
 		[]string{"alarm", "device", "community", "compound", "facility", "kind", "severity", "vendor"}, nil)
+	sinceDesc = prometheus.NewDesc("greencommunity_alarm_since_timestamp_seconds",
+		"When each of them began, by the clock of the device.", []string{"alarm"}, nil)
+	valueDesc = prometheus.NewDesc("greencommunity_alarm_value",
+		"What each of them is about, as it is now, where it is a figure, in its unit.", []string{"alarm", "unit"}, nil)
 	openDesc = prometheus.NewDesc("greencommunity_alarms_open",
 		"Alarms that are not done, by how far they have been dealt with; without those another stands for.", []string{"community", "status"}, nil)
 	overdueDesc = prometheus.NewDesc("greencommunity_alarms_overdue",
@@ -42,7 +46,7 @@ var (
 )
 
 var descs = []*prometheus.Desc{
-	activeDesc, openDesc, overdueDesc, silencedDesc, judgedDesc, precisionDesc, acknowledgedDesc, clearedDesc, untoldDesc, unkeptDesc,
+	activeDesc, sinceDesc, valueDesc, openDesc, overdueDesc, silencedDesc, judgedDesc, precisionDesc, acknowledgedDesc, clearedDesc, untoldDesc, unkeptDesc,
 	historyDesc, brokenDesc, scheduleDesc,
 }
 
@@ -146,6 +150,10 @@ func (d *Desk) collect(ch chan<- prometheus.Metric, now time.Time) {
 
 	for _, s := range told {
 		gauge(activeDesc, 1, s.ID, string(s.Device), string(s.Community), string(s.Compound), string(s.Facility), s.Kind, s.Severity, string(s.Vendor))
+		gauge(sinceDesc, float64(s.Since.UnixMilli())/1000, s.ID)
+		if s.Value != nil {
+			gauge(valueDesc, *s.Value, s.ID, s.Unit)
+		}
 	}
 	for k, n := range open {
 		gauge(openDesc, float64(n), string(k.community), string(k.status))

@@ -7,12 +7,13 @@
 //	fields       total, readings (total / readings is the mean; of deltas total is the sum), least, greatest
 //	time         the hour's beginning, UTC
 //
-// Of states total counts the readings that say yes. Registers are left out: what was
-// used is in the book of use, and a level that only grows is no picture.
+// Of states total counts the readings that say yes. Registers are left out, as a level
+// that only grows is no picture; what was used of them comes from the book of use, as
+// quantities usage.electricity (kWh) and usage.water (m3), which have a total alone.
 //
 // Points of the running hour are written again as it goes on, at most every ten
 // seconds. An hour takes readings until it is two days behind the newest of its place
-// and quantity; its state is part of the checkpoint, so that a restart neither loses a
+// and quantity, and use for eight days; its state is part of the checkpoint, so that a restart neither loses a
 // reading nor counts one twice.
 //
 // BUG(hourly): a reading that a device repeats after four others of its series is
@@ -25,11 +26,13 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/usage"
 )
 
 const (
@@ -38,6 +41,7 @@ const (
 
 	hour   = int64(time.Hour)
 	window = 48               // hours an hour stays open behind the newest
+	ofUse  = 8 * 24           // and one of use, which meters read daily or weekly enter late
 	pause  = 10 * time.Second // between two writings of one hour
 	atOnce = 2000             // points returned in one go
 )
@@ -115,11 +119,7 @@ func (o *Observer) Reading(_ uint32, r *ingest.Reading, _ bool, _ int64) {
 	defer o.mu.Unlock()
 	p := o.last
 	if p == nil || p.key.Community != r.Device.Community || p.key.Facility != r.Device.Facility {
-		key := placeKey{r.Device.Community, r.Device.Facility}
-		if p = o.places[key]; p == nil {
-			p = &place{key: key, series: map[string]*series{}}
-			o.places[key] = p
-		}
+		p = o.place(placeKey{r.Device.Community, r.Device.Facility})
 		o.last = p
 	}
 	s := p.of(r.Quantity)
@@ -138,21 +138,58 @@ func (o *Observer) Reading(_ uint32, r *ingest.Reading, _ bool, _ int64) {
 	c.Readings++
 	c.Total += v
 	c.Least, c.Greatest = min(c.Least, v), max(c.Greatest, v)
+	o.changed(p, s, c)
+}
+
+// Used names what was used of a resource among the quantities.
+func Used(r usage.Resource) string { return "usage." + r.String() }
+
+// Use adds what a place has used to its hour: the book of use calls it.
+func (o *Observer) Use(at usage.Place, h int32, used float64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := o.place(placeKey{at.Community, at.Facility})
+	s := p.named(Used(at.Resource))
+	c := s.at(h)
+	if c == nil {
+		o.missed++
+		return
+	}
+	c.Readings++
+	c.Total += used
+	o.changed(p, s, c)
+}
+
+func (o *Observer) changed(p *place, s *series, c *cell) {
 	if !c.Queued {
 		c.Queued = true
 		o.queue = append(o.queue, queued{p, s, c.Hour})
 	}
 }
 
+func (o *Observer) place(key placeKey) *place {
+	p := o.places[key]
+	if p == nil {
+		p = &place{key: key, series: map[string]*series{}}
+		o.places[key] = p
+	}
+	return p
+}
+
+func (p *place) named(quantity string) *series {
+	s := p.series[quantity]
+	if s == nil {
+		s = &series{Quantity: quantity}
+		p.series[quantity] = s
+	}
+	return s
+}
+
 func (p *place) of(q *ingest.Quantity) *series {
 	if i := int(q.Index); i < len(p.byIndex) && p.byIndex[i] != nil {
 		return p.byIndex[i]
 	}
-	s := p.series[q.Name]
-	if s == nil {
-		s = &series{Quantity: q.Name}
-		p.series[q.Name] = s
-	}
+	s := p.named(q.Name)
 	for len(p.byIndex) <= int(q.Index) {
 		p.byIndex = append(p.byIndex, nil)
 	}
@@ -175,9 +212,14 @@ func (s *series) at(h int32) *cell {
 	return &s.Cells[i]
 }
 
+func (s *series) use() bool { return strings.HasPrefix(s.Quantity, "usage.") }
+
 // close drops the hours that are long over and written.
 func (s *series) close() {
 	oldest := s.Cells[len(s.Cells)-1].Hour - window
+	if s.use() {
+		oldest -= ofUse - window
+	}
 	n := 0
 	for n < len(s.Cells) && s.Cells[n].Hour <= oldest && !s.Cells[n].Queued {
 		n++
@@ -217,9 +259,12 @@ func (o *Observer) Points() []ingest.Point {
 		list = append(list, ingest.Point{
 			Measurement: Measurement,
 			Tags:        []ingest.Tag{{Key: "community", Value: string(q.place.key.Community)}, {Key: "facility", Value: string(q.place.key.Facility)}, {Key: "quantity", Value: q.series.Quantity}},
-			Fields:      []ingest.Field{{Key: "greatest", Value: c.Greatest}, {Key: "least", Value: c.Least}, {Key: "readings", Value: float64(c.Readings)}, {Key: "total", Value: c.Total}},
+			Fields:      []ingest.Field{{Key: "total", Value: c.Total}},
 			Time:        int64(c.Hour) * hour,
 		})
+		if p := &list[len(list)-1]; !q.series.use() {
+			p.Fields = []ingest.Field{{Key: "greatest", Value: c.Greatest}, {Key: "least", Value: c.Least}, {Key: "readings", Value: float64(c.Readings)}, {Key: "total", Value: c.Total}}
+		}
 		q.series.close()
 	}
 	if o.queue = o.queue[n:]; len(o.queue) == 0 {

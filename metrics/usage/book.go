@@ -46,6 +46,10 @@ type Options struct {
 	Swaps func(*inventory.Inventory) map[ingest.DeviceID][]Exchange
 	// Nests are the boundaries of an inventory that are nested in others.
 	Nests func(*inventory.Inventory) []Nest
+	// Entered is called with what each place has used, by the hour, as it is entered;
+	// what passed a meter in front of another is of that one alone, as in usage. It may be
+	// negative, and must not call the book.
+	Entered func(p Place, hour int32, used float64)
 	// Unwritten is set where nobody asks for Points.
 	Unwritten bool
 }
@@ -477,6 +481,9 @@ func (b *Book) enter(number uint32, e *entry, k *Booking) {
 				d.Covered += covered
 			}
 			b.hours(number, e, int32(h), used, covered)
+			if p := &b.places[e.Place]; b.o.Entered != nil && used != 0 && p.Front == "" {
+				b.o.Entered(p.Key, int32(h), used.Units())
+			}
 		}
 		from = to
 	}

@@ -33,9 +33,11 @@ type observers struct {
 // newObservers returns the observers of a configuration. The inventory in force gives
 // alarms their names.
 func newObservers(c *Settings, inventory func() *inventory.Inventory, log *slog.Logger) *observers {
-	book := usage.New(savings.BookOptions())
+	places, options := hourly.New(), savings.BookOptions()
+	options.Entered = places.Use
+	book := usage.New(options)
 	o := &observers{
-		book: book, facility: facility.New(book), systems: systems.New(), hourly: hourly.New(), savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
+		book: book, facility: facility.New(book), systems: systems.New(), hourly: places, savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
 		vendors: scorecard.New(),
 	}
 	o.anomaly = anomaly.NewEngine(anomaly.Options{Config: c.Anomaly, Zone: c.Zone, Book: book, Changed: func(c anomaly.Change) { o.desk.Changed(c) }})
