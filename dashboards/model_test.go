@@ -609,7 +609,7 @@ func checkSelect(q query, s *influxql.SelectStatement, add func(string, ...any))
 			if measurement == hourly.Measurement {
 				m := ofQuantity.FindStringSubmatch(q.text)
 				used := m != nil && (m[2] == hourly.Used(usage.Electricity) || m[2] == hourly.Used(usage.Water))
-				if m == nil || !used && ( builtin.Quantity(ingest.FacilityKind(m[1]), m[2]) == nil || builtin.Quantity(ingest.FacilityKind(m[1]), m[2]).Kind == ingest.Register) {
+				if m == nil || !used && (builtin.Quantity(ingest.FacilityKind(m[1]), m[2]) == nil || builtin.Quantity(ingest.FacilityKind(m[1]), m[2]).Kind == ingest.Register) {
 					add("%s: hours of no quantity: %s", q.where, q.text)
 				}
 			}
