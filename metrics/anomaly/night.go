@@ -11,7 +11,8 @@ import (
 // time; and for one that is read a few times a day.
 //
 // The flow is averaged over spans of 3, 8 and 24 hours, each where the register
-// is read at least as often. Of each span the least average within the last two
+// is read at least as often; where it is read once a day, the reads are the spans,
+// and the least of two counts. Of each span the least average within the last two
 // days counts, so that one flow that goes on must have been there in all of them,
 // and any one night without it is enough to see that there is none. It is
 // compared with the highest such least that the meter has shown, because a home
@@ -25,6 +26,7 @@ type night struct {
 	Block   int32             // number of the half day that runs
 	Epoch   int32             // number of the days that run, see learn
 	Epochs  uint8             // learned from, saturating
+	Daily   bool              // the latest read covers about a day
 	Volume  float32           // of the read before, L
 	Coarse  float32           // the smallest step of the register, L
 	Mean    float32           // L/h, over about a week
@@ -56,9 +58,16 @@ var spanHours = [spans]int{3, 8, 24}
 // nothing is left in them of the time before.
 var spanBlocks = [spans]int{4, 4, 2}
 
-// spanReads is how long a read may cover: of three a day one is of the night; a
-// daily one may come some hours late.
-var spanReads = [spans]int64{int64(70 * time.Minute), int64(8*time.Hour + 30*time.Minute), int64(30 * time.Hour)}
+// spanReads is how long a read may cover: of three a day one is of the night.
+var spanReads = [spans]int64{int64(70 * time.Minute), int64(8*time.Hour + 30*time.Minute), int64(26 * time.Hour)}
+
+// A read of about a day stands for itself. Spans of 24 hours across two of them
+// would mix a leak's first whole day with the day on which it began. Where a read
+// came late it covers more, which only evens out what a home uses.
+const (
+	dayRead  = 20 * time.Hour
+	daysRead = 50 * time.Hour
+)
 
 const (
 	// masterFlow is from which mean in L/h a meter is not one of a home: 10 m3 a
@@ -79,6 +88,10 @@ func (n *night) learned(span int) bool { return n.Epochs >= enough[span] }
 
 // least is the least average over a span within the last two days, -1 if not known.
 func (n *night) least(span int) float64 {
+	if span == hours24 && n.Daily {
+		b := n.Blocks[hours24]
+		return float64(min(b[0].float(), b[1].float()))
+	}
 	have, least := 0, float32(math.MaxFloat32)
 	for i := range spanBlocks[span] + 1 {
 		if v := n.Blocks[span][i].float(); v >= 0 {
@@ -101,7 +114,7 @@ func (n *night) limit(span int, ceiling float32) float64 {
 		share = 0.12 // many homes together differ less from night to night
 	}
 	// Two guests use 10 L/h.
-	least := [spans]float64{1.5, 6, 7}[span]
+	least := [spans]float64{1.5, 6, 8}[span]
 	if n.Coarse >= coarse && span == hours24 {
 		least = 17 // what is less shows in its rests
 	}
@@ -127,6 +140,14 @@ func (n *night) add(flow float64, length, at, known int64) (judged bool) {
 	seconds := float32(length / int64(time.Second))
 	a := max(seconds/(7*86400), seconds/max(float32(known/int64(time.Second)), seconds))
 	n.Mean += min(a, 1) * (float32(flow) - n.Mean)
+	if n.Daily = length >= int64(dayRead); n.Daily {
+		b := &n.Blocks[hours24]
+		copy(b[1:], b[:])
+		b[0] = unknown
+		if length <= int64(daysRead) {
+			b[0] = halved(float32(flow))
+		}
+	}
 	for h := max(n.Hour+1, last-23); h <= last; h++ {
 		n.Cells[mod(h, 24)] = halved(float32(flow))
 		n.Hour = h
@@ -157,6 +178,9 @@ func (n *night) cell(length int64) {
 			n.Block = block - 5
 		}
 		for s := range n.Blocks {
+			if s == hours24 && n.Daily {
+				continue
+			}
 			copy(n.Blocks[s][1:], n.Blocks[s][:])
 			n.Blocks[s][0] = unknown
 		}
@@ -175,7 +199,7 @@ func (n *night) cell(length int64) {
 		if !known {
 			break
 		}
-		if length > spanReads[s] {
+		if length > spanReads[s] || s == hours24 && n.Daily {
 			continue
 		}
 		v := sum / float32(hours)

@@ -280,8 +280,12 @@ func TestField19RealMetersThinned(t *testing.T) {
 					t.Log(hours, filepath.Base(f), a)
 				}
 			}
-			for _, tenths := range []time.Duration{6, 7, 8} {
-				begin := times[0].Add(times[len(times)-1].Sub(times[0]) * tenths / 10)
+			places := []time.Duration{60, 70, 80} // percent of the time there is
+			if hours == 24 {
+				places = []time.Duration{42, 47, 53, 57, 60, 63, 67, 70, 73, 77, 80, 83, 87, 93}
+			}
+			for _, place := range places {
+				begin := times[0].Add(times[len(times)-1].Sub(times[0]) * place / 100)
 				r = past(t, ingest.Water, register(times, values, begin, 30), "", 0, 0)
 				open, hit := false, false
 				for _, c := range r.Changes {
@@ -298,7 +302,7 @@ func TestField19RealMetersThinned(t *testing.T) {
 					if hit {
 						found++
 					} else if testing.Verbose() {
-						t.Log(hours, filepath.Base(f), int(tenths), "missed")
+						t.Log(hours, filepath.Base(f), int(place), "missed")
 					}
 				}
 			}
