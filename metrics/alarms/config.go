@@ -30,7 +30,9 @@ type Config struct {
 	read *Schedule
 }
 
-// Tariffs say what is lost costs, for the yuan of an alarm. Without one none are told.
+// Tariffs say what is lost costs, for the yuan of an alarm. What is not given here is what
+// savings.tariffs says: the mean price of a day's hours, or the first step's. Without either
+// no yuan are told.
 type Tariffs struct {
 	Water       float64 `yaml:"water"`       // yuan/m3
 	Electricity float64 `yaml:"electricity"` // yuan/kWh

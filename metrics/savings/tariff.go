@@ -58,6 +58,21 @@ func TariffOf(all []Tariff, facility ingest.FacilityKind, resource string) *Tari
 	return nil
 }
 
+// UnitPrice returns what a unit of a resource costs where nobody knows when it is used or
+// by which household, yuan a kWh or m3: the mean over a day's hours, of steps the lowest,
+// which overstates nothing. Of tariffs of single kinds of facility that of the resource's
+// own counts. 0: there is none.
+func UnitPrice(all []Tariff, resource usage.Resource) float64 {
+	t := TariffOf(all, resource.Facility(), resource.String())
+	switch {
+	case t == nil:
+		return 0
+	case len(t.Steps) > 0:
+		return t.Steps[0].Price
+	}
+	return t.Mean(&[24]float64{})
+}
+
 // At is the price of an hour of the day, yuan a unit.
 func (t *Tariff) At(hour int) float64 {
 	for _, h := range t.Hours {

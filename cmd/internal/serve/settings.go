@@ -14,6 +14,7 @@ import (
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/ledger"
 	"greencommunity/metrics/savings"
+	"greencommunity/metrics/usage"
 )
 
 // Settings are config.yaml, with the options of the packages whose sections it
@@ -43,6 +44,11 @@ func Load(path string) (*Settings, error) {
 	s.Access = access.ReadSection(c.Access, c.Zone, p)
 	var unread, schedule error
 	s.Alarms, schedule = alarms.ReadSection(c.Alarms, filepath.Dir(path), c.Zone, p)
+	for resource, price := range map[usage.Resource]*float64{usage.Water: &s.Alarms.Tariffs.Water, usage.Electricity: &s.Alarms.Tariffs.Electricity} {
+		if *price == 0 { // one price, in one place
+			*price = savings.UnitPrice(s.Savings.Tariffs, resource)
+		}
+	}
 	_, items := ledger.ReadItems(c.Ledger.Items)
 	if c.Inventory != "" && c.Zone != nil {
 		unread = s.readInventory()

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -29,7 +30,7 @@ func TestCase05ConfigProblemsOneAtATime(t *testing.T) {
 }
 
 const (
-	goodConfig    = "data_dir: data\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1\"]}\ninfluxdb: {url: \"http://127.0.0.1:1\", org: o, bucket: b}\n"
+	goodConfig    = "data_dir: data\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1\"]}\ninfluxdb: {url: \"http://127.0.0.1:1\", org: o, org: o, bucket: b}\n"
 	goodInventory = `communities:
 - id: nancheng
   name: 南城社区
@@ -90,5 +91,37 @@ vendors[0].sources[0].format (line 13): "nativ" is unknown; one of`},
 	s, err := settings(t, goodConfig+"anomaly: {water: {burst_flow: 99}, budget: 3}\n", goodInventory)
 	if err != nil || s.Anomaly.Parameters.Water.BurstFlow != 99 || s.Anomaly.Budget != 3 || s.Anomaly.Parameters.Water.Gap == 0 {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+// Alarms cost what savings are worth, unless the file says otherwise.
+func TestOnePrice(t *testing.T) {
+	for _, c := range []struct {
+		text               string
+		water, electricity float64
+	}{
+		{"", 0, 0},
+		{"alarms: {tariffs: {water: 4, electricity: 0.6}}", 4, 0.6},
+		{"savings: {tariffs: [{resource: water, name: a, source: b, steps: [{up_to: 180, price: 2.5}, {price: 7.5}]}, " +
+			"{resource: electricity, name: a, source: b, price: 0.5, hours: [{name: 峰, from: 17, to: 23, price: 0.9}]}]}", 2.5, 0.6},
+		{"savings: {tariffs: [{resource: water, name: a, source: b, price: 3}]}\nalarms: {tariffs: {electricity: 0.7}}", 3, 0.7},
+		{"savings: {tariffs: [{resource: water, name: a, source: b, price: 3}]}\nalarms: {tariffs: {water: 5}}", 5, 0},
+		{"savings: {tariffs: [{resource: electricity, facility: lighting, name: a, source: b, price: 0.8}, {resource: electricity, name: a, source: b, price: 0.5}]}", 0, 0.8},
+	} {
+		path := filepath.Join(t.TempDir(), "config.yaml")
+		if err := os.WriteFile(filepath.Join(filepath.Dir(path), "inventory.yaml"), []byte("communities: [{id: a, name: a}]\nvendors: [{id: v, sources: [{topic: \"x/{community}/{facility}/{device}\", format: native}]}]\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		text := "data_dir: data\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1883\"], client_id: a}\ninfluxdb: {url: \"http://127.0.0.1:8086\", org: o, bucket: b}\n" + c.text + "\n"
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s, err := Load(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Alarms.Tariffs; math.Abs(got.Water-c.water) > 1e-9 || math.Abs(got.Electricity-c.electricity) > 1e-9 {
+			t.Errorf("%s: %+v", c.text, got)
+		}
 	}
 }
