@@ -18,7 +18,8 @@ type seen struct {
 	devices arena.Arena[heard]  // by device + 1
 	series  arena.Arena[series] // of all devices
 
-	quantities map[*ingest.Quantity]uint32 // numbers of their names
+	quantities map[*ingest.Quantity]uint32   // numbers of their names
+	last       struct{ device, next uint32 } // whose series was found last, and the one behind it
 	// until is the latest time a reading may have, unix milliseconds; 0: not known.
 	// A series that is later has times of a clock of ours that was ahead: they are
 	// dropped, or nothing would be new until they are past.
@@ -220,10 +221,16 @@ const maxSeries = 1024
 func (s *seen) enter(device uint32, key seriesKey, ms int64) verdict {
 	s.room(int(device) + 1)
 	last := &s.devices.At(device + 1).First
+	// Messages of a device say the same in the same order: what comes now most likely
+	// stands behind what came before.
+	if next := s.last.next; next != 0 && s.last.device == device && s.series.At(next).Key == key {
+		last = &next
+	}
 	n := 0
 	for ; *last != 0; n++ {
 		e := s.series.At(*last)
 		if e.Key == key {
+			s.last.device, s.last.next = device, e.Next
 			if s.until != 0 && e.Latest.ms() > s.until {
 				e.Before, e.Latest = [3]uint32{}, stampOf(ms)
 				return fresh

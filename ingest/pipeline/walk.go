@@ -312,6 +312,15 @@ func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates i
 	received := m.Received
 	w.seen.until = (received + int64(ingest.MaxAhead)) / 1e6
 	var moved []retimed
+	var counted *ingest.Origin // whose accepted readings are in n, and not in the batch yet
+	n := uint64(0)
+	count := func(of *ingest.Origin) {
+		if of != counted && n > 0 {
+			w.batch.Readings[placeKey{counted.Community, counted.Facility}] += n
+			n = 0
+		}
+		counted = of
+	}
 	for i := range r.Readings {
 		reading, device := &r.Readings[i], r.Devices[i]
 		at := reading.Time
@@ -319,7 +328,9 @@ func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates i
 		if reading.Time != at {
 			moved = append(moved, retimed{i, reading.Time})
 		}
-		w.seen.heard(device, received, r.Devices[:i])
+		if i == 0 || r.Devices[i-1] != device { // else it was, with the reading before
+			w.seen.heard(device, received, r.Devices[:i])
+		}
 		if v == duplicate {
 			duplicates++
 			continue
@@ -327,11 +338,13 @@ func (w *walker) enter(m *ingest.Message, r *decode.Result) (duplicates, lates i
 		if v == late {
 			lates++
 		}
-		w.batch.Readings[placeKey{reading.Device.Community, reading.Device.Facility}]++
+		count(reading.Device.Origin)
+		n++
 		for _, o := range w.observers.readings {
 			o.Reading(device, reading, v == late, received)
 		}
 	}
+	count(nil)
 	w.batch.Late += uint64(lates)
 	for i := range r.Events {
 		e, device := &r.Events[i], r.EventDevices[i]
