@@ -63,7 +63,8 @@ type Delivery struct {
 	// other way than from a broker.
 	Taken chan struct{}
 	conn  *bufferedConn
-	topic int // the topic's length, before it is one string of a batch's
+	space *Space // of the batch it is the first of
+	topic int    // the topic's length, before it is one string of a batch's
 }
 
 // Acknowledge acknowledges deliveries in order, those of connections that are
@@ -154,6 +155,7 @@ type Subscriber struct {
 
 	silence time.Duration // Run's: how long without a message the connection is kept
 
+	spaces  spaces
 	metrics metrics
 }
 
@@ -178,7 +180,7 @@ func New(o Options) (*Subscriber, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Subscriber{o: o, queue: newQueue(), outgoing: make(chan outgoing, 256), filters: o.Filters, silence: o.Silence}
+	s := &Subscriber{o: o, queue: newQueue(), outgoing: make(chan outgoing, 256), filters: o.Filters, silence: o.Silence, spaces: make(spaces, maxSpaces)}
 	if o.SessionFile != "" {
 		if text, err := os.ReadFile(o.SessionFile); err == nil {
 			s.remember(string(text))
@@ -313,6 +315,7 @@ func (s *Subscriber) session(ctx context.Context, broker string) error {
 				return nil, err
 			}
 			b := newBufferedConn(c)
+			b.in.spaces = s.spaces
 			b.in.connected = func(sessionPresent bool) {
 				present = sessionPresent
 				if s.o.OnConnect != nil {

@@ -26,6 +26,9 @@ const (
 // group is messages that became durable together.
 type group struct {
 	messages []*ingest.Message
+	// spaces are what these messages and those before them lie in: once they are
+	// walked, they are used again.
+	spaces []*mqtt.Space
 }
 
 // appender takes deliveries, makes them durable in groups and acknowledges
@@ -123,7 +126,8 @@ const rememberedTimes = 1 << 20
 
 func (a *appender) run(ctx context.Context) {
 	var deliveries []*mqtt.Delivery
-	held := 0 // of deliveries
+	var spaces []*mqtt.Space // that deliveries lie in
+	held := 0                // of deliveries
 	for {
 		bytes := 0
 		next := a.p.subscriber.Next
@@ -133,6 +137,9 @@ func (a *appender) run(ctx context.Context) {
 			a.forget()
 		}
 		for batch := next(ctx); len(batch) > 0; batch = a.p.subscriber.Poll() {
+			if space := batch[0].Space(); space != nil {
+				spaces = append(spaces, space)
+			}
 			for i := range batch {
 				deliveries, bytes = append(deliveries, &batch[i]), bytes+len(batch[i].Payload)
 			}
@@ -150,7 +157,11 @@ func (a *appender) run(ctx context.Context) {
 		behind := deliveries[len(deliveries)-held:]
 		for rest := deliveries[:len(deliveries)-held]; len(rest) > 0; {
 			n := a.fitting(rest)
-			if !a.append(ctx, rest[:n], rest[n:], behind) {
+			var free []*mqtt.Space
+			if n == len(rest) && held == 0 {
+				free, spaces = spaces, nil
+			}
+			if !a.append(ctx, free, rest[:n], rest[n:], behind) {
 				return
 			}
 			rest = rest[n:]
@@ -181,8 +192,8 @@ func (a *appender) fitting(deliveries []*mqtt.Delivery) int {
 }
 
 // append journals and acknowledges a group; false if ctx ended before. What came behind
-// the group may tell what is sent again.
-func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery) bool {
+// the group may tell what is sent again. Spaces are free once it is walked.
+func (a *appender) append(ctx context.Context, spaces []*mqtt.Space, deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery) bool {
 	a.p.possible(ctx)
 	for _, d := range deliveries {
 		if d.Received < a.p.clock.built.UnixNano() && !a.p.clock.built.IsZero() { // by a clock that has been mended since
@@ -193,6 +204,7 @@ func (a *appender) append(ctx context.Context, deliveries []*mqtt.Delivery, behi
 		return false
 	}
 	g := a.group(deliveries, behind...)
+	g.spaces = spaces
 	for logged := false; ; {
 		err := a.p.journal.Append(g.messages)
 		if err == nil {
@@ -303,5 +315,5 @@ func (a *appender) group(deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery
 		d.Received = a.spacing.stamp(d.Topic, d.Payload, d.Received)
 		messages = append(messages, &d.Message)
 	}
-	return group{messages}
+	return group{messages: messages}
 }

@@ -233,6 +233,9 @@ func (w *walker) group(g group) (gap bool) {
 		}
 	}
 	w.settle()
+	for _, space := range g.spaces {
+		space.Free()
+	}
 	return gap
 }
 
