@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -257,6 +258,31 @@ func TestField20BurntSensor(t *testing.T) {
 	}
 	if d := ended[0].Sub(silent[0]); d < 23*time.Hour || d > 25*time.Hour || silent[0].Sub(told[0]) > 24*time.Hour {
 		t.Errorf("silent at %s, ended at %s", silent[0], ended[0])
+	}
+}
+
+// Reads of about a day that come hours late, of homes that use 5 to 15 L/h: a leak of
+// 30 L/h is told with its second whole read, and nothing before.
+func TestDailyReadsThatComeLate(t *testing.T) {
+	for seed := range uint64(20) {
+		r := rand.New(rand.NewPCG(seed, 19))
+		begin := at(t, "2026-01-05 02:00").Add(time.Duration(r.IntN(24)) * time.Hour)
+		leak := begin.AddDate(0, 0, 60).Add(time.Duration(r.IntN(1440)) * time.Minute)
+		home, volume := 5+10*r.Float64(), 100_000.0
+		var table bytes.Buffer
+		table.WriteString("timestamp,total_l\n")
+		whole, before := time.Time{}, begin
+		for now, n := begin, 0; n < 2; {
+			leaking := max(0, now.Sub(leak).Hours()) - max(0, before.Sub(leak).Hours())
+			volume += now.Sub(before).Hours()*home*(0.4+1.2*r.Float64()) + 30*leaking
+			fmt.Fprintf(&table, "%s,%.0f\n", now.Format("2006-01-02 15:04:05"), volume)
+			if before.After(leak) {
+				whole, n = now, n+1
+			}
+			before = now
+			now = now.Add(24*time.Hour + time.Duration(r.IntN(4)*r.IntN(4))*time.Hour)
+		}
+		found(t, past(t, ingest.Water, table.Bytes(), "", 0, 0), leak, whole.Sub(leak), "continuous_flow", "night_flow")
 	}
 }
 
