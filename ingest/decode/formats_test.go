@@ -302,7 +302,7 @@ func TestWMBusMetersVariants(t *testing.T) {
 	testVariants(t, "wmbusmeters", []variant{
 		{"the meter's clock", "water", "", "", `{"media":"cold water","meter":"m","name":"n","id":"00012345","total_m3":6.388,"meter_datetime":"2026-11-23 08:00","timestamp":"2026-11-23T00:00:30Z","status":"OK"}`, "water_volume_total=6.388@2026-11-23T00:00:00"},
 		{"placeholder date, statuses, no temperature", "water", "", "", `{"id":"00012345","total_m3":"6.388","max_flow_m3h":3.6,"flow_temperature_c":127,"meter_datetime":"1111-11-11 00:00","timestamp":"2026-11-23T00:00:30Z","current_status":"LEAK BURST","time_leaking":"22-31 days"}`,
-			"water_volume_total=6.388 water_flow_max=0.001 !leak xflow_temperature_c:bad_value"},
+			"water_volume_total=6.388 water_flow_max=0.001 ?time_leaking=022-31 days !leak xflow_temperature_c:bad_value"},
 		{"settlement has its date", "water", "", "", `{"id":"1","total_m3":2,"consumption_at_set_date_m3":1,"set_date":"2026-11-01","meter_datetime":"2026-11-23 08:00:00"}`, "water_volume_total=2@2026-11-23T00:00:00 water_volume_billing=1@2026-10-31T16:00:00"},
 		{"electricity in kW", "lighting", "", "", `{"id":"1","total_energy_consumption_kwh":7.94,"current_power_consumption_kw":0.003,"voltage_at_phase_1_v":231.5,"timestamp":"2026-11-23T00:00:30Z"}`, "energy_total=7.94 active_power=3 voltage[l1]=231.5"},
 		{"settlement by other names", "water", "", "", `{"id":"1","total_m3":2,"target_m3":1,"target_date":"2026-11-01","timestamp":"2026-11-23T00:00:30Z"}`, "water_volume_total=2 water_volume_billing=1@2026-10-31T16:00:00"},
@@ -530,7 +530,8 @@ func TestDahuaVariants(t *testing.T) {
 		{"a batch", "gate", "", topic, `{"Events":[{"Code":"AccessControl","Data":{"CardName":"x","CreateTime":1795391900,"Status":1,"ImageInfo":[{"Length":9}]},"Index":0},{"Code":"DoorStatus","Action":"Pulse","Data":{"Status":"Open","RealUTC":1795392000,"UTC":1795420800},"Index":0},{"Code":"DoorStatus","Data":{"Status":"Ajar"}}]}`,
 			"door_open=1@2026-11-23T00:00:00 !access_granted !door_opened xEvents[2]:bad_value"},
 		{"in a multipart body", "gate", "", topic, "--b0\r\nContent-Type: text/plain\r\n\r\n" + `{"Code":"BreakIn","Action":"Start","Data":{"UTC":1795392000},"Index":0}` + "\r\n--b0\r\nContent-Type: image/jpeg\r\n\r\n\xff\xd8\xff\r\n--b0--\r\n", "!door_forced"},
-		{"no JSON", "gate", "", topic, "Code=DoorStatus;action=Pulse", "rejected malformed"},
+		{"no JSON", "gate", "", topic, "Code=DoorStatus;action=Pulse", "rejected bad_value"},
+		{"the text of a device's stream", "gate", "", topic, "--b\r\nContent-Type: text/plain\r\n\r\nCode=AccessControl;action=Pulse;index=1;data={\n\"Status\" : 1, \"CardNo\":\"123\"\n}\r\n--b", "!access_granted[1]"},
 		{"of no door", "gate", "", topic, `{"Code":"BackKeyLight","Action":"Pulse","Data":{"State":8},"Index":-1}`, "ignored event BackKeyLight: no pass and no state of a door"},
 		{"unknown status", "gate", "", topic, `{"Code":"DoorStatus","Action":"Pulse","Data":{"Status":"Ajar"}}`, "rejected bad_value"},
 		{"no code", "gate", "", topic, `{"Action":"Pulse"}`, "rejected malformed"},

@@ -144,6 +144,9 @@ func redactDahua(payload []byte) []byte {
 	if len(list) == 0 {
 		return nil
 	}
+	for i := range list {
+		list[i] = dahuaText(list[i])
+	}
 	if payload = list[0]; len(list) > 1 { // a batch, as others send it
 		payload = []byte(`{"Events":[`)
 		for i, notice := range list {
@@ -180,6 +183,31 @@ func redactDahua(payload []byte) []byte {
 		}
 	}
 	return append(cut, "]}"...)
+}
+
+// dahuaText is an event as JSON that came as the text of a device's stream of events:
+// Code=AccessControl;action=Pulse;index=0;data={…}
+func dahuaText(payload []byte) []byte {
+	if !bytes.HasPrefix(payload, []byte("Code=")) {
+		return payload
+	}
+	head, data, _ := bytes.Cut(payload, []byte("data="))
+	out := []byte("{")
+	for pair := range strings.SplitSeq(string(head), ";") {
+		name, value, ok := strings.Cut(strings.TrimSpace(pair), "=")
+		if name == "action" {
+			name = "Action"
+		} else if name == "index" {
+			name = "Index"
+		}
+		if ok {
+			out = append(strconv.AppendQuote(append(strconv.AppendQuote(out, name), ':'), value), ',')
+		}
+	}
+	if data = bytes.TrimSpace(data); len(data) > 0 {
+		out = append(append(out, `"Data":`...), data...)
+	}
+	return append(bytes.TrimSuffix(out, []byte(",")), '}')
 }
 
 // maxBatch bounds the events of one message.
@@ -316,7 +344,7 @@ func notices(payload []byte) [][]byte {
 		part, rest, more = cutBoundary(rest, boundary)
 		head, body, ok := cutHead(part)
 		body = bytes.TrimSpace(body)
-		if ok && len(body) > 0 && (body[0] == '{' || body[0] == '<') && !bytes.Contains(bytes.ToLower(head), []byte("image/")) {
+		if ok && len(body) > 0 && (body[0] == '{' || body[0] == '<' || bytes.HasPrefix(body, []byte("Code="))) && !bytes.Contains(bytes.ToLower(head), []byte("image/")) {
 			found = append(found, body)
 		}
 	}
@@ -362,6 +390,11 @@ func cutHead(part []byte) (head, body []byte, ok bool) {
 // a list.
 func redactHikvision(payload []byte) []byte {
 	list := notices(payload)
+	if len(list) == 1 {
+		if events := fetched(list[0]); events != nil {
+			list = events
+		}
+	}
 	if len(list) == 1 && len(list[0]) > 0 && list[0][0] == '[' { // cut before
 		items, err := fastjson.ParseBytes(jsonText(list[0]))
 		if err != nil {
@@ -391,6 +424,34 @@ func redactHikvision(payload []byte) []byte {
 	}
 	cut[0] = '['
 	return append(cut, ']')
+}
+
+// fetched are the events of an answer to a search of a controller's log, which bridges
+// pass on, as notices; nil where it is none.
+func fetched(payload []byte) (list [][]byte) {
+	if !bytes.Contains(payload, []byte(`"AcsEvent"`)) {
+		return nil
+	}
+	root, err := fastjson.ParseBytes(jsonText(payload))
+	if err != nil {
+		return nil
+	}
+	var arena fastjson.Arena
+	for _, event := range root.GetArray("AcsEvent", "InfoList") {
+		inner, outer := arena.NewObject(), arena.NewObject()
+		for from, to := range map[string]string{"major": "majorEventType", "minor": "subEventType", "doorNo": "doorNo", "serialNo": "serialNo", "cardReaderNo": "cardReaderNo", "attendanceStatus": "attendanceStatus"} {
+			if v := event.Get(from); v != nil {
+				inner.Set(to, v)
+			}
+		}
+		if at := event.Get("time"); at != nil {
+			outer.Set("dateTime", at)
+		}
+		outer.Set("eventType", arena.NewString("AccessControllerEvent"))
+		outer.Set("AccessControllerEvent", inner)
+		list = append(list, outer.MarshalTo(nil))
+	}
+	return list
 }
 
 func redactNotice(payload []byte) []byte {
@@ -442,7 +503,7 @@ func asciiOf(_ string, from io.Reader) (io.Reader, error) {
 
 func (d *hikvision) Decode(in *Input, out *Output) error {
 	payload := in.Payload
-	if len(payload) == 0 || payload[0] != '{' { // XML, or several parts
+	if len(payload) == 0 || payload[0] != '{' || bytes.Contains(payload, []byte(`"AcsEvent"`)) { // XML, or several parts
 		if payload = redactHikvision(payload); payload == nil {
 			return ingest.Refuse(ingest.Malformed, "neither an event in JSON nor an EventNotificationAlert in XML")
 		}

@@ -116,6 +116,9 @@ func wholeDLT645(data []byte) int {
 
 // dlt645Frame reads the frame data begins with.
 func dlt645Frame(_ *Input, data []byte, out *Output) error {
+	if len(data) > 12 && data[0] == 0x68 && data[7] != 0x68 && data[len(data)-1] == 0x16 && int(data[1])|int(data[2]&0x3f)<<8 == len(data)-2 {
+		return ingest.Refuse(ingest.NoReading, "a frame of DL/T 698.45, which is not read: set the meter or the concentrator to DL/T 645")
+	}
 	if len(data) < 12 || data[0] != 0x68 || data[7] != 0x68 {
 		return ingest.Refuse(ingest.Malformed, "no frame of DL/T 645: 68, six bytes of address, 68, and at least 12 bytes")
 	}

@@ -114,6 +114,9 @@ func (d *shelly) Decode(in *Input, out *Output) error {
 	switch method := text(root, "method"); {
 	case params == nil:
 		return ingest.Refuse(ingest.Malformed, "no params")
+	case method == "NotifyEvent":
+		d.happened(in, base, params, out)
+		return nil
 	case method != "NotifyStatus" && method != "NotifyFullStatus":
 		out.Ignored = method
 		return nil
@@ -127,6 +130,9 @@ func (d *shelly) Decode(in *Input, out *Output) error {
 	}
 	params.GetObject().Visit(func(name []byte, v *fastjson.Value) {
 		if v.Type() != fastjson.TypeObject {
+			if string(name) != "ts" {
+				out.flatten(in, base, string(name), v)
+			}
 			return
 		}
 		if kind, _, _ := strings.Cut(string(name), ":"); shellySystem[kind] {
@@ -136,6 +142,44 @@ func (d *shelly) Decode(in *Input, out *Output) error {
 		d.component(in, base, string(name), v, out)
 	})
 	return nil
+}
+
+// happened adds what a NotifyEvent tells: a button, an alarm, what a script sends. What is
+// of the device's own software is ignored.
+func (d *shelly) happened(in *Input, base Sample, params *fastjson.Value, out *Output) {
+	out.Ignored = "NotifyEvent" // unless it tells of something
+	for i, event := range params.GetArray("events") {
+		word, of := text(event, "event"), base
+		if at := event.Get("ts"); at != nil {
+			of.Time, _ = jsonTime(in, at)
+		}
+		kind, number, _ := strings.Cut(text(event, "component"), ":")
+		if number != "0" {
+			of.Channel = number
+		}
+		event.GetObject().Visit(func(name []byte, v *fastjson.Value) {
+			switch string(name) {
+			case "component", "id", "event", "ts":
+			default:
+				out.flatten(in, of, kind+"."+string(name), v)
+			}
+		})
+		switch {
+		case word == "":
+			out.Refuse(of.Device, "events["+strconv.Itoa(i)+"]", ingest.Malformed, "an event without its name")
+		case shellySoftware[word] || strings.HasPrefix(word, "ota_"):
+			out.Ignored = word
+		default:
+			out.Events = append(out.Events, Event{Device: of.Device, Channel: of.Channel, Type: snake(word), Active: true, Code: kind, Time: of.Time})
+		}
+	}
+}
+
+// shellySoftware are the events of a device's software, and those that announce a
+// measurement which comes by itself.
+var shellySoftware = map[string]bool{
+	"config_changed": true, "sleep": true, "scheduled_restart": true, "component_added": true, "component_removed": true, "measurement": true, "device_discovered": true, "discovery_done": true,
+	"associations_done": true, "sys_btn_down": true, "sys_btn_up": true, "sys_btn_push": true, "brownout": true, "btn_down": true, "btn_up": true,
 }
 
 // shellySystem are the components that measure nothing.

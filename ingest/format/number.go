@@ -11,14 +11,16 @@ import (
 func NumberAndUnit(text string) (value float64, unit string, ok bool) {
 	text = strings.TrimSpace(text)
 	end := 0
-	for end < len(text) && (text[end] >= '0' && text[end] <= '9' || text[end] == '.' || end == 0 && (text[end] == '-' || text[end] == '+')) {
+	for end < len(text) && (text[end] >= '0' && text[end] <= '9' || text[end] == '.' || text[end] == ',' || end == 0 && (text[end] == '-' || text[end] == '+')) {
 		end++
 	}
 	unit = strings.TrimSpace(text[end:])
 	if end == 0 || unit == "" || len(unit) > 24 {
 		return 0, "", false
 	}
-	value, ok = ParseNumber(text[:end])
+	if value, ok = ParseNumber(text[:end]); !ok {
+		value, ok = localNumber(text[:end])
+	}
 	return value, unit, ok
 }
 

@@ -27,7 +27,7 @@ var wmbusUnits = []struct{ suffix, unit string }{
 // wmbusText are members that describe the meter or the receiver.
 var wmbusText = map[string]bool{
 	"_": true, "media": true, "meter": true, "name": true, "id": true, "device": true, "timestamp": true, "meter_datetime": true, "device_date_time": true,
-	"device_datetime": true, "message_datetime": true, "set_datetime": true, "set_date": true, "target_datetime": true, "target_date": true, "at_date": true, "time_dry": true, "time_reversed": true, "time_leaking": true, "time_bursting": true,
+	"device_datetime": true, "message_datetime": true, "set_datetime": true, "set_date": true, "target_datetime": true, "target_date": true, "at_date": true,
 }
 
 func (d *wmbusmeters) Decode(in *Input, out *Output) error {
@@ -73,6 +73,9 @@ func (d *wmbusmeters) Decode(in *Input, out *Output) error {
 				out.Events = append(out.Events, Event{Device: base.Device, Type: event, Active: true, Code: word, Time: base.Time, TimeSource: base.TimeSource})
 			}
 			return
+		}
+		if strings.HasPrefix(name, "time_") && len(v.GetStringBytes()) == 0 && v.Type() == fastjson.TypeString {
+			return // how long it was dry, leaked: never
 		}
 		s := base
 		for _, u := range wmbusUnits {
