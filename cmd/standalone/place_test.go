@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -164,6 +165,17 @@ func TestPagesOfPlaces(t *testing.T) {
 	b.waitText("#place-latest tbody", `电量[\s\S]*累计用水量\s+292`)
 	b.waitText("#place-rejects", "不是数值")
 	b.do(chromedp.WaitVisible("[data-readings=water_volume_total] canvas"))
+	var hidden bool
+	if b.do(chromedp.Evaluate(`document.getElementById('place-last').hidden`, &hidden)); !hidden {
+		t.Error("a leader is offered messages as they came")
+	}
+	var asked string
+	for _, period := range []struct{ name, has string }{{"last_quarter", "&to="}, {"october", "step=month"}, {"this_quarter", "step=week"}} {
+		b.do(chromedp.Click("#place-periods [data-period="+period.name+"]"), chromedp.WaitVisible("#place-periods [data-period="+period.name+"][aria-pressed=true]"), chromedp.Evaluate(`document.querySelector('#place-use-sheet a').getAttribute('href')`, &asked))
+		if first := regexp.MustCompile(`from=\d{4}-(01|04|07|10)-01\b`); !first.MatchString(asked) || !strings.Contains(asked, period.has) {
+			t.Errorf("%s asks %s", period.name, asked)
+		}
+	}
 	b.do(chromedp.Click("#place-periods [data-period=week]"))
 	b.waitText("[data-use=water]", `合计 19\d`)
 	b.screenshot("device")
@@ -227,6 +239,10 @@ func TestPagesOfPlaces(t *testing.T) {
 	b.waitText("#place-error", "Not found")
 	b.do(chromedp.Evaluate(`location.hash = '#device/meter-1/nancheng'`, nil))
 	b.waitText("#place-latest tbody", "292")
+	b.do(chromedp.Click("#place-last-ask"))
+	b.waitText("#place-last-as", `greencommunity/v1/nancheng/water/meter-1[\s\S]*QoS \d · \d+ bytes`)
+	b.waitText("#place-last-text", `^\{\s+"event": "leak"`)
+	b.screenshot("last")
 
 	for _, e := range b.errors {
 		if !strings.Contains(e, "401") && !strings.Contains(e, "403") && !strings.Contains(e, "404") { // those were asked for

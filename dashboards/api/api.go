@@ -34,7 +34,10 @@ type Sources struct {
 	Inventory func() *inventory.Inventory
 	Status    func() pipeline.Status
 	// Devices calls yield with each device from an index on, until it returns false.
-	Devices  func(from uint32, yield func(index uint32, d *ingest.Device) bool)
+	Devices func(from uint32, yield func(index uint32, d *ingest.Device) bool)
+	// Last returns the last message of a device, nil where none is kept, and whether it
+	// speaks of one community alone.
+	Last     func(device uint32) (m *ingest.Message, one bool, err error)
 	Facility *facility.Observer
 	Savings  func() []page.Saving
 	Desk     *alarms.Desk
@@ -68,15 +71,16 @@ func New(s Sources) *API {
 // Routes are the handlers by pattern.
 func (a *API) Routes() map[string]http.Handler {
 	return map[string]http.Handler{
-		"GET /api/v1/communities":      a.table(a.communities),
-		"GET /api/v1/communities/{id}": a.object(a.community),
-		"GET /api/v1/devices":          a.table(a.devices),
-		"GET /api/v1/devices/{id}":     a.object(a.device),
-		"GET /api/v1/readings":         a.table(a.readings),
-		"GET /api/v1/use":              a.table(a.use),
-		"GET /api/v1/savings":          a.table(a.savings),
-		"GET /api/v1/vendors":          a.table(a.vendors),
-		"GET /api/v1/export/{what}":    a.handle(a.export),
+		"GET /api/v1/communities":       a.table(a.communities),
+		"GET /api/v1/communities/{id}":  a.object(a.community),
+		"GET /api/v1/devices":           a.table(a.devices),
+		"GET /api/v1/devices/{id}":      a.object(a.device),
+		"GET /api/v1/devices/{id}/last": a.object(a.last),
+		"GET /api/v1/readings":          a.table(a.readings),
+		"GET /api/v1/use":               a.table(a.use),
+		"GET /api/v1/savings":           a.table(a.savings),
+		"GET /api/v1/vendors":           a.table(a.vendors),
+		"GET /api/v1/export/{what}":     a.handle(a.export),
 
 		"GET /api/v1/alarms/{id}/picture.svg": a.handle(a.picture),
 		"GET /alarm/{id}/picture.svg":         a.handle(a.signedPicture),

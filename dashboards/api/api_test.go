@@ -91,6 +91,12 @@ func plant(t *testing.T) *planted {
 	}
 	saving := 5.5
 	a := New(Sources{
+		Last: func(device uint32) (*ingest.Message, bool, error) {
+			if devices[device].ID != "m-1" {
+				return nil, false, nil
+			}
+			return &ingest.Message{Received: time.Date(2026, 1, 3, 0, 0, 0, 0, time.UTC).UnixNano(), Topic: "meters/m-1", QoS: 1, Payload: []byte(`{"water_volume_total":1,"note":"<b>"}`)}, false, nil
+		},
 		Inventory: func() *inventory.Inventory { return inv },
 		Status: func() pipeline.Status {
 			return pipeline.Status{Devices: []pipeline.DeviceCount{{Community: "nancheng", Facility: "water", State: "online", Count: 1}, {Community: "xicheng", Facility: "lighting", State: "never", Count: 5}}}

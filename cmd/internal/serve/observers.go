@@ -28,6 +28,7 @@ type observers struct {
 	anomaly  *anomaly.Engine
 	desk     *alarms.Desk
 	vendors  *scorecard.Scorecard
+	last     *lastMessages
 }
 
 // newObservers returns the observers of a configuration. The inventory in force gives
@@ -38,7 +39,7 @@ func newObservers(c *Settings, inventory func() *inventory.Inventory, log *slog.
 	book := usage.New(options)
 	o := &observers{
 		book: book, facility: facility.New(book), systems: systems.New(), hourly: places, savings: savings.New(savings.Options{Factors: c.Savings.Factors, Logger: log, Book: book}),
-		vendors: scorecard.New(),
+		vendors: scorecard.New(), last: &lastMessages{},
 	}
 	o.anomaly = anomaly.NewEngine(anomaly.Options{Config: c.Anomaly, Zone: c.Zone, Book: book, Changed: func(c anomaly.Change) { o.desk.Changed(c) }})
 	o.desk = alarms.New(alarms.Options{
@@ -48,10 +49,13 @@ func newObservers(c *Settings, inventory func() *inventory.Inventory, log *slog.
 }
 
 func (o *observers) list() []any {
-	return []any{o.book, o.facility, o.systems, o.hourly, o.savings, o.anomaly, o.desk, o.vendors}
+	return []any{o.book, o.facility, o.systems, o.hourly, o.savings, o.anomaly, o.desk, o.vendors, o.last}
 }
 
-var _ pipeline.Messages = (*scorecard.Scorecard)(nil)
+var (
+	_ pipeline.Messages = (*scorecard.Scorecard)(nil)
+	_ pipeline.Messages = (*lastMessages)(nil)
+)
 
 func (o *observers) figures() []page.Saving {
 	list := []page.Saving{}

@@ -94,7 +94,18 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	})
 	s.api = api.New(api.Sources{
 		Inventory: s.ledger.Inventory, Status: func() pipeline.Status { return s.pipeline.Status() },
-		Devices:  func(from uint32, yield func(uint32, *ingest.Device) bool) { s.pipeline.Devices(from, yield) },
+		Devices: func(from uint32, yield func(uint32, *ingest.Device) bool) { s.pipeline.Devices(from, yield) },
+		Last: func(device uint32) (*ingest.Message, bool, error) {
+			seq, one := observers.last.of(device)
+			if seq == 0 {
+				return nil, false, nil
+			}
+			m, there, err := s.pipeline.Journaled(seq)
+			if err != nil || !there {
+				return nil, false, err
+			}
+			return &m, one, nil
+		},
 		Facility: observers.facility, Savings: observers.figures, Desk: observers.desk, InfluxDB: InfluxOptions(c.Config), Logger: log,
 	})
 	routes := view.Routes()

@@ -7,7 +7,7 @@ Object.assign(texts.zh, {
   p_login: '登录', p_logout: '退出', p_user: '用户名', p_password: '密码', p_enter: '登录', p_loginNote: '请登录后查看。', p_wrong: '用户名或密码不正确', p_wait: '尝试次数过多，请 {0} 秒后再试', p_back: '返回总览', p_open: '打开 {0} 的页面',
   p_map: '社区分布', p_noPlace: '未填写坐标：{0}', p_north: '北', p_compounds: '小区', p_facilities: '设施与数据质量', p_devices: '设备', p_use: '用量', p_readings: '读数', p_latest: '最近读数', p_alarms: '未恢复告警', p_savings: '节能节水', p_rejects: '最近被拒绝的消息',
   p_town: '乡镇（街道）', p_pilot: '试点社区', p_households: '户数', p_population: '人口', p_stage: '创建阶段', p_contact: '联系人', p_renovated: '改造年份', p_online: '在线', p_offline: '离线', p_never: '从未上报', p_coverage: '近30天数据覆盖率', p_kind: '设施',
-  p_day: '日', p_week: '周', p_month: '月', p_quarter: '季度', p_year: '年', p_now: '本期', p_then_before: '上一时段', p_then_year: '上年同期', p_sum: '合计 {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: '最后一段尚未结束', p_lastHour: '最后一段尚未结束，本小时过后计入', p_covered: '有数据 {0} 表时',
+  p_day: '日', p_week: '周', p_month: '月', p_this_quarter: '本季度', p_last_quarter: '上季度', p_year: '年', p_october: '年度总结（至9月底）', p_last: '厂商最后的报文', p_lastAsk: '显示', p_lastAs: '{0} · {1} 字节', p_lastCut: '只显示前 {0} 字节', p_lastErased: '内容已按要求删除', p_now: '本期', p_then_before: '上一时段', p_then_year: '上年同期', p_sum: '合计 {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: '最后一段尚未结束', p_lastHour: '最后一段尚未结束，本小时过后计入', p_covered: '有数据 {0} 表时',
   p_electricity: '用电', p_water: '用水', p_quantity: '量', p_value: '数值', p_time: '时间', p_channel: '通道', p_more: '更多', p_all: '全部', p_noUse: '该时段没有用量数据', p_noReadings: '该时段没有读数', p_noDb: '历史数据暂时读不到：{0}', p_gateway: '网关', p_listed: '在设备清单中', p_yes: '是', p_no: '否',
   p_role_leader: '领导', p_role_clerk: '经办人', p_role_operator: '运维', p_role_vendor: '厂商', p_role_department: '部门', p_frame: '时段', p_ever: '累计', p_days1: '近24小时', p_days7: '近7天', p_days30: '近30天', p_days92: '近92天', p_since: '自 {0} 起', p_received: '收到', p_rejected: '拒绝', p_refused: '读数拒绝', p_missing: '没有找到：{0}', p_none: '没有',
 });
@@ -15,7 +15,7 @@ Object.assign(texts.en, {
   p_login: 'Log in', p_logout: 'Log out', p_user: 'User', p_password: 'Password', p_enter: 'Log in', p_loginNote: 'Log in to see more.', p_wrong: 'Name or password is wrong', p_wait: 'Too many attempts: wait {0} s', p_back: 'Back to the overview', p_open: 'Open the page of {0}',
   p_map: 'Where communities are', p_noPlace: 'Without coordinates: {0}', p_north: 'N', p_compounds: 'Compounds', p_facilities: 'Facilities and quality of data', p_devices: 'Devices', p_use: 'Use', p_readings: 'Readings', p_latest: 'Latest readings', p_alarms: 'Open alarms', p_savings: 'Energy and water saved', p_rejects: 'Messages refused last',
   p_town: 'Town', p_pilot: 'Pilot', p_households: 'Households', p_population: 'Population', p_stage: 'Stage', p_contact: 'Contact', p_renovated: 'Renovated', p_online: 'Online', p_offline: 'Offline', p_never: 'Never heard of', p_coverage: 'Data of the last 30 days', p_kind: 'Facility',
-  p_day: 'Day', p_week: 'Week', p_month: 'Month', p_quarter: 'Quarter', p_year: 'Year', p_now: 'now', p_then_before: 'before', p_then_year: 'a year before', p_sum: 'Sum {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: 'The last step is not over', p_lastHour: 'The last step is not over, and the running hour counts once it is', p_covered: '{0} meter hours with data',
+  p_day: 'Day', p_week: 'Week', p_month: 'Month', p_this_quarter: 'This quarter', p_last_quarter: 'Last quarter', p_year: 'Year', p_october: 'Summary (to September)', p_last: 'What the vendor sent last', p_lastAsk: 'Show', p_lastAs: '{0} · {1} bytes', p_lastCut: 'the first {0} bytes alone', p_lastErased: 'erased on request', p_now: 'now', p_then_before: 'before', p_then_year: 'a year before', p_sum: 'Sum {0} {1}', p_sumThen: '{0} {1} {2}', p_change: '{0} %', p_lastOpen: 'The last step is not over', p_lastHour: 'The last step is not over, and the running hour counts once it is', p_covered: '{0} meter hours with data',
   p_electricity: 'Electricity', p_water: 'Water', p_quantity: 'Quantity', p_value: 'Value', p_time: 'Time', p_channel: 'Channel', p_more: 'More', p_all: 'All', p_noUse: 'No use is known for this time', p_noReadings: 'No readings of this time', p_noDb: 'History cannot be read: {0}', p_gateway: 'Gateway', p_listed: 'In the list of devices', p_yes: 'yes', p_no: 'no',
   p_role_leader: 'leader', p_role_clerk: 'clerk', p_role_operator: 'operator', p_role_vendor: 'vendor', p_role_department: 'department', p_frame: 'Time', p_ever: 'In all', p_days1: 'Last 24 hours', p_days7: 'Last 7 days', p_days30: 'Last 30 days', p_days92: 'Last 92 days', p_since: 'since {0}', p_received: 'Received', p_rejected: 'Rejected', p_refused: 'Readings refused', p_missing: 'Not found: {0}', p_none: 'none',
 });
@@ -25,8 +25,14 @@ const place = { who: null, view: '', id: '', community: '', detail: null, error:
 // periods say how a time is asked for: its steps, how many of them, and with what it is compared.
 const periods = {
   day: { step: 'hour', days: 1, compare: 'before', readings: '10m' }, week: { step: 'day', days: 6, compare: 'before', readings: '1h' }, month: { step: 'day', days: 30, compare: 'year', readings: '2h' },
-  quarter: { step: 'week', days: 91, compare: 'year', readings: '6h' }, year: { step: 'month', days: 365, compare: 'year', readings: '24h' },
+  this_quarter: { step: 'week', span: () => [quarterDay(0)], compare: 'year', readings: '6h' }, last_quarter: { step: 'week', span: () => [quarterDay(-1), quarterDay(0, -1)], compare: 'year', readings: '6h' }, year: { step: 'month', days: 365, compare: 'year', readings: '24h' },
+  // What the towns sum up in October: the year to the end of September.
+  october: { step: 'month', span: () => { const [year, month] = dayOf(0).split('-').map(Number); return month >= 10 ? [`${year - 1}-10-01`, `${year}-09-30`] : [`${year - 1}-10-01`]; }, compare: 'year', readings: '24h' },
 };
+// quarterDay is the first day of a calendar quarter, counted from the running one, and days from there.
+const quarterDay = (quarters, days = 0) => { const [year, month] = dayOf(0).split('-').map(Number); return new Date(Date.UTC(year, 3 * (Math.floor((month - 1) / 3) + quarters), 1 + days)).toISOString().slice(0, 10); };
+const spanOf = (p) => { const [from, to] = p.span ? p.span() : [dayOf(p.days)]; return `from=${from}` + (to ? `&to=${to}` : ''); };
+const isOver = (p) => Boolean(p.span?.()[1]);
 
 const toDevice = (id, community, text) => el('a', { class: 'link', href: `#device/${encodeURIComponent(id)}/${encodeURIComponent(community)}` }, text ?? id);
 const toCommunity = (id, text) => el('a', { class: 'link', href: `#community/${encodeURIComponent(id)}` }, text ?? communityName(id));
@@ -78,6 +84,8 @@ function route() {
   $('place').hidden = !known;
   $('main').hidden = Boolean(known) || Boolean(place.who && !place.who.may.includes('read'));
   if (!known) return;
+  say($('place-last-as'), '');
+  $('place-last-text').hidden = true;
   scrollTo(0, 0);
   placeShow();
   placeAsk();
@@ -112,11 +120,11 @@ async function devicesAsk(anew) {
 async function historyAsk() {
   const mine = place.turn;
   const p = periods[place.period];
-  const from = dayOf(p.days);
+  const span = spanOf(p);
   const what = place.view === 'community' ? `community=${encodeURIComponent(place.id)}` : `by=device&device=${encodeURIComponent(place.id)}&community=${encodeURIComponent(place.detail.community)}`;
   place.use = {}; place.readings = null; place.drawn = '';
   try {
-    const [rows] = await get(`use?step=${p.step}&compare=${p.compare}&from=${from}&limit=5000&${what}`);
+    const [rows] = await get(`use?step=${p.step}&compare=${p.compare}&${span}&limit=5000&${what}`);
     if (mine !== place.turn) return;
     for (const r of rows) {
       const of = (place.use[r.resource] ??= { unit: r.unit, steps: new Map(), covered: 0 });
@@ -127,7 +135,7 @@ async function historyAsk() {
       of.steps.set(r.time, s);
     }
     if (place.view === 'device' && place.quantity) {
-      const [list] = await get(`readings?device=${encodeURIComponent(place.id)}&community=${encodeURIComponent(place.detail.community)}&from=${from}&quantity=${place.quantity}&step=${p.readings}&limit=1000`);
+      const [list] = await get(`readings?device=${encodeURIComponent(place.id)}&community=${encodeURIComponent(place.detail.community)}&${span}&quantity=${place.quantity}&step=${p.readings}&limit=1000`);
       if (mine !== place.turn) return;
       place.readings = list;
     }
@@ -200,17 +208,32 @@ function deviceTables(d) {
     { title: t('p_quantity'), cell: (q) => el('button', { type: 'button', class: 'link', 'aria-pressed': String(q.quantity === place.quantity), on: () => { place.quantity = q.quantity; historyAsk(); placeShow(); } }, q.name[lang] || q.quantity) },
     { title: t('p_channel'), cell: (q) => q.channel }, { title: t('p_value'), number: true, cell: (q) => shown(q, q.value) }, { title: t('p_time'), number: true, cell: (q) => clock(q.time) },
   ], d.latest, t('p_noReadings'));
+  $('place-last').hidden = !['operator', 'vendor'].includes(place.who?.role);
   const refused = (data?.rejects ?? []).filter((r) => r.topic.includes(d.id));
   fill($('place-rejects'), refused.length ? refused.map((r) => el('li', {}, el('time', { datetime: r.time }, clock(r.time)), el('b', {}, reason(r.reason)), ` · ${r.topic}`, el('p', { lang: 'en' }, r.detail))) : [el('li', {}, t('noRejects'))]);
 }
+
+// The last message is asked for when somebody wants it: it is read from the journal.
+$('place-last-ask').addEventListener('click', async () => {
+  const mine = place.turn;
+  let as, text = '';
+  try {
+    const [m] = await get(`devices/${encodeURIComponent(place.id)}/last?community=${encodeURIComponent(place.community)}`);
+    as = [clock(m.received), m.topic, t('p_lastAs', `QoS ${m.qos}`, number(m.bytes)), m.shown < m.bytes && t('p_lastCut', number(m.shown)), m.erased && t('p_lastErased')].filter(Boolean).join(' · ');
+    text = m.payload;
+  } catch (err) { as = t('p_missing', err.message); }
+  if (mine !== place.turn) return;
+  say($('place-last-as'), as);
+  $('place-last-text').textContent = text;
+  $('place-last-text').hidden = !text;
+});
 
 // historyShow draws use, and of a device what it reported. It is drawn anew when something of it has changed.
 function historyShow() {
   for (const b of document.querySelectorAll('#place-periods button')) { b.setAttribute('aria-pressed', String(b.dataset.period === place.period)); say(b, t('p_' + b.dataset.period)); }
   const p = periods[place.period];
-  const from = dayOf(p.days);
   const what = place.view === 'community' ? `community=${encodeURIComponent(place.id)}` : `by=device&device=${encodeURIComponent(place.id)}&community=${encodeURIComponent(place.community)}`;
-  fill($('place-use-sheet'), [sheet(`use?step=${p.step}&compare=${p.compare}&from=${from}&limit=5000&${what}`)]);
+  fill($('place-use-sheet'), [sheet(`use?step=${p.step}&compare=${p.compare}&${spanOf(p)}&limit=5000&${what}`)]);
   const key = [lang, place.period, place.id, place.quantity, innerWidth, Object.keys(place.use).join(), place.readings?.length, matchMedia('(prefers-color-scheme: dark)').matches].join('|');
   if (key === place.drawn) return;
   place.drawn = key;
@@ -249,7 +272,7 @@ function useChart(resource, use, p) {
       axes: [{ ...axis, size: 30, values: ticks(p.step), splits: (u) => at.filter((_, i) => i % Math.ceil((at.length * 64) / Math.max(64, u.width - 60)) === 0) }, { ...axis, size: 54, space: 30 }],
       series: [{}, { fill: paint('--accent'), stroke: paint('--accent'), width: 0, paths: uPlot.paths.bars({ size: [0.7, 60] }), points: { show: false } }, { stroke: paint('--warning'), width: 2, dash: [5, 4], points: { show: true, size: 5, fill: paint('--warning') } }],
     }, [at, now, then], box));
-    box.append(el('p', { class: 'key' }, el('span', { class: 'bars' }, t('p_now')), ...(both.length ? [el('span', { class: 'dashes' }, t('p_then_' + p.compare))] : []), t('p_covered', number(use.covered)), ' · ', t(place.view === 'device' ? 'p_lastHour' : 'p_lastOpen')));
+    box.append(el('p', { class: 'key' }, el('span', { class: 'bars' }, t('p_now')), ...(both.length ? [el('span', { class: 'dashes' }, t('p_then_' + p.compare))] : []), t('p_covered', number(use.covered)), ...(isOver(p) ? [] : [' · ', t(place.view === 'device' ? 'p_lastHour' : 'p_lastOpen')])));
   });
   return box;
 }
