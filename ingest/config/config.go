@@ -23,13 +23,18 @@ import (
 
 // Config is config.yaml. Paths are relative to the file.
 type Config struct {
-	DataDir   string   `yaml:"data_dir"`  // required; journal, checkpoint, rejects
-	TimeZone  string   `yaml:"time_zone"` // of times without one, and of local days; default Asia/Shanghai
-	Inventory string   `yaml:"inventory"` // required; inventory.yaml
-	Shard     Shard    `yaml:"shard"`
-	MQTT      MQTT     `yaml:"mqtt"`
-	Journal   Journal  `yaml:"journal"`
-	InfluxDB  InfluxDB `yaml:"influxdb"`
+	DataDir   string  `yaml:"data_dir"`  // required; journal, checkpoint, rejects
+	TimeZone  string  `yaml:"time_zone"` // of times without one, and of local days; default Asia/Shanghai
+	Inventory string  `yaml:"inventory"` // required; inventory.yaml
+	Shard     Shard   `yaml:"shard"`
+	MQTT      MQTT    `yaml:"mqtt"`
+	Journal   Journal `yaml:"journal"`
+	// Acknowledge says when the broker may forget a message: journal (default), when it is on this
+	// machine's disk; stored, when InfluxDB has confirmed it, so that a disk that dies loses nothing
+	// which a (replicated) broker still has. With stored nothing is taken in while InfluxDB is away
+	// and the broker's window is full, so that alarms wait too; it needs mqtt.client_id.
+	Acknowledge string   `yaml:"acknowledge"`
+	InfluxDB    InfluxDB `yaml:"influxdb"`
 	// WatchTLS is further addresses, host:port, whose certificates' expiry is
 	// watched, such as the broker's listener for vendors. Those of tls:// and
 	// https:// addresses above are watched in any case.
@@ -308,6 +313,17 @@ func (c *Config) complete(dir string, p *document.Problems) {
 		p.Add("shard.index", "%d is not between 0 and %d; instances count from 0", c.Shard.Index, c.Shard.Count-1)
 	}
 	c.completeMQTT(p)
+	switch c.Acknowledge {
+	case "":
+		c.Acknowledge = "journal"
+	case "journal":
+	case "stored":
+		if c.MQTT.ClientID == "" {
+			p.Add("mqtt.client_id", "missing; with acknowledge: stored give one that nobody can guess: one that is kept in data_dir is lost with it, and so is the session")
+		}
+	default:
+		p.Add("acknowledge", "%q is neither journal nor stored", c.Acknowledge)
+	}
 	if c.Journal.MaxBytes == 0 {
 		c.Journal.MaxBytes = 10 << 30
 	}

@@ -234,7 +234,11 @@ func (a *appender) append(ctx context.Context, spaces []*mqtt.Space, deliveries 
 	if n := len(g.messages); n > 0 {
 		a.p.clock.last.Store(a.spacing.wall)
 	}
-	mqtt.Acknowledge(deliveries)
+	if a.p.o.AcknowledgeStored {
+		a.p.unacknowledged.add(deliveries, a.p.journal.Last())
+	} else {
+		mqtt.Acknowledge(deliveries)
+	}
 	// A walker that is a little behind is waited for, since reading the journal
 	// again costs more than that; what waits for nothing else is never long.
 	select {
@@ -273,6 +277,33 @@ func (a *appender) within(messages []*ingest.Message, before []*mqtt.Delivery, d
 	return false
 }
 
+// again reports whether a delivery that is marked as sent again is of a message that is
+// in the journal, or among the messages that are about to be. Where messages are
+// acknowledged when they are stored, it gets that one's number.
+func (a *appender) again(d *mqtt.Delivery, messages []*ingest.Message, before, following []*mqtt.Delivery, further [][]*mqtt.Delivery) bool {
+	stored := a.p.o.AcknowledgeStored
+	if stored {
+		if seq := a.p.unacknowledged.again(d); seq > 0 {
+			d.Seq = seq
+			return true
+		}
+	}
+	again, sure := a.redelivered(&d.Message, d.Epoch)
+	switch {
+	case again || !sure && a.byContent(d) && a.stands(d, following, further):
+		if stored {
+			a.knownAs(d)
+		}
+		return true
+	case !sure && a.within(messages, before, d):
+		if stored {
+			d.Seq = sameGroup
+		}
+		return true
+	}
+	return false
+}
+
 // group makes messages of deliveries, leaving out what is journaled already.
 func (a *appender) group(deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery) group {
 	messages := make([]*ingest.Message, 0, len(deliveries))
@@ -297,11 +328,7 @@ func (a *appender) group(deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery
 		}
 		switch {
 		case d.QoS > 0 && d.Dup:
-			again, sure := a.redelivered(&d.Message, d.Epoch)
-			if !again && !sure {
-				again = a.within(messages, deliveries[:i], d) || a.byContent(d) && a.stands(d, deliveries[i+1:], behind)
-			}
-			if again {
+			if a.again(d, messages, deliveries[:i], deliveries[i+1:], behind) {
 				a.p.metrics.redelivered.Inc()
 				a.identifiers.last = d.PacketID
 				continue

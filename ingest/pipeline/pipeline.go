@@ -69,6 +69,9 @@ type Options struct {
 	// FeedbackPerMinute bounds the reject notices to each vendor; 0 is none.
 	FeedbackPerMinute int
 	RejectsBytes      int64 // cap of the rejects files; default 256 MiB
+	// AcknowledgeStored leaves a message with the broker until InfluxDB has confirmed what is
+	// in it, or nothing of it is to be stored; else until the journal has it.
+	AcknowledgeStored bool
 	// Observers take what is accepted: each implements any part of an observer
 	// (ingest.Readings, Events, Ticker, Points, Saver, Devices; inventory.Binder; Messages).
 	Observers []any
@@ -102,6 +105,8 @@ type Pipeline struct {
 	beat    beat
 	backlog backlog
 	apart   apart
+
+	unacknowledged unacknowledged
 
 	journalDown atomic.Bool
 	sessionLost atomic.Uint32 // last epoch in which the broker had no session
@@ -172,7 +177,8 @@ func New(o Options) (*Pipeline, error) {
 		o: o, log: o.Logger,
 		live:    make(chan group, liveGroups),
 		toStore: make(chan *chunk, storeChunks), spare: make(chan *chunk, storeChunks), reloads: make(chan *inventory.Inventory), tasks: make(chan func(*walker)),
-		backlog: backlog{wake: make(chan struct{}, 1)}, derived: derived{wake: make(chan struct{}, 1)},
+		unacknowledged: unacknowledged{ids: map[uint16]keptFor{}, added: make(chan struct{}, 1)},
+		backlog:        backlog{wake: make(chan struct{}, 1)}, derived: derived{wake: make(chan struct{}, 1)},
 		apart: apart{wake: make(chan struct{}, 1), room: make(chan struct{}, 1)},
 	}
 	if err := p.open(); err != nil {
@@ -312,6 +318,9 @@ func (p *Pipeline) Run(ctx context.Context, opened func()) error {
 	g.Go(func() error { p.waitForClock(ctx); return p.subscriber.Run(ctx) })
 	g.Go(func() error { a.run(ctx); return nil })
 	g.Go(func() error { return w.run(ctx) })
+	if p.o.AcknowledgeStored {
+		g.Go(func() error { p.acknowledger(ctx); return nil })
+	}
 	g.Go(func() error { p.storer(ctx); return nil })
 	g.Go(func() error { p.catchUpStore(ctx); return nil })
 	g.Go(func() error { p.sorter(ctx); return nil })

@@ -403,6 +403,8 @@ func simulate(t *testing.T, seed uint64, inv *inventory.Inventory, now time.Time
 				DataDir: filepath.Join(dir, strconv.Itoa(generation)), Inventory: inv, Registerer: registry, Logger: slog.New(slog.DiscardHandler),
 				MQTT:     mqtt.Options{Brokers: []string{"tcp://127.0.0.1:9"}, ClientID: "simulated", Dial: broker.wire.dial},
 				InfluxDB: influx.Options{URL: "http://127.0.0.1:9", Org: "o", Bucket: "b", Gzip: "off", Dial: db.wire.dial},
+
+				AcknowledgeStored: seed%4 == 3,
 			})
 			if err != nil {
 				t.Fatal(err)

@@ -171,9 +171,10 @@ func Erase(ctx context.Context, c *Settings, what pipeline.Selection, dryRun boo
 func pipelineOptions(c *config.Config) pipeline.Options {
 	return pipeline.Options{
 		DataDir: c.DataDir, MQTT: BrokerOptions(c),
-		InfluxDB:  InfluxOptions(c),
-		Journal:   journal.Options{MaxBytes: int64(c.Journal.MaxBytes), Retention: time.Duration(c.Journal.Retention)},
-		BatchSize: c.Store.BatchLines, BatchAge: time.Duration(c.Store.BatchAge),
+		InfluxDB:          InfluxOptions(c),
+		Journal:           journal.Options{MaxBytes: int64(c.Journal.MaxBytes), Retention: time.Duration(c.Journal.Retention)},
+		AcknowledgeStored: c.Acknowledge == "stored",
+		BatchSize:         c.Store.BatchLines, BatchAge: time.Duration(c.Store.BatchAge),
 		FeedbackPerMinute: *c.Feedback.PerMinute, RejectsBytes: int64(c.Rejects.MaxBytes),
 	}
 }

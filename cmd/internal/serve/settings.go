@@ -86,7 +86,7 @@ func (s *Settings) fixed(again *Settings) (names []string) {
 		equal bool
 	}{
 		{"data_dir", a.DataDir == b.DataDir}, {"time_zone", a.TimeZone == b.TimeZone}, {"inventory", a.Inventory == b.Inventory},
-		{"shard", a.Shard == b.Shard}, {"mqtt", reflect.DeepEqual(a.MQTT, b.MQTT)}, {"journal", a.Journal == b.Journal},
+		{"shard", a.Shard == b.Shard}, {"mqtt", reflect.DeepEqual(a.MQTT, b.MQTT)}, {"journal", a.Journal == b.Journal}, {"acknowledge", a.Acknowledge == b.Acknowledge},
 		{"influxdb", a.InfluxDB == b.InfluxDB}, {"watch_tls", slices.Equal(a.WatchTLS, b.WatchTLS)},
 		{"http", reflect.DeepEqual(a.HTTP, b.HTTP)}, {"push", a.Push == b.Push}, {"store", a.Store == b.Store}, {"rejects", a.Rejects == b.Rejects},
 		{"feedback", *a.Feedback.PerMinute == *b.Feedback.PerMinute},
