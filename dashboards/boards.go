@@ -200,16 +200,15 @@ func savings(l site) *Dashboard {
 				now(named(fmt.Sprintf("max by (community, facility, boundary, version, ipmvp, method, status) (%sbaseline_info{%s})", Prefix, here)), "").
 				now(fmt.Sprintf("max by (community, facility, boundary) (%sbaseline_cv_rmse_ratio{%s})", Prefix, here), "").
 				now(fmt.Sprintf("max by (community, facility, boundary) (%sbaseline_nmbe_ratio{%s})", Prefix, here), "").
-				now(fmt.Sprintf(`max by (community, facility, boundary) (%slighting_stated_error_ratio{%s, what="hours"})`, Prefix, here), "").
-				now(fmt.Sprintf(`max by (community, facility, boundary) (%slighting_stated_error_ratio{%s, what="burning"})`, Prefix, here), "").
-				now(fmt.Sprintf(`max by (community, facility, boundary) (%slighting_stated_allowed_ratio{%s, what="hours"})`, Prefix, here), "").
+				now(fmt.Sprintf("max by (community, facility, boundary) (abs(%slighting_stated_error_ratio{%s}))", Prefix, here), "").
+				now(fmt.Sprintf("max by (community, facility, boundary) (%slighting_stated_allowed_ratio{%s})", Prefix, here), "").
 				now(fmt.Sprintf(`1000 * max by (community, facility, boundary) (%sbaseline_calendar_end_timestamp_seconds{%s})`, Prefix, here), "").
 				transform("merge", map[string]any{}).
 				columns("name", l.t("社区", "Community"), "facility", l.t("设施", "Facility"), "boundary", l.t("边界", "Boundary"), "version", l.t("版本", "Version"), "ipmvp", l.t("IPMVP 选项", "IPMVP option"), "method", l.t("方法", "Method"), "status", l.t("状态", "Status"),
-					"Value #B", "CV(RMSE)", "Value #C", "NMBE", "Value #D", l.t("亮灯时数偏差", "Hours off"), "Value #E", l.t("亮灯比例偏差", "Burning off"), "Value #F", l.t("允许", "Allowed"), "Value #G", l.t("节假日至", "Holidays until"), "Value #A", "", "Time", "", "community", "").
+					"Value #B", "CV(RMSE)", "Value #C", "NMBE", "Value #D", l.t("亮灯偏差", "Lamps off"), "Value #E", l.t("允许", "Allowed"), "Value #F", l.t("节假日至", "Holidays until"), "Value #A", "", "Time", "", "community", "").
 				override(override(l.t("方法", "Method"), Property{"mappings", words("regression", l.t("回归", "regression"), "mean", l.t("均值", "mean"), "none", l.t("无", "none"), "lamp_inventory", l.t("灯具清单", "lamp inventory"))}),
 					override(l.t("IPMVP 选项", "IPMVP option"), Property{"mappings", words("none", l.t("无", "none"))}),
-					override(l.t("亮灯时数偏差", "Hours off"), Property{"unit", "percentunit"}, Property{"decimals", 1}), override(l.t("亮灯比例偏差", "Burning off"), Property{"unit", "percentunit"}, Property{"decimals", 1}),
+					override(l.t("亮灯偏差", "Lamps off"), Property{"unit", "percentunit"}, Property{"decimals", 1}),
 					override(l.t("允许", "Allowed"), Property{"unit", "percentunit"}, Property{"decimals", 1}), override(l.t("节假日至", "Holidays until"), Property{"unit", "dateTimeFromNow"}),
 					override("CV(RMSE)", Property{"unit", "percentunit"}, Property{"decimals", 1}), override("NMBE", Property{"unit", "percentunit"}, Property{"decimals", 3}),
 					override(l.t("设施", "Facility"), Property{"mappings", facilityWords(l)}),

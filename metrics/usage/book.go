@@ -481,8 +481,8 @@ func (b *Book) enter(number uint32, e *entry, k *Booking) {
 				d.Covered += covered
 			}
 			b.hours(number, e, int32(h), used, covered)
-			if p := &b.places[e.Place]; b.o.Entered != nil && used != 0 && p.Front == "" {
-				b.o.Entered(p.Key, int32(h), used.Units())
+			if b.o.Entered != nil && used != 0 && !b.passed(e, b.today.day) {
+				b.o.Entered(b.places[e.Place].Key, int32(h), used.Units())
 			}
 		}
 		from = to

@@ -3,6 +3,7 @@ package usage
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 )
 
 // listed is a rig of an inventory's devices, in the order of their ids here.
-func listed(t *testing.T, nests []Nest, ids []string, devices string) *rig {
+func listed(t *testing.T, nests []Nest, ids []string, devices string, entered map[int32]float64) *rig {
 	t.Helper()
 	inv := inventorytest.Parse(t, `communities:
 - {id: nancheng, name: 南城社区, compounds: [{id: a, name: 甲}, {id: b, name: 乙}]}
@@ -21,7 +22,7 @@ vendors:
   sources: [{topic: "x/{device}", format: native, community: nancheng, facility: water}]
   devices:
 `+devices, shanghai)
-	r := &rig{Book: New(Options{Nests: func(*inventory.Inventory) []Nest { return nests }}), t: t, stored: map[string]ingest.Point{}}
+	r := &rig{Book: New(Options{Nests: func(*inventory.Inventory) []Nest { return nests }, Entered: func(_ Place, h int32, used float64) { entered[h] += used }}), t: t, stored: map[string]ingest.Point{}}
 	r.Bind(inv)
 	r.Subscribe(r)
 	for _, id := range ids {
@@ -100,7 +101,8 @@ func TestMetersBehindOthersCountOnce(t *testing.T) {
 			[days]float64{96, 96, 96, 96, 96, 96}, [days]float64{1, 1, 1, 1, 1, 1}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := listed(t, c.nests, c.ids, c.devices)
+			entered := map[int32]float64{} // by hour, of all places
+			r := listed(t, c.nests, c.ids, c.devices, entered)
 			for h := 0; h <= days*24; h++ {
 				at := begin.Add(time.Duration(h) * time.Hour)
 				for i := range r.devices {
@@ -134,6 +136,13 @@ func TestMetersBehindOthersCountOnce(t *testing.T) {
 				}
 				if fmt.Sprintf("%.3f", hours) != fmt.Sprintf("%.3f", c.want[day]) {
 					t.Errorf("day %d: hours of meters with nothing in front %.3f m3, want %v", day, hours, c.want[day])
+				}
+			}
+			first := int32(begin.Unix() / 3600)
+			for h := range int32(days * 24) {
+				// In the first hour of a day nobody knows yet who reports.
+				if got, want := entered[first+h], c.want[h/24]/24; h%24 > 0 && math.Abs(got-want) > 1e-6 {
+					t.Errorf("hour %d: %.3f m3 of the places, want %.3f", h, got, want)
 				}
 			}
 			if used, _, _ := r.daily("b", 2); fmt.Sprintf("%.3f", used) != fmt.Sprintf("%.3f", c.b) {
