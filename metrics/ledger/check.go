@@ -129,46 +129,52 @@ func (r *reader) place(row int, name string) Problem {
 	return p
 }
 
-// head finds the header, which may be below a title, and says where each column is.
+// head finds the header, which may be below titles and a row of groups, and says where
+// each column is: the row of the first ten with most of them.
 func (r *reader) head() int {
+	row, most := -1, 1
 	for n := 0; n < len(r.sheet.rows) && n < 10; n++ {
-		at := make([]int, len(columns))
-		found := 0
-		var unknown, twice []string
-		for i := range at {
-			at[i] = -1
-		}
-		for k, cell := range r.sheet.rows[n] {
-			cell = strings.ToLower(strings.Join(strings.Fields(plainText(cell)), " "))
-			i := slices.IndexFunc(columns, func(c column) bool { return cell == c.header() || cell == c.zh || cell == c.name })
-			switch {
-			case i >= 0 && at[i] >= 0:
-				twice = append(twice, columns[i].header())
-			case i >= 0:
-				at[i] = k
-				found++
-			case cell != "":
-				letter, _ := excelize.ColumnNumberToName(k + 1)
-				unknown = append(unknown, letter+"（"+cell+"）")
+		known := map[int]bool{}
+		for _, cell := range r.sheet.rows[n] {
+			if i := columnOf(cell); i >= 0 {
+				known[i] = true
 			}
 		}
-		if found < 2 {
-			continue
+		if len(known) > most {
+			row, most = n, len(known)
 		}
-		r.at = at
-		if at[0] < 0 && at[1] < 0 {
-			r.whole("缺少“社区编号 community”列", "the column community (社区编号) is missing")
-		}
-		for _, name := range twice {
-			r.whole("列“%s”出现两次，请删去一列", "the column %s is there twice; take one out", name)
-		}
-		if unknown != nil {
-			r.whole("不认识的列：%s；列名须为 %s", "columns %s are not of the form, which has %s", strings.Join(unknown, "、"), headers())
-		}
-		return n
 	}
-	r.whole("找不到表头；首行须为 %s，可用 greencommunity ledger template 取得空表", "no header; the first row is %s; `greencommunity ledger template` writes an empty form", headers())
-	return 0
+	if row < 0 {
+		r.whole("找不到表头；首行须为 %s，可用 greencommunity ledger template 取得空表", "no header; the first row is %s; `greencommunity ledger template` writes an empty form", headers())
+		return 0
+	}
+	r.at = make([]int, len(columns))
+	for i := range r.at {
+		r.at[i] = -1
+	}
+	var unknown, twice []string
+	for k, cell := range r.sheet.rows[row] {
+		i := columnOf(cell)
+		switch {
+		case i >= 0 && r.at[i] >= 0:
+			twice = append(twice, columns[i].header())
+		case i >= 0:
+			r.at[i] = k
+		case plainText(cell) != "":
+			letter, _ := excelize.ColumnNumberToName(k + 1)
+			unknown = append(unknown, letter+"（"+strings.Join(strings.Fields(plainText(cell)), " ")+"）")
+		}
+	}
+	if r.at[0] < 0 && r.at[1] < 0 {
+		r.whole("缺少“社区编号 community”列", "the column community (社区编号) is missing")
+	}
+	for _, name := range twice {
+		r.whole("列“%s”出现两次，请删去一列", "the column %s is there twice; take one out", name)
+	}
+	if unknown != nil {
+		r.whole("不认识的列：%s；列名须为 %s", "columns %s are not of the form, which has %s", strings.Join(unknown, "、"), headers())
+	}
+	return row
 }
 
 func headers() string {
@@ -305,7 +311,7 @@ func (r *reader) revision(n int) {
 
 // community is that of a row, by its id or by its name.
 func (r *reader) community(n int) ingest.CommunityID {
-	id, name := r.named(n, "community"), r.named(n, "name")
+	id, name := narrow(r.named(n, "community")), r.named(n, "name")
 	if id == "" && name == "" {
 		r.wrong(n, "community", "空白；请填社区编号（或社区名称）", "empty; give the community's id, or its name")
 		return ""

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,12 +54,40 @@ var columns = []column{
 
 func (c column) header() string { return c.zh + " " + c.name }
 
+// otherNames are what towns call columns in forms of their own.
+var otherNames = map[string][]string{
+	"community": {"社区代码", "社区编码", "社区id", "编号"}, "name": {"社区", "社区名", "社区（村）", "所属社区", "community name"},
+	"town": {"街道", "乡镇", "镇", "乡镇街道", "镇街道", "所属镇街", "所属街道"}, "pilot": {"是否试点", "试点社区"}, "stage": {"阶段", "创建状态", "创建进度"}, "stage_date": {"达标日期", "阶段时间"},
+	"contact": {"联系方式", "联系人及电话", "联系电话"}, "compound": {"小区名称", "小区名"}, "renovated": {"改造时间", "改造年度", "改造完成年份"},
+	"item": {"序号", "项目编号", "指标编号"}, "title": {"事项名称", "项目", "指标", "创建内容", "创建事项"}, "status": {"达标情况", "核查状态", "是否达标", "完成情况", "核查结果"},
+	"evidence": {"佐证材料", "证明材料", "依据", "佐证资料"}, "source": {"数据来源", "来源方式"}, "date": {"核查日期", "填报日期", "更新日期", "佐证日期"}, "by": {"填表人", "责任人", "核查人", "经办人"},
+	"revision": {"修订号", "版本"},
+}
+
+var (
+	bracketed = strings.NewReplacer("（", "(", "）", ")", "：", "", ":", "", "*", "", "＊", "", "/", "", "、", "")
+	remark    = regexp.MustCompile(`\([^()]*\)`)
+)
+
+// columnOf is the column a heading is of, as the form has it or as towns write it: with
+// remarks in brackets, marks for what must be filled in, and line breaks; -1 for none.
+func columnOf(heading string) int {
+	heading = strings.ToLower(strings.Join(strings.Fields(narrow(plainText(heading))), " "))
+	bare := strings.ReplaceAll(remark.ReplaceAllString(bracketed.Replace(heading), ""), " ", "")
+	if i := slices.IndexFunc(columns, func(c column) bool { return heading == c.header() || heading == c.zh || heading == c.name }); i >= 0 {
+		return i
+	}
+	return slices.IndexFunc(columns, func(c column) bool {
+		return bare == c.zh || bare == c.name || bare == c.zh+c.name || slices.Contains(otherNames[c.name], bare) || slices.Contains(otherNames[c.name], heading)
+	})
+}
+
 // words are what people write for values, by column: the first in each language is
 // what is written back.
 var words = map[string]map[string][]string{
 	"pilot":  {"yes": {"是", "yes", "试点", "true", "1", "√", "y"}, "no": {"否", "no", "非试点", "false", "0", "×", "n"}},
 	"stage":  {"none": {"未参与", "does not take part", "none", "未参加", "无"}, "participating": {"参与", "takes part", "participating", "参加", "创建中"}, "met": {"达标", "has met it", "met", "已达标"}, "named": {"命名", "named", "已命名"}},
-	"status": {"met": {"达标", "met", "已达标", "合格", "是"}, "not_met": {"未达标", "not met", "not_met", "不达标", "不合格", "否"}, "pending": {"待核", "to be checked", "pending", "待查", "待核实"}},
+	"status": {"met": {"达标", "met", "已达标", "合格", "是", "√", "✓", "已完成"}, "not_met": {"未达标", "not met", "not_met", "不达标", "不合格", "否", "×", "✗", "没有达标", "未完成"}, "pending": {"待核", "to be checked", "pending", "待查", "待核实", "未核", "未核实", "未核查", "待核查", "待审核", "核查中", "未查", "尚未核实"}},
 	"source": {"sensor": {"传感器", "sensor", "设备", "自动"}, "person": {"人工", "person", "人员", "现场"}},
 }
 
@@ -109,13 +139,7 @@ func readSheet(data []byte) (*sheet, error) {
 	}
 	r := csv.NewReader(strings.NewReader(text))
 	r.FieldsPerRecord, r.LazyQuotes = -1, true
-	head, _, _ := strings.Cut(text, "\n")
-	for _, comma := range []rune{'\t', ';', ','} {
-		if strings.Count(head, string(comma)) > 3 {
-			r.Comma = comma
-			break
-		}
-	}
+	r.Comma = delimiter(text)
 	for at := int64(0); ; {
 		record, err := r.Read()
 		if err == io.EOF {
@@ -139,6 +163,42 @@ func readSheet(data []byte) (*sheet, error) {
 		}
 		if s.rows = append(s.rows, record); len(s.rows) > maxRows {
 			return nil, fmt.Errorf("more than %d rows · 超过 %[1]d 行", maxRows)
+		}
+	}
+}
+
+// delimiter is what parts the cells of a CSV, by the line of the first ten with most of
+// one: titles above the header have none. A full-width semicolon is no delimiter.
+func delimiter(text string) rune {
+	best, most := ',', 0
+	for n, line := range strings.SplitN(text, "\n", 11) {
+		for _, comma := range []rune{'\t', ';', ','} {
+			if count := strings.Count(line, string(comma)); n < 10 && count > most {
+				best, most = comma, count
+			}
+		}
+	}
+	return best
+}
+
+// fillMerged gives each cell of a merged range its value: forms merge headings over two
+// rows, and a community over those of its items.
+func (s *sheet) fillMerged(merged []excelize.MergeCell) {
+	for _, m := range merged {
+		c1, r1, err1 := excelize.CellNameToCoordinates(m.GetStartAxis())
+		c2, r2, err2 := excelize.CellNameToCoordinates(m.GetEndAxis())
+		if err1 != nil || err2 != nil || c2-c1 > 100 {
+			continue
+		}
+		for r := r1; r <= min(r2, len(s.rows)); r++ {
+			for c := c1; c <= c2; c++ {
+				for len(s.rows[r-1]) < c {
+					s.rows[r-1] = append(s.rows[r-1], "")
+				}
+				if c1 <= len(s.rows[r1-1]) {
+					s.rows[r-1][c-1] = s.rows[r1-1][c1-1]
+				}
+			}
 		}
 	}
 }
@@ -172,7 +232,15 @@ func (s *sheet) readWorkbook(data []byte) error {
 			return fmt.Errorf("more than %d rows · 超过 %[1]d 行", maxRows)
 		}
 	}
-	return rows.Error()
+	if err := rows.Error(); err != nil {
+		return err
+	}
+	merged, err := f.GetMergeCells(name)
+	if err != nil {
+		return fmt.Errorf("merged cells of the sheet %q cannot be read: %w · 合并单元格无法读取", name, err)
+	}
+	s.fillMerged(merged)
+	return nil
 }
 
 // decodeText returns text in UTF-8. Excel writes CSV in GBK on a Chinese machine, in
