@@ -197,6 +197,7 @@ func (g *Generic) Add(v float32, timeOfDay int, l *GenericLevels) float32 {
 	if g.count > uint32(l.Warmup)/12 {
 		if l.Tolerance > 0 && span > 0 {
 			if out := max(v-g.high, g.low-v); out > l.Tolerance*span {
+				// Ten times as far out counts as much as a surprise 1.7 times its level.
 				score = 1 + 0.3*float32(math.Log(float64(out/(l.Tolerance*span))))
 			}
 		}
