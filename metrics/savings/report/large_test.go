@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,7 +83,9 @@ func TestReportOfManyMetersLong(t *testing.T) {
 	}
 	child := exec.Command(os.Args[0], "-test.run", "^TestReportOfManyMetersLong$", "-test.v")
 	child.Env = append(os.Environ(), "GREENCOMMUNITY_REPORT_OF="+db.URL()+" "+path)
+	before := cpu(t)
 	out, err := child.CombinedOutput()
+	t.Logf("CPU of the report %s, of InfluxDB %s", (child.ProcessState.UserTime() + child.ProcessState.SystemTime()).Round(time.Millisecond), (cpu(t) - before).Round(time.Millisecond))
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -126,4 +129,13 @@ func reportOfMany(t *testing.T, url, path string, zone *time.Location, order Ord
 		}
 	}
 	t.Logf("told: gathered in %s, written after %s; at most %s resident", took.Round(time.Millisecond), time.Since(began).Round(time.Millisecond), peak)
+}
+
+// cpu is what this process has taken of processors.
+func cpu(t *testing.T) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
