@@ -248,9 +248,16 @@ func BenchmarkEncode(b *testing.B) {
 	d := &ingest.Device{ID: "L1", Origin: &ingest.Origin{Vendor: "brightlamp", Community: "nancheng", Facility: "lighting"}, Listing: ingest.Unlisted}
 	e := &Encoder{}
 	readings := []ingest.Reading{{Device: d, Quantity: power, Value: 43.2, Time: 1_795_000_000_123_456_789}}
-	b.ReportAllocs()
-	for b.Loop() {
-		e.Reset()
-		e.Readings(readings)
+	for _, way := range []struct {
+		name  string
+		write func()
+	}{{"ours", func() { e.Readings(readings) }}, {"library", func() { e.escaped(readings) }}} {
+		b.Run(way.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				e.Reset()
+				way.write()
+			}
+		})
 	}
 }
