@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/dop251/goja"
@@ -75,14 +76,15 @@ const bounds = `(function () {
     if (items && items.length > limit) tooLarge("array");
     return from.apply(this, arguments);
   });
-  ["alloc", "allocUnsafe", "allocUnsafeSlow"].forEach(function (name) {
+  var buffered = typeof Buffer !== "undefined";
+  if (buffered) ["alloc", "allocUnsafe", "allocUnsafeSlow"].forEach(function (name) {
     var f = Buffer[name];
     if (f) define(Buffer, name, function (n) {
       if (Number(n) > limit) tooLarge("Buffer");
       return f.apply(Buffer, arguments);
     });
   });
-  var buffers = Buffer.concat;
+  var buffers = buffered && Buffer.concat;
   if (buffers) define(Buffer, "concat", function (list, n) {
     var total = 0;
     for (var i = 0; list && i < list.length; i++) total += list[i] && list[i].length || 0;
@@ -141,6 +143,11 @@ const bounds = `(function () {
     var parts = String(Number(Math.abs(n).toFixed(3))).split(".");
     return (n < 0 ? "-" : "") + parts[0].replace(/\B(?=(\d{3})+$)/g, ",") + (parts[1] ? "." + parts[1] : "");
   });
+  var nothing = function () {};
+  this.console = {log: nothing, info: nothing, warn: nothing, error: nothing, debug: nothing};
+  this.exports = {};
+  this.module = {exports: this.exports}; // for those written for Node
+  if (!buffered) return;
   // node's old constructor, and what browsers and node have for text.
   var B = Buffer, made = function (v, a, b) { return typeof v === "number" ? B.alloc(v) : B.from(v, a, b); };
   Object.setPrototypeOf(made, B);
@@ -188,10 +195,6 @@ const bounds = `(function () {
     return B.from(bytes).toString("utf8").replace(/^\ufeff/, "");
   };
   define(this, "TextDecoder", Decoder);
-  var nothing = function () {};
-  this.console = {log: nothing, info: nothing, warn: nothing, error: nothing, debug: nothing};
-  this.exports = {};
-  this.module = {exports: this.exports}; // for those written for Node
 }).call(this)`
 
 // Program is a decoder that has been compiled and has been seen to define one
@@ -201,6 +204,7 @@ type Program struct {
 	broken  error  // why it cannot be run
 	rest    rest
 	keeping *keeping
+	buffers bool // Buffer and what is made of it is there: a third of what a machine costs
 	code    *goja.Program
 	call    *goja.Program // (function (f, n) { return function (bytes, port) { return f(...) } })
 	// normalizes says that it defines normalizeUplink: call then returns both results.
@@ -237,7 +241,7 @@ func Compile(name, text string) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("not JavaScript that can be run: %w", err)
 	}
-	p := &Program{code: code, keeping: keeping}
+	p := &Program{code: code, keeping: keeping, buffers: namesBuffers(text)}
 	r := New(p)
 	err = r.restart()
 	for range attempts - 1 {
@@ -260,6 +264,17 @@ func Compile(name, text string) (*Program, error) {
 		}
 	}
 	return nil, errors.New("defines none of decodeUplink(input), Decode(fPort, bytes), Decoder(bytes, port), rawDataToProtocol(bytes)")
+}
+
+// namesBuffers reports whether a text may use Buffer or what is made of it: by name, or
+// by one that it puts together.
+func namesBuffers(text string) bool {
+	for _, name := range []string{"Buffer", "require", "atob", "btoa", "TextDecoder", "TextEncoder", "globalThis", "this[", "global[", "window"} {
+		if strings.Contains(text, name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Runtime runs a Program for one goroutine.
@@ -310,7 +325,9 @@ func (r *Runtime) restart() error {
 	// Modules that are files do not exist.
 	registry := require.NewRegistry(require.WithLoader(func(string) ([]byte, error) { return nil, require.ModuleFileDoesNotExistError }))
 	registry.Enable(r.vm)
-	buffer.Enable(r.vm)
+	if r.program.buffers {
+		buffer.Enable(r.vm)
+	}
 	if err := r.vm.Set("native", map[string]any{"depth": nesting, "gbk": fromGBK}); err != nil {
 		return err
 	}
