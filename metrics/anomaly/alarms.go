@@ -240,7 +240,7 @@ func (b *book) grown(k alarmKey, a *Alarm, f finding, at int64) bool {
 // again as they grow.
 var (
 	flows   = []kind{continuousFlow, nightFlow, burst, unaccountedWater}
-	growing = append([]kind{binFire, fireReported, unaccountedEnergy, overfull, missedCollection, stuckRegister, stuckFill}, append(limitKinds, flows...)...)
+	growing = append([]kind{binFire, fireReported, unaccountedEnergy, overfull, missedCollection, stuckRegister, stuckFill}, append(slices.Collect(maps.Keys(limitKinds)), flows...)...)
 )
 
 // grade raises the severity of a leak that loses as much as a burst: 227 L/h is

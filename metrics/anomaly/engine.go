@@ -374,9 +374,8 @@ func (e *Engine) Reading(index uint32, r *ingest.Reading, late bool, received in
 		e.bins.reading(index, d, channel, r, at)
 	case ingest.Gate:
 		e.gates.reading(index, d, channel, r, at)
-	default:
-		e.limits.reading(index, d, channel, r, at)
 	}
+	e.limits.reading(index, d, channel, r, at)
 	e.series.reading(index, d, channel, r, at)
 }
 

@@ -252,18 +252,11 @@ func (f *fleet) unitOf(k kind, facility ingest.FacilityKind, channel string) str
 	case k == flatLine && facility == ingest.Lighting && f.inv.Facilities.Quantity(facility, name) == nil:
 		name = "active_power"
 	}
-	if of, ok := limitUnits[k]; ok {
+	if of, ok := limitKinds[k]; ok {
 		name = of
 	}
 	if q := f.inv.Facilities.Quantity(facility, name); q != nil {
 		return q.Unit
 	}
 	return ""
-}
-
-// limitUnits are quantities that the alarms of limits are about.
-var limitUnits = map[kind]string{
-	waterlogging: "water_level", smoke: "smoke_detected", passageBlocked: "passage_blocked", chargerHot: "temperature",
-	overCurrent: "current", noisy: "sound_level", parkingFull: "spaces_free", crowded: "people_count",
-	hydrantLow: "hydrant_pressure", badAir: "pm2_5",
 }

@@ -2,6 +2,7 @@ package anomaly
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -37,8 +38,12 @@ type Limit struct {
 	To   int `yaml:"to"`
 }
 
-// limitKinds are the kinds of alarm that limits raise.
-var limitKinds = []kind{waterlogging, smoke, passageBlocked, hydrantLow, chargerHot, overCurrent, noisy, parkingFull, crowded, badAir}
+// limitKinds holds the kinds of alarm that limits raise, each with the quantity whose unit its alarms have.
+var limitKinds = map[kind]string{
+	waterlogging: "water_level", smoke: "smoke_detected", passageBlocked: "passage_blocked", chargerHot: "temperature",
+	overCurrent: "current", noisy: "sound_level", parkingFull: "spaces_free", crowded: "people_count",
+	hydrantLow: "hydrant_pressure", badAir: "pm2_5",
+}
 
 // DefaultLimits returns the limits there are without a configuration.
 //
@@ -222,10 +227,13 @@ func checkLimits(list []Limit, path string, problems *document.Problems) {
 	for i, l := range list {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		id, ok := kindNamed(l.Kind)
+		if ok {
+			_, ok = limitKinds[id]
+		}
 		switch {
-		case !ok || !slices.Contains(limitKinds, id):
+		case !ok:
 			var names []string
-			for _, k := range limitKinds {
+			for _, k := range slices.Sorted(maps.Keys(limitKinds)) {
 				names = append(names, k.String())
 			}
 			problems.Add(at, "kind %q is none that limits raise; one of %v", l.Kind, names)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
 )
 
 // TestLimits: what other facilities report, minute by minute from 12:00, and what
@@ -88,6 +89,25 @@ devices:
 		if _, err := ReadConfig(strings.NewReader("limits:\n- " + bad + "\n")); err == nil || !strings.Contains(err.Error(), "limits[0]") {
 			t.Errorf("%s: %v", bad, err)
 		}
+	}
+}
+
+// TestLimitsOfLamps: a limit that a configuration sets for one of the four facilities
+// with rules of their own is told as any other.
+func TestLimitsOfLamps(t *testing.T) {
+	c, err := ReadConfig(strings.NewReader("limits: [{kind: overcurrent, facility: lighting, quantity: current, at: 1.5, for: 10m}]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := newBench(t)
+	b.Configure(c)
+	b.Bind(&inventory.Inventory{Facilities: b.facilities, Zone: time.FixedZone("", 8*3600)})
+	start := time.Date(2026, 3, 2, 20, 0, 0, 0, time.FixedZone("", 8*3600))
+	for i, amperes := range slices.Concat([]float64{0.8}, slices.Repeat([]float64{1.9}, 15), []float64{0.8}) {
+		b.report(start.Add(time.Duration(i)*time.Minute), "lamp", ingest.Lighting, map[string]float64{"current": amperes})
+	}
+	if got := strings.Join(b.changes, "; "); strings.Count(got, "overcurrent") != 2 || !strings.Contains(got, "raise overcurrent") || !strings.Contains(got, "clear overcurrent") {
+		t.Errorf("%s", got)
 	}
 }
 

@@ -37,6 +37,23 @@ func seen(k kind, a *Alarm) ingest.Text {
 	if v == 0 && slices.Contains(selfReported, k) {
 		return both("设备自身报告。", "The device itself reports it.")
 	}
+	if _, ok := limitKinds[k]; ok {
+		unit := shownUnit(a.Unit)
+		if x == 1 && (k == waterlogging || k == smoke || k == passageBlocked) { // a state: it says so
+			if a.within == 0 {
+				return both("设备报告：是。", "The device says so.")
+			}
+			return both("设备报告已持续%[1]g分钟。", "The device has said so for %[1]g minutes.", math.Round(float64(a.within)/6e10))
+		}
+		if a.Unit == "Pa" {
+			v, x, unit = v/1000, x/1000, " kPa"
+		}
+		if a.within == 0 {
+			return both("数值%.4[1]g%[3]s，限值%.4[2]g%[3]s。", "%.4[1]g%[3]s; the limit is %.4[2]g%[3]s.", v, x, unit)
+		}
+		return both("%[4]g分钟内数值%.4[1]g%[3]s，限值%.4[2]g%[3]s。", "%.4[1]g%[3]s over %[4]g minutes; the limit is %.4[2]g%[3]s.",
+			v, x, unit, math.Round(float64(a.within)/6e10))
+	}
 	switch k {
 	case continuousFlow, nightFlow:
 		if a.within != 0 {
@@ -103,22 +120,6 @@ func seen(k kind, a *Alarm) ingest.Text {
 		of, _ := KindNamed(name)
 		return ingest.Text{ZH: fmt.Sprintf("%.0f台（共%.0f台）同类设备同时出现“%s”。", v, x, of.Title.ZH),
 			EN: fmt.Sprintf("%.0f of %.0f such devices at once: %s.", v, x, of.Title.EN)}
-	case waterlogging, smoke, passageBlocked, hydrantLow, chargerHot, overCurrent, noisy, parkingFull, crowded, badAir:
-		unit := shownUnit(a.Unit)
-		if x == 1 && (k == waterlogging || k == smoke || k == passageBlocked) { // a state: it says so
-			if a.within == 0 {
-				return both("设备报告：是。", "The device says so.")
-			}
-			return both("设备报告已持续%[1]g分钟。", "The device has said so for %[1]g minutes.", math.Round(float64(a.within)/6e10))
-		}
-		if a.Unit == "Pa" {
-			v, x, unit = v/1000, x/1000, " kPa"
-		}
-		if a.within == 0 {
-			return both("数值%.4[1]g%[3]s，限值%.4[2]g%[3]s。", "%.4[1]g%[3]s; the limit is %.4[2]g%[3]s.", v, x, unit)
-		}
-		return both("%[4]g分钟内数值%.4[1]g%[3]s，限值%.4[2]g%[3]s。", "%.4[1]g%[3]s over %[4]g minutes; the limit is %.4[2]g%[3]s.",
-			v, x, unit, math.Round(float64(a.within)/6e10))
 	case heldOpen:
 		return both("开门超过%.0f秒。", "Open for more than %.0f s.", v)
 	case forcedOpen:

@@ -36,7 +36,10 @@ func TestEveryAlertHasAdvice(t *testing.T) {
 	for _, g := range []group{anomalies(), service(), savings()} {
 		for _, a := range g.Alerts {
 			if len(a.Check) < 2 {
-				t.Errorf("%s: %d things to check; give at least 2", a.Name, len(a.Check))
+				t.Errorf("%s: %d things to check; give at least 2 (of an anomaly: metrics/anomaly/checks.go)", a.Name, len(a.Check))
+			}
+			if len(a.Check) == 0 {
+				continue
 			}
 			for _, c := range a.Check {
 				if c.ZH == "" || c.EN == "" {
