@@ -382,12 +382,12 @@ func problems(all map[string]*Dashboard) []string {
 			if p.Type != "text" {
 				unit := p.FieldConfig.Defaults.Unit
 				if (unit != "" || p.Type != "table" && p.Type != "geomap") && !knownUnit(unit) {
-					add("%s: %s: unit %q", path, name, unit)
+					add("%s: %s: unit %q; one of %v, or one that %s matches", path, name, unit, knownUnits, fixedUnit)
 				}
 				for _, o := range p.FieldConfig.Overrides {
 					for _, property := range o.Properties {
 						if u, ok := property.Value.(string); ok && property.ID == "unit" && !knownUnit(u) {
-							add("%s: %s: unit %q", path, name, u)
+							add("%s: %s: unit %q; one of %v, or one that %s matches", path, name, u, knownUnits, fixedUnit)
 						}
 					}
 				}
