@@ -158,6 +158,7 @@ var Metrics = []Metric{
 	{"alarms_unkept_total", "counter", []string{"vendor"}, ingest.Text{ZH: "自行恢复、因厂商一小时内过多而未写入告警历史的告警数；InfluxDB 中有。", EN: "Alarms that cleared by themselves and are not in the history file, because their vendor had too many in an hour; InfluxDB has them."}, onVendor},
 	{"alarm_history_bytes", "gauge", nil, ingest.Text{ZH: "告警处置历史的大小。", EN: "Size of the history of alarms in data_dir."}, always},
 	{"alarm_history_broken", "gauge", nil, ingest.Text{ZH: "告警处置历史无法写入时为 1，此时不能确认告警，须重启。", EN: "1 where the history of alarms cannot be written, so that nothing can be acknowledged until a restart."}, always},
+	{"alarm_schedule_unknown", "gauge", nil, ingest.Text{ZH: "静默、检修、节假日文件中写明、而台账中没有的设备、社区、小区、设施和厂商的个数；日志写明是哪些。", EN: "Devices, communities, compounds, facilities and vendors that the schedule of alarms names and the inventory does not have. The log says which."}, always},
 	{"alarm_schedule_valid", "gauge", nil, ingest.Text{ZH: "静默、检修、节假日文件有误时为 0，此时沿用之前的内容。", EN: "0 where the file of silences, maintenance and holidays has changed and is wrong, so that the one before is in force."}, always},
 
 	{"energy_actual_joules_total", "counter", []string{"community", "facility"}, ingest.Text{ZH: "实际用电（暂估累计）。", EN: "Energy used, provisional accrual."}, onBoundary},

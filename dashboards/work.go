@@ -47,7 +47,7 @@ func work(l site) *Dashboard {
 				over("sum by (vendor) ("+Prefix+"alarms_untold)", l.t("未列出", "left out")+" {{vendor}}").over("sum by (vendor) (increase("+Prefix+"alarms_unkept_total[1h]))", l.t("未写入历史", "not in the history")+" {{vendor}}"),
 			stat(l, l.t("历史大小", "History"), l.t("告警处置历史的大小。", "Size of the history of alarms."), "bytes", 4).now("sum("+Prefix+"alarm_history_bytes)", ""),
 			bad(stat(l, l.t("历史不能写入", "History broken"), l.t("历史不能写入时不能确认告警，须重启。", "While it cannot be written nothing can be acknowledged, until a restart."), "none", 4).now("max("+Prefix+"alarm_history_broken)", "")),
-			bad(stat(l, l.t("安排文件有误", "Schedule wrong"), l.t("静默、检修、节假日文件有误，沿用之前的。", "The file of silences, maintenance and holidays is wrong, and the one before in force."), "none", 4).now("1 - min("+Prefix+"alarm_schedule_valid)", "")),
+			bad(stat(l, l.t("安排文件有误", "Schedule wrong"), l.t("静默、检修、节假日文件有误（沿用之前的），或写了台账中没有的设备、社区、厂商。", "The file of silences, maintenance and holidays is wrong, and the one before in force; or it names devices, communities or vendors the inventory does not have."), "none", 4).now("1 - min("+Prefix+"alarm_schedule_valid) + max("+Prefix+"alarm_schedule_unknown)", "")),
 		},
 	}
 }

@@ -55,6 +55,9 @@ func (c *checkCmd) Run(ctx context.Context, s streams) error {
 	for _, advice := range savings.Advice(inv, time.Now().In(conf.Zone).Year()) {
 		fmt.Fprintf(s.out, "warning: %s\n", advice)
 	}
+	for _, problem := range conf.Alarms.Unknown(inv) {
+		fmt.Fprintf(s.out, "warning: %s: %s\n", conf.Alarms.Schedule, problem)
+	}
 	if conf.Shard.Count > 1 {
 		inv = inv.Shard(conf.Shard.Index, conf.Shard.Count)
 		checkShard(s.out, conf, inv)

@@ -2,6 +2,7 @@ package alarms
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -41,13 +42,15 @@ var (
 		"Size of the history of alarms in data_dir.", nil, nil)
 	brokenDesc = prometheus.NewDesc("greencommunity_alarm_history_broken",
 		"1 where the history of alarms cannot be written, so that nothing can be acknowledged until a restart.", nil, nil)
+	unknownDesc = prometheus.NewDesc("greencommunity_alarm_schedule_unknown",
+		"Devices, communities, compounds, facilities and vendors that the schedule of alarms names and the inventory does not have. The log says which.", nil, nil)
 	scheduleDesc = prometheus.NewDesc("greencommunity_alarm_schedule_valid",
 		"0 where the file of silences, maintenance and holidays has changed and is wrong, so that the one before is in force.", nil, nil)
 )
 
 var descs = []*prometheus.Desc{
 	activeDesc, sinceDesc, valueDesc, openDesc, overdueDesc, silencedDesc, judgedDesc, precisionDesc, acknowledgedDesc, clearedDesc, untoldDesc, unkeptDesc,
-	historyDesc, brokenDesc, scheduleDesc,
+	historyDesc, brokenDesc, scheduleDesc, unknownDesc,
 }
 
 // Describe and Collect make a Desk a prometheus.Collector.
@@ -140,12 +143,10 @@ func (d *Desk) collect(ch chan<- prometheus.Metric, now time.Time) {
 	totals := d.totals.clone()
 	unkept := map[ingest.VendorID]uint64{}
 	for vendor := range untold {
-		unkept[vendor] = d.unkept[vendor]
+		unkept[vendor] = 0
 	}
-	for vendor, n := range d.unkept {
-		unkept[vendor] = n
-	}
-	valid := d.scheduleBroken == ""
+	maps.Copy(unkept, totals.Unkept)
+	valid, unknown := d.scheduleBroken == "", d.unknown
 	d.mu.Unlock()
 
 	for _, s := range told {
@@ -169,6 +170,7 @@ func (d *Desk) collect(ch chan<- prometheus.Metric, now time.Time) {
 		ch <- prometheus.MustNewConstMetric(unkeptDesc, prometheus.CounterValue, float64(n), string(vendor))
 	}
 	gauge(scheduleDesc, flag(valid))
+	gauge(unknownDesc, float64(unknown))
 	for kind, k := range totals.Kinds {
 		ch <- prometheus.MustNewConstMetric(judgedDesc, prometheus.CounterValue, float64(k.Right), kind, Right)
 		ch <- prometheus.MustNewConstMetric(judgedDesc, prometheus.CounterValue, float64(k.Wrong), kind, Wrong)

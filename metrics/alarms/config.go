@@ -8,6 +8,7 @@ import (
 
 	"greencommunity/ingest/config"
 	"greencommunity/ingest/document"
+	"greencommunity/ingest/inventory"
 )
 
 // Config is the section alarms of config.yaml.
@@ -78,6 +79,12 @@ func ReadSection(section document.Section, dir string, zone *time.Location, p *d
 	var err error
 	c.read, err = ReadSchedule(c.Schedule, zone)
 	return c, err
+}
+
+// Unknown says what the schedule names that an inventory does not have.
+func (c *Config) Unknown(inv *inventory.Inventory) []string {
+	problems, _ := c.schedule().Unknown(inv)
+	return problems
 }
 
 // schedule is what the file said; never nil.

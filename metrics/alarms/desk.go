@@ -93,11 +93,18 @@ type Desk struct {
 	totals   totals
 	points   []ingest.Point
 	leftOut  map[ingest.VendorID]int // open alarms that have no item
-	unkept   map[ingest.VendorID]uint64
+	unkept   map[ingest.VendorID]*unkept
 	buckets  map[ingest.VendorID]*bucket
 	version  uint64 // of the source, when it was looked at last
 	looked   bool
 	running  bool // the journal has been read
+	// unknown is how much the schedule named that the inventory does not have, when it was looked
+	// at last, and unknownOf of which inventory and schedule that is.
+	unknown   int
+	unknownOf struct {
+		inventory *inventory.Inventory
+		schedule  *Schedule
+	}
 	// scheduleBroken says what is wrong with the file as it is now, scheduleAt which it is.
 	scheduleBroken string
 	scheduleAt     time.Time
@@ -137,7 +144,7 @@ func New(o Options) *Desk {
 	}
 	return &Desk{
 		o: o, config: o.Config, schedule: o.Config.schedule(), scheduleAt: changed(o.Config.Schedule), items: map[string]*item{}, current: map[string]*item{},
-		left: map[place]*item{}, totals: newTotals(), leftOut: map[ingest.VendorID]int{}, unkept: map[ingest.VendorID]uint64{},
+		left: map[place]*item{}, totals: newTotals(), leftOut: map[ingest.VendorID]int{}, unkept: map[ingest.VendorID]*unkept{},
 		buckets: map[ingest.VendorID]*bucket{}, ends: map[string]ending{}, searches: make(chan struct{}, 1),
 	}
 }
@@ -243,6 +250,29 @@ func (d *Desk) reread() {
 	d.o.Logger.Info("the schedule of alarms is read again", "silences", len(s.Silences), "maintenance", len(s.Maintenance), "holidays", len(s.Holidays))
 }
 
+// unknownIDs holds what the schedule names against the inventory, once one of them has
+// changed, and tells what is not there.
+func (d *Desk) unknownIDs() {
+	if d.o.Inventory == nil {
+		return
+	}
+	inv := d.o.Inventory()
+	d.mu.Lock()
+	s := d.schedule
+	if inv == d.unknownOf.inventory && s == d.unknownOf.schedule {
+		d.mu.Unlock()
+		return
+	}
+	d.mu.Unlock()
+	unknown, sure := s.Unknown(inv)
+	d.mu.Lock()
+	d.unknownOf.inventory, d.unknownOf.schedule, d.unknown = inv, s, sure
+	d.mu.Unlock()
+	for _, problem := range unknown[:min(len(unknown), 20)] {
+		d.o.Logger.Warn("the schedule of alarms names what is not there", "at", problem)
+	}
+}
+
 // Changed is told of alarms by the engine (anomaly.Options.Changed): it keeps when they
 // ended, by the device's clock, until the next look.
 func (d *Desk) Changed(c anomaly.Change) {
@@ -268,6 +298,7 @@ func (d *Desk) Run(ctx context.Context) {
 		began := time.Now()
 		if n%10 == 0 {
 			d.reread()
+			d.unknownIDs()
 		}
 		d.Look(began)
 		select {
@@ -305,6 +336,7 @@ func (d *Desk) Look(now time.Time) {
 		written = d.take(d.o.Source.Alarms(), ends, now)
 	}
 	written = append(written, d.worsen(now)...)
+	written = append(written, d.caughtUp(now)...)
 	d.forget(now)
 	d.mu.Unlock()
 	d.write(written)
@@ -485,7 +517,10 @@ func (d *Desk) open(a *anomaly.Alarm, now time.Time) *State {
 	}
 	i := &item{alarm: *a, State: State{ID: a.ID(), Current: a.ID(), Live: true, Status: Unhandled}}
 	i.State.take(a)
-	i.note(Entry{At: a.Told, What: Told})
+	if i.Told.After(now) { // times received run ahead of the clock in a burst
+		i.Told = now
+	}
+	i.note(Entry{At: i.Told, What: Told})
 	d.items[i.ID], d.current[i.ID] = i, i
 	return nil
 }
@@ -514,11 +549,44 @@ func (d *Desk) end(i *item, e ending, now time.Time) *State {
 		i.Verdict = Right
 	}
 	d.keepClosed(&i.State)
-	if !i.Worked() && !d.bucket(i.Vendor, now) {
-		d.unkept[i.Vendor]++
-		return nil
+	line := i.line(&before)
+	if i.Worked() || d.bucket(i.Vendor, now) {
+		return line
 	}
-	return i.line(&before)
+	u := d.unkept[i.Vendor]
+	if u == nil {
+		u = &unkept{}
+		d.unkept[i.Vendor] = u
+	} else {
+		u.more++
+	}
+	u.last = line
+	return nil
+}
+
+// unkept is the closings of a vendor that have no line: the last, which gets one once
+// there is room for it, and how many before it have none for good. They are counted with
+// that line, so that the count survives a restart.
+type unkept struct {
+	last *State
+	more uint64
+}
+
+// caughtUp returns the lines of vendors whose closings there was no room for, and is now.
+func (d *Desk) caughtUp(now time.Time) (written []*State) {
+	for _, v := range slices.Sorted(maps.Keys(d.unkept)) {
+		if !d.bucket(v, now) {
+			continue
+		}
+		u := d.unkept[v]
+		delete(d.unkept, v)
+		if u.last.Adds == nil {
+			u.last.Adds = &adds{}
+		}
+		u.last.Adds.Unkept = u.more
+		written = append(written, u.last)
+	}
+	return written
 }
 
 // keepClosed lists an item among the closed ones.
@@ -620,6 +688,9 @@ func (d *Desk) Apply(id string, c Change, now time.Time) (Item, error) {
 	d.mu.Lock()
 	before, after := i.State, i.State
 	after.History = slices.Clone(after.History)
+	if after.Told.After(now) { // nobody deals with what was not told
+		after.Told = now
+	}
 	d.mu.Unlock()
 	e, err := after.apply(c, now)
 	if err != nil {

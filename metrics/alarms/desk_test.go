@@ -17,6 +17,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
+	"greencommunity/ingest/inventory/inventorytest"
 	"greencommunity/metrics/anomaly"
 )
 
@@ -547,8 +548,17 @@ func TestAHostileVendor(t *testing.T) {
 	if n := bytes.Count(all, []byte("\n")); err != nil || n > closingsHourly+10 {
 		t.Errorf("%d lines of closings, want at most %d; %v", n, closingsHourly, err)
 	}
-	if got := testutil.ToFloat64(only{b.Desk, "greencommunity_alarms_unkept_total"}); got < mostOfVendor-closingsHourly-5 {
-		t.Errorf("unkept: %g", got)
+	b.pass(time.Minute) // then there is room for a line, which says how many have none
+	unkept := testutil.ToFloat64(only{b.Desk, "greencommunity_alarms_unkept_total"})
+	if unkept < mostOfVendor-closingsHourly-10 {
+		t.Errorf("unkept: %g", unkept)
+	}
+	again := New(Options{Dir: b.dir, Config: DefaultConfig(), Source: b.engine})
+	if err := again.Open(); err != nil {
+		t.Fatal(err)
+	}
+	if got := testutil.ToFloat64(only{again, ""}); got != unkept {
+		t.Errorf("unkept after a restart: %g, want %g", got, unkept)
 	}
 }
 
@@ -561,7 +571,7 @@ type only struct {
 func (o only) Describe(ch chan<- *prometheus.Desc) { ch <- unkeptDesc }
 
 func (o only) Collect(ch chan<- prometheus.Metric) {
-	ch <- prometheus.MustNewConstMetric(unkeptDesc, prometheus.CounterValue, float64(o.d.unkept["rowdy"]), "rowdy")
+	ch <- prometheus.MustNewConstMetric(unkeptDesc, prometheus.CounterValue, float64(o.d.totals.Unkept["rowdy"]), "rowdy")
 }
 
 func TestLinks(t *testing.T) {
@@ -678,6 +688,42 @@ func TestScheduleProblems(t *testing.T) {
 		}
 		if _, err := ReadSchedule(path, time.UTC); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// What the schedule names is held against the inventory: each name that is not there is
+// said with its remedy.
+func TestScheduleOfUnknownIDs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "schedule.yaml")
+	text := `silences:
+- {devices: [gate-1, gate-l], to: 2026-12-10, from: 2026-12-01, reason: 换门}
+maintenance:
+- {community: nancheng, compound: jinxiu, facility: gate, vendor: acme, between: "02:00-04:00", reason: 检修}
+- {community: nanchen, compound: jinxu, facility: gates, vendor: amce, between: "02:00-04:00", reason: 检修}
+`
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ReadSchedule(path, time.UTC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for unknown, sure := range map[string]int{"reject": 5, "accept": 4} {
+		inv := inventorytest.Parse(t, `
+communities: [{id: nancheng, name: 南城社区, compounds: [{id: jinxiu, name: 锦绣}]}]
+vendors:
+- {id: acme, unknown_devices: `+unknown+`, sources: [{topic: "greencommunity/v1/{community}/{facility}/{device}", format: native}], devices: [{id: gate-1, community: nancheng, facility: gate}]}
+`, nil)
+		problems, n := s.Unknown(inv)
+		all := strings.Join(problems, "\n")
+		if n != sure || len(problems) != 5 {
+			t.Errorf("%s: %d of %d are sure, want %d of 5:\n%s", unknown, n, len(problems), sure, all)
+		}
+		for _, want := range []string{`silences[0].devices[1]: "gate-l"`, `maintenance[1].community: "nanchen"`, `compound: "jinxu"`, `facility: "gates"`, `vendor: "amce"`} {
+			if !strings.Contains(all, want) {
+				t.Errorf("%s: %s is not said:\n%s", unknown, want, all)
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/document"
+	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/anomaly"
 )
 
@@ -234,6 +235,67 @@ func (s *Schedule) silenced(i *State, now time.Time) string {
 		}
 	}
 	return ""
+}
+
+// Unknown says what the schedule names that an inventory does not have, each with its
+// remedy: a typing mistake silences nothing, and nobody would know. Sure says how many are
+// mistakes for sure; a device that no list has may be one that introduces itself.
+func (s *Schedule) Unknown(inv *inventory.Inventory) (problems []string, sure int) {
+	if inv == nil {
+		return nil, 0
+	}
+	introduces := slices.ContainsFunc(inv.Vendors, func(v *inventory.Vendor) bool { return v.UnknownDevices == "accept" })
+	for _, list := range []struct {
+		name  string
+		rules []Rule
+	}{{"silences", s.Silences}, {"maintenance", s.Maintenance}} {
+		for i := range list.rules {
+			r := &list.rules[i]
+			at := fmt.Sprintf("%s[%d]", list.name, i)
+			add := func(format string, args ...any) {
+				problems = append(problems, at+"."+fmt.Sprintf(format, args...))
+				sure++
+			}
+			for n, id := range r.Devices {
+				switch {
+				case inv.Device(id) != nil:
+				case introduces:
+					add("devices[%d]: %q is in no list of devices; that is right where the device introduces itself, else correct the id", n, id)
+					sure--
+				default:
+					add("devices[%d]: %q is not in the inventory, so that this silences nothing; correct the id, or list the device", n, id)
+				}
+			}
+			community := inv.Community(r.Community)
+			if r.Community != "" && community == nil {
+				add("community: %q is not in the inventory; write the id of one of its communities", r.Community)
+			}
+			if r.Compound != "" && !hasCompound(inv, community, r.Compound) {
+				add("compound: %q is in no community of the inventory; write the id of a compound", r.Compound)
+			}
+			if r.Facility != "" && inv.Facilities.Kind(r.Facility) == nil {
+				add("facility: %q is no kind of facility; `greencommunity quantities` lists them", r.Facility)
+			}
+			if r.Vendor != "" && inv.Vendor(r.Vendor) == nil {
+				add("vendor: %q is not in the inventory; write the id of one of its vendors", r.Vendor)
+			}
+		}
+	}
+	return problems, sure
+}
+
+func hasCompound(inv *inventory.Inventory, of *inventory.Community, id ingest.CompoundID) bool {
+	for _, c := range inv.Communities {
+		if of != nil && c != of {
+			continue
+		}
+		for _, k := range c.Compounds {
+			if k.ID == id {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Holiday returns the holiday a time is in, or "".

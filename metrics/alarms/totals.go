@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"greencommunity/ingest"
 	"greencommunity/metrics/anomaly"
 )
 
@@ -13,6 +14,8 @@ type totals struct {
 	Kinds        map[string]judged `json:"kinds"`           // by kind
 	Acknowledged map[string]lasted `json:"acknowledged_in"` // by severity
 	Cleared      map[string]lasted `json:"cleared_in"`
+	// Unkept counts closings that have no line, by vendor.
+	Unkept map[ingest.VendorID]uint64 `json:"unkept,omitempty"`
 }
 
 // judged counts what people found of alarms of a kind.
@@ -39,6 +42,7 @@ type adds struct {
 	NoMore       string   `json:"no_more,omitempty"` // the verdict before
 	Acknowledged *float64 `json:"acknowledged,omitempty"`
 	Cleared      *float64 `json:"cleared,omitempty"`
+	Unkept       uint64   `json:"unkept,omitempty"` // of the same vendor, that had no line before this one
 }
 
 func newTotals() totals { return totals{}.complete() }
@@ -48,6 +52,9 @@ func newTotals() totals { return totals{}.complete() }
 func (t totals) complete() totals {
 	if t.Kinds == nil {
 		t.Kinds = map[string]judged{}
+	}
+	if t.Unkept == nil {
+		t.Unkept = map[ingest.VendorID]uint64{}
 	}
 	for _, k := range anomaly.Kinds {
 		if _, there := t.Kinds[k.Name]; !there {
@@ -70,7 +77,7 @@ func (t totals) complete() totals {
 }
 
 func (t totals) clone() totals {
-	c := totals{Kinds: maps.Clone(t.Kinds), Acknowledged: maps.Clone(t.Acknowledged), Cleared: maps.Clone(t.Cleared)}
+	c := totals{Kinds: maps.Clone(t.Kinds), Acknowledged: maps.Clone(t.Acknowledged), Cleared: maps.Clone(t.Cleared), Unkept: maps.Clone(t.Unkept)}
 	for _, h := range []map[string]lasted{c.Acknowledged, c.Cleared} {
 		for severity, l := range h {
 			l.Buckets = slices.Clone(l.Buckets)
@@ -85,6 +92,9 @@ func (t totals) add(s *State) {
 	a := s.Adds
 	if a == nil {
 		return
+	}
+	if a.Unkept > 0 {
+		t.Unkept[s.Vendor] += a.Unkept
 	}
 	k := t.Kinds[s.Kind]
 	if a.Told {

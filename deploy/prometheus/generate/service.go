@@ -480,18 +480,18 @@ min_over_time(greencommunity_mqtt_connected[10m]) == 1`,
 		Clears: Text{ZH: "降到上限以下后解除。", EN: "Clears below the bound."},
 	}, {
 		Name: "GreencommunityAlarmScheduleInvalid", Page: "alarm_schedule_invalid", Severity: "warning", Component: "ingester",
-		Expr: `greencommunity_alarm_schedule_valid == 0`, For: "5m",
+		Expr: `greencommunity_alarm_schedule_valid == 0 or greencommunity_alarm_schedule_unknown > 0`, For: "5m",
 		Summary: Text{ZH: "静默、检修与节假日文件有误", EN: "The file of silences, maintenance and holidays is wrong"},
 		Description: Text{
-			ZH: "{{ $labels.instance }}的静默、检修与节假日文件改动后有误，仍按改动前的执行。",
-			EN: "The file of silences, maintenance and holidays of {{ $labels.instance }} has changed and is wrong; the one before is in force.",
+			ZH: "{{ $labels.instance }}的静默、检修与节假日文件改动后有误（仍按改动前的执行），或写了台账中没有的设备、社区、厂商。",
+			EN: "The file of silences, maintenance and holidays of {{ $labels.instance }} has changed and is wrong, and the one before is in force; or it names devices, communities or vendors the inventory does not have.",
 		},
 		Means: Text{
 			ZH: "新写入的静默或检修窗口没有生效：检修中的设备仍会通知。",
 			EN: "A silence or window of maintenance that was just written is not in force: devices under maintenance are told.",
 		},
 		Check: []Text{
-			{ZH: "日志中有文件名、行号与改法。", EN: "The log names file, line and cure."},
+			{ZH: "日志中有文件名、行号与改法；`greencommunity check` 列出台账中没有的名称。", EN: "The log names file, line and cure; `greencommunity check` lists the names that the inventory does not have."},
 			{ZH: "改正后自动重读，无需重启。", EN: "Once corrected, it is read again by itself."},
 		},
 		Clears: Text{ZH: "文件改正后解除。", EN: "Clears once the file is right."},
