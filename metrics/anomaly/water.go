@@ -181,7 +181,7 @@ func (rules *waterRules) held(index uint32, d *device, m *meter, used []usage.Bo
 // A flow is longer than any that ended by itself by flowFactor; one longer than
 // flowTaught hours teaches no more, so that a leak is told within 54.
 const (
-	flowFactor = 1.1
+	flowFactor = 1.2
 	flowTaught = 49
 	// flowVain sets how soon after it was told a flow ends that was no leak: nobody
 	// repairs one in half a day, and it teaches up to flowMost hours.
@@ -348,6 +348,13 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 	case estimated:
 		m.FlowingFor = max(0, m.FlowingFor-m.even.take())
 	default:
+		if n := &m.night; length <= int64(restLength) && n.Coarse >= 4 {
+			n.Pulse.step(min(m.Rests, 250)+1, volume <= 1.1*float64(n.Coarse))
+			hours, leak, ok := n.Pulse.tells(n.Coarse)
+			if ok && n.Mean < homeFlow && n.Epochs >= 2 && !p.AlwaysFlowing && !rules.active(key) && !rules.active(alarmKey{index, m.Channel, burst}) {
+				rules.raise(key, at, leak, hours)
+			}
+		}
 		m.Rests = 0
 		m.FlowingFor += covered + m.even.give()
 		if m.Least == 0 || flow < m.Least {
