@@ -82,6 +82,7 @@ type days struct {
 	Flow  float32 // of the read before, L/h
 	Run   uint8   // reads alike in a row
 	Since uint8   // reads since one at which nothing was used
+	Told  bool    // the alarm that is open is of this
 }
 
 // The use of two days differs by a tenth and more; a leak's by as much as the pressure of
@@ -96,7 +97,7 @@ const (
 
 func (p *days) read(flow float64) {
 	if flow <= 0.2 { // nobody is there, and a tap drips
-		*p = days{Flow: float32(flow), Since: 1}
+		*p = days{Flow: float32(flow), Since: 1, Told: p.Told}
 		return
 	}
 	if p.Since > 0 {
@@ -191,7 +192,7 @@ func (n *night) limit(span int, ceiling float32) float64 {
 	hours := float64(spanHours[span])
 	share := [spans]float64{0.25, 0.1, 0.05}[span]
 	if span == hours3 && ceiling > 100 {
-		share = 0.12 // many homes together differ less from night to night
+		share = 0.1 // many homes together differ less from night to night
 	}
 	// Two guests use 10 L/h.
 	least := [spans]float64{1.5, 6, 8}[span]
@@ -463,14 +464,17 @@ func (rules *waterRules) daysAlike(index uint32, d *device, m *meter, flow float
 	n, key := &m.night, alarmKey{index, m.Channel, continuousFlow}
 	n.Day.read(flow)
 	if rules.active(key) {
-		if a := rules.alarms[key]; a.within == 0 && flow < 0.8*a.told {
+		if a := rules.alarms[key]; n.Day.Told && a.within == 0 && flow < 0.8*a.told {
 			rules.clearAlarm(key, at)
+			n.Day.Told = false
 		}
 		return
 	}
+	n.Day.Told = false
 	if !n.Day.tells() || n.Epochs < 2 || rules.parameters(d).Water.AlwaysFlowing || rules.active(alarmKey{index, m.Channel, burst}) {
 		return
 	}
+	n.Day.Told = true
 	rules.raise(key, at, flow, float64(n.Day.Run)*float64(length)/float64(time.Hour))
 }
 

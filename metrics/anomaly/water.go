@@ -181,7 +181,7 @@ func (rules *waterRules) held(index uint32, d *device, m *meter, used []usage.Bo
 // A flow is longer than any that ended by itself by flowFactor; one longer than
 // flowTaught hours teaches no more, so that a leak is told within 54.
 const (
-	flowFactor = 1.2
+	flowFactor = 1.15
 	flowTaught = 49
 	// flowVain sets how soon after it was told a flow ends that was no leak: nobody
 	// repairs one in half a day, and it teaches up to flowMost hours.
