@@ -406,7 +406,7 @@ func (rules *waterRules) nightFlow(index uint32, d *device, m *meter, flow float
 	if !n.add(flow, length, at, at-m.Known) {
 		return
 	}
-	if length > spanReads[hours8] && length <= spanReads[hours24] && n.Mean < homeFlow {
+	if length > spanReads[hours8] && length <= int64(daysRead) && n.Mean < homeFlow {
 		rules.daysAlike(index, d, m, flow, length, at)
 	}
 	leak, over := alarmKey{index, m.Channel, continuousFlow}, alarmKey{index, m.Channel, nightFlow}
