@@ -147,7 +147,8 @@ func seen(k kind, a *Alarm) ingest.Text {
 	case unusualValue:
 		return both("数值%.4g，平常约%.4g。", "%.4g, where about %.4g is usual.", v, x)
 	case deviceReported:
-		return both("设备报告：%s。", "The device reports: %s.", a.Channel)
+		zh, en := reported(a.Channel)
+		return ingest.Text{ZH: "设备报告：" + zh + "。", EN: "The device reports: " + en + "."}
 	}
 	return both("%.0f台（共%.0f台）设备离线。", "%.0f of %.0f devices are silent.", v, x)
 }
@@ -161,4 +162,27 @@ func shownUnit(unit string) string {
 		return " ℃"
 	}
 	return " " + unit
+}
+
+// reportedWords are the events of the native format that no rule of their own takes.
+var reportedWords = map[string]ingest.Text{
+	"tamper": {ZH: "拆动", EN: "tampering"}, "lamp_fault": {ZH: "灯具故障", EN: "a fault of the lamp"}, "leak": {ZH: "漏水", EN: "a leak"}, "backflow": {ZH: "倒流", EN: "backflow"},
+	"overfull": {ZH: "满溢", EN: "that it is overfull"}, "door_forced": {ZH: "强行开门", EN: "that it was forced open"}, "door_held_open": {ZH: "门未关", EN: "that it is held open"}, "node_offline": {ZH: "离线", EN: "that it is offline"},
+}
+
+// reported is what a device reports, from the channel of its alarm: channel/type, where
+// the channel may be none.
+func reported(channel string) (zh, en string) {
+	part, kind, two := strings.Cut(channel, "/")
+	if !two {
+		part, kind = "", channel
+	}
+	zh, en = kind, kind
+	if w, ok := reportedWords[kind]; ok {
+		zh, en = w.ZH, w.EN
+	}
+	if part != "" {
+		zh, en = part+" "+zh, en+" ("+part+")"
+	}
+	return zh, en
 }

@@ -310,7 +310,7 @@ function map() {
   const shrink = Math.cos(((Math.min(...lats) + Math.max(...lats)) / 2) * Math.PI / 180);
   const xs = known.map((c) => c.lon * shrink);
   const span = Math.max(Math.max(...xs) - Math.min(...xs), Math.max(...lats) - Math.min(...lats), 0.01);
-  const [width, height] = [720, 360];
+  const [width, height] = [Math.max(320, Math.min(720, $('map').clientWidth || 720)), 360]; // names stay legible on a phone
   const scale = Math.min((width - 160) / Math.max(Math.max(...xs) - Math.min(...xs), span / 4), (height - 70) / Math.max(Math.max(...lats) - Math.min(...lats), span / 4));
   const mid = [(Math.min(...xs) + Math.max(...xs)) / 2, (Math.min(...lats) + Math.max(...lats)) / 2];
   const taken = [];
