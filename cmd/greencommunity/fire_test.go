@@ -42,7 +42,7 @@ vendors:
   devices: [{id: other, community: nancheng, facility: waste}]
 `
 
-// Issue 15, item 6: fire is never missed for a name, a quota, a clock or a duplicate, on
+// Issue 15: fire is never missed for a name, a quota, a clock or a duplicate, on
 // the built program. Each sample is told in an alarm, the account stays balanced, and what
 // is no fire is not told.
 func TestFireIsNeverMissed(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Issue 11, item 6: a decoder that cannot be run costs its own devices only; the
+// Issue 11: a decoder that cannot be run costs its own devices only; the
 // inventory is loaded, and what is wrong names vendor, file and line.
 func TestBrokenCodecsCostTheirOwn(t *testing.T) {
 	dir := t.TempDir()

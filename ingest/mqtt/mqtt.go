@@ -8,10 +8,12 @@
 // broker can have, so it does not block and keep-alives are answered whatever
 // happens behind the queue.
 //
-// The library connects, subscribes and keeps alive. Messages and their
-// acknowledgements pass it by (incoming, Acknowledge): the connection is ours
-// (bufferedConn), and so is reconnecting, with jitter and a low ceiling. Each
-// connection is an epoch: an acknowledgement of an earlier epoch is not sent,
+// The library connects and subscribes. Messages, their acknowledgements and pings
+// pass it by (incoming, Acknowledge, bufferedConn), and reconnecting is ours, with
+// jitter and a low ceiling: a waiting message takes 1.0 µs of processor time and no
+// allocation, through the library 8.2 µs and 32 (BenchmarkDrain, from Mosquitto), as
+// much as the rest of its way. The price is a connection that shows the library
+// less than the broker sent. Each connection is an epoch: an acknowledgement of an earlier epoch is not sent,
 // and the broker delivers that message again.
 package mqtt
 

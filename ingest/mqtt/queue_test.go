@@ -9,7 +9,7 @@ import (
 	"greencommunity/ingest"
 )
 
-// Issue 11, attack F7: what waits in memory is bounded in bytes, however few the
+// Issue 11: what waits in memory is bounded in bytes, however few the
 // messages are and however long nothing takes them.
 func TestQueueBoundsBytes(t *testing.T) {
 	for name, size := range map[string]int{"8 MiB": 8 << 20, "1 MiB": 1 << 20, "100 KiB": 100 << 10} {

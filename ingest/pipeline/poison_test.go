@@ -92,7 +92,7 @@ func poisonProcess(t *testing.T, dir string) {
 	}
 }
 
-// Issue 11, item 6: a message that ends the process is tried once more, and
+// Issue 11: a message that ends the process is tried once more, and
 // rejected as internal at the third start; every other message keeps its fate,
 // and the starts after are as if it had never been.
 func TestPoison(t *testing.T) {

@@ -212,7 +212,7 @@ func TestAnItemGoesItsWay(t *testing.T) {
 	}
 }
 
-// Issue 15, case 20: a burnt sensor's alarm is closed by a person, stays closed while the
+// Issue 15: a burnt sensor's alarm is closed by a person, stays closed while the
 // engine has it, and is raised again by a new cause.
 func TestField20APersonClosesABurntSensor(t *testing.T) {
 	b := newBench(t)

@@ -173,7 +173,7 @@ func TestScreenSufficiencyAndOwnData(t *testing.T) {
 
 // With the night flow beside the day's use a leak of 0.5 m³/h is found in every year, and
 // 0.2 m³/h for 30 days in most, whatever the season; of years without one few are
-// refused for it. The must-show of issue 14: refused, or a bias of at most 1 %.
+// refused for it. Refused, or a bias of at most 1 %.
 func TestNightFlowShowsTheLeakLong(t *testing.T) {
 	runs := 30
 	if os.Getenv("GREENCOMMUNITY_LONG") != "" {
