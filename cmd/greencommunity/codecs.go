@@ -408,6 +408,8 @@ func plain(v any) any {
 				copied[i] = clean(v[i])
 			}
 			return copied
+		case time.Time: // as JSON.stringify writes a Date
+			return v.UTC().Format("2006-01-02T15:04:05.000Z")
 		}
 		return v
 	}
