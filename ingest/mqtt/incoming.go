@@ -57,8 +57,13 @@ const (
 	spaceBytes = readBuffer / 4
 )
 
-// Space returns what the messages of a batch lie in, of its first one; else nil.
-func (d *Delivery) Space() *Space { return d.space }
+// TakeSpace returns what the messages of a batch lie in, of its first one, once; else
+// nil. A copy of a delivery may be kept for long, and must not keep all of its batch.
+func (d *Delivery) TakeSpace() *Space {
+	space := d.space
+	d.space = nil
+	return space
+}
 
 // Free gives a space back. Nobody may have a message of its batch any more, nor its
 // payload; topics may be kept.

@@ -137,7 +137,7 @@ func (a *appender) run(ctx context.Context) {
 			a.forget()
 		}
 		for batch := next(ctx); len(batch) > 0; batch = a.p.subscriber.Poll() {
-			if space := batch[0].Space(); space != nil {
+			if space := batch[0].TakeSpace(); space != nil {
 				spaces = append(spaces, space)
 			}
 			for i := range batch {
