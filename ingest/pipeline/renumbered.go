@@ -20,18 +20,17 @@ import (
 //
 // What is left to go by is content and order. Such a broker keeps the messages of a
 // subscription in order, and sends again a piece of that order. So a message that is
-// marked as sent again is one we have
+// marked as sent again is one we have if it and what is sent again behind it stand in the
+// journal in this order, in one place only, and it is not to be believed (1 in 2^30) that
+// new messages read like that. How readily new messages follow each other like earlier
+// ones, and how readily a topic says the same twice, is learned from the journal itself:
+// doors that open one after the other in a fixed order prove nothing, lamps whose power
+// is one of 2,000 values prove 11 bits each.
 //
-//   - if its topic has said this one, and of the 32 or more things it has said of late at
-//     most one in 32 twice: there is a counter or a number in it; or
-//   - if it and what is sent again behind it stand in the journal in this order, in one
-//     place only, and it is not to be believed (1 in 2^30) that new messages read like
-//     that. How readily new messages follow each other like earlier ones is learned
-//     from the journal itself: doors that open one after the other in a fixed order
-//     prove nothing.
-//
-// Everything else is new. A message that is stored twice is less bad than one that is
-// lost, and so a door that says the same each time is stored twice.
+// Everything else is new: what the broker had sent, and had lost on its way with a node,
+// is marked like the rest. A message that is stored twice is less bad than one that is
+// lost, and so a door that says the same each time, and one or two messages that are
+// sent again alone, are stored twice.
 type contents struct {
 	last    uint64 // number of the last message of the journal that is in here
 	used    time.Time
@@ -48,8 +47,8 @@ const (
 	enough         = 30 // bits
 	mostPlaces     = 1 << 12
 	experience     = 64 // repeated messages from which on the stream's order is known
-	variedFrom     = 32
 	someVariety    = 3
+	sure           = 8 // bits of a topic's own from which on the order of others tells nothing
 	holdFor        = 300 * time.Millisecond
 )
 
@@ -63,7 +62,7 @@ type stream struct {
 }
 
 // variety says how a topic repeats itself.
-type variety struct{ messages, repeats int }
+type variety struct{ messages, repeats, pairs int }
 
 func contentOf(topic string, payload []byte) uint64 {
 	return xxhash.Sum64String(topic)*31 + xxhash.Sum64(payload)
@@ -105,8 +104,9 @@ func (c *contents) add(topic string, payload []byte) {
 	}
 	h, n := contentOf(topic, payload), len(s.hashes)
 	v.messages++
-	if len(s.places[h]) > 0 {
+	if equal := len(s.places[h]); equal > 0 {
 		v.repeats++
+		v.pairs += equal
 	}
 	if n > 0 {
 		if before := s.places[s.hashes[n-1]]; len(before) > 1 {
@@ -125,14 +125,26 @@ type item struct{ content, topic uint64 }
 // weight is how many bits speak against chance where a message stands as the next one
 // in the journal.
 func (c *contents) weight(s *stream, m item) float64 {
-	bits := 0.0
-	if s.seen >= experience {
-		bits = math.Log2(float64(s.seen+2) / float64(s.followed+1))
-	}
 	if v := c.topics[m.topic]; v != nil && v.messages >= someVariety {
-		bits = max(bits, math.Log2(float64(v.messages+2)/float64(v.repeats+1)))
+		n := float64(v.messages) // n²/2 pairs could have been equal
+		bits := math.Log2(n * n / 2 / float64(v.pairs+1))
+		if bits >= sure || s.seen < experience {
+			return max(0, bits)
+		}
 	}
-	return bits
+	if s.seen < experience {
+		return 0
+	}
+	return math.Log2(float64(s.seen+2) / float64(s.followed+1))
+}
+
+// novelty is how many bits speak against chance where a message stands anywhere.
+func (c *contents) novelty(m item) float64 {
+	v := c.topics[m.topic]
+	if v == nil || v.messages < someVariety {
+		return 0
+	}
+	return math.Log2(float64(v.messages+2) / float64(v.repeats+1))
 }
 
 // again reports whether the first of some messages of one stream, which are all marked
@@ -144,10 +156,6 @@ func (c *contents) again(filter int, messages []item) bool {
 	}
 	m := messages[0]
 	places := s.places[m.content]
-	if v := c.topics[m.topic]; len(places) > 0 && v.messages >= (v.repeats+1)*variedFrom {
-		s.goOn(int(places[len(places)-1]))
-		return true
-	}
 	if p := s.next; p >= 0 {
 		if s.hashes[p] == m.content && c.fits(s, p, messages[1:]) {
 			s.goOn(p)
@@ -159,7 +167,7 @@ func (c *contents) again(filter int, messages []item) bool {
 		return false
 	}
 	places = append([]int32(nil), places...)
-	bits := 0.0
+	bits := c.novelty(m)
 	for k, f := range messages[1:] {
 		kept := places[:0]
 		for _, p := range places {
