@@ -46,6 +46,7 @@ vendors:
 // the built program. Each sample is told in an alarm, the account stays balanced, and what
 // is no fire is not told.
 func TestFireIsNeverMissed(t *testing.T) {
+	t.Parallel()
 	_, broker := startMosquitto(t)
 	db := startDatabase(t)
 	in := startIngester(t, broker, "http://"+db.addr, "")
