@@ -126,14 +126,6 @@ func summed(facility ingest.FacilityKind, quantity, step, by string) string {
 	return fmt.Sprintf("SELECT sum(total) %s GROUP BY time(%s)%s fill(none) "+localTime, hours(facility, quantity), step, by)
 }
 
-func kindNames() []string {
-	var names []string
-	for _, k := range anomaly.Kinds {
-		names = append(names, k.Name)
-	}
-	return names
-}
-
 // alarms counts open alarms; zero only where there are devices.
 func alarms(facility ingest.FacilityKind, filter string) string {
 	match := here
