@@ -464,10 +464,19 @@ func TestPageLedger(t *testing.T) {
 	b.do(chromedp.Evaluate(`document.querySelector('#ledger tr[data-community=xicheng] button').click()`, nil))
 	const row = "#ledger-items tr[data-item='10'] "
 	b.waitText("#ledger-items", `绿色基础设施`)
-	b.do(chromedp.SetValue(row+"[name=status]", "met"), chromedp.Click(row+"[data-save]"))
+	// In one step, as the table may be drawn anew between two.
+	save := func(values ...string) {
+		t.Helper()
+		set := ""
+		for i := 0; i+1 < len(values); i += 2 {
+			set += fmt.Sprintf("row.querySelector('[name=%s]').value = %q;", values[i], values[i+1])
+		}
+		b.do(chromedp.WaitVisible(row+"[data-save]"), chromedp.Evaluate(fmt.Sprintf(`(() => { const row = document.querySelector(%q); %s row.querySelector('[data-save]').click(); })()`, row, set), nil))
+	}
+	save("status", "met")
 	b.waitText("#ledger-said", `2 处错误，未作任何更改：\s+佐证 evidence：达标须有佐证；写明文件、照片或数据\s+来源 source：`)
 	b.screenshot("refused")
-	b.do(chromedp.SetValue(row+"[name=status]", "met"), chromedp.SetValue(row+"[name=source]", "person"), chromedp.SendKeys(row+"[name=evidence]", "夜间实测52分贝"), chromedp.Click(row+"[data-save]"))
+	save("status", "met", "source", "person", "evidence", "夜间实测52分贝")
 	b.waitText("#ledger-said", `已更改 5 项`)
 	b.waitText("#ledger tbody tr[data-community=xicheng]", `西城社区\s+参与\s+1 / 16\s+0\s+15`)
 	b.waitText(row, "local")
