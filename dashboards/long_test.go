@@ -136,7 +136,7 @@ func processorTime() time.Duration {
 // each board's slowest panel takes for its own range, a week and a year, of all
 // communities, is logged. The budget is 1 s, on a machine that does nothing else.
 func TestLongOverviewOfACounty(t *testing.T) {
-	of, dir := countyOf{each: 20, readings: 1, hours: 1, days: 365}, t.TempDir()
+	of, dir := countyOf{each: 20, readings: 1, hours: 1, days: 60}, t.TempDir()
 	if os.Getenv("GREENCOMMUNITY_LONG") != "" {
 		of = countyOf{each: 200, readings: 1, hours: 3, days: 365}
 	}
@@ -165,9 +165,12 @@ func TestLongOverviewOfACounty(t *testing.T) {
 		}
 	}
 	if _, err := os.Stat(mark + "-places"); err != nil {
-		days := of.days
+		days := min(of.days, 180)
+		if kept != "" {
+			days = of.days
+		}
 		if os.Getenv("GREENCOMMUNITY_LONG") == "" && kept == "" {
-			days = 30
+			days = 5
 		}
 		t.Logf("%d hours of places", plantPlaces(t, db.URL(), days, end))
 		if err := os.WriteFile(mark+"-places", nil, 0o600); err != nil {
