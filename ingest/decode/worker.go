@@ -288,6 +288,9 @@ func (w *Worker) decode(m *ingest.Message, r *Result) error {
 // each decodes a payload of several documents, as those are that a gateway has kept
 // and sends at once. What of them is none is refused by itself.
 func (w *Worker) each(decoder format.Decoder, documents [][]byte) error {
+	if len(documents) > format.MaxReadings {
+		return ingest.Refuse(ingest.TooLarge, "more than %d documents in one message", format.MaxReadings)
+	}
 	in, out := &w.in, &w.out
 	whole := in.Message
 	defer func() { in.Message = whole }()
