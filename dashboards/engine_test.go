@@ -4,8 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
-	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,8 @@ import (
 )
 
 // onInfluxDB27 asks every query of every board of InfluxDB 2.7 too, with the
-// same data in it: it answers as 1.8 does, to the last digit.
+// same data in it: it answers as 1.8 does, to nine digits, as each adds up in an
+// order of its own.
 func onInfluxDB27(t *testing.T, s *service, end time.Time) {
 	db := enginetest.StartInfluxDB(t, 0)
 	points := copyTo(t, s, db)
@@ -30,7 +32,7 @@ func onInfluxDB27(t *testing.T, s *service, end time.Time) {
 		switch {
 		case err != nil:
 			t.Errorf("%s: %v in %s", q.where, err, q.text)
-		case !reflect.DeepEqual(got, want):
+		case !alike(got, want, strings.Contains(q.text, "top(") || strings.Contains(q.text, "bottom(")):
 			t.Errorf("%s: 2.7 answers %.300v, 1.8 %.300v, to %s", q.where, got, want, q.text)
 		default:
 			same++
@@ -40,6 +42,52 @@ func onInfluxDB27(t *testing.T, s *service, end time.Time) {
 		t.Errorf("only %d queries", ran)
 	}
 	t.Logf("%d points, %d queries, %d answered alike", points, ran, same)
+}
+
+// alike reports whether two answers say the same, to nine digits. Rows whose numbers are
+// equal may stand in any order; of a ranking, what is equal to the last row may be others.
+func alike(got, want []map[string]any, ranking bool) bool {
+	if len(got) != len(want) {
+		return false
+	}
+	for i := 0; i < len(got); {
+		numbers, _ := rounded(want[i])
+		var x, y []string
+		for ; i < len(got); i++ {
+			a, of := rounded(got[i])
+			b, with := rounded(want[i])
+			if b != numbers {
+				break
+			}
+			if a != b {
+				return false
+			}
+			x, y = append(x, of), append(y, with)
+		}
+		slices.Sort(x)
+		slices.Sort(y)
+		if !slices.Equal(x, y) && !(ranking && i == len(got)) {
+			return false
+		}
+	}
+	return true
+}
+
+// rounded returns the numbers of a row to nine digits, and the rest of it.
+func rounded(row map[string]any) (numbers, rest string) {
+	for _, k := range slices.Sorted(maps.Keys(row)) {
+		switch v := row[k].(type) {
+		case json.Number:
+			f, err := v.Float64()
+			if err != nil {
+				return err.Error(), ""
+			}
+			numbers += fmt.Sprintf("%s=%.9g ", k, f)
+		default:
+			rest += fmt.Sprintf("%s=%v ", k, v)
+		}
+	}
+	return numbers, rest
 }
 
 // copyTo writes all that the embedded InfluxDB has to another.

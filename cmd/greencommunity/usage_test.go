@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -150,14 +151,18 @@ vendors:
 	}
 	defer publisher.Close()
 	sent := 0
+	publish := func(id string, readings []string) {
+		sent++
+		if err := publisher.Publish(simulator.Message{Topic: "greencommunity/v1/nancheng/water/" + id, Payload: []byte("[" + strings.Join(readings, ",") + "]")}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for id, readings := range messages { // hours are told apart from when the meter in front is heard
+		publish(id, readings[:1])
+	}
 	for id, readings := range messages {
-		for len(readings) > 0 {
-			n := min(50, len(readings))
-			sent++
-			if err := publisher.Publish(simulator.Message{Topic: "greencommunity/v1/nancheng/water/" + id, Payload: []byte("[" + strings.Join(readings[:n], ",") + "]")}); err != nil {
-				t.Fatal(err)
-			}
-			readings = readings[n:]
+		for chunk := range slices.Chunk(readings[1:], 50) {
+			publish(id, chunk)
 		}
 	}
 	if err := publisher.Flush(); err != nil {

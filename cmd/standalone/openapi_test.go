@@ -63,8 +63,11 @@ func (s *specification) check(base, path string, status string) any {
 	}
 	route, _, _ := strings.Cut(path, "?")
 	for _, list := range []string{"/api/v1/communities/", "/api/v1/devices/"} {
-		if strings.HasPrefix(route, list) {
-			route = list + "{id}"
+		if id, ok := strings.CutPrefix(route, list); ok {
+			_, of, is := strings.Cut(id, "/")
+			if route = list + "{id}"; is {
+				route += "/" + of
+			}
 		}
 	}
 	if id, ok := strings.CutPrefix(route, "/api/v1/alarms/"); ok && id != "kinds" {
@@ -114,6 +117,7 @@ func (s *specification) all(base string) {
 	s.check(base, "/api/v1/communities", "200")
 	s.check(base, "/api/v1/communities/nancheng", "200")
 	s.check(base, "/api/v1/devices/nancheng-meter-001", "200")
+	s.check(base, "/api/v1/devices/nancheng-meter-001/last", "200")
 	if rows := s.check(base, "/api/v1/use?by=community&compare=year", "200").([]any); len(rows) < 50 {
 		s.t.Errorf("%d rows of use, want two resources of two communities for 14 days", len(rows))
 	}

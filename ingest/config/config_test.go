@@ -70,7 +70,7 @@ influxdb.org: missing; give the organisation the bucket belongs to`},
 journal.max_bytes (line 3): "10GX" is no size; write 512MiB or 10GiB`},
 		{"unknown and meaning", with("data_dir: data", "data_dri: data"), `data_dri (line 2): unknown key; did you mean "data_dir"?
 data_dir: missing; give a directory such as /var/lib/greencommunity`},
-		{"unknown key far off", valid + "colour: blue\n", `colour (line 6): unknown key; one of access, alarms, anomaly, data_dir, feedback, http, influxdb, inventory, journal, ledger, mqtt, push, rejects, savings, shard, store, time_zone, watch_tls`},
+		{"unknown key far off", valid + "colour: blue\n", `colour (line 6): unknown key; one of access, acknowledge, alarms, anomaly, data_dir, feedback, http, influxdb, inventory, journal, ledger, mqtt, push, rejects, savings, shard, store, time_zone, watch_tls`},
 		{"unknown nested", with("org: bureau", "org: bureau, tokenfile: x"), `influxdb.tokenfile (line 5): unknown key; did you mean "token_file"?`},
 		{"key twice", valid + "data_dir: other\n", `data_dir (line 6): given twice; keep one`},
 		{"list for text", with("data_dir: data", "data_dir: [a, b]"), `data_dir (line 2): is a list; give text, in quotes`},

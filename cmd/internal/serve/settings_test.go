@@ -30,7 +30,7 @@ func TestCase05ConfigProblemsOneAtATime(t *testing.T) {
 }
 
 const (
-	goodConfig    = "data_dir: data\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1\"]}\ninfluxdb: {url: \"http://127.0.0.1:1\", org: o, org: o, bucket: b}\n"
+	goodConfig    = "data_dir: data\ninventory: inventory.yaml\nmqtt: {brokers: [\"tcp://127.0.0.1:1\"]}\ninfluxdb: {url: \"http://127.0.0.1:1\", org: o, bucket: b}\n"
 	goodInventory = `communities:
 - id: nancheng
   name: 南城社区
