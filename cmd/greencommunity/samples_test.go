@@ -17,6 +17,8 @@ import (
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // sampleFormats says which format each directory of samples is of.
@@ -68,10 +70,7 @@ func (s *sample) received(now time.Time) time.Time {
 
 func readSamples(t *testing.T) []*sample {
 	t.Helper()
-	dir := os.Getenv("GREENCOMMUNITY_CASES")
-	if dir == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	dir := inventorytest.Cases(t)
 	files, err := filepath.Glob(filepath.Join(dir, "vendors", "*", "*.expected.json"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no samples: %v", err)

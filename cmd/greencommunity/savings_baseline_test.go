@@ -14,16 +14,15 @@ import (
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest/influx"
 	"greencommunity/metrics/savings/baseline"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // Case 05 by the command: a leak inside the baseline is refused with its days, and
 // accepted by name it keeps the reason.
 func TestCase05BaselineWithALeakIsRefused(t *testing.T) {
 	t.Parallel()
-	root := os.Getenv("GREENCOMMUNITY_CASES")
-	if root == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	root := inventorytest.Cases(t)
 	file := filepath.Join(root, "field/savings/05-leak-inside-the-baseline/days.csv")
 	if _, err := savingsRun(t, "", "per-capita", file); err == nil || !strings.Contains(err.Error(), "leak: use stands +") {
 		t.Errorf("per-capita: %v", err)

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // tool finds a program of Debian's packages; without it the test is skipped,
@@ -165,10 +167,7 @@ func only(t *testing.T, from, to, alert string) {
 // names the rules by a path from where it once lay, so that it runs in such a tree.
 func TestOperations08VendorGoneAlert(t *testing.T) {
 	promtool := tool(t, "promtool")
-	cases := os.Getenv("GREENCOMMUNITY_CASES")
-	if cases == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	cases := inventorytest.Cases(t)
 	dir := t.TempDir()
 	for to, from := range map[string]string{
 		"cases/gone/test.yaml":  filepath.Join(cases, "field", "operations", "08-vendor-gone-alert", "test.yaml"),

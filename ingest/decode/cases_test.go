@@ -15,15 +15,14 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/format"
 	"greencommunity/ingest/inventory"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // casesDir returns where the sample payloads lie, which are not part of the project.
 func casesDir(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("GREENCOMMUNITY_CASES")
-	if dir == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	dir := inventorytest.Cases(t)
 	return filepath.Join(dir, "vendors")
 }
 

@@ -12,6 +12,8 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
 	"greencommunity/ingest/inventory"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // decodedAt says when the messages of these tests are received.
@@ -83,10 +85,7 @@ func compareTold(t *testing.T, have, want string) {
 
 // The cases of the audit, by their files.
 func TestCasesOfDecodedObjects(t *testing.T) {
-	dir := os.Getenv("GREENCOMMUNITY_CASES")
-	if dir == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set; TestDecodedObjects has the same kinds")
-	}
+	dir := inventorytest.Cases(t)
 	for _, c := range []struct{ dir, topic, want, not string }{
 		{"06-history-decoded-by-network-server", "water/m1/up", `
 			pulse_count_total 256 at 02:00:00

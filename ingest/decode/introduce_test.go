@@ -16,10 +16,7 @@ import (
 // A message that is refused introduces no device (case house
 // 01-refused-introduces-device).
 func TestHouse01RefusedIntroducesDevice(t *testing.T) {
-	cases := os.Getenv("GREENCOMMUNITY_CASES")
-	if cases == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set; TestWhatIntroducesDevices tests the kind")
-	}
+	cases := inventorytest.Cases(t)
 	dir := filepath.Join(cases, "field/house/01-refused-introduces-device")
 	inv, err := inventory.Load(filepath.Join(dir, "inventory.yaml"), time.UTC)
 	if err != nil {

@@ -13,16 +13,15 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // Case 01: two bins burn and a meter reports. The reload takes the bins and the
 // meter out of the list, and the community of one. The alarms end as removed, no
 // detector runs on the devices any more, and a restart 34 days later finds none.
 func TestOperations01RemovedDeviceAlarm(t *testing.T) {
-	cases := os.Getenv("GREENCOMMUNITY_CASES")
-	if cases == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	cases := inventorytest.Cases(t)
 	from := filepath.Join(cases, "field", "operations", "01-removed-device-alarm")
 	load := func(devices string, change func(string) string) *inventory.Inventory {
 		dir := t.TempDir()

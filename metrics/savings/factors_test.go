@@ -7,13 +7,12 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 func TestFactorsByYearAndArea(t *testing.T) {
-	cases := os.Getenv("GREENCOMMUNITY_CASES")
-	if cases == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	cases := inventorytest.Cases(t)
 	file, err := os.Open(filepath.Join(cases, "savings", "14-grid-factors/grid_factors.csv"))
 	if err != nil {
 		t.Fatal(err)

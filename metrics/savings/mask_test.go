@@ -14,15 +14,14 @@ import (
 	"time"
 
 	"greencommunity/metrics/savings/baseline"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // fieldCase is a file of a case of savings that was found in the field.
 func fieldCase(t *testing.T, name string) []byte {
 	t.Helper()
-	root := os.Getenv("GREENCOMMUNITY_CASES")
-	if root == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	root := inventorytest.Cases(t)
 	text, err := os.ReadFile(filepath.Join(root, "field/savings", name))
 	if err != nil {
 		t.Fatal(err)

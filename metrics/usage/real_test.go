@@ -8,15 +8,14 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // Real households' meters, at defaults: nothing that was used is lost to doubt.
 // Their registers were read for a year or so, each hour or in steps of 15 minutes.
 func TestRealHouseholds(t *testing.T) {
-	root := os.Getenv("GREENCOMMUNITY_CASES")
-	if root == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	root := inventorytest.Cases(t)
 	var files []string
 	for _, dir := range []string{"water_daiad_raw", "water_labelled_hg"} {
 		some, _ := filepath.Glob(filepath.Join(root, "anomaly", dir, "*.csv"))

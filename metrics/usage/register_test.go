@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/goccy/go-yaml"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // sample is a register as somebody reported it.
@@ -88,10 +90,7 @@ func TestReportedRegisters(t *testing.T) {
 
 // fieldCases are those of registers in the cases that GREENCOMMUNITY_CASES names.
 func TestFieldCases(t *testing.T) {
-	root := os.Getenv("GREENCOMMUNITY_CASES")
-	if root == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set; TestReportedRegisters has the same kinds")
-	}
+	root := inventorytest.Cases(t)
 	files, _ := filepath.Glob(filepath.Join(root, "field/savings/*/input.json"))
 	ran := 0
 	for _, file := range files {
@@ -148,10 +147,7 @@ func at(day int) int64 { return time.Date(2022, 1, day, 0, 0, 0, 0, time.UTC).Un
 
 // The hand-worked vectors, each row's amount and reason, and the total.
 func TestHandVectors(t *testing.T) {
-	root := os.Getenv("GREENCOMMUNITY_CASES")
-	if root == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set; TestReads has the same kinds")
-	}
+	root := inventorytest.Cases(t)
 	text, err := os.ReadFile(filepath.Join(root, "savings/10-counter-reset-vectors/meter_register_hand.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -8,15 +8,14 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // TestCase05ConfigProblemsOneAtATime: what is wrong in three sections and in the
 // inventory is told at once, each with file, path, line and remedy.
 func TestCase05ConfigProblemsOneAtATime(t *testing.T) {
-	cases := os.Getenv("GREENCOMMUNITY_CASES")
-	if cases == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set; TestProblems has the same kinds")
-	}
+	cases := inventorytest.Cases(t)
 	_, err := Load(filepath.Join(cases, "field/house/05-config-problems-one-at-a-time/config.yaml"))
 	for _, want := range []string{
 		`stores (line 10): unknown key; did you mean "store"?`,

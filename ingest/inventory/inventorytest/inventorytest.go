@@ -1,7 +1,9 @@
-// Package inventorytest makes inventories for tests, without files.
+// Package inventorytest makes inventories for tests, without files, and knows where the
+// cases are that the project does not contain.
 package inventorytest
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -30,4 +32,20 @@ func Parse(t testing.TB, text string, zone *time.Location) *inventory.Inventory 
 		t.Fatal(err)
 	}
 	return inv
+}
+
+// Cases returns the directory of the reference cases, which GREENCOMMUNITY_CASES names.
+// Without it the test is skipped, as its kinds have tests of the project's own beside it;
+// in CI it fails, as nothing may be left out there.
+func Cases(t testing.TB) string {
+	t.Helper()
+	dir := os.Getenv("GREENCOMMUNITY_CASES")
+	switch {
+	case dir != "":
+	case os.Getenv("CI") != "":
+		t.Fatal("GREENCOMMUNITY_CASES is not set: name the directory of the reference cases")
+	default:
+		t.Skip("GREENCOMMUNITY_CASES is not set")
+	}
+	return dir
 }

@@ -15,15 +15,14 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/anomaly/history"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // field returns the file of a complaint, or skips where there are none.
 func field(t *testing.T, name string) []byte {
 	t.Helper()
-	dir := os.Getenv("GREENCOMMUNITY_CASES")
-	if dir == "" {
-		t.Skip("no cases; GREENCOMMUNITY_CASES says where they are")
-	}
+	dir := inventorytest.Cases(t)
 	data, err := os.ReadFile(filepath.Join(dir, "field", "anomaly", name))
 	if err != nil {
 		t.Fatal(err)
@@ -289,10 +288,9 @@ func TestDailyReadsThatComeLate(t *testing.T) {
 // The real meters of households, read as seldom as vendors do: alarms a
 // meter-month, and leaks of 30 L/h found within 72 hours.
 func TestField19RealMetersThinned(t *testing.T) {
-	dir := os.Getenv("GREENCOMMUNITY_CASES")
-	files, _ := filepath.Glob(filepath.Join(dir, "anomaly", "water_daiad_raw", "*.csv"))
-	if dir == "" || len(files) == 0 {
-		t.Skip("no cases; GREENCOMMUNITY_CASES says where they are")
+	files, err := filepath.Glob(filepath.Join(inventorytest.Cases(t), "anomaly", "water_daiad_raw", "*.csv"))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d files of real meters, %v", len(files), err)
 	}
 	for _, hours := range []int{1, 2, 3, 4, 6, 8, 12, 24} {
 		alarms, months, found, trials := 0, 0.0, 0, 0

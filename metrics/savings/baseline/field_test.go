@@ -11,15 +11,14 @@ import (
 	"time"
 
 	"greencommunity/metrics/sun"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // fieldCase is a file of a case of savings that was found in the field.
 func fieldCase(t *testing.T, name string) string {
 	t.Helper()
-	root := os.Getenv("GREENCOMMUNITY_CASES")
-	if root == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	root := inventorytest.Cases(t)
 	return filepath.Join(root, "field/savings", name)
 }
 

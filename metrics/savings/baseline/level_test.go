@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // homeDays are the litres a day of a meter that is read about hourly: its register at
@@ -73,10 +75,7 @@ func homeDays(t *testing.T, path string) map[time.Time]float64 {
 // after. With the level stated for one home at least 90 % are inside their band, with
 // the scatter of days alone 75 % at most. The homes are of a public data set.
 func TestRealHomesAreInsideTheirBands(t *testing.T) {
-	root := os.Getenv("GREENCOMMUNITY_CASES")
-	if root == "" {
-		t.Skip("GREENCOMMUNITY_CASES is not set")
-	}
+	root := inventorytest.Cases(t)
 	for _, c := range []struct {
 		files string
 		least float64

@@ -8,15 +8,14 @@ import (
 	"path/filepath"
 	"strconv"
 	"testing"
+
+	"greencommunity/ingest/inventory/inventorytest"
 )
 
 // casePath returns where a reference case is, or the test is skipped.
 func casePath(t testing.TB, parts ...string) string {
 	t.Helper()
-	dir := os.Getenv("GREENCOMMUNITY_CASES")
-	if dir == "" {
-		t.Skip("no cases here; set GREENCOMMUNITY_CASES")
-	}
+	dir := inventorytest.Cases(t)
 	if _, err := os.Stat(dir); err != nil {
 		t.Fatal(err)
 	}
