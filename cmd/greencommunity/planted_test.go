@@ -18,6 +18,7 @@ import (
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/deploy/embedded"
 	"greencommunity/ingest/simulator"
+	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/sun"
 )
@@ -84,7 +85,7 @@ func plantedUse(t *testing.T, seed int, planted float64, first, to time.Time) *p
 		c.waterTruth += use * planted
 	}
 	var err error
-	if c.baseline, err = baseline.FitPerCapita(before, baseline.Standard()); err != nil {
+	if c.baseline, err = baseline.FitPerCapita(before, holidays.Standard()); err != nil {
 		t.Fatal(err)
 	}
 	return c

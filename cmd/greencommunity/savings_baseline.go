@@ -12,6 +12,7 @@ import (
 	"greencommunity/cmd/internal/serve"
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/savings/history"
@@ -38,7 +39,7 @@ type savingsBaselineCmd struct {
 	ApprovedBy string   `help:"Who approves it." placeholder:"NAME"`
 	Evidence   string   `help:"Where the evidence is." placeholder:"TEXT"`
 
-	calendar *baseline.Calendar
+	calendar *holidays.Calendar
 }
 
 // leakKinds are the alarms, the service's own and devices', that tell of a leak.
@@ -48,7 +49,7 @@ func (c *savingsBaselineCmd) Run(ctx context.Context, s streams) error {
 	var days []baseline.Day
 	var err error
 	water := c.Resource == "water"
-	c.calendar = baseline.Standard()
+	c.calendar = holidays.Standard()
 	switch {
 	case c.File != "" && c.Boundary != "":
 		return errors.New("give either a table or --boundary")

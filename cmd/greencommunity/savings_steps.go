@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"greencommunity/ingest/document"
+	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/savings/baseline"
 )
 
@@ -140,11 +141,11 @@ func (c *savingsPerCapitaCmd) Run(s streams) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}
-	screening := baseline.Screen(baseline.DaysOf(days), baseline.Standard())
+	screening := baseline.Screen(baseline.DaysOf(days), holidays.Standard())
 	if refused := screening.Refused(); len(refused) > 0 {
 		return fmt.Errorf("%s: refused as a baseline:\n  %s\n`greencommunity savings baseline` says more, and takes --accept KIND=REASON", c.File, strings.Join(refused, "\n  "))
 	}
-	fit, err := baseline.FitPerCapita(baseline.PersonDaysOf(screening.WithoutOutliers(baseline.DaysOf(days))), baseline.Standard())
+	fit, err := baseline.FitPerCapita(baseline.PersonDaysOf(screening.WithoutOutliers(baseline.DaysOf(days))), holidays.Standard())
 	if err != nil {
 		return fmt.Errorf("%s: %w", c.File, err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/ingest"
-	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/sun"
 )
 
@@ -148,7 +148,7 @@ func gather(t *testing.T, e *Engine) map[string]float64 {
 // A baseline by days off is warned of in the December before a year without a notice, once,
 // and says until when its calendar goes; entering the year ends both.
 func TestCalendarThatEndsIsTold(t *testing.T) {
-	last := baseline.Standard().Until()
+	last := holidays.Standard().Until()
 	spec := func(calendar string) string {
 		return fmt.Sprintf(`
 - id: lamps

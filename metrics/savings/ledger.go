@@ -5,6 +5,7 @@ import (
 	"sort"
 	"time"
 
+	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/usage"
 )
@@ -285,7 +286,7 @@ func (b *boundary) expected(day int, w Conditions) (use float64, row []float64, 
 }
 
 // flags of a day by the boundary's calendar.
-func (b *boundary) flags(day int) baseline.Flags {
+func (b *boundary) flags(day int) holidays.Flags {
 	return b.days.Of(time.Unix(int64(day)*86400, 0).UTC())
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"greencommunity/ingest"
+	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/savings/baseline"
 )
 
@@ -93,7 +94,7 @@ func plantWaterFrom(t *testing.T, rng *rand.Rand, planted float64, first time.Ti
 		date := first.AddDate(0, 0, n-365)
 		before = append(before, baseline.PersonDay{Date: date, Use: use(date), Persons: 1000})
 	}
-	fit, err := baseline.FitPerCapita(before, baseline.Standard())
+	fit, err := baseline.FitPerCapita(before, holidays.Standard())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/savings/baseline"
 )
 
@@ -157,7 +158,7 @@ func (c *cell) quarter(t *testing.T, rng *rand.Rand) (Result, float64) {
 			before = append(before, baseline.PersonDay{Date: time.Date(y, m, d, 0, 0, 0, 0, time.UTC), Use: v, Persons: 1000})
 		}
 	}
-	fit, err := baseline.FitPerCapita(before, baseline.Standard())
+	fit, err := baseline.FitPerCapita(before, holidays.Standard())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -245,9 +246,9 @@ func numbers(t *testing.T, v any) string {
 }
 
 // flagsOf a local midnight.
-func flagsOf(date time.Time) baseline.Flags {
+func flagsOf(date time.Time) holidays.Flags {
 	y, m, d := date.Date()
-	return baseline.Standard().Of(time.Date(y, m, d, 0, 0, 0, 0, time.UTC))
+	return holidays.Standard().Of(time.Date(y, m, d, 0, 0, 0, 0, time.UTC))
 }
 
 // darkOf a local midnight, remembered: cells go through the same nights.
@@ -301,7 +302,7 @@ func (c *cell) lamps(t *testing.T, rng *rand.Rand, seed int) (Result, float64) {
 			before = append(before, baseline.Day{Date: time.Date(y, m, d, 0, 0, 0, 0, time.UTC), Use: v, Dark: darkOf(date)})
 		}
 	}
-	fit, err := baseline.FitDays(before, baseline.Standard())
+	fit, err := baseline.FitDays(before, holidays.Standard())
 	if err != nil || !fit.Dark {
 		t.Fatalf("%+v %v", fit, err)
 	}

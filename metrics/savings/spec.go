@@ -10,6 +10,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/document"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/savings/baseline"
 	"greencommunity/metrics/sun"
 	"greencommunity/metrics/usage"
@@ -264,7 +265,7 @@ type boundary struct {
 	nraHash   string // of the adjustments
 	nraBefore string // the same as programs before the form b1 wrote it
 	parent    *boundary
-	days      *baseline.Calendar
+	days      *holidays.Calendar
 	fitted    []inventory.CalendarYear // of the inventory's calendar, those of the baseline
 	fit       *baseline.Regression     // nil: stipulated
 	t         float64                  // quantile of fit
@@ -303,14 +304,14 @@ func (b *boundary) followsNight() bool {
 func (b *boundary) metered() bool { return b.IPMVP != "A" }
 
 // CalendarOf is the calendar of public holidays that an inventory's baselines go by.
-func CalendarOf(inv *inventory.Inventory) (*baseline.Calendar, error) {
-	return baseline.NewCalendar(yearsOf(inv.Calendar), nil)
+func CalendarOf(inv *inventory.Inventory) (*holidays.Calendar, error) {
+	return holidays.New(yearsOf(inv.Calendar), nil)
 }
 
-func yearsOf(calendar []inventory.CalendarYear) map[int]baseline.Year {
-	years := map[int]baseline.Year{}
+func yearsOf(calendar []inventory.CalendarYear) map[int]holidays.Year {
+	years := map[int]holidays.Year{}
 	for _, y := range calendar {
-		years[y.Year] = baseline.Year{Rest: y.Rest, Work: y.Work}
+		years[y.Year] = holidays.Year{Rest: y.Rest, Work: y.Work}
 	}
 	return years
 }
@@ -442,13 +443,13 @@ func (b *boundary) decode(path string, raw *inventory.Boundary, calendar []inven
 	}
 	b.nraHash, b.nraBefore = hash(b.Adjustments), digest(unversionedAdjustments(b.Adjustments))
 	d := dated{Population: b.Population, Persons: b.community.Population, Reporting: b.Reporting}
-	b.days = baseline.Standard()
+	b.days = holidays.Standard()
 	if l := b.Baseline; l != nil && (len(calendar) > 0 || len(l.Festivals) > 0) {
 		var firsts []time.Time
 		for _, f := range l.Festivals {
 			firsts = append(firsts, f.Time)
 		}
-		days, err := baseline.NewCalendar(yearsOf(calendar), firsts)
+		days, err := holidays.New(yearsOf(calendar), firsts)
 		if err != nil {
 			problems.Add("calendar", "%v", err)
 			return false

@@ -1,10 +1,11 @@
 package baseline
 
 import (
+	"gonum.org/v1/gonum/mat"
 	"math"
 	"slices"
 
-	"gonum.org/v1/gonum/mat"
+	"greencommunity/metrics/holidays"
 )
 
 // DayFit is a fitted baseline of days that are not by head.
@@ -30,7 +31,7 @@ var weeklyDrivers = []string{"weekend", "rest_days"}
 // Spring Festival, which a year has once, where it stands out by three standard errors.
 // With dark hours these are the dark hours of such days: lamps that burn brighter on
 // them do so all night.
-func FitDays(days []Day, c *Calendar) (*DayFit, error) {
+func FitDays(days []Day, c *holidays.Calendar) (*DayFit, error) {
 	observations := make([]Observation, len(days))
 	for i, d := range days {
 		observations[i] = Observation{Days: 1, Usage: d.Use}
@@ -67,7 +68,7 @@ func FitDays(days []Day, c *Calendar) (*DayFit, error) {
 }
 
 // row of a day.
-func (f *DayFit) row(d Day, c *Calendar) []float64 {
+func (f *DayFit) row(d Day, c *holidays.Calendar) []float64 {
 	row, scale := []float64{1}, 1.0
 	if f.Dark {
 		row, scale = append(row, d.Dark), d.Dark
@@ -82,7 +83,7 @@ func (f *DayFit) row(d Day, c *Calendar) []float64 {
 	return row
 }
 
-func (f *DayFit) fit(days []Day, c *Calendar) error {
+func (f *DayFit) fit(days []Day, c *holidays.Calendar) error {
 	X, y, weights := make([][]float64, len(days)), make([]float64, len(days)), []float64(nil)
 	for i, d := range days {
 		X[i], y[i] = f.row(d, c), d.Use
@@ -132,7 +133,7 @@ func (f *DayFit) weigh(used, weights []float64) {
 }
 
 // leftOut is the squared error of twelve stretches of days that are left out in turn.
-func (f *DayFit) leftOut(days []Day, c *Calendar) float64 {
+func (f *DayFit) leftOut(days []Day, c *holidays.Calendar) float64 {
 	sum, n := 0.0, len(days)
 	for b := range blocks {
 		from, to := b*n/blocks, (b+1)*n/blocks

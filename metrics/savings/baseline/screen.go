@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"greencommunity/metrics/holidays"
 )
 
 // Day is a day of what may become a baseline.
@@ -82,7 +84,7 @@ const (
 // A stretch stands out by least squares: use relative to its mean, on a year's first
 // harmonic (or on the dark hours), weekends, public holidays, the Spring Festival and a
 // pulse, over all pulses of at least three days. The pulse's t allows for autocorrelation.
-func Screen(days []Day, c *Calendar) *Screening {
+func Screen(days []Day, c *holidays.Calendar) *Screening {
 	s := &Screening{Findings: []Finding{}}
 	if len(days) == 0 {
 		s.Findings = append(s.Findings, Finding{Kind: "thin", Refuses: true, What: "there are no days"})
@@ -147,7 +149,7 @@ func (s *Screening) sufficiency(days []Day) {
 }
 
 // stretches finds what stands out.
-func (s *Screening) stretches(days []Day, c *Calendar) {
+func (s *Screening) stretches(days []Day, c *holidays.Calendar) {
 	n := len(days)
 	y, level := make([]float64, n), 0.0
 	lit := !slices.ContainsFunc(days, func(d Day) bool { return !(d.Dark > 0) })

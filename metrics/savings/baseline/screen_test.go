@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"greencommunity/metrics/holidays"
 )
 
 // householdYear is a year of 1000 persons: 110 L each with a season, weekends 8 % up,
@@ -64,7 +66,7 @@ func TestScreenFindsLeaksLong(t *testing.T) {
 					days[i].Use += c.perDay
 				}
 			}
-			s := Screen(days, Standard())
+			s := Screen(days, holidays.Standard())
 			if !s.Accept {
 				refused++
 				continue
@@ -104,7 +106,7 @@ func TestCase05LeakInsideTheBaseline(t *testing.T) {
 		t.Fatal(err)
 	}
 	days := DaysOf(read)
-	s := Screen(days, Standard())
+	s := Screen(days, holidays.Standard())
 	i := slices.IndexFunc(s.Findings, func(f Finding) bool { return f.Kind == "leak" })
 	if s.Accept || i < 0 {
 		t.Fatalf("%+v", s)
@@ -138,7 +140,7 @@ func TestScreenSufficiencyAndOwnData(t *testing.T) {
 			return d
 		},
 	} {
-		s := Screen(change(householdYear(3, 0.4, false)), Standard())
+		s := Screen(change(householdYear(3, 0.4, false)), holidays.Standard())
 		var kinds []string
 		for _, f := range s.Findings {
 			if f.Refuses {
@@ -160,13 +162,13 @@ func TestScreenSufficiencyAndOwnData(t *testing.T) {
 		date := time.Date(2025, 1, 1+n, 0, 0, 0, 0, time.UTC)
 		lamps = append(lamps, Day{Date: date, Use: 16.8 * dark(date) * (1 + 0.01*rng.NormFloat64()), Dark: dark(date)})
 	}
-	if s := Screen(lamps, Standard()); !s.Accept {
+	if s := Screen(lamps, holidays.Standard()); !s.Accept {
 		t.Errorf("%+v", s)
 	}
 	for i := 100; i < 130; i++ {
 		lamps[i].Use *= 0.5
 	}
-	if s := Screen(lamps, Standard()); s.Accept || s.Findings[0].Kind != "low" || s.Findings[0].From != "2025-04-11" {
+	if s := Screen(lamps, holidays.Standard()); s.Accept || s.Findings[0].Kind != "low" || s.Findings[0].From != "2025-04-11" {
 		t.Errorf("%+v", s)
 	}
 }
@@ -197,7 +199,7 @@ func TestNightFlowShowsTheLeakLong(t *testing.T) {
 					days[i].Use, days[i].Night = days[i].Use+24*c.rate, days[i].Night+c.rate
 				}
 			}
-			s := Screen(days, Standard())
+			s := Screen(days, holidays.Standard())
 			if slices.ContainsFunc(s.Findings, func(f Finding) bool {
 				return f.Kind == "leak" && strings.Contains(f.What, "02:00")
 			}) {

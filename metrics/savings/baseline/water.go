@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"greencommunity/metrics/holidays"
 )
 
 // Irrigation holds what an irrigated area would have used, m³:
@@ -127,7 +129,7 @@ type PerHead struct {
 // for all would make the band of a summer too narrow and that of a winter too
 // wide. Autocorrelation is that of successive days, less its bias. Days off are those of
 // the calendar.
-func FitPerCapita(days []PersonDay, c *Calendar) (*PerHead, error) {
+func FitPerCapita(days []PersonDay, c *holidays.Calendar) (*PerHead, error) {
 	X, y := make([][]float64, len(days)), make([]float64, len(days))
 	counts := make([]float64, 12)
 	for i, d := range days {
@@ -221,7 +223,7 @@ func worth(days []PersonDay, relative []float64, p int, factors []float64) float
 // calendar fits weekends, or the days off by the calendar where these fit better, and the
 // Spring Festival beside the months. nil: neither explains anything, which takes three
 // standard errors, autocorrelation allowed for.
-func (p *PerHead) calendar(days []PersonDay, c *Calendar) *PerHead {
+func (p *PerHead) calendar(days []PersonDay, c *holidays.Calendar) *PerHead {
 	n := len(days)
 	weekly, off, festival := make([]float64, n), make([]float64, n), make([]float64, n)
 	sums := [2]float64{}

@@ -1,4 +1,6 @@
-package baseline
+// Package holidays knows the days of China that are off or worked though the week says otherwise: the published
+// notices of the State Council, the Spring Festival, and what the inventory adds.
+package holidays
 
 import (
 	"fmt"
@@ -7,7 +9,7 @@ import (
 	"time"
 )
 
-// festivals are the first days of the lunar year, as published; a baseline may name others.
+// festivals are the first days of the lunar year, as published; New takes others.
 var festivals = []string{"2015-02-19", "2016-02-08", "2017-01-28", "2018-02-16", "2019-02-05", "2020-01-25", "2021-02-12", "2022-02-01", "2023-01-22",
 	"2024-02-10", "2025-01-29", "2026-02-17", "2027-02-06", "2028-01-26", "2029-02-13", "2030-02-03", "2031-01-23", "2032-02-11", "2033-01-31",
 	"2034-02-19", "2035-02-08"}
@@ -65,10 +67,10 @@ func (f Flags) Named(driver string) float64 {
 	return 0
 }
 
-// NewCalendar is the program's calendar, in which years replace the published ones and
+// New is the program's calendar, in which years replace the published ones and
 // firsts (none: the program's, to 2035) are the first days of the lunar year. A year
 // without a notice has the weekends only.
-func NewCalendar(years map[int]Year, firsts []time.Time) (*Calendar, error) {
+func New(years map[int]Year, firsts []time.Time) (*Calendar, error) {
 	c := &Calendar{rest: map[int64]bool{}, years: map[int]bool{}, festival: map[int64]bool{}}
 	for year := range published {
 		if _, replaced := years[year]; !replaced {
@@ -154,7 +156,7 @@ func (c *Calendar) Until() int {
 
 // Standard is the program's calendar.
 var Standard = sync.OnceValue(func() *Calendar {
-	c, err := NewCalendar(nil, nil)
+	c, err := New(nil, nil)
 	if err != nil {
 		panic(err) // a mistake in the tables above, which a test finds
 	}
