@@ -8,12 +8,80 @@ import (
 // Stream holds what was dropped into the bins of a waste stream, ever.
 type Stream struct{ Deposits, Kilograms float64 }
 
+// bin holds what is known of a bin.
+type bin struct {
+	Since       int64   // when Fill was last told, unix nanoseconds
+	Fill        float64 // ratio
+	Deposits    float64 // last deposits_total
+	Emptied     int64   // when it was last emptied, unix nanoseconds; 0: not known
+	HasFill     bool
+	HasDeposits bool
+	HasSingle   bool // counts single deposits, so that its register and its events are not counted as well
+}
+
+func (b *bin) reading(p *place, r *ingest.Reading) {
+	switch r.Quantity.Name {
+	case "fill_level":
+		if b.HasFill {
+			p.hold(b.Since, r.Time, b.Fill)
+			if b.Fill >= full {
+				p.Overfull += told(b.Since, r.Time)
+			}
+			if b.Fill-r.Value >= emptyBy && r.Value < b.Fill/2 {
+				b.emptied(p, r.Time)
+			}
+		}
+		b.Fill, b.HasFill, b.Since = r.Value, true, r.Time
+	case "deposits":
+		if r.Value > 0 {
+			p.stream(r.Device.Stream).Deposits += r.Value
+		}
+		b.HasSingle = true
+	case "deposits_total":
+		if add := r.Device.Counted(b.Deposits, r.Value); b.HasDeposits && !b.HasSingle && add > 0 && add <= most {
+			p.stream(r.Device.Stream).Deposits += add
+		}
+		b.Deposits, b.HasDeposits = r.Value, true
+	case "inspections_correct":
+		p.Right += max(0, r.Value)
+	case "inspections_wrong":
+		p.Wrong += max(0, r.Value)
+	case "waste_weight_net":
+		if r.Value > 0 {
+			p.stream(r.Device.Stream).Kilograms += r.Value
+		}
+	}
+}
+
+func (b *bin) event(p *place, e *ingest.Event, day int64) {
+	switch e.Type {
+	case "collected":
+		b.emptied(p, e.Time)
+	case "deposit":
+		p.joined(day, e.Code)
+		if !b.HasSingle && !b.HasDeposits {
+			p.stream(e.Device.Stream).Deposits++
+		}
+	}
+}
+
+func (b *bin) now(n *Now) {
+	if !b.HasFill {
+		return
+	}
+	n.Fill += b.Fill
+	n.Filled++
+	if b.Fill >= full {
+		n.Full++
+	}
+}
+
 // emptied counts a collection, once: the event and the fall of the fill level
 // may both tell of it.
-func (d *device) emptied(p *place, at int64) {
-	if d.Since == 0 || at-d.Since >= int64(sameCollection) {
+func (b *bin) emptied(p *place, at int64) {
+	if b.Emptied == 0 || at-b.Emptied >= int64(sameCollection) {
 		p.Collections++
-		d.Since = at
+		b.Emptied = at
 	}
 }
 

@@ -4,15 +4,14 @@
 // is saved, and what is wrong, are packages of their own.
 //
 // All of it is by the time of the readings, so that history which arrives at
-// once is seen as the days it is of. State is kept for each device (80 bytes)
-// and each community and kind of facility. A device that has been silent for 3
+// once is seen as the days it is of. State is kept for each device (24 bytes,
+// and 40 more at most of a lamp, meter, bin or gate) and each community and kind of
+// facility. A device that has been silent for 3
 // hours does not count as being in a state any more, except where its reading
 // is a register: silence is not an empty bin, nor a lamp that is off.
 package facility
 
 import (
-	"bufio"
-	"encoding/gob"
 	"math"
 	"sync"
 	"time"
@@ -24,8 +23,8 @@ import (
 )
 
 const (
-	binWidth = 10 * time.Minute
-	bins     = 144 // a day
+	stepWidth = 10 * time.Minute
+	steps     = 144 // a day
 	// stale sets after how long the last reading says nothing of now: three times
 	// the hourly reading that bins and lamps of the slower kind send.
 	stale = 3 * time.Hour
@@ -72,24 +71,65 @@ type Now struct {
 	scheduled int64 // nanoseconds since each gate was first heard of
 }
 
-// device holds what is known of one device. It has no pointers.
+// device holds what is known of a device of any kind, and where to find what its
+// kind adds. It has no pointers, as have the structs of the kinds.
 type device struct {
-	Last            int64 // latest reading, unix nanoseconds
-	Prev            int64 // the one before
-	Held            int64 // since when Power or Fill is what it is; of a gate, when it was first heard of
-	Power, Fill     float64
-	Register        float64 // last pass_in_total or deposits_total
-	Out             float64 // last pass_out_total
-	Since           int64   // when a lamp or gate last told its state, or a bin was last emptied
-	Place           uint16
-	Lit, Open       bool
-	HasPower        bool
-	HasLit, HasFill bool
-	HasRegister     bool
-	HasOut          bool
-	HasDelta        bool // counts single passes or deposits, so that its register, or its events, are not counted as well
-	HeldOpen        bool // a gate says that it is held open
-	Gone            bool // its gateway says that it is offline
+	Last  int64  // latest reading, unix nanoseconds; 0: nothing is known
+	Prev  int64  // the one before
+	Slot  uint32 // among those of its kind; 0: its kind adds nothing
+	Place uint16
+	Kind  kind
+}
+
+// kind says which struct holds the rest of a device.
+type kind uint8
+
+const (
+	other kind = iota // a kind that an inventory adds, or one without figures here
+	lighting
+	water
+	waste
+	gates
+)
+
+func kindOf(f ingest.FacilityKind) kind {
+	switch f {
+	case ingest.Lighting:
+		return lighting
+	case ingest.Water:
+		return water
+	case ingest.Waste:
+		return waste
+	case ingest.Gate:
+		return gates
+	}
+	return other
+}
+
+// meter holds what is known of a water meter; its use is in the book.
+type meter struct {
+	HasRegister bool // it has reported one
+}
+
+// slots holds what a kind adds to its devices.
+type slots[T any] struct {
+	arena.Arena[T]
+	free []uint32 // given back
+}
+
+func (s *slots[T]) take() uint32 {
+	if n := len(s.free); n > 0 {
+		i := s.free[n-1]
+		s.free = s.free[:n-1]
+		return i
+	}
+	return s.Add()
+}
+
+func (s *slots[T]) give(i uint32) {
+	var zero T
+	*s.At(i) = zero
+	s.free = append(s.free, i)
 }
 
 type place struct {
@@ -112,8 +152,8 @@ type place struct {
 	Joined        int   // households of the last day before it that there were any
 	JoinedDay     int64 // which that is
 	Last          int64 // latest reading, unix nanoseconds
-	Newest        int64 // number of the latest bin of Trend
-	Trend         [bins]bin
+	Newest        int64 // number of the latest step of Trend
+	Trend         [steps]step
 
 	lat, lon float64
 	sited    bool     // lat and lon are known
@@ -129,6 +169,10 @@ type Observer struct {
 	places  []place
 	index   map[Place]uint16
 	devices arena.Arena[device] // by index of the device + 1
+	lamps   slots[lamp]
+	meters  slots[meter]
+	bins    slots[bin]
+	gates   slots[gate]
 	sites   map[ingest.CommunityID]*inventory.Community
 	inv     *inventory.Inventory      // nil before Bind
 	listed  map[Place]map[string]bool // where the inventory has devices, and the waste streams of its bins there
@@ -191,10 +235,14 @@ func (o *Observer) here(p *place) bool {
 func (o *Observer) Rewind(now int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.devices.Int64s(func(at *int64) { *at = min(*at, now) })
+	set := func(at *int64) { *at = min(*at, now) }
+	o.devices.Int64s(set)
+	o.lamps.Int64s(set)
+	o.bins.Int64s(set)
+	o.gates.Int64s(set)
 	for i := range o.places {
 		p := &o.places[i]
-		p.Last, p.Newest = min(p.Last, now), min(p.Newest, now/int64(binWidth))
+		p.Last, p.Newest = min(p.Last, now), min(p.Newest, now/int64(stepWidth))
 		if today := o.day(now); p.Day > today {
 			p.Day, p.Passes = today, 0
 		}
@@ -213,10 +261,53 @@ func (o *Observer) Forget(indexes []uint32, at int64) {
 		if d.Last == 0 {
 			continue
 		}
-		if p := &o.places[d.Place]; p.Key.Facility == ingest.Gate && d.Held != 0 {
-			p.Scheduled += max(0, at-d.Held)
-		}
+		o.leave(d, at)
+		o.drop(d)
 		*d = device{}
+	}
+}
+
+// leave ends what a place counts of a device that is not there from a time on.
+func (o *Observer) leave(d *device, at int64) {
+	if d.Kind != gates {
+		return
+	}
+	if g := o.gates.At(d.Slot); g.First != 0 {
+		o.places[d.Place].Scheduled += max(0, at-g.First)
+		g.First = 0
+	}
+}
+
+// drop gives back what a device has of its kind.
+func (o *Observer) drop(d *device) {
+	switch d.Kind {
+	case lighting:
+		o.lamps.give(d.Slot)
+	case water:
+		o.meters.give(d.Slot)
+	case waste:
+		o.bins.give(d.Slot)
+	case gates:
+		o.gates.give(d.Slot)
+	}
+	d.Kind, d.Slot = other, 0
+}
+
+// become gives a device what its kind adds.
+func (o *Observer) become(d *device, k kind) {
+	if d.Kind == k {
+		return
+	}
+	o.drop(d)
+	switch d.Kind = k; k {
+	case lighting:
+		d.Slot = o.lamps.take()
+	case water:
+		d.Slot = o.meters.take()
+	case waste:
+		d.Slot = o.bins.take()
+	case gates:
+		d.Slot = o.gates.take()
 	}
 }
 
@@ -233,7 +324,7 @@ func (o *Observer) locate(p *place) {
 func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
 	switch {
 	case e.Device.Facility == ingest.Gate: // any event says that it is up, but one
-	case e.Type == "collected" || e.Type == "deposit":
+	case e.Device.Facility == ingest.Waste && (e.Type == "collected" || e.Type == "deposit"):
 	default:
 		return
 	}
@@ -241,33 +332,17 @@ func (o *Observer) Event(index uint32, e *ingest.Event, _ int64) {
 	defer o.mu.Unlock()
 	if e.Type == "node_offline" {
 		if int(index) < o.devices.Len() && e.Active {
-			o.devices.At(index + 1).Gone = true
+			if d := o.devices.At(index + 1); d.Kind == gates {
+				o.gates.At(d.Slot).Gone = true
+			}
 		}
 		return
 	}
 	d, p := o.device(index, e.Device, e.Time)
-	switch e.Type {
-	case "door_opened", "door_closed":
-		d.door(p, e.Time, e.Type == "door_opened")
-		return
-	case "door_held_open":
-		d.held(p, e.Time, e.Active)
-	}
-	if !e.Active {
-		return // the end of a condition
-	}
-	switch e.Type {
-	case "door_forced":
-		p.Forced++
-	case "door_held_open":
-		p.Held++
-	case "collected":
-		d.emptied(p, e.Time)
-	case "deposit":
-		p.joined(o.day(e.Time), e.Code)
-		if !d.HasDelta && !d.HasRegister {
-			p.stream(e.Device.Stream).Deposits++
-		}
+	if d.Kind == gates {
+		o.gates.At(d.Slot).event(p, e)
+	} else if e.Active {
+		o.bins.At(d.Slot).event(p, e, o.day(e.Time))
 	}
 }
 
@@ -282,61 +357,17 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, received 
 		return
 	}
 	d, p := o.device(index, r.Device, r.Time)
-	switch r.Quantity.Name {
-	case "active_power":
-		if d.HasPower {
-			p.hold(d.Held, r.Time, d.Power)
+	switch d.Kind {
+	case lighting:
+		o.lamps.At(d.Slot).reading(p, r)
+	case water:
+		if r.Quantity.Name == "water_volume_total" {
+			o.meters.At(d.Slot).HasRegister = true
 		}
-		d.burn(p, r.Time)
-		d.Power, d.HasPower, d.Held = r.Value, true, r.Time
-	case "light_on":
-		d.burn(p, r.Time)
-		d.Lit, d.HasLit = r.Value != 0, true
-	case "fill_level":
-		if d.HasFill {
-			p.hold(d.Held, r.Time, d.Fill)
-			if d.Fill >= full {
-				p.Overfull += told(d.Held, r.Time)
-			}
-			if d.Fill-r.Value >= emptyBy && r.Value < d.Fill/2 {
-				d.emptied(p, r.Time)
-			}
-		}
-		d.Fill, d.HasFill, d.Held = r.Value, true, r.Time
-	case "door_open":
-		d.door(p, r.Time, r.Value != 0)
-	case "water_volume_total":
-		d.HasRegister = true
-	case "pass_in":
-		d.HasDelta, p.Counted = true, true
-		p.In += r.Value
-		p.add(d.Prev, r.Time, o.day(r.Time), r.Value, &p.Passes)
-	case "pass_out":
-		d.HasDelta, p.Counted = true, true
-		p.Out += r.Value
-		p.add(d.Prev, r.Time, o.day(r.Time), r.Value, &p.Passes)
-	case "pass_in_total":
-		d.pass(p, o.day(r.Time), r, &d.Register, &d.HasRegister, &p.In)
-	case "pass_out_total":
-		d.pass(p, o.day(r.Time), r, &d.Out, &d.HasOut, &p.Out)
-	case "deposits":
-		if r.Value > 0 {
-			p.stream(r.Device.Stream).Deposits += r.Value
-		}
-		d.HasDelta = true
-	case "deposits_total":
-		if add := r.Device.Counted(d.Register, r.Value); d.HasRegister && !d.HasDelta && add > 0 && add <= most {
-			p.stream(r.Device.Stream).Deposits += add
-		}
-		d.Register, d.HasRegister = r.Value, true
-	case "inspections_correct":
-		p.Right += max(0, r.Value)
-	case "inspections_wrong":
-		p.Wrong += max(0, r.Value)
-	case "waste_weight_net":
-		if r.Value > 0 {
-			p.stream(r.Device.Stream).Kilograms += r.Value
-		}
+	case waste:
+		o.bins.At(d.Slot).reading(p, r)
+	case gates:
+		o.gates.At(d.Slot).reading(p, r, d.Prev, o.day(r.Time))
 	}
 }
 
@@ -354,7 +385,7 @@ func (o *Observer) Use(index uint32, u *usage.Use) {
 		case length <= int64(stale):
 			p.hold(b.From, b.To, b.Amount.Units()/time.Duration(length).Hours())
 		default: // when it ran is not known
-			if n := p.bin(b.To / int64(binWidth)); n != nil {
+			if n := p.step(b.To / int64(stepWidth)); n != nil {
 				n.Sum += float32(b.Amount.Units())
 				n.Weight++
 			}
@@ -375,16 +406,16 @@ func (o *Observer) device(index uint32, dev *ingest.Device, at int64) (*device, 
 	o.devices.Extend(int(index) + 1)
 	d := o.devices.At(index + 1)
 	if d.Last == 0 || o.places[d.Place].Key != (Place{dev.Community, dev.Facility}) {
-		if was := d.Place; d.Last != 0 && d.Held != 0 && o.places[was].Key.Facility == ingest.Gate {
-			o.places[was].Scheduled += max(0, at-d.Held) // another community's from now on
-			d.Held = 0
+		if d.Last != 0 {
+			o.leave(d, at) // another place's from now on
 		}
 		d.Place = o.place(Place{dev.Community, dev.Facility})
+		o.become(d, kindOf(dev.Facility))
 	}
 	p := &o.places[d.Place]
 	if at > d.Last {
-		if dev.Facility == ingest.Gate {
-			d.heard(p, at)
+		if d.Kind == gates {
+			o.gates.At(d.Slot).heard(p, d.Last, at)
 		}
 		d.Prev, d.Last = d.Last, at
 	}
@@ -408,44 +439,35 @@ func (o *Observer) place(key Place) uint16 {
 // summarise counts what each place does at a time.
 func (o *Observer) summarise(at int64) []Now {
 	now := make([]Now, len(o.places))
-	gates := make([]bool, len(o.places))
 	for i := range o.places {
-		gates[i], now[i].scheduled = o.places[i].Key.Facility == ingest.Gate, o.places[i].Scheduled
+		now[i].scheduled = o.places[i].Scheduled
 	}
 	for d := range o.devices.All() {
-		if d.Last != 0 && gates[d.Place] && d.Held != 0 {
-			now[d.Place].scheduled += max(0, at-d.Held)
-		}
-		if d.Last != 0 {
-			now[d.Place].known++
-		}
-		if d.Last == 0 || d.Last < at-int64(stale) {
+		if d.Last == 0 {
 			continue
 		}
 		n := &now[d.Place]
-		n.Devices++
-		if d.HasPower {
-			n.Power += d.Power
-			n.Powered++
-		}
-		if d.HasRegister {
-			n.Metered++
-		}
-		if d.Since > 0 {
-			n.Doors++
-		}
-		if d.lit() {
-			n.Lit++
-		}
-		if d.HasFill {
-			n.Fill += d.Fill
-			n.Filled++
-			if d.Fill >= full {
-				n.Full++
+		n.known++
+		if d.Kind == gates {
+			if first := o.gates.At(d.Slot).First; first != 0 {
+				n.scheduled += max(0, at-first)
 			}
 		}
-		if d.Open {
-			n.Open++
+		if d.Last < at-int64(stale) {
+			continue
+		}
+		n.Devices++
+		switch d.Kind {
+		case lighting:
+			o.lamps.At(d.Slot).now(n)
+		case water:
+			if o.meters.At(d.Slot).HasRegister {
+				n.Metered++
+			}
+		case waste:
+			o.bins.At(d.Slot).now(n)
+		case gates:
+			o.gates.At(d.Slot).now(n)
 		}
 	}
 	today := o.day(at)
@@ -488,23 +510,4 @@ func (o *Observer) LastReading(index uint32) int64 {
 		return 0
 	}
 	return o.devices.At(index + 1).Last
-}
-
-// loadDevices reads the devices of a version before 3.
-func (o *Observer) loadDevices(version int, b *bufio.Reader, d *gob.Decoder) error {
-	if version == 2 {
-		return o.devices.Load(b)
-	}
-	for {
-		var some []device
-		if err := d.Decode(&some); err != nil {
-			return err
-		}
-		if len(some) == 0 {
-			return nil
-		}
-		for _, known := range some {
-			*o.devices.At(o.devices.Add()) = known
-		}
-	}
 }
