@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+
+	"greencommunity/metrics/savings/books"
 )
 
 // BurningPoints is the measurement in which the service writes, each day, how long the
@@ -81,15 +83,15 @@ func (e *Engine) burns(index uint32, r *ingest.Reading, late bool) {
 		from = r.Time // what it did meanwhile is not known
 	}
 	for {
-		e.calendar.at(from)
-		if e.calendar.day != l.Day {
+		e.calendar.At(from)
+		if e.calendar.Day != l.Day {
 			if l.Day != 0 {
 				e.lampDay(l)
-				e.calendar.at(from)
+				e.calendar.At(from)
 			}
-			l.Day, l.On, l.Told = e.calendar.day, 0, 0
+			l.Day, l.On, l.Told = e.calendar.Day, 0, 0
 		}
-		to := min(r.Time, e.calendar.end)
+		to := min(r.Time, e.calendar.End)
 		l.Told += to - from
 		if l.Lit {
 			l.On += to - from
@@ -127,7 +129,7 @@ func (b *boundary) statesHours() bool {
 
 // lampDay counts a lamp's day that is over.
 func (e *Engine) lampDay(l *lamp) {
-	start, end := e.calendar.bounds(l.Day)
+	start, end := e.calendar.Bounds(l.Day)
 	if float64(l.Told) < toldShare*float64(end-start) {
 		return
 	}
@@ -160,7 +162,7 @@ func (e *Engine) tellBurning(day int) {
 		for _, d := range days {
 			b := a.burned[d]
 			delete(a.burned, d)
-			if q := quarter(d); q != a.burnedQuarter.Quarter {
+			if q := books.QuarterOf(d); q != a.burnedQuarter.Quarter {
 				a.burnedQuarter = burnedQuarter{Quarter: q}
 			}
 			a.burnedQuarter.Days++
@@ -169,7 +171,7 @@ func (e *Engine) tellBurning(day int) {
 				Measurement: BurningPoints,
 				Tags:        []ingest.Tag{{Key: "boundary", Value: a.id}, {Key: "community", Value: string(a.boundary.community.ID)}},
 				Fields:      []ingest.Field{{Key: "lamps", Value: b.Lamps}, {Key: "on_hours", Value: b.On}, {Key: "stated_hours", Value: b.Stated}, {Key: "lit", Value: b.Lit}},
-				Time:        e.calendar.midnight(d).UnixNano(),
+				Time:        e.calendar.Midnight(d).UnixNano(),
 			})
 		}
 		q := &a.burnedQuarter
@@ -270,8 +272,8 @@ func (r *Recomputation) Burned(community ingest.CommunityID, boundary string, at
 			if a.burned == nil {
 				a.burned = map[int]Burning{}
 			}
-			r.engine.calendar.at(at)
-			a.burned[r.engine.calendar.day] = b
+			r.engine.calendar.At(at)
+			a.burned[r.engine.calendar.Day] = b
 		}
 	}
 }

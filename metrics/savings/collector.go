@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 	"greencommunity/metrics/usage"
 )
 
@@ -18,8 +19,8 @@ import (
 type shown struct {
 	group            group
 	actual, baseline float64 // accrued
-	up, down         [2]map[Reason]float64
-	anomalies        map[Reason]int64
+	up, down         [2]map[books.Reason]float64
+	anomalies        map[books.Reason]int64
 	periods          []shownPeriod
 	info             []shownBaseline
 	densities        []shownDensity
@@ -64,7 +65,7 @@ func (e *Engine) publish() {
 		g := a.group()
 		s := groups[g]
 		if s == nil {
-			s = &shown{group: g, anomalies: map[Reason]int64{}, perCapita: math.NaN(), quota: math.NaN(), night: math.NaN(), netNight: math.NaN()}
+			s = &shown{group: g, anomalies: map[books.Reason]int64{}, perCapita: math.NaN(), quota: math.NaN(), night: math.NaN(), netNight: math.NaN()}
 			groups[g], order = s, append(order, g)
 		}
 		s.lastRead = max(s.lastRead, a.lastRead)
@@ -73,13 +74,13 @@ func (e *Engine) publish() {
 		}
 		for i, n := range a.anomalies {
 			if n > 0 {
-				s.anomalies[reasons[i]] += n
+				s.anomalies[books.Reasons[i]] += n
 			}
 		}
 		s.info = append(s.info, a.describe())
 		s.offs = append(s.offs, a.offs()...)
 		if a.goesByDaysOff() {
-			s.calendars = append(s.calendars, shownCalendar{a.id, time.Date(a.days.Until()+1, 1, 1, 0, 0, 0, 0, e.calendar.zone).Unix()})
+			s.calendars = append(s.calendars, shownCalendar{a.id, time.Date(a.days.Until()+1, 1, 1, 0, 0, 0, 0, e.calendar.Zone).Unix()})
 		}
 		if d := a.PowerDensity; d != nil {
 			density, _ := baseline.PowerDensity(d.Groups, d.Area, d.Limit)
@@ -110,7 +111,7 @@ func (e *Engine) publish() {
 	for _, g := range order {
 		s := groups[g]
 		if e.closed != 0 {
-			q := quarter(e.closed)
+			q := books.QuarterOf(e.closed)
 			s.periods = []shownPeriod{{"quarter", q / 4, e.quarter(g, q)}, {"previous_quarter", (q - 1) / 4, e.quarter(g, q-1)}, {"since_start", 0, e.since(g)}}
 		}
 		list = append(list, *s)
@@ -120,10 +121,10 @@ func (e *Engine) publish() {
 	e.mu.Unlock()
 }
 
-func merge(into, from map[Reason]float64) map[Reason]float64 {
+func merge(into, from map[books.Reason]float64) map[books.Reason]float64 {
 	for r, v := range from {
 		if into == nil {
-			into = map[Reason]float64{}
+			into = map[books.Reason]float64{}
 		}
 		into[r] += v
 	}
@@ -154,13 +155,13 @@ func (e *Engine) gauges(a *account, s *shown) {
 		return
 	}
 	use, days, personDays := 0.0, 0, 0.0
-	for day := quarterStart(quarter(e.closed)); day < e.closed; day++ {
-		c := a.ledger.peek(day)
-		start, end := e.calendar.bounds(day)
+	for day := books.QuarterStart(books.QuarterOf(e.closed)); day < e.closed; day++ {
+		c := a.ledger.Peek(day)
+		start, end := e.calendar.Bounds(day)
 		if c == nil {
 			continue
 		}
-		metered, share, _ := c.mask(a.meters, end-start)
+		metered, share, _ := c.Mask(a.meters, end-start)
 		if share == 0 {
 			continue
 		}
@@ -169,12 +170,12 @@ func (e *Engine) gauges(a *account, s *shown) {
 	if a.parent == nil && days > 0 && personDays > 0 {
 		s.perCapita, s.quota = baseline.PerCapita(use, personDays/float64(days), float64(days), a.Quota)
 	}
-	last := a.ledger.peek(e.closed - 1)
-	full := float64(a.meters) * float64(nightTo-nightFrom)
-	if last == nil || a.parent != nil || full == 0 || last.NightCovered < covered*full {
+	last := a.ledger.Peek(e.closed - 1)
+	full := float64(a.meters) * float64(books.Night)
+	if last == nil || a.parent != nil || full == 0 || last.NightCovered < books.Covered*full {
 		return
 	}
-	flow := last.Night / float64(nightTo-nightFrom) * float64(time.Hour)
+	flow := last.Night / float64(books.Night) * float64(time.Hour)
 	balance := baseline.NightFlow{}.Balance(flow, a.persons(e.closed-1))
 	if math.IsNaN(s.night) {
 		s.night, s.netNight = 0, 0
@@ -314,7 +315,7 @@ func (x *exposition) accrual(s *shown) {
 	x.counter(m.actual, s.actual*base)
 	x.counter(m.baseline, s.baseline*base)
 	for side, of := range []string{"actual", "baseline"} {
-		for _, reason := range []Reason{Late, "nra", "population", TrueUp} {
+		for _, reason := range []books.Reason{books.Late, "nra", "population", books.TrueUp} {
 			x.counter(m.corrections, s.up[side][reason]*base, "up", string(reason), of)
 			x.counter(m.corrections, s.down[side][reason]*base, "down", string(reason), of)
 		}
@@ -361,7 +362,7 @@ func (x *exposition) state(s *shown) {
 		x.gauge(densityDesc, d.density, d.boundary)
 		x.gauge(densityLimitDesc, d.ratio, d.boundary)
 	}
-	for _, reason := range []Reason{Backward, Rollover, Swap, Gap, Provisional, Duplicate, Late, TrueUp, Reset, Implausible, Scale} {
+	for _, reason := range []books.Reason{books.Backward, books.Rollover, books.Swap, books.Gap, books.Provisional, books.Duplicate, books.Late, books.TrueUp, books.Reset, books.Implausible, books.Scale} {
 		x.counter(meterAnomaliesDesc, float64(s.anomalies[reason]), resource, string(reason))
 	}
 	if s.lastRead > 0 {

@@ -12,6 +12,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 	"greencommunity/metrics/usage"
 )
 
@@ -44,7 +45,7 @@ type Engine struct {
 	o        Options
 	own      *usage.Book // where Options has none
 	inv      *inventory.Inventory
-	calendar calendar
+	calendar books.Calendar
 
 	// Owned by the walker's goroutine.
 	accounts []*account // in the order of the inventory
@@ -53,8 +54,8 @@ type Engine struct {
 	owners   map[ingest.DeviceID][]owner
 	meters   []meter
 	slots    []int32 // by device index: first meter, or one of the values below
-	stations map[ingest.DeviceID]*weather
-	seen     []*weather // by -2-slot
+	stations map[ingest.DeviceID]*books.Weather
+	seen     []*books.Weather // by -2-slot
 	quantity struct{ energy, water, temperature, evapotranspiration, rainfall, lit int }
 	closed   int   // days before it are closed; 0: nothing seen yet
 	review   int64 // when closed days that changed are looked at next, unix nanoseconds
@@ -114,16 +115,16 @@ type meter struct {
 // account is a boundary's books.
 type account struct {
 	*boundary
-	ledger   Ledger
-	quarters quarters
-	weather  *weather
+	ledger   books.Ledger
+	quarters books.Quarters
+	weather  *books.Weather
 	meters   int // that there are
 
 	// Accrual, never lowered: what days added when they were closed or evaluated
 	// again; and what was taken back, by reason.
 	actual, baseline float64
-	up, down         [2]map[Reason]float64 // of actual, of baseline
-	anomalies        [len(reasons)]int64
+	up, down         [2]map[books.Reason]float64 // of actual, of baseline
+	anomalies        [len(books.Reasons)]int64
 	lastRead         int64  // unix nanoseconds
 	skew             int64  // of the last read's clock, nanoseconds
 	savedHash        string // baseline as frozen under savedVersion
@@ -150,7 +151,7 @@ func New(o Options) *Engine {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{o: o, byKey: map[string]*account{}, nights: map[place]float64{}, stations: map[ingest.DeviceID]*weather{}}
+	e := &Engine{o: o, byKey: map[string]*account{}, nights: map[place]float64{}, stations: map[ingest.DeviceID]*books.Weather{}}
 	if o.Book == nil {
 		own := BookOptions()
 		own.Unwritten = true
@@ -195,7 +196,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 	if zone == nil {
 		zone = time.FixedZone("CST", 8*3600)
 	}
-	e.calendar = calendar{zone: zone}
+	e.calendar = books.Calendar{Zone: zone}
 	index := func(name string) int {
 		for _, kind := range inv.Facilities.Kinds() {
 			if q := inv.Facilities.Quantity(kind, name); q != nil {
@@ -226,7 +227,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 		if b.Weather != "" {
 			id := ingest.DeviceID(b.Weather)
 			if e.stations[id] == nil {
-				e.stations[id] = &weather{}
+				e.stations[id] = &books.Weather{}
 			}
 			a.weather = e.stations[id]
 		}
@@ -291,7 +292,7 @@ func (e *Engine) adopt(a *account) {
 }
 
 // stain has all closed days that are kept evaluated again.
-func (e *Engine) stain(a *account, reason Reason) {
+func (e *Engine) stain(a *account, reason books.Reason) {
 	for i := range a.ledger.Cells {
 		if c := &a.ledger.Cells[i]; c.Closed {
 			c.Dirty = reason
@@ -347,14 +348,14 @@ func (e *Engine) Use(index uint32, u *usage.Use) {
 		return
 	}
 	a := m.account
-	if reason := reasonOf(u); reason != Plain && u.At >= e.counted {
-		a.anomalies[slices.Index(reasons[:], reason)]++
+	if reason := books.ReasonOf(u); reason != books.Plain && u.At >= e.counted {
+		a.anomalies[slices.Index(books.Reasons[:], reason)]++
 	}
 	for i := range u.Bookings {
 		b := &u.Bookings[i]
 		e.changed = e.changed || b.From < e.open
-		if !a.ledger.book(&e.calendar, b, m.key, &m.part) && u.At >= e.counted && !e.past {
-			a.anomalies[slices.Index(reasons[:], Late)]++
+		if !a.ledger.Book(&e.calendar, b, m.key, &m.part) && u.At >= e.counted && !e.past {
+			a.anomalies[slices.Index(books.Reasons[:], books.Late)]++
 		}
 	}
 }
@@ -413,19 +414,19 @@ func behindSame(inv *inventory.Inventory, d *ingest.Device) bool {
 }
 
 // observe takes a weather station's value.
-func (e *Engine) observe(w *weather, r *ingest.Reading, q int) {
+func (e *Engine) observe(w *books.Weather, r *ingest.Reading, q int) {
 	if q != e.quantity.temperature && q != e.quantity.evapotranspiration && q != e.quantity.rainfall {
 		return
 	}
-	e.calendar.at(r.Time)
-	d := w.day(e.calendar.day)
+	e.calendar.At(r.Time)
+	d := w.Day(e.calendar.Day)
 	if d == nil {
 		return
 	}
 	switch q {
 	case e.quantity.temperature:
 		d.Sum, d.Count = d.Sum+r.Value, d.Count+1
-		d.Hours |= 1 << min(24, (r.Time-e.calendar.start)/int64(time.Hour))
+		d.Hours |= 1 << min(24, (r.Time-e.calendar.Start)/int64(time.Hour))
 	case e.quantity.evapotranspiration:
 		d.ET0, d.Driven = d.ET0+r.Value, true
 	case e.quantity.rainfall:
@@ -436,8 +437,8 @@ func (e *Engine) observe(w *weather, r *ingest.Reading, q int) {
 // Tick closes the days that are due.
 func (e *Engine) Tick(now int64) {
 	if e.closed == 0 {
-		e.calendar.at(now)
-		e.closed = e.calendar.day
+		e.calendar.At(now)
+		e.closed = e.calendar.Day
 		e.due = e.nextClose()
 	}
 	if e.review == 0 {
@@ -481,7 +482,7 @@ func (e *Engine) tellFrozen(day int) {
 			Measurement: Frozen,
 			Tags:        []ingest.Tag{{Key: "boundary", Value: a.id}, {Key: "community", Value: string(a.boundary.community.ID)}},
 			Fields:      []ingest.Field{{Key: "version", Value: int64(a.savedVersion)}, {Key: "hash", Value: frozenHash(a.savedHash, a.savedTerms)}},
-			Time:        e.calendar.midnight(day).UnixNano(),
+			Time:        e.calendar.Midnight(day).UnixNano(),
 		})
 	}
 }
@@ -495,8 +496,8 @@ func nextReview(at int64) int64 { return at - at%int64(reviewEvery) + int64(revi
 
 // nextClose returns when the first open day is due.
 func (e *Engine) nextClose() int64 {
-	e.open = e.calendar.midnight(e.closed).UnixNano()
-	return e.calendar.midnight(e.closed + 1).Add(e.o.Grace).UnixNano()
+	e.open = e.calendar.Midnight(e.closed).UnixNano()
+	return e.calendar.Midnight(e.closed + 1).Add(e.o.Grace).UnixNano()
 }
 
 // place is where and on which day it is dark, for lamps switched at an elevation of the sun.
@@ -513,16 +514,16 @@ func (e *Engine) darkHours(p place) float64 {
 		if len(e.nights) > 1<<16 {
 			clear(e.nights)
 		}
-		hours = baseline.BurnHours(e.calendar.midnight(p.day), p.lat, p.lon, p.elevation)
+		hours = baseline.BurnHours(e.calendar.Midnight(p.day), p.lat, p.lon, p.elevation)
 		e.nights[p] = hours
 	}
 	return hours
 }
 
-func (e *Engine) conditions(a *account, day int) Conditions {
-	start, end := e.calendar.bounds(day)
-	c := Conditions{HoursOfDay: float64(end-start) / float64(time.Hour)}
-	a.weather.conditions(day, &c)
+func (e *Engine) conditions(a *account, day int) books.Conditions {
+	start, end := e.calendar.Bounds(day)
+	c := books.Conditions{HoursOfDay: float64(end-start) / float64(time.Hour)}
+	a.weather.Conditions(day, &c)
 	if a.followsNight() {
 		c.DarkHours = e.darkHours(place{a.community.Lat, a.community.Lon, a.elevation, day})
 	}
@@ -542,7 +543,7 @@ func (a *account) group() group { return group{a.boundary.community.ID, a.Facili
 func (e *Engine) close(day int) {
 	for _, a := range e.accounts {
 		if !a.conflict && (a.metered() || a.reported(day)) {
-			a.ledger.cell(day)
+			a.ledger.Cell(day)
 		}
 	}
 	e.settle(day)
@@ -564,7 +565,7 @@ func (e *Engine) settle(day int) {
 		if a.conflict {
 			continue
 		}
-		changed := map[int]bool{quarter(day): true}
+		changed := map[int]bool{books.QuarterOf(day): true}
 		for i := range a.ledger.Cells {
 			c := &a.ledger.Cells[i]
 			d := a.ledger.First + i
@@ -573,15 +574,15 @@ func (e *Engine) settle(day int) {
 			}
 			e.evaluate(a, c, d)
 			if d <= day-foldAfter {
-				start, end := e.calendar.bounds(d)
-				c.fold(end - start)
+				start, end := e.calendar.Bounds(d)
+				c.Fold(end - start)
 			}
-			changed[quarter(d)] = true
+			changed[books.QuarterOf(d)] = true
 			touched[dayOf{a.group(), d}] = true
 		}
-		if c := a.ledger.peek(day - foldAfter); c != nil && c.Dirty == "" {
-			start, end := e.calendar.bounds(day - foldAfter)
-			c.fold(end - start)
+		if c := a.ledger.Peek(day - foldAfter); c != nil && c.Dirty == "" {
+			start, end := e.calendar.Bounds(day - foldAfter)
+			c.Fold(end - start)
 		}
 		for q := range changed {
 			e.sum(a, q, day+1)
@@ -590,15 +591,15 @@ func (e *Engine) settle(day int) {
 		// the one after it is final as well.
 		for i := range a.quarters {
 			q := &a.quarters[i]
-			end := e.calendar.midnight(quarterStart(q.Number + 1)).Add(e.o.FinalAfter)
-			if q.Finals == nil && !e.calendar.midnight(day+1).Before(end) {
-				q.Finals, q.At = []Sums{q.Sums}, []int64{e.at}
+			end := e.calendar.Midnight(books.QuarterStart(q.Number + 1)).Add(e.o.FinalAfter)
+			if q.Finals == nil && !e.calendar.Midnight(day+1).Before(end) {
+				q.Finals, q.At = []books.Sums{q.Sums}, []int64{e.at}
 			}
 		}
-		a.ledger.drop(quarterStart(quarter(day) - 2))
+		a.ledger.Drop(books.QuarterStart(books.QuarterOf(day) - 2))
 	}
 	for _, w := range e.stations {
-		if drop := quarterStart(quarter(day)-2) - w.First; drop > 0 {
+		if drop := books.QuarterStart(books.QuarterOf(day)-2) - w.First; drop > 0 {
 			w.Days = slices.Clone(w.Days[min(drop, len(w.Days)):])
 			w.First += drop
 		}
@@ -612,8 +613,8 @@ func (e *Engine) settle(day int) {
 			cmp.Compare(a.group.resource, b.group.resource), cmp.Compare(a.day, b.day))
 	})
 	for _, d := range days {
-		r := e.combine(d.group, func(a *account) (Sums, []int64) {
-			return a.sum(&a.ledger, d.day, d.day+1, func(day int) Conditions { return e.conditions(a, day) }), nil
+		r := e.combine(d.group, func(a *account) (books.Sums, []int64) {
+			return a.sum(&a.ledger, d.day, d.day+1, func(day int) books.Conditions { return e.conditions(a, day) }), nil
 		})
 		if math.IsNaN(r.Coverage) {
 			continue
@@ -623,7 +624,7 @@ func (e *Engine) settle(day int) {
 			Tags:        []ingest.Tag{{Key: "community", Value: string(d.group.community)}, {Key: "facility", Value: string(d.group.facility)}, {Key: "resource", Value: d.group.resource.String()}},
 			Fields: []ingest.Field{{Key: "baseline", Value: r.Baseline}, {Key: "actual", Value: r.Actual}, {Key: "saving", Value: r.Saving},
 				{Key: "uncertainty", Value: r.Uncertainty}, {Key: "coverage", Value: r.Coverage}},
-			Time: e.calendar.midnight(d.day).UnixNano(),
+			Time: e.calendar.Midnight(d.day).UnixNano(),
 		})
 	}
 }
@@ -633,10 +634,10 @@ func (e *Engine) settle(day int) {
 const foldAfter = 6
 
 // evaluate a day and accrue the difference.
-func (e *Engine) evaluate(a *account, c *Cell, day int) {
+func (e *Engine) evaluate(a *account, c *books.Cell, day int) {
 	before, reason, again := *c, c.Dirty, c.Closed
-	start, end := e.calendar.bounds(day)
-	var w Conditions
+	start, end := e.calendar.Bounds(day)
+	var w books.Conditions
 	if a.reported(day) {
 		w = e.conditions(a, day)
 	}
@@ -656,7 +657,7 @@ func (e *Engine) evaluate(a *account, c *Cell, day int) {
 			into, amount = &a.down[side], -difference
 		}
 		if *into == nil {
-			*into = map[Reason]float64{}
+			*into = map[books.Reason]float64{}
 		}
 		(*into)[reason] += amount
 	}
@@ -667,17 +668,17 @@ func (e *Engine) evaluate(a *account, c *Cell, day int) {
 // sum brings a quarter up to date; one that is final gets a new revision where
 // its figures changed.
 func (e *Engine) sum(a *account, number, to int) {
-	from := quarterStart(number)
+	from := books.QuarterStart(number)
 	if from < a.ledger.Floor {
 		return
 	}
-	s := a.sum(&a.ledger, from, min(to, quarterStart(number+1)), func(day int) Conditions { return e.conditions(a, day) })
+	s := a.sum(&a.ledger, from, min(to, books.QuarterStart(number+1)), func(day int) books.Conditions { return e.conditions(a, day) })
 	if s.Due == 0 {
 		return
 	}
-	q := a.quarters.at(number)
+	q := a.quarters.At(number)
 	q.Sums = s
-	if n := len(q.Finals); n > 0 && !sameSums(q.Finals[n-1], s) {
+	if n := len(q.Finals); n > 0 && !q.Finals[n-1].Same(s) {
 		for len(q.At) < n { // of a program that did not keep them
 			q.At = append(q.At, int64(len(q.At)))
 		}
@@ -685,14 +686,10 @@ func (e *Engine) sum(a *account, number, to int) {
 	}
 }
 
-func sameSums(a, b Sums) bool {
-	return a.Days == b.Days && a.Due == b.Due && a.Share == b.Share && a.Spread == b.Spread && a.Actual == b.Actual && a.Baseline == b.Baseline && a.Adjusted == b.Adjusted && slices.Equal(a.Row, b.Row)
-}
-
 // combine adds up the independent boundaries of a group that count. Their figures were
 // final from some time on, and changed at others; each of these is a revision of the
 // total, which is final where all are.
-func (e *Engine) combine(g group, sums func(*account) (s Sums, finals []int64)) Result {
+func (e *Engine) combine(g group, sums func(*account) (s books.Sums, finals []int64)) Result {
 	var total Result
 	total.Coverage = math.NaN()
 	squares, due, days, share := 0.0, 0, 0, 0.0
@@ -744,22 +741,22 @@ func (e *Engine) Quarter(community ingest.CommunityID, facility ingest.FacilityK
 }
 
 func (e *Engine) quarter(g group, number int) Result {
-	return e.combine(g, func(a *account) (Sums, []int64) {
+	return e.combine(g, func(a *account) (books.Sums, []int64) {
 		for _, q := range a.quarters {
 			if q.Number == number {
 				return q.Sums, q.At
 			}
 		}
-		return Sums{}, nil
+		return books.Sums{}, nil
 	})
 }
 
 // since is the result over all quarters.
 func (e *Engine) since(g group) Result {
-	return e.combine(g, func(a *account) (Sums, []int64) {
-		var s Sums
+	return e.combine(g, func(a *account) (books.Sums, []int64) {
+		var s books.Sums
 		for _, q := range a.quarters {
-			s.add(q.Sums)
+			s.Add(q.Sums)
 		}
 		return s, nil
 	})

@@ -19,6 +19,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 )
 
 var local = time.FixedZone("CST", 8*3600)
@@ -266,13 +267,13 @@ func TestTrueUpInTheMiddleOfAQuarter(t *testing.T) {
 	q := r.inv.Facilities.Quantity("lighting", "energy_total")
 	r.Reading(0, &ingest.Reading{Device: r.list[0], Quantity: q, Value: 124, Time: day(11).UnixNano(), Estimated: true}, false, day(11).UnixNano())
 	r.tick(day(11).Add(3 * time.Hour)) // day 10 (from midnight of 10 to 11) is closed with 24
-	before := *r.byKey["nancheng/lamps"].ledger.peek(Date{day(10).Add(8 * time.Hour)}.number())
+	before := *r.byKey["nancheng/lamps"].ledger.Peek(Date{day(10).Add(8 * time.Hour)}.number())
 	send(12, 120, false)
 	for n := 13; n < 91; n++ {
 		send(n, 10*float64(n), false)
 	}
 	r.tick(day(92))
-	after := *r.byKey["nancheng/lamps"].ledger.peek(Date{day(10).Add(8 * time.Hour)}.number())
+	after := *r.byKey["nancheng/lamps"].ledger.Peek(Date{day(10).Add(8 * time.Hour)}.number())
 	r.close("the estimated day, before", before.Actual, 24)
 	r.close("the estimated day, after", after.Actual, 20)
 	got := r.Quarter("nancheng", "lighting", "electricity", 2026, 1)
@@ -282,7 +283,7 @@ func TestTrueUpInTheMiddleOfAQuarter(t *testing.T) {
 	r.close("coverage", got.Coverage, 1)
 	r.close("saving", got.Saving, 0)
 	a := r.byKey["nancheng/lamps"]
-	r.close("taken back", a.down[0][TrueUp], 4)
+	r.close("taken back", a.down[0][books.TrueUp], 4)
 	r.close("accrued", a.actual, 904) // accrual does not fall; 904 − 4 holds
 }
 

@@ -9,6 +9,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 	"greencommunity/metrics/usage"
 )
 
@@ -56,8 +57,8 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 	if !from.Before(to.Time) {
 		return nil, fmt.Errorf("from %s is not before to %s", from.Format(time.DateOnly), to.Format(time.DateOnly))
 	}
-	if days := to.number() - from.number(); days > keptDays-200 {
-		return nil, fmt.Errorf("%d days; at most %d are recomputed at once", days, keptDays-200)
+	if days := to.number() - from.number(); days > books.KeptDays-200 {
+		return nil, fmt.Errorf("%d days; at most %d are recomputed at once", days, books.KeptDays-200)
 	}
 	if community != "" && inv.Community(community) == nil {
 		return nil, fmt.Errorf("community %q is not in the inventory", community)
@@ -78,11 +79,11 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 		r.engine.accounts = slices.DeleteFunc(r.engine.accounts, func(a *account) bool { return a.boundary.community.ID != community })
 	}
 	r.engine.past = true
-	r.engine.counted = r.engine.calendar.midnight(r.from).Add(-48 * time.Hour).UnixNano()
+	r.engine.counted = r.engine.calendar.Midnight(r.from).Add(-48 * time.Hour).UnixNano()
 	r.engine.regroup()
 	for _, a := range r.engine.accounts {
 		a.ledger.Floor, a.ledger.First = r.from-2, r.from-2
-		a.ledger.Cells = make([]Cell, 1, r.to-r.from+8)
+		a.ledger.Cells = make([]books.Cell, 1, r.to-r.from+8)
 	}
 	return r, nil
 }
@@ -92,14 +93,14 @@ func NewRecomputation(inv *inventory.Inventory, community ingest.CommunityID, fr
 func (r *Recomputation) Due(today Date) { r.over = max(r.from, min(r.to, today.number())) }
 
 // First is when the first day begins.
-func (r *Recomputation) First() time.Time { return r.engine.calendar.midnight(r.from) }
+func (r *Recomputation) First() time.Time { return r.engine.calendar.Midnight(r.from) }
 
 // End is when the last day ends.
-func (r *Recomputation) End() time.Time { return r.engine.calendar.midnight(r.to) }
+func (r *Recomputation) End() time.Time { return r.engine.calendar.Midnight(r.to) }
 
 // Queries returns what to read, in a fixed order.
 func (r *Recomputation) Queries() []Query {
-	start, end := r.engine.calendar.midnight(r.from).Add(-lead), r.engine.calendar.midnight(r.to).Add(trail)
+	start, end := r.engine.calendar.Midnight(r.from).Add(-lead), r.engine.calendar.Midnight(r.to).Add(trail)
 	var queries []Query
 	asked := map[Query]bool{}
 	want := func(measurement, field string, community ingest.CommunityID, around bool) {
@@ -213,13 +214,13 @@ type StatementBoundary struct {
 	Devices []ingest.DeviceID `json:"-"`
 	Use     baseline.Figure   `json:"use"` // of all days, covered or not
 	// PerDay is what all meters use a day, the mean of the days covered; null without one.
-	PerDay    baseline.Figure  `json:"use_per_day"`
-	Days      int              `json:"days"`
-	Covered   int              `json:"days_covered"` // on which enough meters were
-	Coverage  baseline.Figure  `json:"coverage"`     // share of the meters' time
-	Saving    baseline.Figure  `json:"saving"`       // null without a baseline
-	Band      baseline.Figure  `json:"uncertainty"`
-	Anomalies map[Reason]int64 `json:"meter_anomalies,omitempty"`
+	PerDay    baseline.Figure        `json:"use_per_day"`
+	Days      int                    `json:"days"`
+	Covered   int                    `json:"days_covered"` // on which enough meters were
+	Coverage  baseline.Figure        `json:"coverage"`     // share of the meters' time
+	Saving    baseline.Figure        `json:"saving"`       // null without a baseline
+	Band      baseline.Figure        `json:"uncertainty"`
+	Anomalies map[books.Reason]int64 `json:"meter_anomalies,omitempty"`
 	// Non-routine adjustments in force on some of the days.
 	Adjustments []Adjustment `json:"nra,omitempty"`
 	// Of water in the days covered, where it is not nested: compliance and state,
@@ -256,19 +257,19 @@ func (r *Recomputation) Days(community ingest.CommunityID, boundary, hours strin
 	}
 	var days []baseline.Day
 	for d := r.from; d < r.over; d++ {
-		start, end := e.calendar.bounds(d)
+		start, end := e.calendar.Bounds(d)
 		day := baseline.Day{Date: time.Unix(int64(d)*86400, 0).UTC(), Use: math.NaN(), Night: math.NaN()}
 		if a.resource == usage.Water {
 			day.Persons = a.persons(d)
 		} else if a.boundary.community.Lat != 0 || a.boundary.community.Lon != 0 {
-			day.Dark = baseline.BurnHours(e.calendar.midnight(d), a.boundary.community.Lat, a.boundary.community.Lon, Elevation(hours))
+			day.Dark = baseline.BurnHours(e.calendar.Midnight(d), a.boundary.community.Lat, a.boundary.community.Lon, Elevation(hours))
 		}
-		if c := a.ledger.peek(d); c != nil {
-			if use, share, _ := c.mask(a.meters, end-start); share > 0 {
+		if c := a.ledger.Peek(d); c != nil {
+			if use, share, _ := c.Mask(a.meters, end-start); share > 0 {
 				day.Use, day.Meters = use/share, int(math.Round(share*float64(a.meters)))
 			}
-			if full := float64(a.meters) * float64(nightTo-nightFrom); c.NightCovered >= covered*full {
-				day.Night = c.Night / float64(nightTo-nightFrom) * float64(time.Hour)
+			if full := float64(a.meters) * float64(books.Night); c.NightCovered >= books.Covered*full {
+				day.Night = c.Night / float64(books.Night) * float64(time.Hour)
 			}
 		}
 		days = append(days, day)
@@ -284,20 +285,20 @@ func (e *Engine) waterState(a *account, b *StatementBoundary, from, to int) {
 		return
 	}
 	use, days, personDays, night, net := 0.0, 0.0, 0.0, 0.0, 0.0
-	full := float64(a.meters) * float64(nightTo-nightFrom)
+	full := float64(a.meters) * float64(books.Night)
 	for d := from; d < to; d++ {
-		c := a.ledger.peek(d)
-		start, end := e.calendar.bounds(d)
+		c := a.ledger.Peek(d)
+		start, end := e.calendar.Bounds(d)
 		if c == nil {
 			continue
 		}
-		metered, share, _ := c.mask(a.meters, end-start)
+		metered, share, _ := c.Mask(a.meters, end-start)
 		if share == 0 {
 			continue
 		}
 		use, days, personDays = use+metered/share, days+1, personDays+a.persons(d)
-		if c.NightCovered >= covered*full {
-			flow := c.Night / float64(nightTo-nightFrom) * float64(time.Hour)
+		if c.NightCovered >= books.Covered*full {
+			flow := c.Night / float64(books.Night) * float64(time.Hour)
 			night, net, b.Nights = night+flow, net+baseline.NightFlow{}.Balance(flow, a.persons(d)).Net, b.Nights+1
 		}
 	}
@@ -341,16 +342,16 @@ func (r *Recomputation) of(first, end int) *Statement {
 	over := max(first, min(r.over, end))
 	day := func(n int) Date { return Date{time.Unix(int64(n)*86400, 0).UTC()} }
 	s := &Statement{From: day(first), To: day(end), Items: []StatementItem{}}
-	sums := map[*account]Sums{}
+	sums := map[*account]books.Sums{}
 	var order []group
 	listed := map[group]bool{}
 	for _, a := range e.accounts {
 		for d := r.from; d < r.over && !r.evaluated; d++ {
-			if c := a.ledger.cell(d); c != nil {
+			if c := a.ledger.Cell(d); c != nil {
 				e.evaluate(a, c, d)
 			}
 		}
-		sums[a] = a.sum(&a.ledger, first, over, func(d int) Conditions { return e.conditions(a, d) })
+		sums[a] = a.sum(&a.ledger, first, over, func(d int) books.Conditions { return e.conditions(a, d) })
 		if !listed[a.group()] {
 			listed[a.group()] = true
 			order = append(order, a.group())
@@ -358,7 +359,7 @@ func (r *Recomputation) of(first, end int) *Statement {
 	}
 	r.evaluated = true
 	for _, g := range order {
-		total := e.combine(g, func(a *account) (Sums, []int64) { return sums[a], nil })
+		total := e.combine(g, func(a *account) (books.Sums, []int64) { return sums[a], nil })
 		c := r.inv.Community(g.community)
 		item := StatementItem{
 			Community: g.community, Name: c.Name, Facility: g.facility, Resource: g.resource.String(),
@@ -386,15 +387,15 @@ func (r *Recomputation) of(first, end int) *Statement {
 			}
 			total, days := 0.0, 0
 			for d := first; d < end; d++ {
-				begins, ends := e.calendar.bounds(d)
-				if c := a.ledger.peek(d); c != nil {
+				begins, ends := e.calendar.Bounds(d)
+				if c := a.ledger.Peek(d); c != nil {
 					b.Use += baseline.Figure(c.Use)
 					if d >= over {
 						continue
 					}
 					use, share := c.Use, 1.0
 					if a.metered() {
-						use, share, _ = c.mask(a.meters, ends-begins)
+						use, share, _ = c.Mask(a.meters, ends-begins)
 					}
 					if share > 0 {
 						b.Covered++
@@ -418,11 +419,11 @@ func (r *Recomputation) of(first, end int) *Statement {
 				}
 			}
 			for i, n := range a.anomalies {
-				if n > 0 && reasons[i] != First {
+				if n > 0 && books.Reasons[i] != books.First {
 					if b.Anomalies == nil {
-						b.Anomalies = map[Reason]int64{}
+						b.Anomalies = map[books.Reason]int64{}
 					}
-					b.Anomalies[reasons[i]] = n
+					b.Anomalies[books.Reasons[i]] = n
 				}
 			}
 			item.Boundaries = append(item.Boundaries, b)

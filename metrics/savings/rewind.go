@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"greencommunity/ingest"
+	"greencommunity/metrics/savings/books"
 	"greencommunity/metrics/usage"
 )
 
@@ -23,8 +24,8 @@ func (e *Engine) Rewind(now int64) {
 	if e.closed == 0 {
 		return
 	}
-	e.calendar.at(now)
-	today := e.calendar.day
+	e.calendar.At(now)
+	today := e.calendar.Day
 	for _, w := range e.stations {
 		if n := max(0, today+1-w.First); n < len(w.Days) {
 			w.Days = w.Days[:n]
@@ -43,11 +44,11 @@ func (e *Engine) Rewind(now int64) {
 // rewind takes back what days from today on have added to an account.
 func (e *Engine) rewind(a *account, today int) {
 	l := &a.ledger
-	first := quarterStart(quarter(today))
+	first := books.QuarterStart(books.QuarterOf(today))
 	l.Floor = min(l.Floor, first)
 	ahead := usage.Amount(0)
 	for d := max(today, l.First); d < l.First+len(l.Cells); d++ {
-		c := l.peek(d)
+		c := l.Peek(d)
 		a.takeBack(c)
 		if d > today {
 			ahead += usage.Amount(math.Round(c.Use * 1e6))
@@ -55,33 +56,33 @@ func (e *Engine) rewind(a *account, today int) {
 	}
 	if n := max(0, today+1-l.First); n < len(l.Cells) {
 		l.Cells = l.Cells[:n]
-		if c := l.cell(today); c != nil {
-			c.Use = exactly(c.Use, ahead)
+		if c := l.Cell(today); c != nil {
+			c.Use = books.Exactly(c.Use, ahead)
 		}
 	}
-	a.quarters = slices.DeleteFunc(a.quarters, func(q Quarter) bool { return q.Number > quarter(today) })
+	a.quarters = slices.DeleteFunc(a.quarters, func(q books.Quarter) bool { return q.Number > books.QuarterOf(today) })
 	for i := range a.quarters {
 		q := &a.quarters[i]
-		if e.calendar.midnight(today).Before(e.calendar.midnight(quarterStart(q.Number + 1)).Add(e.o.FinalAfter)) {
+		if e.calendar.Midnight(today).Before(e.calendar.Midnight(books.QuarterStart(q.Number + 1)).Add(e.o.FinalAfter)) {
 			q.Finals, q.At = nil, nil
 		}
 	}
 	if a.boundary != nil {
-		e.sum(a, quarter(today), today)
+		e.sum(a, books.QuarterOf(today), today)
 	}
 }
 
 // takeBack makes a day one that was not closed.
-func (a *account) takeBack(c *Cell) {
+func (a *account) takeBack(c *books.Cell) {
 	if a.boundary != nil && a.counts() {
 		for side, amount := range [2]float64{c.Actual, c.Baseline + c.Adjusted} {
 			if amount == 0 {
 				continue
 			}
 			if a.down[side] == nil {
-				a.down[side] = map[Reason]float64{}
+				a.down[side] = map[books.Reason]float64{}
 			}
-			a.down[side][TrueUp] += amount
+			a.down[side][books.TrueUp] += amount
 		}
 	}
 	c.Actual, c.Baseline, c.Adjusted, c.Counted, c.Closed, c.Dirty = 0, 0, 0, false, false, ""

@@ -59,7 +59,7 @@ func TestRewind(t *testing.T) {
 			if ahead < 180*24*time.Hour {
 				r.close("accrued less taken back", a.actual-down, r.since(a.group()).Actual)
 			}
-			if a.ledger.First+len(a.ledger.Cells)-1 > r.calendar.day {
+			if a.ledger.First+len(a.ledger.Cells)-1 > r.calendar.Day {
 				t.Error("a day that has not come is kept")
 			}
 		})

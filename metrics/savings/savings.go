@@ -9,8 +9,8 @@
 // negative, and where its uncertainty is larger than itself it is called not
 // distinguishable from zero. Where there is no baseline there is no saving.
 //
-// Package usage turns registers into use, the Ledger books use by day, and
-// package baseline has the arithmetic: regressions, bands, lamps, tables. Engine
+// Package usage turns registers into use, package books keeps it by day and quarter,
+// and package baseline has the arithmetic: regressions, bands, lamps, tables. Engine
 // puts them together for what devices report, as an observer of the pipeline;
 // Recomputation does it for what is stored. Nothing here has a clock or does I/O
 // of its own: equal input gives equal figures, to the last digit.

@@ -224,7 +224,7 @@ func (c *cell) quarter(t *testing.T, rng *rand.Rand) (Result, float64) {
 // counted sums up what is of the days that a boundary's figure is of.
 func (r *rig) counted(boundary string, days map[int]float64) (sum float64) {
 	for day, v := range days {
-		if c := r.byKey[boundary].ledger.peek(day); c != nil && c.Counted {
+		if c := r.byKey[boundary].ledger.Peek(day); c != nil && c.Counted {
 			sum += v
 		}
 	}

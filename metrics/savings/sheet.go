@@ -7,6 +7,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 )
 
 // Sheet says what a frozen baseline rests on: what an auditor asks for before he
@@ -138,7 +139,7 @@ func (p *Parts) Add(o Parts) {
 }
 
 // parts of the band of what the sums hold.
-func (b *boundary) parts(s Sums) Parts {
+func (b *boundary) parts(s books.Sums) Parts {
 	var p Parts
 	if b.Baseline == nil || s.Days == 0 {
 		return p
@@ -188,13 +189,13 @@ func (e *Engine) leakage(a *account, first, over int) *Leakage {
 	var l Leakage
 	class := 0.0
 	for d := first; d < over; d++ {
-		begins, ends := e.calendar.bounds(d)
+		begins, ends := e.calendar.Bounds(d)
 		use := func(a *account) (float64, bool) {
-			c := a.ledger.peek(d)
+			c := a.ledger.Peek(d)
 			if c == nil {
 				return 0, false
 			}
-			used, share, _ := c.mask(a.meters, ends-begins)
+			used, share, _ := c.Mask(a.meters, ends-begins)
 			return used, share == 1
 		}
 		entered, ok := use(a)
@@ -255,7 +256,7 @@ func (e *Engine) normal(a *account, first, over int) *Normal {
 			use *= persons / then
 		}
 		typical[month] += use + a.adjustmentOf(over-1, d, w) // the adjustments of now
-		if c := a.ledger.peek(d); c != nil && c.Counted {
+		if c := a.ledger.Peek(d); c != nil && c.Counted {
 			days[month]++
 			actual[month] += c.Actual
 			adjusted[month] += c.Baseline + c.Adjusted
@@ -270,7 +271,7 @@ func (e *Engine) normal(a *account, first, over int) *Normal {
 		n.Baseline += baseline.Figure(typical[m])
 		n.Saving += baseline.Figure(typical[m] * (1 - actual[m]/adjusted[m]))
 	}
-	r := a.result(a.sum(&a.ledger, start, over, func(d int) Conditions { return e.conditions(a, d) }))
+	r := a.result(a.sum(&a.ledger, start, over, func(d int) books.Conditions { return e.conditions(a, d) }))
 	n.Band = baseline.Figure(r.Uncertainty/math.Abs(r.Baseline)) * n.Baseline
 	return n
 }

@@ -12,6 +12,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/holidays"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 	"greencommunity/metrics/sun"
 	"greencommunity/metrics/usage"
 )
@@ -803,10 +804,12 @@ func (b *boundary) persons(day int) float64 {
 }
 
 // adjustment of a day: the sum of the non-routine ones in force.
-func (b *boundary) adjustment(day int, w Conditions) float64 { return b.adjustmentOf(day, day, w) }
+func (b *boundary) adjustment(day int, w books.Conditions) float64 {
+	return b.adjustmentOf(day, day, w)
+}
 
 // adjustmentOf is what those in force on one day come to on another, in its conditions.
-func (b *boundary) adjustmentOf(force, day int, w Conditions) float64 {
+func (b *boundary) adjustmentOf(force, day int, w books.Conditions) float64 {
 	sum := 0.0
 	for _, a := range b.Adjustments {
 		if !inForce(a.From, a.To, force) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"greencommunity/ingest"
+	"greencommunity/metrics/savings/books"
 	"greencommunity/metrics/usage"
 )
 
@@ -28,8 +29,8 @@ type savedHeader struct {
 
 type savedAccount struct {
 	Key              string
-	Ledger           Ledger
-	Quarters         []Quarter
+	Ledger           books.Ledger
+	Quarters         []books.Quarter
 	Actual, Baseline float64
 	Up, Down         [2][]savedCorrection
 	Anomalies        []savedAnomaly
@@ -54,12 +55,12 @@ type savedBurned struct {
 }
 
 type savedCorrection struct {
-	Reason Reason
+	Reason books.Reason
 	Amount float64
 }
 
 type savedAnomaly struct {
-	Reason Reason
+	Reason books.Reason
 	Count  int64
 }
 
@@ -74,7 +75,7 @@ type savedMeter struct {
 
 type savedStation struct {
 	Device  ingest.DeviceID
-	Weather weather
+	Weather books.Weather
 }
 
 // Save writes the state, the same bytes for the same state.
@@ -103,7 +104,7 @@ func (e *Engine) Save(w io.Writer) error {
 		}
 		for i, n := range a.anomalies {
 			if n != 0 {
-				s.Anomalies = append(s.Anomalies, savedAnomaly{reasons[i], n})
+				s.Anomalies = append(s.Anomalies, savedAnomaly{books.Reasons[i], n})
 			}
 		}
 		for d, l := range a.lamps {
@@ -155,7 +156,7 @@ func (a *account) wholeDays() {
 	}
 }
 
-func corrections(m map[Reason]float64) []savedCorrection {
+func corrections(m map[books.Reason]float64) []savedCorrection {
 	var list []savedCorrection
 	for r, v := range m {
 		list = append(list, savedCorrection{r, v})
@@ -195,14 +196,14 @@ func (e *Engine) Load(r io.Reader) error {
 		for side := range 2 {
 			a.up[side], a.down[side] = nil, nil
 			for _, c := range s.Up[side] {
-				a.up[side] = merge(a.up[side], map[Reason]float64{c.Reason: c.Amount})
+				a.up[side] = merge(a.up[side], map[books.Reason]float64{c.Reason: c.Amount})
 			}
 			for _, c := range s.Down[side] {
-				a.down[side] = merge(a.down[side], map[Reason]float64{c.Reason: c.Amount})
+				a.down[side] = merge(a.down[side], map[books.Reason]float64{c.Reason: c.Amount})
 			}
 		}
 		for _, n := range s.Anomalies {
-			if i := slices.Index(reasons[:], n.Reason); i >= 0 {
+			if i := slices.Index(books.Reasons[:], n.Reason); i >= 0 {
 				a.anomalies[i] = n.Count
 			}
 		}
@@ -237,7 +238,7 @@ func (e *Engine) Load(r io.Reader) error {
 		}
 		w := e.stations[s.Device]
 		if w == nil {
-			w = &weather{}
+			w = &books.Weather{}
 			e.stations[s.Device] = w
 		}
 		*w = s.Weather

@@ -15,6 +15,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 )
 
 var local = time.FixedZone("CST", 8*3600)
@@ -117,7 +118,7 @@ func TestRecomputedFromInfluxDB(t *testing.T) {
 			t.Errorf("%s: %.12g, by hand %g", what, v[0], v[1])
 		}
 	}
-	if !item.Significant || item.Boundaries[0].Anomalies[savings.Gap] != 1 {
+	if !item.Significant || item.Boundaries[0].Anomalies[books.Gap] != 1 {
 		t.Errorf("%+v", item)
 	}
 	// Any other days, those of the silence included: 8 a day.

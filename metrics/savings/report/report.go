@@ -26,6 +26,7 @@ import (
 	"greencommunity/metrics/anomaly"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 )
 
 // Source holds what a report is made of.
@@ -1505,9 +1506,9 @@ func (s *Source) problems(names map[ingest.CommunityID]string) Section {
 	return section
 }
 
-var reasons = map[savings.Reason]string{
-	savings.Rollover: "翻转", savings.Backward: "倒退", savings.Swap: "换表", savings.Gap: "中断", savings.Provisional: "估抄", savings.TrueUp: "估抄更正",
-	savings.Duplicate: "重复", savings.Late: "迟到", savings.Reset: "复位", savings.Implausible: "不合理", savings.Scale: "换单位",
+var reasons = map[books.Reason]string{
+	books.Rollover: "翻转", books.Backward: "倒退", books.Swap: "换表", books.Gap: "中断", books.Provisional: "估抄", books.TrueUp: "估抄更正",
+	books.Duplicate: "重复", books.Late: "迟到", books.Reset: "复位", books.Implausible: "不合理", books.Scale: "换单位",
 }
 
 func (s *Source) data(names map[ingest.CommunityID]string) Section {

@@ -14,6 +14,7 @@ import (
 	"greencommunity/ingest/inventory"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/baseline"
+	"greencommunity/metrics/savings/books"
 )
 
 // A figure has the digits its band deserves, and no more.
@@ -46,7 +47,7 @@ func source() *Source {
 		Inventory: &inventory.Inventory{Zone: time.UTC, Communities: []*inventory.Community{{ID: "a", Name: "甲<社区>"}, {ID: "b", Name: "乙社区"}}},
 		Statement: &savings.Statement{Items: []savings.StatementItem{
 			{Community: "a", Facility: "lighting", Resource: "electricity", Unit: "kWh", Actual: 700, Baseline: 1000, Saving: 300, Fraction: 0.3, Uncertainty: 40, Confidence: 0.9, Coverage: 0.9, Significant: true, Verdict: baseline.Saved,
-				Boundaries: []savings.StatementBoundary{{ID: "lamps", Status: "frozen", Version: 1, IPMVP: "B", Method: "mean", Days: 90, Covered: 81, Use: 800, Saving: 300, Band: 40, Anomalies: map[savings.Reason]int64{savings.Swap: 1, savings.Gap: 2}}}},
+				Boundaries: []savings.StatementBoundary{{ID: "lamps", Status: "frozen", Version: 1, IPMVP: "B", Method: "mean", Days: 90, Covered: 81, Use: 800, Saving: 300, Band: 40, Anomalies: map[books.Reason]int64{books.Swap: 1, books.Gap: 2}}}},
 			{Community: "b", Facility: "lighting", Resource: "electricity", Unit: "kWh", Actual: 500, Baseline: 450, Saving: -50, Fraction: -0.111, Uncertainty: 30, Confidence: 0.9, Coverage: 1, Significant: true, Verdict: baseline.Increased,
 				Boundaries: []savings.StatementBoundary{{ID: "lamps", Status: "frozen", Version: 1, IPMVP: "A", Method: "lamp_inventory", Days: 90, Covered: 90, Saving: -50, Band: 30},
 					{ID: "part", Status: "nested", Use: 5, Covered: 90, Days: 90, Saving: nan, Band: nan}}},
