@@ -427,6 +427,7 @@ type meanings struct {
 
 type meaning struct {
 	name, quantityName string // of the sample
+	measured           bool   // the payload gives its unit
 	field              *format.Field
 	quantity           *ingest.Quantity
 }
@@ -456,7 +457,8 @@ func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *in
 			w.like.source, w.like.origin, w.like.meanings = src, dev.Origin, known
 		}
 	}
-	if i < len(known.list) && known.list[i].name == s.Field && known.list[i].quantityName == s.Quantity {
+	measured := s.Unit != ""
+	if i < len(known.list) && known.list[i].name == s.Field && known.list[i].quantityName == s.Quantity && known.list[i].measured == measured {
 		return known.list[i].field, known.list[i].quantity
 	}
 	field, name := w.field(src, s, dev), s.Quantity
@@ -474,7 +476,7 @@ func (w *Worker) meaning(src *inventory.Source, s *format.Sample, i int, dev *in
 		quantity = w.inv.Facilities.Quantity(dev.Facility, name)
 	}
 	if i == len(known.list) && i < maxMeanings {
-		known.list = append(known.list, meaning{strings.Clone(s.Field), strings.Clone(s.Quantity), field, quantity})
+		known.list = append(known.list, meaning{strings.Clone(s.Field), strings.Clone(s.Quantity), measured, field, quantity})
 	}
 	return field, quantity
 }

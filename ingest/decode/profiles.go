@@ -21,7 +21,8 @@ type profiles struct {
 	// Of decoders' results, by folded names: those of the schema of The Things
 	// Network, and what else decoders have in common.
 	schema, common map[string]*format.Field
-	having         map[string][]int // devices, by the first member of Has
+	measured       map[string]*format.Field // where the payload gives the unit
+	having         map[string][]int         // devices, by the first member of Has
 }
 
 // deviceProfile is a known product.
@@ -62,14 +63,15 @@ var builtinProfiles = func() *profiles {
 		Devices []deviceProfile `yaml:"devices"`
 	}
 	var words struct {
-		Schema map[string]*format.Field `yaml:"schema"`
-		Common map[string]*format.Field `yaml:"common"`
+		Schema   map[string]*format.Field `yaml:"schema"`
+		Common   map[string]*format.Field `yaml:"common"`
+		Measured map[string]*format.Field `yaml:"measured"`
 	}
 	if !document.Decode(productsYAML, &products, &problems) || !document.Decode(vocabularyYAML, &words, &problems) {
 		panic(fmt.Sprintf("products.yaml, vocabulary.yaml: %v", problems.Err())) // a defect of the build
 	}
 	p.devices = append(p.devices, products.Devices...)
-	p.schema, p.common = folded(words.Schema), folded(words.Common)
+	p.schema, p.common, p.measured = folded(words.Schema), folded(words.Common), folded(words.Measured)
 	p.having = map[string][]int{}
 	for i := range p.devices {
 		d := &p.devices[i]
@@ -109,7 +111,7 @@ var around = []string{"decoded.", "data.", "bytes.", "payload.", "measurements."
 
 // decoded is the meaning of a field of a decoder's result, by what decoders have
 // in common.
-func (p *profiles) decoded(name string, normalized bool) *format.Field {
+func (p *profiles) decoded(name string, normalized, measured bool) *format.Field {
 	for _, prefix := range around {
 		name = strings.TrimPrefix(name, prefix)
 	}
@@ -122,6 +124,11 @@ func (p *profiles) decoded(name string, normalized bool) *format.Field {
 	}
 	if f := p.common[name]; f != nil {
 		return f
+	}
+	if measured {
+		if f := p.measured[name]; f != nil {
+			return f
+		}
 	}
 	if strings.Contains(name, "water") || strings.Contains(name, "meteringenergy") || strings.HasPrefix(name, "air") || strings.HasPrefix(name, "action") || strings.HasPrefix(name, "tank") || strings.HasPrefix(path, "power.") {
 		return p.schema[name] // no other names these so
@@ -188,7 +195,7 @@ func (p *profiles) field(source, profile string, s *format.Sample) *format.Field
 	if f := p.named(source, profile, s.Product, name); f != nil || !s.Decoded {
 		return f
 	}
-	return p.decoded(name, s.Normalized)
+	return p.decoded(name, s.Normalized, s.Unit != "")
 }
 
 // named is the meaning of a field by the format, or by a product.

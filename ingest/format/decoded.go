@@ -31,7 +31,7 @@ var (
 	plainNames   = []string{"value", "v", "val", "data", "scaledvalue"}
 	measureNames = []string{"unit", "units"}
 	labelNames   = []string{"displayname", "label", "precision", "description"}
-	namingNames  = []string{"variable", "name", "type", "desc", "quantity", "parameter", "viftype", "consumptiontype", "measurement"}
+	namingNames  = []string{"variable", "name", "type", "desc", "quantity", "parameter", "viftype", "consumptiontype", "measurement", "label"}
 )
 
 // volumes are the units of water in frames of meters that do not name what they measure.
@@ -390,11 +390,11 @@ func worded(v *fastjson.Value) bool {
 // nothing beside it, and sets unit and time.
 func (w *decodedWalk) measured(base *Sample, v *fastjson.Value) (*fastjson.Value, bool) {
 	var value, unit, at *fastjson.Value
-	others := false
+	others, list := false, false
 	v.GetObject().Visit(func(key []byte, member *fastjson.Value) {
 		switch name := Fold(string(key)); {
-		case slices.Contains(plainNames, name) && value == nil && member.Type() != fastjson.TypeObject && member.Type() != fastjson.TypeArray:
-			value = member
+		case slices.Contains(plainNames, name) && value == nil && single(member) != nil:
+			value, list = single(member), member.Type() == fastjson.TypeArray
 		case slices.Contains(measureNames, name) && unit == nil && worded(member):
 			unit = member
 		case slices.Contains(clockNames, name) && at == nil:
@@ -404,7 +404,7 @@ func (w *decodedWalk) measured(base *Sample, v *fastjson.Value) (*fastjson.Value
 			others = true
 		}
 	})
-	if value == nil || others {
+	if value == nil || others || list && unit == nil {
 		return nil, false
 	}
 	if at != nil {
@@ -418,6 +418,17 @@ func (w *decodedWalk) measured(base *Sample, v *fastjson.Value) (*fastjson.Value
 		base.Unit = measure(string(unit.GetStringBytes()))
 	}
 	return value, true
+}
+
+// single is a value, or the one value of a list; nil where v is none.
+func single(v *fastjson.Value) *fastjson.Value {
+	if list := v.GetArray(); len(list) == 1 {
+		v = list[0]
+	}
+	if v.Type() == fastjson.TypeObject || v.Type() == fastjson.TypeArray {
+		return nil
+	}
+	return v
 }
 
 // named reports whether an element says by a member what it measures: Type:
