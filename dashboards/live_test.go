@@ -559,7 +559,7 @@ func startPrometheus(t *testing.T, s *service) *promServer {
 
 	stand := standIns(s)
 	for _, m := range stand.names {
-		p.standIn = append(p.standIn, Prefix+m)
+		p.standIn = append(p.standIn, m)
 	}
 	standServer, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -596,9 +596,9 @@ type standInMetrics struct {
 
 // plantedMetrics are their values; each label not named has a plain one.
 var plantedMetrics = map[string]float64{
-	"energy_savings_joules": 7.2e6, "energy_savings_uncertainty_joules": 3.6e6,
-	"water_savings_cubic_meters": 12, "water_savings_uncertainty_cubic_meters": 5,
-	"build_info": 1, "tls_certificate_expiry_timestamp_seconds": 4e9, "savings_significant": 1, "savings_coverage_ratio": 0.93, "unaccounted_ratio": 0.06, "baseline_calendar_end_timestamp_seconds": 1.8e9,
+	"greencommunity_energy_savings_joules": 7.2e6, "greencommunity_energy_savings_uncertainty_joules": 3.6e6,
+	"greencommunity_water_savings_cubic_meters": 12, "greencommunity_water_savings_uncertainty_cubic_meters": 5,
+	"greencommunity_build_info": 1, "greencommunity_tls_certificate_expiry_timestamp_seconds": 4e9, "greencommunity_savings_significant": 1, "greencommunity_savings_coverage_ratio": 0.93, "greencommunity_unaccounted_ratio": 0.06, "greencommunity_baseline_calendar_end_timestamp_seconds": 1.8e9,
 }
 
 func standIns(s *service) standInMetrics {
@@ -608,7 +608,7 @@ func standIns(s *service) standInMetrics {
 	started := time.Now()
 	for _, m := range Metrics {
 		// What messages make appear is not there yet, and will be.
-		if exposed[Prefix+m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onStated && m.When != onDaysOff && m.When != onDeposit && m.When != onParent && m.When != onInspection && m.When != onHousehold && m.When != onJudged {
+		if exposed[m.Name] != nil || m.When == always || m.When != ofProgram && m.When != onCertificate && m.When != onBoundary && m.When != onFactor && m.When != onDensity && m.When != onStated && m.When != onDaysOff && m.When != onDeposit && m.When != onParent && m.When != onInspection && m.When != onHousehold && m.When != onJudged {
 			continue
 		}
 		stand.names = append(stand.names, m.Name)
@@ -618,9 +618,9 @@ func standIns(s *service) standInMetrics {
 		}
 		add := func(labels prometheus.Labels, value float64) {
 			if m.Type == "counter" {
-				stand.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: Prefix + m.Name, Help: m.Means.EN, ConstLabels: labels}, func() float64 { return value * time.Since(started).Seconds() }))
+				stand.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: m.Name, Help: m.Means.EN, ConstLabels: labels}, func() float64 { return value * time.Since(started).Seconds() }))
 			} else {
-				stand.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: Prefix + m.Name, Help: m.Means.EN, ConstLabels: labels}, func() float64 { return value }))
+				stand.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: m.Name, Help: m.Means.EN, ConstLabels: labels}, func() float64 { return value }))
 			}
 		}
 		labels := prometheus.Labels{}

@@ -214,7 +214,7 @@ func TestEverythingIsShown(t *testing.T) {
 		}
 	}
 	for _, m := range Metrics {
-		if !shown[Prefix+m.Name] {
+		if !shown[m.Name] {
 			t.Errorf("%s is shown nowhere", m.Name)
 		}
 	}
@@ -531,7 +531,7 @@ func baseName(metric string) string {
 
 // rawCounters are shown as they are on purpose: the account, and a figure that
 // only changes when the process starts.
-var rawCounters = []string{"messages_received_total", "messages_stored_total", "messages_duplicate_total", "messages_rejected_total", "messages_ignored_total", "journal_torn_bytes_total"}
+var rawCounters = []string{"greencommunity_messages_received_total", "greencommunity_messages_stored_total", "greencommunity_messages_duplicate_total", "greencommunity_messages_rejected_total", "greencommunity_messages_ignored_total", "greencommunity_journal_torn_bytes_total"}
 
 func checkProm(q query, add func(string, ...any)) {
 	e, err := promParser.ParseExpr(fillProm(q.text, fixed))
@@ -546,7 +546,7 @@ func checkProm(q query, add func(string, ...any)) {
 	parser.Inspect(e, func(n parser.Node, path []parser.Node) error {
 		switch n := n.(type) {
 		case *parser.VectorSelector:
-			name := strings.TrimPrefix(baseName(n.Name), Prefix)
+			name := baseName(n.Name)
 			i := slices.IndexFunc(Metrics, func(m Metric) bool { return m.Name == name })
 			if i < 0 {
 				if !slices.Contains(foreign, n.Name) {

@@ -125,7 +125,7 @@ func TestSavingsNames(t *testing.T) {
 		}
 	}
 	for _, m := range Metrics {
-		if (m.When == onBoundary || m.When == onFactor || m.When == onDensity) && !slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == Prefix+m.Name }) {
+		if (m.When == onBoundary || m.When == onFactor || m.When == onDensity) && !slices.ContainsFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == m.Name }) {
 			t.Errorf("%s does not appear", m.Name)
 		}
 	}

@@ -106,7 +106,7 @@ func (w *Watch) Run(ctx context.Context) {
 }
 
 var expiryDesc = prometheus.NewDesc("greencommunity_tls_certificate_expiry_timestamp_seconds",
-	"When the first certificate of the chain expires that an address shows, in unix seconds.", []string{"peer"}, nil)
+	"When the first certificate of the chain expires that an address shows, in unix seconds: of tls:// brokers, an https:// InfluxDB, and what watch_tls lists.", []string{"peer"}, nil)
 
 // Describe is a prometheus.Collector's.
 func (w *Watch) Describe(ch chan<- *prometheus.Desc) { ch <- expiryDesc }

@@ -226,7 +226,7 @@ func TestHeldUntilMended(t *testing.T) {
 			if n, err := testutil.GatherAndCount(registry, "greencommunity_influxdb_held"); err != nil || n != len(allWhys) {
 				t.Errorf("%d series of greencommunity_influxdb_held, %v", n, err)
 			}
-			metric := "# HELP greencommunity_influxdb_held Whether writing waits for an operator, by what is to be mended.\n# TYPE greencommunity_influxdb_held gauge\n"
+			metric := "# HELP greencommunity_influxdb_held Whether writing waits for an operator, by what is to be mended: unauthorized, not_found (bucket), redirected, not_influxdb (something else answers), tls, request_refused (anything else).\n# TYPE greencommunity_influxdb_held gauge\n"
 			for _, why := range allWhys {
 				v := 0
 				if why == h.Why {

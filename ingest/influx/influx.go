@@ -113,7 +113,7 @@ func New(o Options) *Writer {
 // heldCollector exposes why writing is held.
 type heldCollector struct{ w *Writer }
 
-var heldDesc = prometheus.NewDesc("greencommunity_influxdb_held", "Whether writing waits for an operator, by what is to be mended.", []string{"why"}, nil)
+var heldDesc = prometheus.NewDesc("greencommunity_influxdb_held", "Whether writing waits for an operator, by what is to be mended: unauthorized, not_found (bucket), redirected, not_influxdb (something else answers), tls, request_refused (anything else).", []string{"why"}, nil)
 
 func (c heldCollector) Describe(ch chan<- *prometheus.Desc) { ch <- heldDesc }
 

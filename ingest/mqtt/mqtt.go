@@ -191,14 +191,14 @@ func New(o Options) (*Subscriber, error) {
 		}
 	}
 	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "greencommunity_mqtt_" + name, Help: help})
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
 	}
 	s.metrics = metrics{
-		connects: counter("connects_total", "Connections to the broker."),
-		failures: counter("connect_failures_total", "Attempts to connect that failed."),
-		refused:  counter("subscriptions_refused_total", "Filters the broker refused or granted without acknowledgement."),
-		lost:     counter("sessions_lost_total", "Connections at which the broker had forgotten our session, and what waited in it."),
-		silent:   counter("silent_reconnects_total", "Connections made anew because nothing arrived."),
+		connects: counter("greencommunity_mqtt_connects_total", "Connections to the broker."),
+		failures: counter("greencommunity_mqtt_connect_failures_total", "Attempts to connect that failed."),
+		refused:  counter("greencommunity_mqtt_subscriptions_refused_total", "Filters the broker refused or granted without acknowledgement."),
+		lost:     counter("greencommunity_mqtt_sessions_lost_total", "Connections at which the broker had forgotten our session, and what waited in it."),
+		silent:   counter("greencommunity_mqtt_silent_reconnects_total", "Connections made anew because nothing arrived."),
 	}
 	if o.Registerer != nil {
 		o.Registerer.MustRegister(s.metrics.connects, s.metrics.failures, s.metrics.lost, s.metrics.refused, s.metrics.silent,

@@ -17,7 +17,7 @@ var (
 		"1 for each alarm that somebody should know of: not closed by a person, not silenced, and no other stands for it. No series where there is none.",
 		[]string{"alarm", "device", "community", "compound", "facility", "kind", "severity", "vendor"}, nil)
 	sinceDesc = prometheus.NewDesc("greencommunity_alarm_since_timestamp_seconds",
-		"When each of them began, by the clock of the device.", []string{"alarm"}, nil)
+		"When each of those alarms began, by the clock of the device, unix seconds.", []string{"alarm"}, nil)
 	valueDesc = prometheus.NewDesc("greencommunity_alarm_value",
 		"What each of them is about, as it is now, where it is a figure, in its unit.", []string{"alarm", "unit"}, nil)
 	openDesc = prometheus.NewDesc("greencommunity_alarms_open",

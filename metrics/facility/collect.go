@@ -25,7 +25,7 @@ var (
 	overDesc   = desc("greencommunity_waste_bin_overflow_seconds_total", "Time bins were at 95 % or more; silence counts for 3 h at most.", "community")
 	ajarDesc   = desc("greencommunity_gate_open_seconds_total", "Time gates were open; silence counts for 3 h at most.", "community")
 	dueDesc    = desc("greencommunity_lighting_scheduled_burn_seconds_total", "Time lamps should have burned by the sun, from civil dusk to dawn, of the time they told of.", "community")
-	homesDesc  = desc("greencommunity_waste_households", "Households that dropped something, by numbers that change daily: today so far, yesterday.", "community", "day")
+	homesDesc  = desc("greencommunity_waste_households", "Households that dropped something, counted by numbers that change daily: today so far, yesterday.", "community", "day")
 	checkDesc  = desc("greencommunity_waste_inspections_total", "Deposits that were inspected, by what was found: correct, wrong.", "community", "result")
 	upDesc     = desc("greencommunity_gate_up_seconds_total", "Time gates were heard of; a silence of more than 3 h is not known, and not up.", "community")
 	dutyDesc   = desc("greencommunity_gate_scheduled_seconds_total", "Time since each gate was first heard of: all of it is scheduled.", "community")

@@ -354,7 +354,7 @@ var (
 	titleDesc     = prometheus.NewDesc("greencommunity_ledger_item_info", "An item of the standard, always 1.", []string{"item", "area", "title"}, nil)
 	behindDesc    = prometheus.NewDesc("greencommunity_ledger_behind", "Whether a community is behind: it does not take part, or has items that are not met.", []string{"community"}, nil)
 	renovatedDesc = prometheus.NewDesc("greencommunity_ledger_compounds_renovated", "Compounds of the ledger that were renovated, by year.", []string{"community", "year"}, nil)
-	deadlineDesc  = prometheus.NewDesc("greencommunity_ledger_deadline_timestamp_seconds", "The end of the day by which is to be reported: quarter, october.", []string{"what"}, nil)
+	deadlineDesc  = prometheus.NewDesc("greencommunity_ledger_deadline_timestamp_seconds", "The end of the day by which is to be reported, unix seconds: quarter, october.", []string{"what"}, nil)
 	changesDesc   = prometheus.NewDesc("greencommunity_ledger_changes_total", "Values of the ledger that were changed.", nil, nil)
 	problemsDesc  = prometheus.NewDesc("greencommunity_ledger_file_problems", "Mistakes of the table that was read last; nothing of it is taken while there are any.", nil, nil)
 )

@@ -353,7 +353,7 @@ func (f *Figure) Statistics() map[string]float64 {
 	return all
 }
 
-var quantityDesc = prometheus.NewDesc("greencommunity_system_quantity", "What a quantity of a facility other than lighting, water, waste and gates is now, in its unit: sum, mean, min, max, yes, today, day, night, and how many devices report it.", []string{"community", "facility", "quantity", "unit", "statistic"}, nil)
+var quantityDesc = prometheus.NewDesc("greencommunity_system_quantity", "What a quantity of a facility other than lighting, water, waste and gates is now, in its unit: sum, mean, min, max, yes (devices that say so), today, day and night (of sound), devices (that report it).", []string{"community", "facility", "quantity", "unit", "statistic"}, nil)
 
 // Describe is part of prometheus.Collector.
 func (o *Observer) Describe(ch chan<- *prometheus.Desc) { ch <- quantityDesc }

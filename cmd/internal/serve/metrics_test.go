@@ -154,7 +154,7 @@ func TestMetricsAreKnown(t *testing.T) {
 	}
 	var missing []string
 	for _, m := range dashboards.Metrics {
-		if families[dashboards.Prefix+m.Name] == nil {
+		if families[m.Name] == nil {
 			missing = append(missing, m.Name)
 		}
 	}
