@@ -33,8 +33,8 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 	if os.Getenv("GOGC") == "" {
 		// What is allocated beside the state of devices is garbage within
 		// milliseconds, half a kilobyte a message. Collecting it at 40 % instead of
-		// 100 % costs an eighth of the CPU time, and takes 5 MiB off the 49 that
-		// 10,000 devices would have resident.
+		// 100 % costs an eighth of the CPU time, and takes 5 MiB off what 10,000
+		// devices would have resident.
 		debug.SetGCPercent(40)
 	}
 	service, err := serve.New(conf, log)

@@ -487,6 +487,18 @@ func TestWebConfigUsers(t *testing.T) {
 	}
 }
 
+func TestLoginName(t *testing.T) {
+	for name, want := range map[string]bool{
+		"wang": true, "王芳": true, "li.na_2@x-1": true, "é": true, "٣": true, "Ⅻ": true,
+		strings.Repeat("城", 64): true, strings.Repeat("城", 65): false,
+		"": false, "a b": false, "a\n": false, "a/b": false, "e\u0301": false, "\xff": false, "\ufffd": false, "a:b": false,
+	} {
+		if got := isLoginName(name); got != want {
+			t.Errorf("%q: %v", name, got)
+		}
+	}
+}
+
 func TestSection(t *testing.T) {
 	good, hash := hashed10(t), strings.Repeat("ab", 32)
 	for _, c := range []struct{ section, want string }{

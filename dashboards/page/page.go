@@ -8,7 +8,6 @@
 package page
 
 import (
-	"bytes"
 	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
@@ -89,15 +88,11 @@ func (p *Page) Routes() map[string]http.Handler {
 		panic(err)
 	}
 	for _, name := range names {
-		data, err := fs.ReadFile(files, name)
-		if err != nil {
-			panic(err)
-		}
 		pattern := "GET /" + name
 		if name == "index.html" {
 			pattern = "GET /{$}"
 		}
-		routes[pattern] = file(name, data)
+		routes[pattern] = file(files, name)
 	}
 	return routes
 }
@@ -116,16 +111,28 @@ var contentTypes = map[string]string{
 	".LICENSE": "text/plain; charset=utf-8",
 }
 
-func file(name string, data []byte) http.Handler {
-	sum := sha256.Sum256(data)
-	tag := `"` + hex.EncodeToString(sum[:8]) + `"`
+// file serves a file of the program from where it lies there: a copy of all of them
+// would be 200 kB.
+func file(files fs.FS, name string) http.Handler {
+	open := func() fs.File {
+		f, err := files.Open(name)
+		if err != nil {
+			panic(err) // a defect of the build
+		}
+		return f
+	}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, open()); err != nil {
+		panic(err)
+	}
+	tag := `"` + hex.EncodeToString(sum.Sum(nil)[:8]) + `"`
 	kind := contentTypes[path.Ext(name)]
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		security(w.Header())
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("ETag", tag)
-		http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(data))
+		http.ServeContent(w, r, name, time.Time{}, open().(io.ReadSeeker))
 	})
 }
 

@@ -42,8 +42,8 @@ type route struct {
 
 const (
 	fewRoutes   = 1 << 10
-	mostRoutes  = 1 << 17 // of 40 bytes
-	routeProbes = 8
+	mostRoutes  = 1 << 17 // of 32 bytes
+	routeProbes = 16
 	// routesTurn sets which share of new topics displace others where there is no room:
 	// with more devices than routes, each would be displaced before it is used.
 	routesTurn = 16
@@ -326,9 +326,9 @@ func (l *layout) same(other *layout) bool {
 
 // enter enters a route, in place of another where there is no room.
 func (x *express) enter(e route) {
-	if x.entered*2 >= len(x.routes) && len(x.routes) < mostRoutes {
+	if x.entered*3 >= len(x.routes)*2 && len(x.routes) < mostRoutes {
 		old := x.routes
-		x.routes, x.entered = make([]route, max(fewRoutes, 4*len(old))), 0
+		x.routes, x.entered = make([]route, max(fewRoutes, 2*len(old))), 0
 		for i := range old {
 			if old[i].device != nil {
 				x.enter(old[i])

@@ -43,7 +43,7 @@ const (
 	window = 48               // hours an hour stays open behind the newest
 	ofUse  = 8 * 24           // and one of use, which meters read daily or weekly enter late
 	pause  = 10 * time.Second // between two writings of one hour
-	atOnce = 2000             // points returned in one go
+	atOnce = 1000             // points returned in one go
 )
 
 // Fields are those of a point, in its order.

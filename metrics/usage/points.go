@@ -9,7 +9,7 @@ import (
 
 // atOnce sets how many hours Points returns: InfluxDB takes them in batches, and
 // what it has not confirmed waits in memory as text.
-const atOnce = 2000
+const atOnce = 1000
 
 // Points are hours of meters (usage) and days of places (usage_daily) that have
 // changed since the call before.

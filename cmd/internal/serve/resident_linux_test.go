@@ -8,7 +8,7 @@ import (
 )
 
 // The program's pages that are not in use go, and it runs on.
-func TestLetGoOfStart(t *testing.T) {
+func TestLetGoOfProgram(t *testing.T) {
 	resident := func() int {
 		status, err := os.ReadFile("/proc/self/status")
 		if err != nil {
@@ -25,7 +25,7 @@ func TestLetGoOfStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := resident()
-	if err := letGoOfStart(); err != nil {
+	if err := letGoOfProgram(); err != nil {
 		t.Fatal(err)
 	}
 	if after := resident(); after >= before {

@@ -2,5 +2,10 @@
 
 package serve
 
-// letGoOfStart does nothing: there is no such call here.
-func letGoOfStart() error { return nil }
+import (
+	"context"
+	"log/slog"
+)
+
+// letGo does nothing: there is no such call here.
+func letGo(context.Context, *slog.Logger) {}

@@ -269,9 +269,7 @@ func (s *Service) Run(ctx context.Context) error {
 			g.Go(func() error { s.observers.desk.Run(ctx); return s.observers.desk.Close() })
 			g.Go(func() error { s.api.Run(ctx, s.settings.DataDir); return nil }) // the account is complete
 			g.Go(func() error { control(ctx, s.settings.DataDir, s.pipeline, s.log); return nil })
-			if err := letGoOfStart(); err != nil {
-				s.log.Debug("pages of the start stay resident", "error", err)
-			}
+			g.Go(func() error { letGo(ctx, s.log); return nil })
 		}
 		if err := s.pipeline.Run(ctx, opened); err != nil && ctx.Err() == nil {
 			return err
