@@ -114,9 +114,17 @@ func (f *DayFit) fit(days []Day, c *holidays.Calendar) error {
 	return nil
 }
 
+// surest is the quantile of the upper end of a 90 % interval.
+const surest = 1.645
+
 // weigh says what the days are worth. The mean and few drivers take little of the
-// autocorrelation with them, (1+3ρ)·p/2n; its own standard error is added, as with
-// households.
+// autocorrelation ρ with them, (1+3ρ)·p/2n (Marriott and Pope 1954). A ρ that happens to be
+// estimated too small costs more truth than one too large gains, so what ρ does to the
+// band, (1+ρ)/(1−ρ), is taken at the upper end of its own 90 % interval: the standard error
+// of ρ is √((1−ρ²)/n) (Bartlett 1946), that of the ratio's logarithm 2/√(n·(1−ρ²)). Of
+// 16,000 made years each, ρ from 0 to 0.8, 88.8 to 90.5 % of the next quarters were inside the
+// band without this, and are 92 to 93.3 % with it, at 1.07 to 1.15 of the ideal width.
+// Days that are far off say nothing of ρ and would hide it: they are drawn in for it.
 func (f *DayFit) weigh(used, weights []float64) {
 	n, p := float64(f.N), float64(f.P)
 	f.CV = math.Sqrt(dot(f.Residual, f.Residual)/(n-p)) / mean(used)
@@ -124,12 +132,17 @@ func (f *DayFit) weigh(used, weights []float64) {
 	for i, w := range weights {
 		residual[i] *= math.Sqrt(w)
 	}
-	f.Rho = (Autocorrelation(residual) + p/2/n) / (1 - 1.5*p/n)
-	rho := min(0.99, max(0, f.Rho))
-	if math.IsNaN(rho) {
-		rho, f.Rho = 0, 0
+	if scale := 1.4826 * median(absolute(residual)); scale > 0 {
+		for i, r := range residual {
+			residual[i] = max(-3*scale, min(r, 3*scale))
+		}
 	}
-	f.Effective = EffectiveN(f.N, min(0.99, rho+math.Sqrt((1-rho*rho)/n)))
+	f.Rho = (Autocorrelation(residual) + p/2/n) / (1 - 1.5*p/n)
+	if math.IsNaN(f.Rho) {
+		f.Rho = 0
+	}
+	rho := min(0.99, max(0, f.Rho))
+	f.Effective = EffectiveN(f.N, rho) * math.Exp(-2*surest/math.Sqrt(n*(1-rho*rho)))
 }
 
 // leftOut is the squared error of twelve stretches of days that are left out in turn.
