@@ -33,7 +33,7 @@ type savingsBaselineCmd struct {
 	From       string   `help:"First day of the baseline." placeholder:"DATE"`
 	To         string   `help:"First day after." placeholder:"DATE"`
 	Accept     []string `help:"Accept the findings of a kind: KIND=REASON. The reason is kept in the baseline. May be given several times." placeholder:"KIND=REASON" sep:"none"`
-	Exclude    float64  `name:"exclude-leak" help:"Refuse a baseline within which a leak of so many m³/h for 60 days could be unnoticed." placeholder:"M3/H"`
+	Exclude    float64  `name:"exclude-leak" help:"Refuse a baseline of households within which a leak of so many m³/h for 60 days could be unnoticed, and would move a quarter by more than 1 %. 0: tell it only." default:"0.5" placeholder:"M3/H"`
 	Homes      float64  `help:"How many homes use the water, for the year_rel to state. Default: by the scatter of days." placeholder:"N"`
 	Version    int      `help:"Version of the baseline." default:"1"`
 	ApprovedBy string   `help:"Who approves it." placeholder:"NAME"`

@@ -43,6 +43,57 @@ func TestCase05BaselineWithALeakIsRefused(t *testing.T) {
 	}
 }
 
+// Where days' use cannot tell whether 0.5 m³/h leaked, by default no baseline has such a
+// leak: with it and without it the year is refused until the night flow, or a reason, says
+// that there was none. Days that scatter less tell by themselves.
+func TestBaselineOfDaysAloneHasNoLeak(t *testing.T) {
+	t.Parallel()
+	table := func(seed uint64, scatter, leak float64, first, length int, nights bool) string {
+		rng := rand.New(rand.NewPCG(seed, 9))
+		var b strings.Builder
+		b.WriteString("date,usage,persons,night_flow\n")
+		noise := rng.NormFloat64()
+		for n := range 365 {
+			noise = 0.4*noise + math.Sqrt(1-0.16)*rng.NormFloat64()
+			use, night := 100*(1+0.15*math.Sin(float64(n-100)/58))*(1+scatter*noise), 0.6*(1+0.2*rng.NormFloat64())
+			if n >= first && n < first+length {
+				use, night = use+24*leak, night+leak
+			}
+			fmt.Fprintf(&b, "%s,%.3f,1000,", time.Date(2025, 1, 1+n, 0, 0, 0, 0, time.UTC).Format(time.DateOnly), use)
+			if nights {
+				fmt.Fprintf(&b, "%.3f", night)
+			}
+			b.WriteString("\n")
+		}
+		return b.String()
+	}
+	for seed := range uint64(4) {
+		if _, err := savingsRun(t, table(seed, 0.08, 0.5, 10+60*int(seed), 60, false), "baseline", "-"); err == nil {
+			t.Errorf("seed %d: takes a leak", seed)
+		}
+		if _, err := savingsRun(t, table(seed, 0.08, 0.5, 10+60*int(seed), 60, true), "baseline", "-"); err == nil || !strings.Contains(err.Error(), "02:00") {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+	clean := table(1, 0.08, 0, 0, 0, false)
+	if _, err := savingsRun(t, clean, "baseline", "-"); err == nil || !strings.Contains(err.Error(), "leak_limit: a leak of 0.5 m³/h for 60 days could be within") || !strings.Contains(err.Error(), "night_flow") {
+		t.Errorf("%v", err)
+	}
+	got, err := savingsRun(t, clean, "baseline", "-", "--accept", "leak_limit=夜间巡查单 2025-17")
+	if err != nil || got["baseline"].(map[string]any)["accepted"].([]any)[0].(map[string]any)["reason"] != "夜间巡查单 2025-17" {
+		t.Errorf("%v %v", got, err)
+	}
+	for name, args := range map[string][]string{
+		table(1, 0.08, 0, 0, 0, true):  {"baseline", "-"},
+		table(1, 0.04, 0, 0, 0, false): {"baseline", "-"},
+		clean:                          {"baseline", "-", "--exclude-leak", "0"},
+	} {
+		if _, err := savingsRun(t, name, args...); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}
+
 // A baseline from InfluxDB: a clean year is accepted, and its alarms, its thin data and
 // its night flow are found.
 func TestBaselineOfStoredReadings(t *testing.T) {

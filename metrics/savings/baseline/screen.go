@@ -67,11 +67,13 @@ const (
 	shortest = 3
 	// outlying days are so many robust standard deviations off.
 	outlying = 5.0
-	// leakMatters is the leak, m³/h, of leakDays days that a baseline must not have within
+	// LeakMatters is the leak, m³/h, of leakDays days that a baseline must not have within
 	// it unnoticed, where it moves a quarter by more than leakMoves.
-	leakMatters = 0.5
+	LeakMatters = 0.5
 	leakDays    = 60
 	leakMoves   = 0.01
+	// blind is for how many days in a row the night flow may be unknown and still tell.
+	blind = 7
 	// surely is the quantile of 99.5 %.
 	surely = 2.576
 )
@@ -114,10 +116,11 @@ func (s *Screening) Refused() []string {
 }
 
 // AcceptKind accepts the findings of a kind for a reason that is kept. False: there are none.
+// Who answers for a leak that was found answers for one that days' use does not show.
 func (s *Screening) AcceptKind(kind, reason string) bool {
 	found := false
 	for i := range s.Findings {
-		if f := &s.Findings[i]; f.Kind == kind {
+		if f := &s.Findings[i]; f.Kind == kind || kind == "leak" && f.Kind == "leak_limit" {
 			f.Accepted, found = reason, true
 		}
 	}
@@ -198,17 +201,18 @@ func (s *Screening) stretches(days []Day, c *holidays.Calendar) {
 // season and the calendar take most of it. left is what nothing explains, relative to the
 // mean use.
 func (s *Screening) limit(days []Day, columns [][]float64, left []float64, pulses int) {
-	n, use, nights := len(days), 0.0, 0
+	n, use, nights, unknown, longest := len(days), 0.0, 0, 0, 0
 	for _, d := range days {
 		if !(d.Persons > 0) {
 			return
 		}
 		use += d.Use / float64(n)
-		if d.Night > 0 {
-			nights++
+		if unknown++; d.Night > 0 {
+			nights, unknown = nights+1, 0
 		}
+		longest = max(longest, unknown)
 	}
-	if nights >= n/2 && nights >= 60 || n < 2*leakDays {
+	if nights >= 60 && longest <= blind || n < 2*leakDays {
 		return
 	}
 	basis := perpendicular(columns)
@@ -230,8 +234,8 @@ func (s *Screening) limit(days []Day, columns [][]float64, left []float64, pulse
 	size := (stands + chance(leakDays, n) + surely) * scatterOf(left, len(basis)+pulses) / math.Sqrt(least)
 	s.LeakLimit = Figure(size * use / 24)
 	s.moves = leakDays / (91 * use / 24)
-	if s.LeakLimit > leakMatters && leakMatters*s.moves > leakMoves {
-		s.Findings = append(s.Findings, s.undecided(days[0], days[n-1], leakMatters))
+	if s.LeakLimit > LeakMatters && LeakMatters*s.moves > leakMoves {
+		s.Findings = append(s.Findings, s.undecided(days[0], days[n-1], LeakMatters))
 	}
 }
 
@@ -239,7 +243,8 @@ func (s *Screening) limit(days []Day, columns [][]float64, left []float64, pulse
 func (s *Screening) undecided(first, last Day, rate float64) Finding {
 	return Finding{Kind: "leak_limit", From: first.Date.Format(time.DateOnly), To: last.Date.Format(time.DateOnly), PerDay: Figure(24 * rate), Effect: Figure(rate * s.moves),
 		What: fmt.Sprintf("a leak of %.2g m³/h for %d days could be within, which moves a quarter by %.1f %%: by days' use alone only %.2f m³/h stands out in 99.5 %% of such years, and one of the whole year never; "+
-			"the flow from 02:00 to 04:00 (column night_flow, or hourly reads with --boundary) shows both", rate, leakDays, 100*rate*s.moves, float64(s.LeakLimit))}
+			"give the flow from 02:00 to 04:00 (column night_flow, or --boundary with meters that are read hourly), which shows both, "+
+			"or name what else shows that nothing leaked: --accept \"leak_limit=night survey of 3 March, order 17\"", rate, leakDays, 100*rate*s.moves, float64(s.LeakLimit))}
 }
 
 // Exclude refuses a baseline of days within which a leak of a rate, m³/h, for leakDays
