@@ -90,6 +90,15 @@ func (l site) common(name string) bool {
 	return !slices.ContainsFunc(l.kinds.Kinds(), func(k ingest.FacilityKind) bool { return l.kinds.Quantity(k, name) == nil })
 }
 
+// watched are common quantities that devices of a kind are there to tell: the heat of a
+// charger is what burns it, not how it is.
+var watched = map[ingest.FacilityKind][]string{"charging": {"temperature"}, "environment": {"temperature", "humidity"}}
+
+// shows reports whether the board of a kind shows a quantity.
+func (l site) shows(kind ingest.FacilityKind, name string) bool {
+	return !l.common(name) || slices.Contains(watched[kind], name)
+}
+
 func (l site) called(q *ingest.Quantity) string { return l.word(q.Label, q.Name) }
 
 // places makes a ranking of communities from an answer with their names; the name
@@ -157,12 +166,12 @@ func facilityBoard(l site, kind ingest.FacilityKind) *Dashboard {
 		},
 	}
 	for _, q := range l.quantities(kind) {
-		if !l.common(q.Name) {
+		if l.shows(kind, q.Name) {
 			d.Panels = append(d.Panels, l.nowTiles(kind, q)...)
 		}
 	}
 	for _, q := range l.quantities(kind) {
-		if l.common(q.Name) || q.Kind == ingest.Register {
+		if !l.shows(kind, q.Name) || q.Kind == ingest.Register {
 			continue // how a device is, and levels of counters, are on its own board
 		}
 		unit := l.unit(q.Unit)
@@ -173,6 +182,9 @@ func facilityBoard(l site, kind ingest.FacilityKind) *Dashboard {
 		case ingest.State:
 			unit = shownUnit{"percentunit", 1}
 			zh, en = "各社区为“是”的比例。", "Share of the devices that say yes, by community."
+		}
+		if q.Unit == "dB" {
+			zh, en = "各社区各设备读数的能量平均。", "Mean of the energy of the devices' readings, by community."
 		}
 		p := series(l, l.called(q), l.t(zh, en), unit.id, 12, 8)
 		if q.Kind == ingest.Delta {

@@ -4,8 +4,12 @@
 //
 //	measurement  place_hourly
 //	tags         community, facility, quantity
-//	fields       total, readings (total / readings is the mean; of deltas total is the sum), least, greatest
+//	fields       total, readings (total / readings is the mean; of deltas total is the sum), least, greatest;
+//	             of decibels also energy, the sum of 10^(dB/10)
 //	time         the hour's beginning, UTC
+//
+// The mean of decibels is that of their energy, 10 log10(energy / readings), and total so
+// many times readings: not every engine has logarithms.
 //
 // Of states total counts the readings that say yes. Registers are left out, as a level
 // that only grows is no picture; what was used of them comes from the book of use, as
@@ -25,6 +29,7 @@ import (
 	"encoding/gob"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -47,7 +52,7 @@ const (
 )
 
 // Fields are those of a point, in its order.
-var Fields = []string{"greatest", "least", "readings", "total"}
+var Fields = []string{"energy", "greatest", "least", "readings", "total"}
 
 // cell is an hour of a series.
 type cell struct {
@@ -55,6 +60,7 @@ type cell struct {
 	Readings uint32
 	Queued   bool // for writing
 	Total    float64
+	Energy   float64 // of decibels
 	Least    float64
 	Greatest float64
 }
@@ -137,6 +143,9 @@ func (o *Observer) Reading(_ uint32, r *ingest.Reading, _ bool, _ int64) {
 	}
 	c.Readings++
 	c.Total += v
+	if r.Quantity.Unit == "dB" {
+		c.Energy += math.Pow(10, v/10)
+	}
 	c.Least, c.Greatest = min(c.Least, v), max(c.Greatest, v)
 	o.changed(p, s, c)
 }
@@ -264,6 +273,10 @@ func (o *Observer) Points() []ingest.Point {
 		})
 		if p := &list[len(list)-1]; !q.series.use() {
 			p.Fields = []ingest.Field{{Key: "greatest", Value: c.Greatest}, {Key: "least", Value: c.Least}, {Key: "readings", Value: float64(c.Readings)}, {Key: "total", Value: c.Total}}
+			if c.Energy > 0 {
+				p.Fields[3].Value = 10 * math.Log10(c.Energy/float64(c.Readings)) * float64(c.Readings)
+				p.Fields = append([]ingest.Field{{Key: "energy", Value: c.Energy}}, p.Fields...)
+			}
 		}
 		q.series.close()
 	}

@@ -73,12 +73,15 @@ func TestHours(t *testing.T) {
 		say("a", "lighting", "light_on", noon.Add(time.Minute), 0)
 		say("a", "gate", "pass_in", noon, 3)
 		say("a", "gate", "pass_in", noon.Add(time.Minute), 4)
+		say("a", "noise", "sound_level", noon, 50) // 80 for half of the time is 77 for all of it, whatever the rest
+		say("a", "noise", "sound_level", noon.Add(time.Minute), 80)
 		say("a", "water", "water_volume_total", noon, 4711) // a register: the book of use has it
 		want := `a lighting active_power 28T12 greatest=40 least=20 readings=2 total=60
 a lighting active_power 28T13 greatest=10 least=10 readings=1 total=10
 b lighting active_power 28T12 greatest=7 least=7 readings=1 total=7
 a lighting light_on 28T12 greatest=1 least=0 readings=2 total=1
 a gate pass_in 28T12 greatest=4 least=3 readings=2 total=7
+a noise sound_level 28T12 energy=1.001e+08 greatest=80 least=50 readings=2 total=153.98808163630673
 `
 		if got := written(o, noon.Add(2*time.Hour)); sorted(got) != sorted(want) {
 			t.Errorf("written:\n%swant:\n%s", got, want)

@@ -857,7 +857,7 @@ func (p *planted) expected(source *Source) map[string][][]string {
 	first := p.homes[0]
 	want["六之三"] = [][]string{
 		{first.id, first.name, "充电设施", "累计电能", "", "", "12.5", "千瓦时"}, {first.id, first.name, "消防", "消火栓水压", "200", "250", "", "千帕"},
-		{first.id, first.name, "消防", "通道占用", "50.0", "", "", "%"}, {first.id, first.name, "噪声", "等效声级", "60.5", "71.0", "", "分贝"},
+		{first.id, first.name, "消防", "通道占用", "50.0", "", "", "%"}, {first.id, first.name, "噪声", "等效声级", "68.0", "71.0", "", "分贝"},
 		{first.id, first.name, "公共区域", "人数", "30.0", "40.0", "", ""}, {first.id, first.name, "公共区域", "进入人数", "", "", "42.0", ""},
 	}
 	p.expectAlarms(want)

@@ -13,6 +13,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/hourly"
 	"greencommunity/metrics/savings"
 	"greencommunity/metrics/savings/history"
 	"greencommunity/metrics/sun"
@@ -222,43 +223,99 @@ func (g *gathering) counts(ctx context.Context) error {
 }
 
 // others sums up the quantities of facilities that are no more than data: deltas add up,
-// gauges have a mean and a greatest, states a share. What registers have counted is told
-// of the energy of charging alone, by the book of use.
+// gauges have a mean and a greatest, states a share; of decibels the mean is that of the
+// energy. Single readings say so, or the hours of places (package hourly) where these are
+// of more readings, as single ones may be gone after their retention, and of decibels
+// where they are of as many. What registers have
+// counted is told of the energy of charging alone, by the book of use.
 func (g *gathering) others(ctx context.Context) error {
+	type key struct{ community, quantity string }
 	for _, kind := range g.inv.Facilities.Kinds() {
 		switch kind {
 		case ingest.Lighting, ingest.Water, ingest.Waste, ingest.Gate:
 			continue
 		}
+		quantities := g.inv.Facilities.Kind(kind).Sorted()
+		known := map[key]Other{}
+		readings := map[key]float64{}
+		keep := func(community string, q *ingest.Quantity, n float64, figures map[string]float64, sum, mean, greatest string) {
+			k := key{community, q.Name}
+			if !g.listed(community) || q.Kind == ingest.Register || n < readings[k] || n == readings[k] && (n == 0 || q.Unit != "dB") {
+				return
+			}
+			of := func(name string) float64 {
+				if v, ok := figures[name]; ok {
+					return v
+				}
+				return math.NaN()
+			}
+			o := Other{Community: ingest.CommunityID(community), Facility: kind, Quantity: q, Sum: math.NaN(), Mean: math.NaN(), Max: math.NaN()}
+			switch {
+			case q.Kind == ingest.Delta:
+				o.Sum = of(sum)
+			case q.Kind == ingest.State:
+				o.Mean = of(mean)
+			default:
+				o.Mean, o.Max = of(mean), of(greatest)
+			}
+			known[k], readings[k] = o, n
+		}
 		var selectors []string
-		for _, q := range g.inv.Facilities.Kind(kind).Sorted() {
-			switch q.Kind {
-			case ingest.Delta:
-				selectors = append(selectors, fmt.Sprintf(`sum("%s") AS "s_%[1]s"`, q.Name))
-			case ingest.State:
-				selectors = append(selectors, fmt.Sprintf(`mean("%s") AS "m_%[1]s"`, q.Name))
-			case ingest.Gauge:
-				selectors = append(selectors, fmt.Sprintf(`mean("%s") AS "m_%[1]s", max("%[1]s") AS "x_%[1]s"`, q.Name))
+		for _, q := range quantities {
+			if q.Kind != ingest.Register {
+				selectors = append(selectors, fmt.Sprintf(`count("%[1]s") AS "n_%[1]s", sum("%[1]s") AS "s_%[1]s", mean("%[1]s") AS "m_%[1]s", max("%[1]s") AS "x_%[1]s"`, q.Name))
 			}
 		}
-		totals, err := g.db.Totals(ctx, fmt.Sprintf(`SELECT %s FROM "%s" WHERE %s GROUP BY community`, strings.Join(selectors, ", "), kind, g.where()))
+		single, err := g.db.Totals(ctx, fmt.Sprintf(`SELECT %s FROM "%s" WHERE %s GROUP BY community`, strings.Join(selectors, ", "), kind, g.where()))
 		if err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
-		slices.SortFunc(totals, func(a, b history.Total) int { return cmp.Compare(a.Tags["community"], b.Tags["community"]) })
-		for _, t := range totals {
-			if !g.listed(t.Tags["community"]) {
+		for _, q := range quantities {
+			if q.Unit != "dB" {
 				continue
 			}
-			for _, q := range g.inv.Facilities.Kind(kind).Sorted() {
-				o := Other{Community: ingest.CommunityID(t.Tags["community"]), Facility: kind, Quantity: q, Sum: math.NaN(), Mean: math.NaN(), Max: math.NaN()}
-				found := false
-				for prefix, to := range map[string]*float64{"s_": &o.Sum, "m_": &o.Mean, "x_": &o.Max} {
-					if v, ok := t.Figures[prefix+q.Name]; ok {
-						*to, found = v, true
+			// Of the means of hours: not every engine has logarithms.
+			series, err := g.db.Rows(ctx, fmt.Sprintf(`SELECT mean("%s"), count("%s") FROM "%s" WHERE %s GROUP BY time(1h), community fill(none)`, q.Name, q.Name, kind, g.where()))
+			if err != nil {
+				return fmt.Errorf("%s: %w", kind, err)
+			}
+			for _, of := range series {
+				energy, n := 0.0, 0.0
+				for _, row := range of.Values {
+					if len(row) == 3 && row[1] != nil && row[2] != nil {
+						energy, n = energy+*row[2]*math.Pow(10, *row[1]/10), n+*row[2]
 					}
 				}
-				if found {
+				for _, t := range single {
+					if t.Tags["community"] == of.Tags["community"] {
+						t.Figures["m_"+q.Name] = 10 * math.Log10(energy/n)
+					}
+				}
+			}
+		}
+		for _, t := range single {
+			for _, q := range quantities {
+				keep(t.Tags["community"], q, t.Figures["n_"+q.Name], t.Figures, "s_"+q.Name, "m_"+q.Name, "x_"+q.Name)
+			}
+		}
+		hours, err := g.db.Totals(ctx, fmt.Sprintf("SELECT sum(total) AS s, sum(readings) AS n, sum(energy) AS e, max(greatest) AS x FROM %s WHERE facility = '%s' AND %s GROUP BY community, quantity", hourly.Measurement, kind, g.where()))
+		if err != nil {
+			return fmt.Errorf("hours of %s: %w", kind, err)
+		}
+		for _, t := range hours {
+			q := g.inv.Facilities.Quantity(kind, t.Tags["quantity"])
+			if q == nil {
+				continue // use of energy, or a quantity the inventory has no more
+			}
+			t.Figures["m"] = t.Figures["s"] / t.Figures["n"]
+			if q.Unit == "dB" {
+				t.Figures["m"] = 10 * math.Log10(t.Figures["e"]/t.Figures["n"])
+			}
+			keep(t.Tags["community"], q, t.Figures["n"], t.Figures, "s", "m", "x")
+		}
+		for _, c := range slices.SortedFunc(slices.Values(g.inv.Communities), func(a, b *inventory.Community) int { return cmp.Compare(a.ID, b.ID) }) {
+			for _, q := range quantities {
+				if o, ok := known[key{string(c.ID), q.Name}]; ok {
 					g.Others = append(g.Others, o)
 				}
 			}

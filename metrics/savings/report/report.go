@@ -1367,7 +1367,7 @@ var reported = map[string]struct {
 }{"1": {"", 1}, "count": {"", 1}, "0/1": {"%", 100}, "ratio": {"%", 100}, "Pa": {"千帕", 1e-3}, "Cel": {"℃", 1}, "kWh": {"千瓦时", 1}, "W": {"瓦", 1}, "A": {"安", 1}, "V": {"伏", 1}, "dB": {"分贝", 1}, "mm": {"毫米", 1}, "m": {"米", 1}, "m3/s": {"立方米/小时", 3600}, "ug/m3": {"微克/立方米", 1}}
 
 func (s *Source) others(names map[ingest.CommunityID]string) Section {
-	section := Section{Number: "六之三", Title: "其他设施", Keys: 1, Note: "各设施在本期内的读数：平均和最高为全部读数的；是否类的量为“是”的读数所占比例；合计为各次增量之和。声级的平均为算术平均。",
+	section := Section{Number: "六之三", Title: "其他设施", Keys: 1, Note: "各设施在本期内的读数：平均和最高为全部读数的；是否类的量为“是”的读数所占比例；合计为各次增量之和。声级的平均为能量平均。",
 		Head: []string{"社区编号", "社区", "设施", "量", "平均", "最高", "合计", "单位"}}
 	for _, o := range s.Others {
 		r, ok := reported[o.Quantity.Unit]
