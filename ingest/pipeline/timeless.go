@@ -25,12 +25,21 @@ import (
 // waits for InfluxDB.
 
 // spacing keeps the times received of the messages of one topic a millisecond
-// apart. It remembers a topic for as long as its last time is not past, which
-// is a burst's length: nothing else can be given that time again.
+// apart. It remembers a topic until its last time is a second past: the clock may be
+// set back by as much, and nothing else can be given that time again.
+//
+// Topics are in two tables, so that those of before are forgotten all at once: to
+// look at each of them for that takes longer than all else here.
 type spacing struct {
-	last    map[uint64]int64 // by the topic's hash: the last time given, unix ms
-	wall    int64            // the clock's last reading, unix ns: stamps of a burst are ahead of it
-	cleanAt int              // number of topics at which past ones are forgotten
+	last, before spacedTopics // what is in both holds as it is in last
+	wall         int64        // the clock's last reading, unix ns: stamps of a burst are ahead of it
+	turnAt       int          // number of topics in last from which on before is to be forgotten
+}
+
+// spacedTopics are the last times given to topics, by their hash, in unix ms.
+type spacedTopics struct {
+	times map[uint64]int64
+	most  int64 // none of the times is later
 }
 
 // stepBack sets how far the clock must fall behind itself to be taken as set
@@ -40,7 +49,7 @@ const stepBack = 1000 // ms
 const fewTopics = 4096
 
 func newSpacing() spacing {
-	return spacing{last: map[uint64]int64{}, cleanAt: fewTopics}
+	return spacing{last: spacedTopics{times: map[uint64]int64{}}, before: spacedTopics{times: map[uint64]int64{}}, turnAt: fewTopics}
 }
 
 // stamp returns the time received of a message, unix nanoseconds. The next one
@@ -48,19 +57,49 @@ func newSpacing() spacing {
 func (s *spacing) stamp(topic string, payload []byte, received int64) int64 {
 	now := received / 1e6
 	if now < s.wall/1e6-stepBack {
-		clear(s.last)
+		s.forget()
 	}
 	s.wall = received
-	if len(s.last) >= s.cleanAt {
-		maps.DeleteFunc(s.last, func(_ uint64, given int64) bool { return given < now })
-		s.cleanAt = max(fewTopics, 2*len(s.last))
-	}
 	key, given := xxhash.Sum64String(topic), now
-	if last, ok := s.last[key]; ok && given <= last {
+	last, ok := s.last.times[key]
+	if !ok {
+		last, ok = s.before.times[key]
+	}
+	if ok && given <= last {
 		given = last + 1
 	}
-	s.last[key] = given + elements(payload) - 1
+	s.give(key, given+elements(payload)-1, now)
 	return max(received, given*1e6)
+}
+
+// give notes the last time given to a topic, and forgets those that are past.
+func (s *spacing) give(key uint64, last, now int64) {
+	s.last.times[key] = last
+	s.last.most = max(s.last.most, last)
+	if len(s.last.times) < s.turnAt {
+		return
+	}
+	past := now - stepBack
+	if s.before.most < past {
+		s.before.forget()
+		s.last, s.before, s.turnAt = s.before, s.last, fewTopics
+		return
+	}
+	// Some are still needed, perhaps one topic that runs ahead of the clock for long.
+	for _, t := range []*spacedTopics{&s.last, &s.before} {
+		maps.DeleteFunc(t.times, func(_ uint64, last int64) bool { return last < past })
+	}
+	s.turnAt = max(fewTopics, 2*len(s.last.times), len(s.before.times))
+}
+
+func (s *spacing) forget() {
+	s.last.forget()
+	s.before.forget()
+}
+
+func (t *spacedTopics) forget() {
+	clear(t.times)
+	t.most = 0
 }
 
 // journaled notes the time of a message that is in the journal already, in the
@@ -73,11 +112,12 @@ func (s *spacing) journaled(m *ingest.Message, now int64) {
 		s.wall = m.Received
 	}
 	if s.wall/1e6 > now/1e6+stepBack {
-		clear(s.last)
+		s.forget()
 		return
 	}
-	if given := m.Received / 1e6; given >= now/1e6 && given < now/1e6+rememberedTimes {
-		s.last[xxhash.Sum64String(m.Topic)] = given + elements(m.Payload) - 1
+	given := m.Received / 1e6
+	if last := given + elements(m.Payload) - 1; last >= now/1e6-stepBack && given < now/1e6+rememberedTimes {
+		s.give(xxhash.Sum64String(m.Topic), last, now/1e6)
 	}
 }
 
