@@ -396,6 +396,11 @@ func (w *Worker) layoutOf(text []byte, r *Result, device *ingest.Device) *layout
 				return nil
 			}
 			k.quantity = r.Readings[next].Quantity
+			for i := range l.members {
+				if l.members[i].quantity == k.quantity {
+					return nil // twice: the general way tells of it
+				}
+			}
 			k.state = k.quantity.Kind == ingest.State
 			if k.quantity.Min != nil {
 				k.min = *k.quantity.Min

@@ -604,7 +604,7 @@ func (w *Worker) unmappedFire(in *format.Input, out *format.Output, s *format.Sa
 		}
 		w.replaced = w.replaced || replaced
 		w.written = append(w.written, s.Time)
-		w.append(r, index, s.Field, ingest.Reading{Device: dev, Channel: channel, Quantity: smoke, Value: v, Time: t, TimeSource: source, TimeReplaced: replaced})
+		w.append(r, index, named{s.Field, s.Unit}, ingest.Reading{Device: dev, Channel: channel, Quantity: smoke, Value: v, Time: t, TimeSource: source, TimeReplaced: replaced})
 		return true
 	}
 	e := ingest.Event{Device: dev, Channel: channel, Type: "fire", Active: active, Code: eventCode(s.Field + " = " + sentText(s)), Time: t, TimeSource: source}

@@ -185,7 +185,7 @@ func TestCJT188Variants(t *testing.T) {
 		{"clock on February 30", "water", "", "", reply("785634122C", "FFFFFFFF2C", "00000830022620"), "water_volume_total=123456.78"},
 		{"no clock, no status", "water", "", "", hex.EncodeToString(meterFrame("681001020304050607810D901F00785634122C010000002C")), "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"identifier the other way round", "water", "", "", hex.EncodeToString(meterFrame("681001020304050607810D1F9000785634122C010000002C")), "water_volume_total=123456.78 water_volume_billing=0.01"},
-		{"two frames", "water", "", "", plain + "FEFE" + strings.Replace(reply("010000002C", "FFFFFFFF2C", unset), "", "", 1), "water_volume_total=123456.78 water_volume_billing=0.01 water_volume_total=0.01"},
+		{"two frames", "water", "", "", plain + "FEFE" + strings.Replace(reply("010000002C", "FFFFFFFF2C", unset), "", "", 1), "water_volume_total=0.01 water_volume_billing=0.01 xwater_volume_total:bad_value"},
 		{"filling behind the frame", "water", "", "", plain + "524F", "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"the modem's number before the frame", "water", "", "", hex.EncodeToString([]byte("CTRL:&20260001")) + "FEFE" + plain, "water_volume_total=123456.78 water_volume_billing=0.01"},
 		{"the modem's number and no frame", "water", "", "", hex.EncodeToString([]byte("CTRL:&20260001")), "rejected malformed"},
@@ -465,7 +465,7 @@ func TestInfluxVariants(t *testing.T) {
 	testVariants(t, "influx", []variant{
 		{"seconds, milliseconds, nanoseconds", "lighting", "", "", "m,device=a active_power=1 1795392000\nm,device=a active_power=2 1795392001000\nm,device=a active_power=3i 1795392002000000000", "active_power=1@2026-11-23T00:00:00 active_power=2@2026-11-23T00:00:01 active_power=3@2026-11-23T00:00:02"},
 		{"boolean, unsigned, text", "lighting", "", "", `m,device=a light_on=T,energy_total=12u,voltage="229",note="x y"`, "light_on=1 energy_total=12 voltage=229 ?note=0x y"},
-		{"escapes", "lighting", "", "", `my\ lamp,device=a\ b,site=x\,y active_power=1`, "active_power=1"},
+		{"escapes", "lighting", "", "", `my\ lamp,device=a\ b,site=x\,y active_power=1`, "active_power=1 ?site=0x,y"},
 		{"channel", "lighting", "", "", "m,device=a,channel=l1 voltage=229", "voltage[l1]=229"},
 		{"zero is 1970", "lighting", "", "", "m,device=a voltage=229 0", "voltage=229"},
 		{"comments and empty lines", "lighting", "", "", "# c\n\nm,device=a voltage=229\n", "voltage=229"},

@@ -305,8 +305,8 @@ func FuzzLinesLoseNothing(f *testing.F) {
 			return s, key.Replace(s)
 		}
 		_, measurement = clean("m"+measurement, "m")
-		_, tag = clean("t"+tag, "t")
-		_, value = clean("v"+value, "v")
+		tagged, tag := clean("t"+tag, "t")
+		tagValue, value := clean("v"+value, "v")
 		field, escaped := clean("zz"+field, "zz")
 		text = strings.Map(func(r rune) rune {
 			if r == '\r' || r == 0 {
@@ -320,6 +320,9 @@ func FuzzLinesLoseNothing(f *testing.F) {
 		all := []put{
 			{name: field + "1", value: number, bad: math.IsNaN(number) || math.IsInf(number, 0)},
 			{name: field + "2", value: float64(integer)}, {name: field + "3", text: text, isText: true}, {name: field + "4", value: 1},
+		}
+		if tagged != "tariff" { // that is the channel
+			all = append(all, put{name: tagged, text: tagValue, isText: true})
 		}
 		line := func(device string) string {
 			return fmt.Sprintf("%s,device=%s,%s=%s %s1=%s,%s2=%di,%s3=\"%s\",%s4=true", measurement, device, tag, value,

@@ -26,6 +26,10 @@ func (w *Worker) interpret(in *format.Input, out *format.Output, r *Result) erro
 	}
 	w.last.valid, w.introduces = false, false
 	w.replaced, w.written, w.named = false, w.written[:0], w.named[:0]
+	if w.pointed > 0 {
+		w.pointed = 0
+		clear(w.points)
+	}
 	if w.source.TimeFields {
 		w.fieldTimes(in, out)
 	}
@@ -243,18 +247,35 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 		return refusal
 	}
 	t, source, replaced := eventTime(s.Time, s.TimeSource, in.Received)
-	if other, both := w.sharedName(r, dev, channel, quantity, value, t, s.Field); both {
-		return ingest.Refuse(ingest.BadValue, "%s: %.60q and %.60q are both it, with other values: give one a channel under fields, or ignore it", quantity.Name, other, s.Field)
+	reading := ingest.Reading{
+		Device: dev, Channel: channel, Quantity: quantity, Value: value,
+		Time: t, TimeSource: source, TimeReplaced: replaced, Estimated: s.Estimated,
+	}
+	switch i := w.sharedName(r, &reading); {
+	case i < 0:
+	case w.named[i].field != s.Field:
+		return ingest.Refuse(ingest.BadValue, "%s: %.60q and %.60q are both it, with other values: give one a channel under fields, or ignore it", quantity.Name, w.named[i].field, s.Field)
+	case replaced || r.Readings[i].TimeReplaced: // settleReplaced keeps the latest as written
+	default:
+		r.Refused = append(r.Refused, format.FieldRefusal{Device: string(dev.ID), Field: s.Field, Refusal: ingest.Refuse(ingest.BadValue,
+			"%s: %.60q is given twice at one time, %g and then %g, which counts: give each a time or a channel", quantity.Name, s.Field, r.Readings[i].Value, value)})
+		if w.named[i].unit != s.Unit { // two registers, which the store cannot tell apart
+			break
+		}
+		if out.Explain != nil {
+			explainReading(w.source, out, s, field, quantity, unit, value, source, replaced)
+		}
+		r.FireOfReading(&r.Readings[i], r.Devices[i])
+		w.written[i], r.Readings[i] = s.Time, reading
+		w.levelOf(r, i)
+		return nil
 	}
 	w.replaced = w.replaced || replaced
 	w.written = append(w.written, s.Time)
 	if out.Explain != nil {
 		explainReading(w.source, out, s, field, quantity, unit, value, source, replaced)
 	}
-	w.append(r, index, s.Field, ingest.Reading{
-		Device: dev, Channel: channel, Quantity: quantity, Value: value,
-		Time: t, TimeSource: source, TimeReplaced: replaced, Estimated: s.Estimated,
-	})
+	w.append(r, index, named{s.Field, s.Unit}, reading)
 	if quantity.Name == "fill_distance" && dev.Depth > dev.Offset {
 		w.fillLevel(r, index)
 	}
@@ -321,22 +342,53 @@ func (w *Worker) battery(s *format.Sample, dev *ingest.Device) (*ingest.Quantity
 	return w.inv.Facilities.Quantity(dev.Facility, name), unit
 }
 
-// sharedName finds another field of the message that is the same quantity of the same
-// channel at the same time, with another value: two registers must not share a name,
-// or one would overwrite the other and their difference pass for use. It looks at the
-// last ones, since those of one device stand together.
-func (w *Worker) sharedName(r *Result, dev *ingest.Device, channel string, q *ingest.Quantity, value float64, t int64, field string) (other string, both bool) {
-	for i := len(r.Readings) - 1; i >= 0 && i >= len(r.Readings)-maxMeanings; i-- {
+// named says of a reading, while its message is made, which field it is of and which unit
+// the payload gave it.
+type named struct{ field, unit string }
+
+// sharedName finds another reading of the message that is the same quantity of the same
+// channel at the same time, with another value: two registers must not share a name, or
+// one would overwrite the other and their difference pass for use. It is -1 where there is
+// none.
+func (w *Worker) sharedName(r *Result, reading *ingest.Reading) int {
+	shared := func(i int) bool {
 		v := &r.Readings[i]
-		if v.Quantity == q && v.Time == t && v.Value != value && v.Channel == channel && w.named[i] != field && (v.Device == dev || v.Device.ID == dev.ID) {
-			return w.named[i], true
-		}
+		return v.Quantity == reading.Quantity && v.Time == reading.Time && v.Value != reading.Value && v.Channel == reading.Channel &&
+			(v.Device == reading.Device || v.Device.ID == reading.Device.ID)
 	}
-	return "", false
+	n := len(r.Readings)
+	if n < maxMeanings {
+		for i := n - 1; i >= 0; i-- {
+			if shared(i) {
+				return i
+			}
+		}
+		return -1
+	}
+	if w.points == nil {
+		w.points = map[point]int{}
+	}
+	for ; w.pointed < n; w.pointed++ { // of a large message: by what is one point in the store
+		w.points[pointOf(&r.Readings[w.pointed])] = w.pointed
+	}
+	if i, ok := w.points[pointOf(reading)]; ok && shared(i) {
+		return i
+	}
+	return -1
 }
 
-func (w *Worker) append(r *Result, index uint32, field string, reading ingest.Reading) {
-	w.named = append(w.named, field)
+// point is what two readings share that are one in the store.
+type point struct {
+	device   ingest.DeviceID
+	channel  string
+	quantity *ingest.Quantity
+	time     int64
+}
+
+func pointOf(v *ingest.Reading) point { return point{v.Device.ID, v.Channel, v.Quantity, v.Time} }
+
+func (w *Worker) append(r *Result, index uint32, of named, reading ingest.Reading) {
+	w.named = append(w.named, of)
 	r.Readings = append(r.Readings, reading)
 	r.Devices = append(r.Devices, index)
 }
@@ -348,10 +400,24 @@ func (w *Worker) fillLevel(r *Result, index uint32) {
 	if level.Quantity == nil {
 		return
 	}
-	depth, offset := level.Device.Depth, level.Device.Offset
-	level.Value = min(max((depth-level.Value)/(depth-offset), 0), 1)
 	w.written = append(w.written, w.written[len(w.written)-1])
-	w.append(r, index, "fill_level", level)
+	w.append(r, index, named{field: derivedLevel}, level)
+	w.levelOf(r, len(r.Readings)-2)
+}
+
+// derivedLevel names the level made of a distance, no field of a payload.
+const derivedLevel = "fill_level of fill_distance"
+
+// levelOf gives the level that was derived from the i-th reading, a distance, its value.
+func (w *Worker) levelOf(r *Result, i int) {
+	if i+1 >= len(r.Readings) || w.named[i+1].field != derivedLevel || r.Readings[i].Quantity.Name != "fill_distance" {
+		return
+	}
+	distance, level := &r.Readings[i], &r.Readings[i+1]
+	depth, offset := distance.Device.Depth, distance.Device.Offset
+	level.Value = min(max((depth-distance.Value)/(depth-offset), 0), 1)
+	level.Time, level.TimeSource, level.TimeReplaced, level.Estimated = distance.Time, distance.TimeSource, distance.TimeReplaced, distance.Estimated
+	w.written[i+1] = w.written[i]
 }
 
 // sampleValue is the number a sample stands for, before its unit is converted.

@@ -108,7 +108,9 @@ type Worker struct {
 	// times of its readings as they were written.
 	replaced bool
 	written  []int64
-	named    []string // the fields of its readings, while they are made
+	named    []named       // what its readings are of, while they are made
+	points   map[point]int // of a large message, its readings; the first pointed of them
+	pointed  int
 
 	// How many readings and events the message had before its first spare sample; -1: it had none.
 	firm, firmEvents int
@@ -168,7 +170,7 @@ const maxKept = 4096
 func (w *Worker) shrink() {
 	r, out := &w.result, &w.out
 	if max(cap(out.Samples), cap(out.Events), cap(out.Refused), cap(w.written)) > maxKept {
-		out.Samples, out.Events, out.Refused, w.written, w.named = nil, nil, nil, nil, nil
+		out.Samples, out.Events, out.Refused, w.written, w.named, w.points, w.pointed = nil, nil, nil, nil, nil, nil, 0
 	}
 	if max(cap(r.Readings), cap(r.Events), cap(r.Unmapped), cap(r.Refused)) > maxKept {
 		*r = Result{}

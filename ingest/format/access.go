@@ -232,7 +232,7 @@ type faceGate struct{ parser fastjson.Parser }
 func newFaceGate(*Source) (Decoder, error) { return &faceGate{}, nil }
 
 func (d *faceGate) Decode(in *Input, out *Output) error {
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}
@@ -508,7 +508,7 @@ func (d *hikvision) Decode(in *Input, out *Output) error {
 			return ingest.Refuse(ingest.Malformed, "neither an event in JSON nor an EventNotificationAlert in XML")
 		}
 	}
-	root, err := parseJSON(&d.parser, payload)
+	root, err := parseJSON(&d.parser, payload, out)
 	if err != nil {
 		return err
 	}
@@ -608,7 +608,7 @@ func (d *dahua) Decode(in *Input, out *Output) error {
 			return ingest.Refuse(ingest.Malformed, "no event in JSON")
 		}
 	}
-	root, err := parseObject(&d.parser, payload)
+	root, err := parseObject(&d.parser, payload, out)
 	if err != nil {
 		return err
 	}

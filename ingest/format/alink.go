@@ -25,13 +25,13 @@ func (d *alink) Decode(in *Input, out *Output) error {
 	if in.Inner != nil && d.raw(in) {
 		return in.Inner(Sample{}, 0, frameBytes(in.Payload), out)
 	}
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}
 	for range 2 { // OneNET pushes its message as text under msg
 		if pushed := root.Get("msg"); pushed != nil && pushed.Type() == fastjson.TypeString && len(pushed.GetStringBytes()) > 1 && !root.Exists("params") {
-			if root, err = parseObject(&d.inner, pushed.GetStringBytes()); err != nil {
+			if root, err = parseObject(&d.inner, pushed.GetStringBytes(), out); err != nil {
 				return err
 			}
 		} else if pushed != nil && pushed.Type() == fastjson.TypeObject && !root.Exists("params") {

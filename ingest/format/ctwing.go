@@ -14,7 +14,7 @@ type ctwing struct{ parser fastjson.Parser }
 func newCTWing(*Source) (Decoder, error) { return &ctwing{}, nil }
 
 func (d *ctwing) Decode(in *Input, out *Output) error {
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}

@@ -759,7 +759,7 @@ func EachWord(payload []byte, f func(word string)) {
 		return
 	}
 	var parser fastjson.Parser
-	root, err := parseJSON(&parser, payload)
+	root, err := parseJSON(&parser, payload, nil)
 	if err != nil {
 		return
 	}

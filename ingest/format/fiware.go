@@ -50,7 +50,7 @@ var fiwareStatic = map[string]bool{
 }
 
 func (d *fiware) Decode(in *Input, out *Output) error {
-	root, err := parseJSON(&d.parser, in.Payload)
+	root, err := parseJSON(&d.parser, in.Payload, out)
 	if name, ok := fiwareAttribute(in.Topic); ok && (err != nil || root.Type() != fastjson.TypeObject && root.Type() != fastjson.TypeArray) {
 		// One attribute in a topic of its own: its value alone, 31.5 or "31.5" or on.
 		switch {

@@ -24,7 +24,7 @@ func (d *tasmota) Decode(in *Input, out *Output) error {
 		out.Samples = append(out.Samples, Sample{Field: in.Topic[strings.LastIndexByte(in.Topic, '/')+1:], Text: word, IsText: true})
 		return nil
 	}
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}
@@ -96,7 +96,7 @@ func (d *shelly) Decode(in *Input, out *Output) error {
 		out.Events = append(out.Events, Event{Type: "node_offline", Active: word == "false"})
 		return nil
 	}
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}
@@ -267,7 +267,7 @@ func (d *zigbee2mqtt) Decode(in *Input, out *Output) error {
 		out.Ignored = "the bridge's own"
 		return nil
 	}
-	root, err := parseJSON(&d.parser, in.Payload)
+	root, err := parseJSON(&d.parser, in.Payload, out)
 	if err != nil {
 		// An attribute's topic has bare text: ON, OFF.
 		if attribute := in.Captures.Channel; attribute != "" && len(in.Payload) < 64 {
@@ -316,7 +316,7 @@ func (d *zigbee2mqtt) Decode(in *Input, out *Output) error {
 func (d *zigbee2mqtt) availability(in *Input, out *Output) error {
 	in.Captures.Channel = ""
 	word := strings.Trim(string(in.Payload), "\" \r\n")
-	if root, err := parseJSON(&d.parser, in.Payload); err == nil && root.Type() == fastjson.TypeObject {
+	if root, err := parseJSON(&d.parser, in.Payload, out); err == nil && root.Type() == fastjson.TypeObject {
 		word = text(root, "state")
 	}
 	if word != "online" && word != "offline" {
@@ -373,7 +373,7 @@ func (d *homeassistant) Decode(in *Input, out *Output) error {
 		out.Ignored = "status of Home Assistant"
 		return nil
 	}
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}

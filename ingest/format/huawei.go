@@ -29,7 +29,7 @@ func (d *huawei) Decode(in *Input, out *Output) error {
 			return err
 		}
 	}
-	root, err := parseObject(&d.parser, payload)
+	root, err := parseObject(&d.parser, payload, out)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/influxdata/line-protocol/v2/lineprotocol"
@@ -11,21 +12,26 @@ import (
 )
 
 // influx reads line protocol: a field is a sample, a tag device, community,
-// facility, compound or channel says what it says. Times are told apart by
-// magnitude, as vendors differ in precision; an explicit 0 is 1970, which the
-// bounds of times replace.
-type influx struct{}
+// facility, compound or channel says what it says, and so does a tag that tells phases or
+// sockets apart. Any other tag is a field of text, told of once a message and device, since
+// nobody else would know what was lost with it. Times are told apart by magnitude, as vendors
+// differ in precision; an explicit 0 is 1970, which the bounds of times replace.
+type influx struct {
+	tags []Sample // others than known, of the message at hand
+}
 
-func newInflux(*Source) (Decoder, error) { return influx{}, nil }
+func newInflux(*Source) (Decoder, error) { return &influx{}, nil }
 
-func (influx) Decode(in *Input, out *Output) error {
+func (d *influx) Decode(in *Input, out *Output) error {
+	d.tags = d.tags[:0]
+	defer func() { d.tags = d.tags[:0] }()
 	dec := lineprotocol.NewDecoderWithBytes(in.Payload)
 	var refused error
 	lines, bad := 0, 0
 	for dec.Next() {
 		first := len(out.Samples)
 		lines++
-		err := influxLine(dec, in, out)
+		err := d.line(dec, in, out)
 		if err == nil {
 			continue
 		}
@@ -46,13 +52,24 @@ func (influx) Decode(in *Input, out *Output) error {
 	return nil
 }
 
-// influxLine reads one line.
-func influxLine(dec *lineprotocol.Decoder, in *Input, out *Output) error {
+// channelTags are tags that tell what else is one series of a device apart.
+var channelTags = []string{"phase", "line", "circuit", "socket", "outlet", "port", "ch", "tariff", "register"}
+
+// phases are the names of phases and what their channels are called.
+var phases = map[string]string{"a": "l1", "b": "l2", "c": "l3", "A": "l1", "B": "l2", "C": "l3", "L1": "l1", "L2": "l2", "L3": "l3", "1": "l1", "2": "l2", "3": "l3"}
+
+// maxTags is how many tags of a message are told of.
+const maxTags = 64
+
+// line reads one line.
+func (d *influx) line(dec *lineprotocol.Decoder, in *Input, out *Output) error {
 	measurement, err := dec.Measurement()
 	if err != nil {
 		return lineError(err)
 	}
 	base := Sample{}
+	told := len(d.tags)
+	apart := len(channelTags)
 	for {
 		key, value, err := dec.NextTag()
 		if err != nil {
@@ -71,7 +88,18 @@ func influxLine(dec *lineprotocol.Decoder, in *Input, out *Output) error {
 		case "compound":
 			base.Compound = string(value)
 		case "channel":
-			base.Channel = string(value)
+			d.instead(&base, apart)
+			base.Channel, apart = string(value), -1
+		default:
+			rank := slices.Index(channelTags, string(key))
+			if rank < 0 || rank >= apart {
+				d.tag(string(key), string(value))
+				continue
+			}
+			d.instead(&base, apart)
+			if base.Channel, apart = string(value), rank; channelTags[rank] == "phase" && phases[base.Channel] != "" {
+				base.Channel = phases[base.Channel]
+			}
 		}
 	}
 	if in.Captures.Facility == "" && base.Facility == "" && in.Source.Facility == "" {
@@ -112,6 +140,7 @@ func influxLine(dec *lineprotocol.Decoder, in *Input, out *Output) error {
 			return ingest.Refuse(ingest.TooLarge, "more than %d readings", MaxReadings)
 		}
 	}
+	d.tell(base, told, out)
 	at, err := dec.Time(lineprotocol.Nanosecond, time.Time{})
 	if err != nil {
 		return lineError(err)
@@ -128,6 +157,35 @@ func influxLine(dec *lineprotocol.Decoder, in *Input, out *Output) error {
 		}
 	}
 	return nil
+}
+
+// tag keeps a tag to be told of.
+func (d *influx) tag(name, value string) {
+	if len(d.tags) < maxTags {
+		d.tags = append(d.tags, Sample{Field: name, Text: value, IsText: true})
+	}
+}
+
+// instead keeps the tag that was the channel so far, the ranked of channelTags, as another is.
+func (d *influx) instead(base *Sample, rank int) {
+	if rank >= 0 && rank < len(channelTags) {
+		d.tag(channelTags[rank], base.Channel)
+	}
+}
+
+// tell adds the tags of a line from the one given on, as far as no line before said the same
+// of its device.
+func (d *influx) tell(base Sample, from int, out *Output) {
+	kept := from
+	for _, tag := range d.tags[from:] {
+		tag.Device, tag.Community, tag.Compound, tag.Facility = base.Device, base.Community, base.Compound, base.Facility
+		if !slices.Contains(d.tags[:kept], tag) {
+			d.tags[kept] = tag
+			kept++
+			out.Samples = append(out.Samples, tag)
+		}
+	}
+	d.tags = d.tags[:kept]
 }
 
 func lineError(err error) error {

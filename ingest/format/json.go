@@ -24,8 +24,9 @@ const (
 	maxValues = 4 * MaxReadings
 )
 
-// parseJSON parses a payload. The value is valid until the parser's next use.
-func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
+// parseJSON parses a payload. The value is valid until the parser's next use. A member that
+// an object has twice is refused to out, where that is not nil, and the last one counts.
+func parseJSON(p *fastjson.Parser, payload []byte, out *Output) (*fastjson.Value, error) {
 	written := payload
 	payload = jsonText(payload)
 	if !utf8.Valid(payload) {
@@ -44,12 +45,65 @@ func parseJSON(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
 		}
 		if near := nearJSON(payload); near != nil {
 			if root, err := p.ParseBytes(near); err == nil {
+				once(root, out)
 				return root, nil
 			}
 		}
 		return nil, ingest.Refuse(ingest.Malformed, "not JSON: %.120s", err.Error())
 	}
+	once(root, out)
 	return root, nil
+}
+
+// once leaves of each object's members of one name the last, as JavaScript does, and
+// refuses the others. A bit of seen stands for the names that look alike, so that nearly
+// always a look at each is all.
+func once(v *fastjson.Value, out *Output) {
+	if out == nil {
+		return
+	}
+	switch v.Type() {
+	case fastjson.TypeArray:
+		for _, item := range v.GetArray() {
+			once(item, out)
+		}
+	case fastjson.TypeObject:
+		var seen uint64
+		alike := false
+		object := v.GetObject()
+		object.Visit(func(key []byte, member *fastjson.Value) {
+			looks := uint64(len(key))
+			if len(key) > 0 {
+				looks += uint64(key[0])*7 + uint64(key[len(key)-1])*13 + uint64(key[len(key)/2])*29
+			}
+			bit := uint64(1) << (looks & 63)
+			alike = alike || seen&bit != 0
+			seen |= bit
+			if t := member.Type(); t == fastjson.TypeObject || t == fastjson.TypeArray {
+				once(member, out)
+			}
+		})
+		if alike {
+			leaveLast(object, out)
+		}
+	}
+}
+
+// leaveLast takes from an object all members but the last of their name.
+func leaveLast(object *fastjson.Object, out *Output) {
+	count, names := make(map[string]int, object.Len()), []string(nil)
+	object.Visit(func(key []byte, _ *fastjson.Value) {
+		name := string(key)
+		if count[name]++; count[name] == 2 {
+			names = append(names, name)
+		}
+	})
+	for _, name := range names {
+		for range count[name] - 1 {
+			object.Del(name)
+		}
+		out.Refuse("", name, ingest.BadValue, "%.60q stands in one object more than once: the last counts", name)
+	}
 }
 
 // repaired is a text that is not UTF-8 as if it were: of GBK, which Chinese
@@ -75,8 +129,8 @@ func jsonText(payload []byte) []byte {
 }
 
 // object parses a payload that must be a JSON object.
-func parseObject(p *fastjson.Parser, payload []byte) (*fastjson.Value, error) {
-	root, err := parseJSON(p, payload)
+func parseObject(p *fastjson.Parser, payload []byte, out *Output) (*fastjson.Value, error) {
+	root, err := parseJSON(p, payload, out)
 	if err != nil {
 		return nil, err
 	}

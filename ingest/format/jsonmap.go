@@ -77,13 +77,14 @@ func newMapping(src *Source) (Decoder, error) {
 }
 
 func (d *mapping) Decode(in *Input, out *Output) error {
-	root, err := parseJSON(&d.parser, in.Payload)
+	root, err := parseJSON(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}
 	if d.inside != nil {
 		text := d.values.get(root, root)
 		if inner := jsonInText(text); inner != nil {
+			once(inner, out)
 			return d.inside.decode(in, inner, out)
 		}
 		if text == nil || text.Type() == fastjson.TypeString {

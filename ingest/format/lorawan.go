@@ -20,7 +20,7 @@ type chirpstack struct {
 func newChirpstack(src *Source) (Decoder, error) { return &chirpstack{src: src}, nil }
 
 func (d *chirpstack) Decode(in *Input, out *Output) error {
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func (d *chirpstack) Decode(in *Input, out *Output) error {
 		return decodedObject(in, base, object, out)
 	}
 	if encoded := text(root, "objectJSON"); encoded != "" && !readsBytes(d.src, base.Profile) {
-		object, err := parseObject(&d.object, []byte(encoded))
+		object, err := parseObject(&d.object, []byte(encoded), out)
 		if err != nil {
 			return ingest.Refuse(ingest.Malformed, "objectJSON: %v", err)
 		}
@@ -133,7 +133,7 @@ type tts struct {
 func newTTS(src *Source) (Decoder, error) { return &tts{src: src}, nil }
 
 func (d *tts) Decode(in *Input, out *Output) error {
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func newNative(*Source) (Decoder, error) {
 }
 
 func (d *native) Decode(in *Input, out *Output) error {
-	root, err := parseJSON(&d.parser, in.Payload)
+	root, err := parseJSON(&d.parser, in.Payload, nil) // a member twice is refused below
 	if err != nil {
 		return err
 	}

@@ -57,7 +57,7 @@ func (d *senml) Decode(in *Input, out *Output) error {
 	pack := d.pack[:0]
 	if text := bytes.TrimLeft(jsonText(in.Payload), " \t\r\n"); len(text) > 0 && (text[0] == '[' || text[0] == '{') {
 		var err error
-		if pack, err = d.json(in.Payload); err != nil {
+		if pack, err = d.json(in.Payload, out); err != nil {
 			return err
 		}
 	} else if err := senmlCBOR.Unmarshal(in.Payload, &pack); err != nil {
@@ -190,8 +190,8 @@ func (o *Output) sum(s Sample, value float64) {
 
 // json reads a pack in JSON. A member whose name ends in _ must be understood,
 // and is not: the pack is refused (RFC 8428, 4.4).
-func (d *senml) json(payload []byte) ([]senmlRecord, error) {
-	root, err := parseJSON(&d.parser, payload)
+func (d *senml) json(payload []byte, out *Output) ([]senmlRecord, error) {
+	root, err := parseJSON(&d.parser, payload, out)
 	if err != nil {
 		return nil, err
 	}

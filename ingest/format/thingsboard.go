@@ -16,7 +16,7 @@ type thingsboard struct{ parser fastjson.Parser }
 func newThingsBoard(*Source) (Decoder, error) { return &thingsboard{}, nil }
 
 func (d *thingsboard) Decode(in *Input, out *Output) error {
-	root, err := parseJSON(&d.parser, in.Payload)
+	root, err := parseJSON(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ type neuron struct{ parser fastjson.Parser }
 func newNeuron(*Source) (Decoder, error) { return &neuron{}, nil }
 
 func (d *neuron) Decode(in *Input, out *Output) error {
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@ var wmbusText = map[string]bool{
 }
 
 func (d *wmbusmeters) Decode(in *Input, out *Output) error {
-	root, err := parseObject(&d.parser, in.Payload)
+	root, err := parseObject(&d.parser, in.Payload, out)
 	if err != nil {
 		return err
 	}
