@@ -60,17 +60,17 @@ const (
 // Robot is a robot of a chat group.
 type Robot struct {
 	Name string `yaml:"name"` // required; lower-case letters, digits, - and _
-	Kind string `yaml:"kind"` // required; wecom, dingtalk or feishu
+	Kind string `yaml:"kind"` // required; wecom, dingtalk, feishu, or webhook for a program
 	// URL is the robot's address. It contains the robot's key, so it comes from
 	// a file or the environment.
 	URLFile string `yaml:"url_file"`
 	URLEnv  string `yaml:"url_env"`
-	// Secret signs messages; DingTalk and Feishu only, where the robot was made
-	// with signatures.
+	// Secret signs messages: of DingTalk and Feishu where the robot was made with
+	// signatures, of a webhook always, with 16 characters at least.
 	SecretFile string `yaml:"secret_file"`
 	SecretEnv  string `yaml:"secret_env"`
 	// PerMinute sets how many messages a minute are sent at most; default 20,
-	// beyond which WeCom and DingTalk stop a robot for minutes.
+	// beyond which WeCom and DingTalk stop a robot for minutes; of a webhook 600.
 	PerMinute int `yaml:"per_minute"`
 
 	URL    config.Secret `yaml:"-"`
@@ -174,8 +174,8 @@ func (c *Config) complete(dir string, p *document.Problems) {
 			p.Add(path+".name", "%q is another robot's already", r.Name)
 		}
 		names[r.Name] = true
-		if !slices.Contains([]string{wecom, dingtalk, feishu}, r.Kind) {
-			p.Add(path+".kind", "%q is none of wecom, dingtalk, feishu", r.Kind)
+		if !slices.Contains([]string{wecom, dingtalk, feishu, hook}, r.Kind) {
+			p.Add(path+".kind", "%q is none of wecom, dingtalk, feishu, webhook", r.Kind)
 		}
 		r.URL = secret(p, path+".url", r.URLFile, r.URLEnv)
 		switch {
@@ -187,6 +187,23 @@ func (c *Config) complete(dir string, p *document.Problems) {
 		r.Secret = secret(p, path+".secret", r.SecretFile, r.SecretEnv)
 		if r.Secret != "" && r.Kind == wecom {
 			p.Add(path+".secret_file", "WeCom robots have no signature; remove it")
+		}
+		if r.Kind == hook {
+			switch {
+			case r.SecretFile == "" && r.SecretEnv == "":
+				p.Add(path+".secret_file", "missing; give a file with a secret of 16 characters or more (openssl rand -hex 32), and the same to the receiver")
+			case r.Secret != "" && len(r.Secret.Reveal()) < 16:
+				p.Add(path+".secret_file", "the secret has %d characters, too few; give 16 or more (openssl rand -hex 32)", len(r.Secret.Reveal()))
+			}
+			if c.Alarms == "" {
+				p.Add("alarms", "missing; a webhook is told what the ingester lists: give its address, http://127.0.0.1:9108/api/v1/alarms")
+			}
+			if c.Roster == "" {
+				p.Add("roster", "missing; a webhook is told by the lines of a roster: name one")
+			}
+			if r.PerMinute == 0 {
+				r.PerMinute = 600
+			}
 		}
 		if r.PerMinute == 0 {
 			r.PerMinute = 20

@@ -47,7 +47,9 @@ type Notifier struct {
 	wake   chan struct{}
 	forgot time.Time // when what is over was last dropped; Run's own
 	swept  time.Time // when what is over was last asked for; Run's own
-	reread rereading // of the roster; Run's own
+	// compared is when what people did was last asked for; Run's own.
+	compared time.Time
+	reread   rereading // of the roster; Run's own
 
 	messages *prometheus.CounterVec
 	retries  *prometheus.CounterVec
@@ -130,17 +132,21 @@ func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		http.Error(w, "no robot has this name", http.StatusNotFound)
 		return
 	}
-	var hook webhook
-	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxWebhook)).Decode(&hook); err != nil {
+	if r != nil && r.Kind == hook {
+		http.Error(w, "a webhook is told by the lines of the roster: deliver to /alerts", http.StatusNotFound)
+		return
+	}
+	var said webhook
+	if err := json.NewDecoder(http.MaxBytesReader(w, req.Body, maxWebhook)).Decode(&said); err != nil {
 		http.Error(w, "not a notification of Alertmanager: "+err.Error(), http.StatusBadRequest)
 		return
 	}
-	if hook.Version != "4" || len(hook.Alerts) == 0 {
+	if said.Version != "4" || len(said.Alerts) == 0 {
 		http.Error(w, "not a notification of Alertmanager in version 4", http.StatusBadRequest)
 		return
 	}
 	if name == "" {
-		err := s.telling.take(&hook, s.roster, n.now())
+		err := s.telling.take(&said, s.roster, n.now())
 		select {
 		case n.wake <- struct{}{}:
 		default:
@@ -153,28 +159,28 @@ func (n *Notifier) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	renderer := s.renderer
 	renderer.names = n.names()
-	m := renderer.render(&hook, n.open(req.Context(), s, &hook), r.fits)
+	m := renderer.render(&said, n.open(req.Context(), s, &said), r.fits)
 	err := r.deliver(req.Context(), m, n.retries.WithLabelValues(r.Name).Inc)
 	switch {
 	case err == nil:
 		n.messages.WithLabelValues(r.Name, "delivered").Inc()
 	case errors.Is(err, errBusy):
 		n.messages.WithLabelValues(r.Name, "failed").Inc()
-		n.log.Warn("message not delivered; Alertmanager tries again", "robot", r.Name, "alert", hook.GroupLabels["alertname"], "error", err)
+		n.log.Warn("message not delivered; Alertmanager tries again", "robot", r.Name, "alert", said.GroupLabels["alertname"], "error", err)
 		http.Error(w, err.Error(), http.StatusServiceUnavailable)
 	default:
 		n.messages.WithLabelValues(r.Name, "refused").Inc()
-		n.log.Error("message refused", "robot", r.Name, "alert", hook.GroupLabels["alertname"], "error", err)
+		n.log.Error("message refused", "robot", r.Name, "alert", said.GroupLabels["alertname"], "error", err)
 		http.Error(w, err.Error(), http.StatusUnprocessableEntity)
 	}
 }
 
 // open asks the ingester for the alarms a notification names. A message that says little is
 // better than none, so nothing hinders it.
-func (n *Notifier) open(ctx context.Context, s *setup, hook *webhook) map[string]*item {
+func (n *Notifier) open(ctx context.Context, s *setup, said *webhook) map[string]*item {
 	found, asked := map[string]*item{}, 0
-	for i := range hook.Alerts {
-		id := hook.Alerts[i].Labels["alarm"]
+	for i := range said.Alerts {
+		id := said.Alerts[i].Labels["alarm"]
 		if id == "" || s.alarms == "" || found[id] != nil || asked >= maxAsked {
 			continue
 		}

@@ -532,14 +532,17 @@ robots:
 - {name: a, kind: feishu, per_minute: 1}
 - {name: c, kind: feishu, url_file: empty, url_env: X}
 - {name: d, kind: feishu, url_env: GREENCOMMUNITY_NOT_SET}
+- {name: e, kind: webhook, url_file: url}
+- {name: f, kind: webhook, url_file: url, secret_file: secret}
 `)
 	if err == nil {
 		t.Fatal("accepted")
 	}
 	for _, want := range []string{
 		`listen: "here" is no address`, `page: "www" is no address`, "colour (line 3): unknown key", `robots[0].name: "A b" is no name`,
-		`robots[0].kind: "slack" is none of wecom, dingtalk, feishu`, "robots[1].url_file: holds no address", "robots[1].secret_file: WeCom robots have no signature",
+		`robots[0].kind: "slack" is none of wecom, dingtalk, feishu, webhook`, "robots[1].url_file: holds no address", "robots[1].secret_file: WeCom robots have no signature",
 		`robots[2].name: "a" is another robot's already`, "robots[2].url_file: missing", "robots[2].per_minute (line 7): 1 is not between 2 and 600",
+		"robots[5].secret_file: missing; give a file with a secret", "robots[6].secret_file: the secret has 9 characters, too few", "alarms: missing; a webhook is told", "roster: missing; a webhook is told",
 		"robots[3].url_file: give the file or the environment variable, not both", "robots[4].url_env: environment variable GREENCOMMUNITY_NOT_SET is not set",
 	} {
 		if plain := regexp.MustCompile(` \(line \d+\)`).ReplaceAllString(err.Error(), ""); !strings.Contains(plain, want) && !strings.Contains(err.Error(), want) {

@@ -31,6 +31,7 @@ const (
 	wecom    = "wecom"
 	dingtalk = "dingtalk"
 	feishu   = "feishu"
+	hook     = "webhook" // a program: see webhook.go
 )
 
 // What robots take: WeCom counts the bytes of the text, the others those of
@@ -99,6 +100,11 @@ type robot struct {
 	// has given up on that and says it again.
 	flights singleflight.Group
 	waiting atomic.Int32
+	// Of a webhook: what failed in a row, until when it is left alone, and whether it wants
+	// nothing any more. Of who tells it, one at a time.
+	failures int
+	until    time.Time
+	gone     bool
 	// unfollowed is told what hindered a mention or a picture; nil: nobody.
 	unfollowed func(error)
 }

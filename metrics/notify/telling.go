@@ -73,6 +73,10 @@ type heard struct {
 	Again    bool      `json:"again,omitempty"`  // it was over, and is back
 	Who      []string  `json:"who,omitempty"`    // names of those who were on duty
 
+	// Of a webhook: what it has seen of the alarm, and that something of it has changed.
+	Seen   string `json:"seen,omitempty"`
+	Change bool   `json:"change,omitempty"`
+
 	refused time.Time // the robot refused it then
 }
 
@@ -272,6 +276,7 @@ const (
 	ended                  // it is over
 	repeated               // nobody has confirmed it
 	escalated              // nobody has confirmed it, and somebody else is told
+	changed                // somebody did something with it; webhooks only
 )
 
 // saying is one alarm of a message.
@@ -286,6 +291,7 @@ type saying struct {
 	after    time.Duration // of escalated: since it was told first
 	worse    bool
 	item     *item
+	seen     string // of it, by a webhook
 }
 
 // milder says whether somebody was told of it as of less.
@@ -300,7 +306,7 @@ func (k *told) milder(severity string) bool {
 
 // due returns what a robot has to say now, by copies, and marks it as held where it is not
 // the hour.
-func (t *telling) due(robot string, roster *Roster, now time.Time) (list []saying) {
+func (t *telling) due(robot, kind string, roster *Roster, now time.Time) (list []saying) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, id := range slices.Sorted(maps.Keys(t.alarms)) {
@@ -316,7 +322,7 @@ func (t *telling) due(robot string, roster *Roster, now time.Time) (list []sayin
 			if v == nil {
 				v = &roster.Otherwise // the line has gone from the roster
 			}
-			held := severity != "critical" && roster.quiet(v, now)
+			held := severity != "critical" && roster.quiet(v, now) && !(name == robot && kind == hook)
 			if name == robot && now.Sub(h.refused) >= refusedFor {
 				who := roster.onDuty(v.Duty, now)
 				switch {
@@ -330,7 +336,9 @@ func (t *telling) due(robot string, roster *Roster, now time.Time) (list []sayin
 					add(saying{about: raised, h: *h, who: who, worse: k.milder(severity)})
 				case h.End:
 					add(saying{about: ended, h: *h, who: who})
-				case !k.Over && h.Severity != "" && !held && now.Sub(h.Last) >= roster.repeat(severity) && now.Sub(k.asked) >= time.Minute:
+				case kind == hook && h.Change && !k.Over:
+					add(saying{about: changed, h: *h})
+				case kind != hook && !k.Over && h.Severity != "" && !held && now.Sub(h.Last) >= roster.repeat(severity) && now.Sub(k.asked) >= time.Minute:
 					add(saying{about: repeated, h: *h, who: who})
 				}
 			}
@@ -392,6 +400,9 @@ func (t *telling) done(robot string, list []saying, now time.Time) {
 			continue
 		}
 		h.refused = time.Time{}
+		if s.seen != "" {
+			h.Seen, h.Change = s.seen, false
+		}
 		var who []string
 		for _, p := range s.who {
 			who = append(who, p.Name)
@@ -406,6 +417,9 @@ func (t *telling) done(robot string, list []saying, now time.Time) {
 			if !k.Over { // it came back while it was told to be over
 				*h = heard{Receiver: h.Receiver, Raise: true, Again: true}
 			}
+		case s.about == changed:
+			h.Last, h.Change = now, false
+			h.End = h.End || k.Over
 		case s.about == repeated:
 			h.Last = now
 			k.Confirmed = false
@@ -645,7 +659,7 @@ func (n *Notifier) tellRobots(ctx context.Context, now time.Time, wait *sync.Wai
 		if busy {
 			continue
 		}
-		list := t.due(name, s.roster, now)
+		list := t.due(name, r.Kind, s.roster, now)
 		if len(list) == 0 {
 			continue
 		}
@@ -658,7 +672,11 @@ func (n *Notifier) tellRobots(ctx context.Context, now time.Time, wait *sync.Wai
 				delete(t.busy, name)
 				t.mu.Unlock()
 			}()
-			n.say(ctx, s, r, list, now)
+			if r.Kind == hook {
+				n.tellWebhook(ctx, s, r, list, now)
+			} else {
+				n.say(ctx, s, r, list, now)
+			}
 		})
 	}
 	t.flush()
@@ -678,6 +696,7 @@ func (n *Notifier) Run(ctx context.Context) {
 	for {
 		n.rereadRoster()
 		n.sweep(ctx, n.now())
+		n.noteChanges(ctx, n.now())
 		n.tellRobots(ctx, n.now(), &wait)
 		select {
 		case <-ctx.Done():

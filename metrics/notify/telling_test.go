@@ -43,6 +43,7 @@ type scene struct {
 	chats  map[string][]string  // what robots were told, for the pages
 	starts map[string]time.Time // of alerts that are firing
 	zone   *time.Location
+	extra  []Robot // beside the three
 }
 
 const rosterText = `
@@ -149,6 +150,7 @@ func (s *scene) start() {
 		}
 		c.Robots = append(c.Robots, Robot{Name: name, Kind: kind, URL: config.Secret(s.robots[name].URL), PerMinute: 600})
 	}
+	c.Robots = append(c.Robots, s.extra...)
 	var err error
 	if c.Duty, err = ReadRoster(c.Roster, c.robotNames(), s.zone); err != nil {
 		s.t.Fatal(err)
@@ -246,6 +248,7 @@ func (s *scene) later(d time.Duration) {
 	for end := s.clock.Add(d); s.clock.Before(end); {
 		s.clock = s.clock.Add(min(time.Minute, end.Sub(s.clock)))
 		s.n.sweep(s.t.Context(), s.clock)
+		s.n.noteChanges(s.t.Context(), s.clock)
 		s.turn()
 	}
 }
@@ -785,7 +788,7 @@ func TestChangesWhileTold(t *testing.T) {
 	roster := s.n.setup.Load().roster
 	during := func(change func()) {
 		t.Helper()
-		list := tell.due("duty", roster, s.clock)
+		list := tell.due("duty", wecom, roster, s.clock)
 		if len(list) != 1 {
 			t.Fatalf("%d to be told", len(list))
 		}

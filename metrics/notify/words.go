@@ -63,6 +63,9 @@ type item struct {
 		Comment  string    `json:"comment"`
 		Reason   string    `json:"reason"`
 	} `json:"history"`
+	Comments []struct {
+		Text string `json:"text"`
+	} `json:"comments"`
 	Link   string `json:"link"`
 	Signed string `json:"signed_link"`
 
