@@ -21,10 +21,12 @@ import (
 )
 
 // committed reads the dashboards as they are shipped, strictly.
-func committed(t *testing.T) map[string]*Dashboard {
+func committed(t *testing.T) map[string]*Dashboard { t.Helper(); return committedIn(t, Languages...) }
+
+func committedIn(t *testing.T, languages ...Language) map[string]*Dashboard {
 	t.Helper()
 	all := map[string]*Dashboard{}
-	for _, l := range Languages {
+	for _, l := range languages {
 		paths, err := filepath.Glob(filepath.Join("grafana", string(l), "*.json"))
 		if err != nil || len(paths) != len(newSite(l, Options{}).boards) {
 			t.Fatalf("%d files of %s, want %d (%v)", len(paths), l, len(newSite(l, Options{}).boards), err)
@@ -82,7 +84,7 @@ func TestModelRulesBite(t *testing.T) {
 		"uneven":                 {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[4].GridPos.H = 3 }, "not as high as"},
 		"no title":               {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Title = "" }, "no title"},
 		"description":            {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Description = "water" }, "not Chinese"},
-		"no description":         {func(d map[string]*Dashboard) { d["en/water.json"].Panels[0].Description = "" }, "no description"},
+		"no description":         {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Description = "" }, "no description"},
 		"unit":                   {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].FieldConfig.Defaults.Unit = "m^3" }, "unit"},
 		"plugin":                 {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Type = "grafana-clock-panel" }, "core panel"},
 		"fixed source":           {func(d map[string]*Dashboard) { d["zh/water.json"].Panels[0].Targets[0].Datasource.UID = "abc" }, "data source"},
@@ -131,6 +133,32 @@ func TestModelRulesBite(t *testing.T) {
 		"F7 id of a vendor": {func(d map[string]*Dashboard) {
 			panelNamed(d["zh/vendors.json"], "厂商记分卡（24 小时）").Transformations[1].Options = map[string]any{"renameByName": map[string]any{"vendor": "厂商"}}
 		}, "shows the id of vendors"},
+		"F8 raw title": {func(d map[string]*Dashboard) { d["zh/device-water.json"].Panels[3].Title = "valve_open" }, "its title is a name of the program's"},
+		"F8 raw name": {func(d map[string]*Dashboard) {
+			d["zh/device-water.json"].Panels[0].Targets[0].Alias = "last_valve_open"
+		}, "a name of the program's"},
+		"F8 legend": {func(d map[string]*Dashboard) { d["zh/device-gate.json"].Panels[3].Targets[0].Alias = "" }, "a name of the program's"},
+		"F8 no unit": {func(d map[string]*Dashboard) {
+			panelNamed(d["zh/device-water.json"], "水压").FieldConfig.Defaults.Unit = ""
+		}, "has no unit"},
+		"F8 no units of the latest": {func(d map[string]*Dashboard) { d["zh/device-water.json"].Panels[0].FieldConfig.Overrides = nil }, "has no unit"},
+		"F8 choice of a kind": {func(d map[string]*Dashboard) {
+			d["zh/device-water.json"].Templating.List[1].Name = "facility"
+		}, "is a choice"},
+		"F8 nothing wrong": {func(d map[string]*Dashboard) {
+			d["zh/device-water.json"].Panels = slices.DeleteFunc(d["zh/device-water.json"].Panels, func(p *Panel) bool { return p.Type == "table" })
+		}, "what is wrong with the device"},
+		"F12 another definition": {func(d map[string]*Dashboard) {
+			panelNamed(d["zh/overview.json"], "满溢垃圾桶").Targets[0].Expr = `sum(greencommunity_anomaly_active{kind="overfull", community=~"$community"})`
+		}, "and elsewhere waste_bins_full"},
+		"F12 since the retrofit":    {func(d map[string]*Dashboard) { d["zh/savings.json"].Panels[0].Description += "自改造起。" }, "says 自改造起"},
+		"F19 tiles of the internet": {onMap(func(p *Panel) { p.Options["basemap"] = map[string]any{"type": "osm-standard", "name": "x"} }), "of the internet"},
+		"F19 no legend":             {onMap(func(p *Panel) { layer(p)["showLegend"] = false }), "has no legend"},
+		"F19 names over markers": {onMap(func(p *Panel) {
+			layer(p)["style"].(map[string]any)["textConfig"].(map[string]any)["offsetY"] = 0.0
+		}), "over the markers"},
+		"F19 coordinates shown":    {onMap(func(p *Panel) { p.FieldConfig.Overrides = p.FieldConfig.Overrides[1:] }), "shows latitude"},
+		"F19 a link a column":      {onMap(func(p *Panel) { p.FieldConfig.Defaults.Links = []DataLink{{Title: "x", URL: "/d/gc-community"}} }), "times"},
 		"F9 who is off the screen": {func(d map[string]*Dashboard) { panelNamed(d["zh/overview.json"], "未恢复的告警").GridPos.W = 8 }, "too narrow"},
 		"F9a order":                {func(d map[string]*Dashboard) { panelNamed(d["zh/waste.json"], "最满的桶").Options["sortBy"] = nil }, "promises an order"},
 		"F10 value": {func(d map[string]*Dashboard) {
@@ -171,13 +199,29 @@ func TestModelRulesBite(t *testing.T) {
 		}, "without rate"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := committed(t)
+			d := committedIn(t, "zh") // the rules are the same in both
 			c.change(d)
 			if found := strings.Join(problems(d), "\n"); !strings.Contains(found, c.want) {
 				t.Errorf("not noticed: want %q in\n%s", c.want, found)
 			}
 		})
 	}
+}
+
+// onMap changes the overview's map.
+func onMap(change func(*Panel)) func(map[string]*Dashboard) {
+	return func(d map[string]*Dashboard) {
+		for _, p := range d["zh/overview.json"].Panels {
+			if p.Type == "geomap" {
+				change(p)
+			}
+		}
+	}
+}
+
+// layer is the configuration of a map's markers.
+func layer(p *Panel) map[string]any {
+	return p.Options["layers"].([]any)[0].(map[string]any)["config"].(map[string]any)
 }
 
 // panelNamed is a board's panel by its title.

@@ -63,6 +63,8 @@ func boardRules(path string, d *Dashboard, add func(string, ...any)) {
 	if len(d.Links) > 7 { // F22: two rows of links at 1600 pixels
 		add("%s: %d links", path, len(d.Links))
 	}
+	definitionRules(path, d, add)
+	deviceRules(path, d, add)
 	for i, p := range d.Panels {
 		name := fmt.Sprintf("panel %d %q", i, p.Title)
 		if p.TimeFrom != "" { // F2, F13
@@ -78,6 +80,7 @@ func boardRules(path string, d *Dashboard, add func(string, ...any)) {
 		}
 		defaults := &p.FieldConfig.Defaults
 		columnRules(path, name, p, add)
+		mapRules(path, p, add)
 		if p.Type == "stat" || p.Type == "table" && defaults.Min != nil { // F6
 			data, _ := json.Marshal(defaults.Mappings)
 			if !strings.Contains(string(data), `"null+nan"`) || !strings.Contains(string(data), grey) {
@@ -243,30 +246,144 @@ func mapKeys(m map[string]string) map[string]bool {
 	return keys
 }
 
-// One word has one definition, on all boards and on the page (F12, case 07).
-func TestOneWordOneDefinition(t *testing.T) {
-	definitions := map[string]string{ // title: what its query holds
-		"满溢垃圾桶": "waste_bins_full", "Bins overfull": "waste_bins_full",
-		"满溢告警": `kind="overfull"`, "无法与零区分的项": "1 - avg(greencommunity_savings_significant", "Not distinguishable from zero": "1 - avg(greencommunity_savings_significant",
-		"在线率": `state="online"`, "最低覆盖率": "min(greencommunity_savings_coverage_ratio",
+// definitions are what the query of a tile of this title holds, on whichever board.
+var definitions = map[string]string{
+	"满溢垃圾桶": "waste_bins_full", "Bins overfull": "waste_bins_full",
+	"满溢告警": `kind="overfull"`, "无法与零区分的项": "1 - avg(greencommunity_savings_significant", "Not distinguishable from zero": "1 - avg(greencommunity_savings_significant",
+	"在线率": `state="online"`, "最低覆盖率": "min(greencommunity_savings_coverage_ratio",
+}
+
+// definitionRules: one word has one definition, and words that meant two things are gone
+// (F12, case 07).
+func definitionRules(path string, d *Dashboard, add func(string, ...any)) {
+	for _, p := range d.Panels {
+		if want, ok := definitions[p.Title]; ok && p.Type == "stat" && !strings.Contains(p.Targets[0].Expr, want) {
+			add("%s: %s asks %s, and elsewhere %s", path, p.Title, p.Targets[0].Expr, want)
+		}
 	}
-	seen := map[string]bool{}
-	for path, d := range committed(t) {
-		for _, p := range d.Panels {
-			want, ok := definitions[p.Title]
-			if p.Type != "stat" || !ok {
+	data, _ := json.Marshal(d)
+	for _, word := range []string{"自改造起", "启动以来", "可与零区分的项"} {
+		if strings.Contains(strings.ReplaceAll(string(data), "无法与零区分的项", ""), word) {
+			add("%s: says %s", path, word)
+		}
+	}
+}
+
+// rawName is a name of the program's, as no clerk reads.
+var rawName = regexp.MustCompile(`[a-z0-9]+_[a-z0-9_]+|^(Value|Field|Last) ?$`)
+
+// deviceRules: the board every link leads to says quantities by name and unit, and what is
+// wrong with the device (F8).
+func deviceRules(path string, d *Dashboard, add func(string, ...any)) {
+	if !strings.HasPrefix(d.UID, "gc-device") || strings.HasPrefix(d.UID, "gc-device-all") {
+		return
+	}
+	events := false
+	for _, v := range d.Templating.List {
+		if v.Name == "facility" {
+			add("%s: the kind of facility is a choice: each has a board of its own", path)
+		}
+	}
+	for i, p := range d.Panels {
+		name := fmt.Sprintf("panel %d %q", i, p.Title)
+		if rawName.MatchString(p.Title) {
+			add("%s: %s: its title is a name of the program's", path, name)
+		}
+		events = events || p.Type == "table"
+		for _, t := range p.Targets {
+			if called := labelIn.ReplaceAllString(t.Alias+t.LegendFormat, ""); rawName.MatchString(called) || called == "" && p.Type != "table" {
+				add("%s: %s: a quantity is called %q, a name of the program's", path, name, called)
+			}
+			if p.Type == "table" || p.FieldConfig == nil {
 				continue
 			}
-			seen[p.Title] = true
-			if !strings.Contains(p.Targets[0].Expr, want) {
-				t.Errorf("%s: %s asks %s, and elsewhere %s", path, p.Title, p.Targets[0].Expr, want)
+			unit := p.FieldConfig.Defaults.Unit
+			for _, o := range p.FieldConfig.Overrides {
+				for _, q := range o.Properties {
+					if o.Matcher.Options == t.Alias && q.ID == "unit" {
+						unit, _ = q.Value.(string)
+					}
+				}
+			}
+			if unit == "" || p.Type == "stat" && unit == p.FieldConfig.Defaults.Unit && len(p.FieldConfig.Overrides) == 0 {
+				add("%s: %s: %s has no unit", path, name, t.Alias)
 			}
 		}
-		data, _ := json.Marshal(d)
-		for _, word := range []string{"自改造起", "启动以来", "可与零区分的项"} {
-			if strings.Contains(strings.ReplaceAll(string(data), "无法与零区分的项", ""), word) {
-				t.Errorf("%s: says %s", path, word)
+	}
+	if !events {
+		add("%s: does not say what is wrong with the device", path)
+	}
+}
+
+// mapRules: a map asks no service of the internet, says its colours, keeps names beside
+// the markers, and shows where to go once, without figures nobody reads (F19).
+func mapRules(path string, p *Panel, add func(string, ...any)) {
+	if p.Type != "geomap" {
+		return
+	}
+	data, _ := json.Marshal(p.Options)
+	var o struct {
+		Basemap struct {
+			Name, Type string
+			Config     struct{ Src string }
+		}
+		Layers []struct {
+			Config struct {
+				ShowLegend bool
+				Style      struct {
+					Size       struct{ Max float64 }
+					TextConfig struct{ OffsetY float64 }
+				}
 			}
+			Name string
+		}
+	}
+	if err := json.Unmarshal(data, &o); err != nil {
+		add("%s: map: %v", path, err)
+		return
+	}
+	if o.Basemap.Type != "geojson" || strings.Contains(o.Basemap.Config.Src, "//") || o.Basemap.Name == "" {
+		add("%s: map: its background %q of %q is of the internet, or has no name", path, o.Basemap.Type, o.Basemap.Config.Src)
+	}
+	for _, l := range o.Layers {
+		if !l.Config.ShowLegend {
+			add("%s: map: has no legend", path)
+		}
+		if l.Config.Style.TextConfig.OffsetY < l.Config.Style.Size.Max {
+			add("%s: map: names are printed over the markers", path)
+		}
+	}
+	links := 0
+	hidden := map[string]bool{}
+	for _, of := range p.FieldConfig.Overrides {
+		for _, q := range of.Properties {
+			switch v := q.Value.(type) {
+			case map[string]any:
+				if q.ID == "custom.hideFrom" && v["tooltip"] == true {
+					hidden[fmt.Sprint(of.Matcher.Options)] = true
+				}
+			}
+			if q.ID == "links" {
+				links++
+			}
+		}
+	}
+	if links != 1 || len(p.FieldConfig.Defaults.Links) > 0 {
+		add("%s: map: a community's link stands %d times", path, links+6*len(p.FieldConfig.Defaults.Links))
+	}
+	for _, field := range []string{"latitude", "longitude", "community"} {
+		if !hidden[field] {
+			add("%s: map: shows %s of a community", path, field)
+		}
+	}
+}
+
+// Each word with a definition stands somewhere, and the page says the same.
+func TestOneWordOneDefinition(t *testing.T) {
+	seen := map[string]bool{}
+	for _, d := range committed(t) {
+		for _, p := range d.Panels {
+			seen[p.Title] = seen[p.Title] || p.Type == "stat"
 		}
 	}
 	for title := range definitions {
