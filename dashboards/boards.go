@@ -290,7 +290,7 @@ func lighting(l site) *Dashboard {
 		Templating:  Templating{append(sources(l), communityVariable(l, true))},
 		Panels: []*Panel{
 			stat(l, l.t("今日用电", "Energy today"), l.t("今日用电（北京时间），取自用量账；读数可疑的时段不计。", "Energy since midnight, Beijing time, from the book of use; time of which the registers say nothing sure is left out."), "kwatth", 4).influx(usedToday("lighting", usage.Electricity), "").decimals(1),
-			stat(l, l.t("当前功率", "Power now"), l.t("近 2 小时各灯最后功率之和。", "Sum of the lamps' last power within two hours."), "suffix:W", 4).influx("SELECT sum(v) FROM ("+latest("lighting", "active_power")+")", "").last("2h").decimals(0),
+			stat(l, l.t("当前功率", "Power now"), l.t("近 3 小时各灯最后功率之和；配电箱上报功率时，其下的灯不再另加。", "Sum of the lamps' last power within three hours; lamps behind a cabinet that reports are part of its."), "suffix:W", 4).now(fmt.Sprintf("sum(%slighting_power_watts{%s})", Prefix, here), "").decimals(0),
 			stat(l, l.t("当前亮灯率", "Lamps burning"), l.t("近 2 小时最后状态为亮的灯的比例。", "Share of the lamps whose last state within two hours is on."), "percentunit", 4).influx("SELECT mean(v) FROM ("+latest("lighting", "light_on")+")", "").last("2h").decimals(0),
 			stat(l, l.t("上报灯数", "Lamps reporting"), l.t("近 24 小时上报功率的灯数。", "Lamps that reported their power in the last 24 h."), "none", 4).influx("SELECT count(v) FROM ("+latest("lighting", "active_power")+")", "").last("24h").decimals(0),
 			onlineTile(l, "lighting", 4), alarmTile(l, "lighting", 4),

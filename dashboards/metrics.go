@@ -135,7 +135,7 @@ var Metrics = []Metric{
 	{"greencommunity_ledger_changes_total", "counter", nil, ingest.Text{ZH: "台账被更改的项数。", EN: "Values of the ledger that were changed."}, always},
 	{"greencommunity_ledger_file_problems", "gauge", nil, ingest.Text{ZH: "上次读取的台账表格中的错误数；不为 0 时整表未采用。", EN: "Mistakes of the table that was read last; nothing of it is taken while there are any."}, always},
 
-	{"greencommunity_lighting_power_watts", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯的功率之和。", EN: "Power of the lamps that have reported within 3 hours."}, onFacility},
+	{"greencommunity_lighting_power_watts", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯的功率之和；其上级配电箱上报功率时，其下的灯不再另加。", EN: "Power of the lamps that have reported within 3 hours; lamps behind a cabinet that has are part of its."}, onFacility},
 	{"greencommunity_lighting_lamps_lit", "gauge", []string{"community"}, ingest.Text{ZH: "亮着的灯数。", EN: "Lamps that burn."}, onFacility},
 	{"greencommunity_lighting_lamps", "gauge", []string{"community"}, ingest.Text{ZH: "3 小时内上报的灯数。", EN: "Lamps that have reported within 3 hours."}, onFacility},
 	{"greencommunity_lighting_burn_seconds_total", "counter", []string{"community"}, ingest.Text{ZH: "灯具累计点亮时间（按上报状态；静默最多计 3 小时）。", EN: "Time lamps have burned, by what they report; silence counts for 3 h at most."}, onKind},

@@ -10,7 +10,7 @@ import (
 )
 
 var (
-	powerDesc  = desc("greencommunity_lighting_power_watts", "Power of the lamps that have reported within 3 hours.", "community")
+	powerDesc  = desc("greencommunity_lighting_power_watts", "Power of the lamps that have reported within 3 hours; lamps behind a cabinet that has are part of its.", "community")
 	litDesc    = desc("greencommunity_lighting_lamps_lit", "Lamps that burn.", "community")
 	lampsDesc  = desc("greencommunity_lighting_lamps", "Lamps that have reported within 3 hours.", "community")
 	waterDesc  = desc("greencommunity_water_today_cubic_meters", "Water drawn since the local day began.", "community")

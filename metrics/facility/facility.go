@@ -12,6 +12,7 @@
 package facility
 
 import (
+	"maps"
 	"math"
 	"sync"
 	"time"
@@ -174,14 +175,19 @@ type Observer struct {
 	bins    slots[bin]
 	gates   slots[gate]
 	sites   map[ingest.CommunityID]*inventory.Community
-	inv     *inventory.Inventory      // nil before Bind
-	listed  map[Place]map[string]bool // where the inventory has devices, and the waste streams of its bins there
+	inv     *inventory.Inventory       // nil before Bind
+	asked   uint8                      // counts inventories, 1 to 255
+	heads   map[ingest.DeviceID]uint32 // lamps that others stand behind: 1 + their index
+	chains  [][]ingest.DeviceID        // who stands in front of lamps, one row for all of the same
+	chained map[string]uint32          // 1 + the index in chains
+	listed  map[Place]map[string]bool  // where the inventory has devices, and the waste streams of its bins there
 }
 
 // New returns an observer that has seen nothing. Book is where registers become
 // use, and is told of each reading before the observer is; nil: one of its own.
 func New(book *usage.Book) *Observer {
 	o := &Observer{book: book, zone: time.UTC, index: map[Place]uint16{}}
+	o.ask()
 	if book == nil {
 		o.book, o.own = usage.New(usage.Options{Unwritten: true}), true
 	}
@@ -200,6 +206,7 @@ func (o *Observer) Bind(inv *inventory.Inventory) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.zone, o.inv = inv.Zone, inv
+	o.ask()
 	o.sites = map[ingest.CommunityID]*inventory.Community{}
 	for _, c := range inv.Communities {
 		o.sites[c.ID] = c
@@ -263,6 +270,7 @@ func (o *Observer) Forget(indexes []uint32, at int64) {
 		}
 		o.leave(d, at)
 		o.drop(d)
+		maps.DeleteFunc(o.heads, func(_ ingest.DeviceID, head uint32) bool { return head == i+1 })
 		*d = device{}
 	}
 }
@@ -351,15 +359,24 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, received 
 	if o.own {
 		o.book.Reading(index, r, late, received)
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	if late || r.Channel != "" {
 		return
 	}
+	if o.reading(index, r) {
+		o.stand(index, r.Device)
+	}
+}
+
+// reading takes a reading of now. It reports whether a lamp's front is not known yet.
+func (o *Observer) reading(index uint32, r *ingest.Reading) (ask bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
 	d, p := o.device(index, r.Device, r.Time)
 	switch d.Kind {
 	case lighting:
-		o.lamps.At(d.Slot).reading(p, r)
+		l := o.lamps.At(d.Slot)
+		l.reading(p, r, o.passed(l, r.Time))
+		return l.Asked != o.asked && l.HasPower
 	case water:
 		if r.Quantity.Name == "water_volume_total" {
 			o.meters.At(d.Slot).HasRegister = true
@@ -369,6 +386,7 @@ func (o *Observer) Reading(index uint32, r *ingest.Reading, late bool, received 
 	case gates:
 		o.gates.At(d.Slot).reading(p, r, d.Prev, o.day(r.Time))
 	}
+	return false
 }
 
 // Use enters water in the trend, as the book of use says.
@@ -459,7 +477,8 @@ func (o *Observer) summarise(at int64) []Now {
 		n.Devices++
 		switch d.Kind {
 		case lighting:
-			o.lamps.At(d.Slot).now(n)
+			l := o.lamps.At(d.Slot)
+			l.now(n, o.passed(l, at))
 		case water:
 			if o.meters.At(d.Slot).HasRegister {
 				n.Metered++

@@ -49,6 +49,78 @@ func near(t *testing.T, what string, got, want float64) {
 	}
 }
 
+// A cabinet's power is that of the lamps behind it: they are added once, on as many levels
+// as there are, as long as the one in front reports; another kind in front changes nothing.
+func TestPowerBehindACabinetIsAddedOnce(t *testing.T) {
+	listing := func(parents string) *inventory.Inventory {
+		inv, err := inventory.Parse([]byte("communities:\n- {id: nancheng, name: n}\nvendors:\n- id: v\n  devices:\n"+parents+
+			"  sources: [{topic: \"x/{community}/{facility}/{device}\", format: native}]\n"), zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return inv
+	}
+	device := func(id, facility, parent string) string {
+		if parent != "" {
+			parent = ", parent: " + parent
+		}
+		return "  - {id: " + id + ", community: nancheng, facility: " + facility + parent + "}\n"
+	}
+	nested := device("site", "lighting", "") + device("box", "lighting", "site") + device("l1", "lighting", "box") + device("l2", "lighting", "box") + device("l3", "lighting", "")
+	for _, c := range []struct {
+		name   string
+		list   string
+		power  map[string]float64
+		silent string // reports once, four hours ago
+		want   float64
+	}{
+		{"a box and its lamps", nested, map[string]float64{"box": 130, "l1": 60, "l2": 62, "l3": 50}, "", 180},
+		{"lamps before their box", nested, map[string]float64{"l1": 60, "l2": 62, "box": 130}, "", 130},
+		{"a meter of the site before all", nested, map[string]float64{"site": 140, "box": 130, "l1": 60, "l2": 62}, "", 140},
+		{"the site's meter before lamps whose box has no power", nested, map[string]float64{"site": 140, "l1": 60, "l2": 62}, "", 140},
+		{"a box that is silent", nested, map[string]float64{"box": 130, "l1": 60, "l2": 62}, "box", 122},
+		{"nobody in front", nested, map[string]float64{"l1": 60, "l2": 62, "l3": 50}, "", 172},
+		{"another kind in front", device("ev", "charging", "") + device("l1", "lighting", "ev"), map[string]float64{"ev": 7000, "l1": 60}, "", 60},
+	} {
+		inv := listing(c.list)
+		o := New(nil)
+		o.Bind(inv)
+		say := func(at time.Time, only string) {
+			for i, id := range []string{"l1", "site", "l2", "ev", "l3", "box"} {
+				v, ok := c.power[id]
+				if !ok || only != "" && id != only || only == "" && id == c.silent {
+					continue
+				}
+				d := inv.Device(ingest.DeviceID(id))
+				o.Reading(uint32(i), &ingest.Reading{Device: d, Quantity: inv.Facilities.Quantity(d.Facility, "active_power"), Value: v, Time: at.UnixNano()}, false, at.UnixNano())
+			}
+		}
+		if c.silent != "" {
+			say(noon.Add(-4*time.Hour), c.silent)
+		}
+		for _, at := range []time.Time{noon, noon.Add(5 * time.Minute), noon.Add(15 * time.Minute)} {
+			say(at, "")
+		}
+		at := noon.Add(21 * time.Minute).UnixNano()
+		near(t, c.name, o.Now(at)[Place{"nancheng", "lighting"}].Power, c.want)
+		_, trends := o.Trends(at)
+		values := trends[Place{"nancheng", "lighting"}].Values
+		near(t, c.name+", trend", values[len(values)-1], c.want)
+
+		// Another inventory, in which nobody stands behind another.
+		inv = listing(strings.NewReplacer(", parent: site", "", ", parent: box", "").Replace(c.list))
+		o.Bind(inv)
+		say(noon.Add(22*time.Minute), "")
+		sum := 0.0
+		for id, v := range c.power {
+			if id != c.silent && id != "ev" {
+				sum += v
+			}
+		}
+		near(t, c.name+", unlisted", o.Now(noon.Add(23 * time.Minute).UnixNano())[Place{"nancheng", "lighting"}].Power, sum)
+	}
+}
+
 func TestNow(t *testing.T) {
 	o := observer()
 	feed(t, o, 0, "lighting", "active_power", noon, 60)

@@ -1,6 +1,7 @@
 package facility
 
 import (
+	"strings"
 	"time"
 
 	"greencommunity/ingest"
@@ -15,12 +16,15 @@ type lamp struct {
 	Lit      bool    // it says that it burns
 	HasPower bool
 	HasLit   bool
+	Asked    uint8  // for which inventory Chain is; not that of before a restart
+	Chain    uint32 // 1 + the index in Observer.chains of who stands in front of it; 0: nobody
 }
 
-func (l *lamp) reading(p *place, r *ingest.Reading) {
+// reading of a lamp. passed: its power is part of what one in front of it reports.
+func (l *lamp) reading(p *place, r *ingest.Reading, passed bool) {
 	switch r.Quantity.Name {
 	case "active_power":
-		if l.HasPower {
+		if l.HasPower && !passed {
 			p.hold(l.Since, r.Time, l.Power)
 		}
 		l.burn(p, r.Time)
@@ -31,13 +35,74 @@ func (l *lamp) reading(p *place, r *ingest.Reading) {
 	}
 }
 
-func (l *lamp) now(n *Now) {
-	if l.HasPower {
+func (l *lamp) now(n *Now, passed bool) {
+	if l.HasPower && !passed {
 		n.Power += l.Power
 		n.Powered++
 	}
 	if l.lit() {
 		n.Lit++
+	}
+}
+
+// passed reports whether a lamp's power is part of what a cabinet or meter in front of it
+// has told within 3 hours. One that is silent leaves it to those behind it.
+func (o *Observer) passed(l *lamp, at int64) bool {
+	if l.Chain == 0 {
+		return false
+	}
+	for _, id := range o.chains[l.Chain-1] {
+		head := o.heads[id]
+		if head == 0 {
+			continue
+		}
+		if d := o.devices.At(head); d.Kind == lighting {
+			if front := o.lamps.At(d.Slot); front.HasPower && at-front.Since <= int64(stale) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// stand finds who stands in front of a lamp, once for each inventory. The book is asked
+// while nothing is locked: it tells this observer of use while it is.
+func (o *Observer) stand(index uint32, dev *ingest.Device) {
+	ids, leads := o.book.Ahead(dev)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	d := o.devices.At(index + 1)
+	if d.Kind != lighting {
+		return
+	}
+	if leads {
+		o.heads[dev.ID] = index + 1
+	}
+	l := o.lamps.At(d.Slot)
+	l.Asked, l.Chain = o.asked, 0
+	if len(ids) == 0 {
+		return
+	}
+	var key strings.Builder
+	for _, id := range ids {
+		key.WriteString(string(id))
+		key.WriteByte(0)
+	}
+	chain, ok := o.chained[key.String()]
+	if !ok {
+		o.chains = append(o.chains, ids)
+		chain = uint32(len(o.chains))
+		o.chained[key.String()] = chain
+	}
+	l.Chain = chain
+}
+
+// ask has every lamp find again who stands in front of it.
+func (o *Observer) ask() {
+	o.asked = max(1, o.asked+1)
+	o.heads, o.chains, o.chained = map[ingest.DeviceID]uint32{}, nil, map[string]uint32{}
+	for l := range o.lamps.All() {
+		l.Asked, l.Chain = 0, 0
 	}
 }
 

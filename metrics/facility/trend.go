@@ -56,7 +56,7 @@ func (o *Observer) Trends(at int64) (from int64, trends map[Place]Trend) {
 	for d := range o.devices.All() {
 		switch d.Kind {
 		case lighting:
-			if l := o.lamps.At(d.Slot); l.HasPower && l.Since < at {
+			if l := o.lamps.At(d.Slot); l.HasPower && l.Since < at && !o.passed(l, at) {
 				places[d.Place].hold(l.Since, at, l.Power)
 			}
 		case waste:

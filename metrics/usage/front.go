@@ -105,6 +105,21 @@ func (b *Book) ahead(front string) []ingest.DeviceID {
 	return list
 }
 
+// Ahead lists the devices of a device's own kind of facility that stand in front of it,
+// whatever they count, and in front of these. leads reports whether others may stand
+// behind it.
+func (b *Book) Ahead(d *ingest.Device) (list []ingest.DeviceID, leads bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if f := b.fronts.front(d); f != "" && b.inv != nil {
+		list = slices.DeleteFunc(b.ahead(f), func(id ingest.DeviceID) bool {
+			front := b.inv.Device(id)
+			return id == d.ID || front == nil || front.Facility != d.Facility
+		})
+	}
+	return list, b.leads(d.ID)
+}
+
 // stand enters a place of meters that stand behind others.
 func (b *Book) stand(number uint16) {
 	p := &b.places[number]
