@@ -56,6 +56,9 @@ func (w *Worker) fieldTimes(in *format.Input, out *format.Output) {
 // point: the one with a time of its own within the bounds or without any, else
 // the latest as written. History with a broken clock must not pass for now.
 func (w *Worker) settleReplaced(r *Result) {
+	if len(r.Readings) == 1 {
+		return
+	}
 	type point struct {
 		device  uint32
 		channel string

@@ -61,12 +61,14 @@ func burnsAt(celsius float64, facility ingest.FacilityKind) bool {
 
 // burning says what a sample tells of fire: by its name and a state, or by a state that
 // is a word of fire. Known is false where the value is no state of it.
-func burning(s *format.Sample) (b ingest.Burning, active, known bool) {
-	for _, name := range []string{s.Field, s.Quantity} {
-		b = max(b, ingest.FireIn(lastName(name)))
+func (w *Worker) burning(s *format.Sample) (b ingest.Burning, active, known bool) {
+	name := w.fireName(s.Field)
+	b = name.burning
+	if s.Quantity != "" {
+		b = max(b, w.fireName(s.Quantity).burning)
 	}
 	switch {
-	case b == ingest.NoFire && s.IsText && telling(s.Field):
+	case b == ingest.NoFire && s.IsText && name.telling:
 		if b = ingest.FireIn(s.Text); b == ingest.NoFire || said(s.Field, s.Text) == ingest.NoFire {
 			return ingest.NoFire, false, ingest.Calm(s.Text)
 		}
@@ -82,6 +84,27 @@ func burning(s *format.Sample) (b ingest.Burning, active, known bool) {
 		return b, s.Value == 1, true
 	}
 	return b, s.Value > 1 && s.Value <= 10 && s.Value == math.Trunc(s.Value) && strings.Contains(strings.ToLower(s.Field), "alarm"), false
+}
+
+// fireName says what a field's name tells of fire, and whether its words do.
+type fireName struct {
+	burning ingest.Burning
+	telling bool
+}
+
+// fireName remembers what it found, since a source has few names; they come from payloads.
+func (w *Worker) fireName(field string) fireName {
+	found, ok := w.fireNames[field]
+	if !ok {
+		found = fireName{ingest.FireIn(lastName(field)), telling(field)}
+		if w.fireNames == nil || len(w.fireNames) >= maxLists {
+			w.fireNames = map[string]fireName{}
+		}
+		if len(field) <= 256 {
+			w.fireNames[strings.Clone(field)] = found
+		}
+	}
+	return found
 }
 
 // lastName is a path's last name with the one before it: "data.smoke.alarm" is
@@ -203,7 +226,7 @@ func (w *Worker) fireOfSample(s *format.Sample, dev *ingest.Device, index uint32
 	f.Community, f.Facility = w.place(firstOf(s.Community, w.in.Captures.Community, string(w.source.Community)), firstOf(s.Facility, w.in.Captures.Facility, string(w.source.Facility)), dev)
 	if celsius, ok := w.celsius(s); ok && burnsAt(celsius, f.Facility) {
 		f.Celsius, f.Burning = celsius, ingest.Fire
-	} else if b, active, _ := burning(s); b != ingest.NoFire && active && heatCounts(b, f.Facility) && !w.ended() {
+	} else if b, active, _ := w.burning(s); b != ingest.NoFire && active && heatCounts(b, f.Facility) && !w.ended() {
 		f.Burning = b
 	} else {
 		return
@@ -416,7 +439,7 @@ func (w *Worker) scan(m *ingest.Message, r *Result) {
 		one := f
 		if celsius, ok := w.celsius(&s); ok && burnsAt(celsius, f.Facility) {
 			one.Celsius, one.Burning = celsius, ingest.Fire
-		} else if b, active, _ := burning(&s); b != ingest.NoFire && active && !calm && heatCounts(b, f.Facility) {
+		} else if b, active, _ := w.burning(&s); b != ingest.NoFire && active && !calm && heatCounts(b, f.Facility) {
 			one.Burning = b
 		} else {
 			continue
@@ -581,7 +604,7 @@ func sampleOf(p pair) format.Sample {
 // where that is a quantity of the kind of facility, else an event. It reports whether it
 // says anything.
 func (w *Worker) unmappedFire(in *format.Input, out *format.Output, s *format.Sample, channel string, dev *ingest.Device, index uint32, r *Result) bool {
-	b, active, known := burning(s)
+	b, active, known := w.burning(s)
 	if celsius, ok := w.celsius(s); b == ingest.NoFire && ok && burnsAt(celsius, dev.Facility) {
 		b, active = ingest.Fire, true
 	}

@@ -95,7 +95,8 @@ type Worker struct {
 	result Result
 	key    []byte // scratch for lookups in Source.Fields
 
-	meanings map[meaningsKey]*meanings
+	meanings  map[meaningsKey]*meanings
+	fireNames map[string]fireName
 
 	// What the sample before meant, since most of a message are of one device.
 	like struct {

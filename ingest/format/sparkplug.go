@@ -87,7 +87,7 @@ func (d *sparkplug) Decode(in *Input, out *Output) error {
 		if known == nil && len(d.nodes) >= maxNodes {
 			return ingest.Refuse(ingest.TooLarge, "more than %d Sparkplug nodes", maxNodes)
 		}
-		known = &sparkplugNode{Aliases: map[uint64]string{}, Types: map[uint64]uint64{}}
+		known = &sparkplugNode{}
 		for _, m := range p.metrics {
 			if m.name == "bdSeq" && m.has && kind == "NBIRTH" {
 				session := uint64(m.value)
@@ -96,6 +96,9 @@ func (d *sparkplug) Decode(in *Input, out *Output) error {
 			switch {
 			case m.name == "":
 			case m.hasAlias && len(known.Aliases) < maxAliases:
+				if known.Aliases == nil {
+					known.Aliases, known.Types = map[uint64]string{}, map[uint64]uint64{}
+				}
 				known.Aliases[m.alias], known.Types[m.alias] = m.name, m.datatype
 			case !m.hasAlias && needsType(m.datatype) && len(known.Named) < maxAliases:
 				if known.Named == nil {
@@ -458,7 +461,8 @@ func parseSparkplug(b []byte) (*sparkplugPayload, error) {
 			}
 			p.metrics = append(p.metrics, m)
 		case 3:
-			p.seq = &v
+			seq := v // v itself would be allocated for every field
+			p.seq = &seq
 		case 4:
 			p.packed = string(data) == "SPBV1.0_COMPRESSED"
 		case 5:
