@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -524,6 +525,10 @@ func TestHistoryRolls(t *testing.T) {
 // critical, or another's, has room.
 func TestAHostileVendor(t *testing.T) {
 	b := newBench(t)
+	c := anomaly.DefaultConfig()
+	c.Parameters.All.Peers = 2 // its faults are not told as one
+	b.engine.Configure(c)
+	b.engine.Bind(b.inv)
 	for n := range mostOfVendor + 500 {
 		id := ingest.DeviceID(fmt.Sprintf("rowdy-%05d", n))
 		d := b.device(id, "rowdy")
@@ -559,6 +564,39 @@ func TestAHostileVendor(t *testing.T) {
 	}
 	if got := testutil.ToFloat64(only{again, ""}); got != unkept {
 		t.Errorf("unkept after a restart: %g, want %g", got, unkept)
+	}
+}
+
+// Faults of thousands of devices at once are one item and one series; what is critical, or
+// another vendor's, is told beside it.
+func TestManyAtOnceAreOneItem(t *testing.T) {
+	b := newBench(t)
+	for n := range 2500 {
+		id := ingest.DeviceID(fmt.Sprintf("rowdy-%05d", n))
+		d := b.device(id, "rowdy")
+		b.engine.Event(b.index[id], &ingest.Event{Device: d, Type: "tamper", Active: true, Time: b.now.UnixNano()}, b.now.UnixNano())
+	}
+	b.says("rowdy-00000", "door_forced", true)
+	b.says("door-1", "tamper", true)
+	var seen []string
+	for _, i := range b.list(Filter{}) {
+		seen = append(seen, i.Kind+" "+string(i.Device)+" "+i.Scope)
+		if i.Kind == "at_once" && (*i.Value < 2498 || !strings.Contains(i.Title.ZH, "设备自报故障") || !strings.Contains(i.Advice.ZH, "固件升级") || i.Name != "门禁设备") {
+			t.Errorf("%g %+v %+v %s", *i.Value, i.Title, i.Advice, i.Name)
+		}
+	}
+	slices.Sort(seen)
+	if want := []string{"at_once xicheng community", "device_reported door-1 ", "forced_open rowdy-00000 "}; !slices.Equal(seen, want) {
+		t.Errorf("%q, want %q", seen, want)
+	}
+	if n := strings.Count(b.series(), "device_reported"); n != 1 {
+		t.Errorf("%d series of what devices report, want that of door-1; %.300s", n, b.series())
+	}
+	// Who may not see the note of several communities sees the items themselves.
+	for _, i := range b.list(Filter{Sees: func(c ingest.CommunityID, v ingest.VendorID) bool { return v != "rowdy" }}) {
+		if i.Vendor == "rowdy" {
+			t.Errorf("%+v is seen", i.State)
+		}
 	}
 }
 

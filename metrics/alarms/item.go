@@ -73,6 +73,15 @@ type Filter struct {
 	Sees func(ingest.CommunityID, ingest.VendorID) bool
 }
 
+// stoodFor says whether another stands for an item, as somebody sees it: who may not see that
+// other, because it is of several communities, sees the items themselves.
+func stoodFor(i, by *item, sees func(ingest.CommunityID, ingest.VendorID) bool) bool {
+	if by == nil {
+		return i.Inhibited != ""
+	}
+	return sees == nil || sees(by.Community, by.Vendor)
+}
+
 func (f *Filter) wantsDone() bool {
 	return f.ID != "" || slices.Contains(f.Statuses, Cleared) || slices.Contains(f.Statuses, False)
 }
@@ -108,7 +117,7 @@ func (d *Desk) List(ctx context.Context, f Filter, now time.Time) ([]Item, error
 	groups := d.groups()
 	for id, i := range d.items {
 		seen[id] = true
-		if f.matches(&i.State) && (f.Grouped || f.ID != "" || i.Done() || groups[i.ID] == nil && i.Inhibited == "") {
+		if f.matches(&i.State) && (f.Grouped || f.ID != "" || i.Done() || !stoodFor(i, groups[i.ID], f.Sees)) {
 			states = append(states, i.copy())
 		}
 	}
@@ -243,38 +252,22 @@ var standing = map[string][]string{
 // where one fault shows in many.
 func (d *Desk) groups() map[string]*item {
 	byDevice := map[ingest.DeviceID][]*item{}
-	notes := map[place]*item{} // of groups of devices
+	of := map[string]*item{}
 	for _, i := range d.current {
 		switch {
 		case i.Done():
-		case rolledUp(i.Kind):
-			notes[place{i.Community, i.Device, "", i.Kind}] = i
-			if i.Kind == "at_once" {
-				_, kind, _ := strings.Cut(i.Channel, "/")
-				notes[place{i.Community, i.Device, string(i.Facility), kind}] = i
+		case i.Inhibited != "":
+			if by := d.current[i.alarm.Group]; by != nil && !by.Done() {
+				of[i.ID] = by
 			}
-		default:
+		case !rolledUp(i.Kind):
 			byDevice[i.Device] = append(byDevice[i.Device], i)
 		}
 	}
-	of := map[string]*item{}
 	for _, items := range byDevice {
 		for _, i := range items {
-			if i.Inhibited != "" {
-				for _, p := range []place{
-					{i.Community, ingest.DeviceID(i.Inhibited), string(i.Facility), i.Kind},
-					{i.Community, ingest.DeviceID(i.Inhibited), "", "community_offline"}, {i.Community, ingest.DeviceID(i.Inhibited), "", "gateway_offline"},
-					{i.Community, ingest.DeviceID(i.Inhibited), "", "feeder_outage"}, {i.Community, ingest.DeviceID(i.Inhibited), "", "feeder_day_burner"},
-				} {
-					if n := notes[p]; n != nil {
-						of[i.ID] = n
-						break
-					}
-				}
-				continue
-			}
 			for _, j := range items {
-				if i == j || j.Inhibited != "" {
+				if i == j {
 					continue
 				}
 				first := j.Since.Before(i.Since) || j.Since.Equal(i.Since) && j.ID < i.ID
@@ -298,14 +291,15 @@ func (d *Desk) viewIn(s *State, groups map[string]*item, now time.Time) Item {
 	}
 	if k, ok := anomaly.KindNamed(s.Kind); ok {
 		i.Title = k.Title
-		if checks := anomaly.Checks[s.Kind]; len(checks) > 0 {
-			i.Advice = checks[0]
-		}
+		i.Advice = anomaly.Advice(s.Kind, s.Channel, s.Scope)
 	}
 	if g := groups[s.ID]; g != nil {
 		i.Group = g.ID
 		if k, ok := anomaly.KindNamed(g.Kind); ok {
 			i.Cause = &k.Title
+			if g.Scope != "" {
+				i.Cause = &g.Why
+			}
 		}
 	}
 	if live := d.items[s.ID]; live != nil {
@@ -364,5 +358,30 @@ func (i *Item) names(inv *inventory.Inventory) {
 		i.FacilityName = k.Label
 	} else if i.Facility == "all" {
 		i.FacilityName = ingest.Text{ZH: "全部设施", EN: "all facilities"}
+	}
+	if i.Scope != "" {
+		i.ofMany()
+	}
+}
+
+// ofMany says in words what an alarm of many devices at once is of.
+func (i *Item) ofMany() {
+	if i.Community == "" {
+		i.CommunityName = "多个社区"
+	}
+	whose := ""
+	switch i.Scope {
+	case "feeder":
+		whose = "回路" + string(i.Device) + "的"
+	case "gateway":
+		whose = "网关" + string(i.Device) + "的"
+	case "vendor", "vendor_in_community":
+		whose = cmp.Or(i.VendorName, string(i.Vendor)) + "的"
+	}
+	i.Name = whose + i.FacilityName.ZH + "设备"
+	_, kind, _ := strings.Cut(i.Channel, "/")
+	kind, _, _ = strings.Cut(kind, "/")
+	if k, ok := anomaly.KindNamed(kind); ok {
+		i.Title = ingest.Text{ZH: i.FacilityName.ZH + "设备同时“" + k.Title.ZH + "”", EN: "Many at once (" + i.FacilityName.EN + "): " + k.Title.EN}
 	}
 }

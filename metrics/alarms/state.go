@@ -66,13 +66,16 @@ type State struct {
 	Device    ingest.DeviceID     `json:"device"`
 	Name      string              `json:"device_name,omitempty"`
 	Channel   string              `json:"channel,omitempty"`
-	Began     time.Time           `json:"began"` // by the device's clock: what is wrong
-	Since     time.Time           `json:"since"` // and from when it was an alarm
-	Told      time.Time           `json:"told"`  // by ours
-	Updated   time.Time           `json:"updated"`
-	Value     *float64            `json:"value"`
-	Peak      *float64            `json:"peak"`
-	Expected  *float64            `json:"expected"`
+	// Scope says what the devices have in common that an alarm of many at once stands for:
+	// feeder, gateway, compound, vendor_in_community, community, vendor or county.
+	Scope    string    `json:"scope,omitempty"`
+	Began    time.Time `json:"began"` // by the device's clock: what is wrong
+	Since    time.Time `json:"since"` // and from when it was an alarm
+	Told     time.Time `json:"told"`  // by ours
+	Updated  time.Time `json:"updated"`
+	Value    *float64  `json:"value"`
+	Peak     *float64  `json:"peak"`
+	Expected *float64  `json:"expected"`
 	// Unit is that of Value, Peak and, where ExpectedUnit is empty, of Expected.
 	Unit         string      `json:"unit"`
 	ExpectedUnit string      `json:"expected_unit,omitempty"`
@@ -163,6 +166,7 @@ func (s *State) Done() bool { return s.Status == Cleared || s.Status == False }
 func (s *State) take(a *anomaly.Alarm) {
 	s.Kind, s.Community, s.Compound, s.Facility, s.Vendor = a.Kind, a.Community, a.Compound, a.Facility, a.Vendor
 	s.Device, s.Name, s.Channel, s.Inhibited = a.Device, a.Name, a.Channel, a.Inhibited
+	s.Scope = a.Scope
 	if s.Began.IsZero() || a.Began.Before(s.Began) {
 		s.Began = a.Began
 	}

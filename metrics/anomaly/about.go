@@ -17,6 +17,9 @@ func (a *Alarm) identify() {
 	where := string(a.Device)
 	if Kinds[a.key.Kind].Rollup {
 		where = string(a.Community) + "/" + where // groups of two communities may go by one name
+		if a.Scope != "" && a.Scope != scopes[byCommunity] {
+			where += "/" + a.Scope
+		}
 	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s\x00%s\x00%s\x00%d", a.Kind, where, a.Channel, a.Since.UnixNano()))
 	a.id = strings.ToLower(base32.StdEncoding.EncodeToString(sum[:10]))

@@ -33,8 +33,12 @@ type Alarm struct {
 	Unit         string      `json:"unit"`
 	ExpectedUnit string      `json:"expected_unit,omitempty"`
 	Why          ingest.Text `json:"why"`
-	// Inhibited names the alarm of a group that stands for this one.
+	// Inhibited names the group whose alarm stands for this one, and Group is that alarm's id.
 	Inhibited string `json:"inhibited,omitempty"`
+	Group     string `json:"-"`
+	// Scope says what the devices have in common that an alarm of many at once stands for:
+	// feeder, gateway, compound, vendor_in_community, community, vendor or county.
+	Scope string `json:"scope,omitempty"`
 	// OverBudget is set where the community has worse alarms enough to list.
 	OverBudget bool `json:"over_budget,omitempty"`
 
@@ -53,6 +57,8 @@ type Alarm struct {
 	ended   int64        // when it was over, of one that is told afterwards; else 0
 	told    float64      // Value when it was told last
 	refused *refusedFire // what it is of where no device is known, else nil
+	by      alarmKey     // of the alarm that stands for it; no group: none does
+	members int32        // alarms that it stands for
 	within  int64        // for how long, or in which time, Value was seen, nanoseconds; 0: not kept
 }
 
@@ -99,13 +105,12 @@ type book struct {
 	fires map[int32]*refusedFire // by group, see placeOfFire
 	burnt map[alarmKey]burnt
 
-	waves   map[peerKey]peers
-	ofTown  map[peerKey]int32 // devices, by community and facility
-	counted int               // devices that ofTown was counted of
+	waves map[partKey]peers
+	sizes sizes
 }
 
 func newBook(f *fleet) *book {
-	return &book{fleet: f, alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{}, waves: map[peerKey]peers{}, fires: map[int32]*refusedFire{}, burnt: map[alarmKey]burnt{}}
+	return &book{fleet: f, alarms: map[alarmKey]*Alarm{}, totals: map[totalKey]uint64{}, waves: map[partKey]peers{}, fires: map[int32]*refusedFire{}, burnt: map[alarmKey]burnt{}}
 }
 
 func (b *book) active(k alarmKey) bool {
@@ -157,7 +162,7 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 			}
 		}
 		a.ended = 0
-		a.Why = why(k.Kind, a)
+		a.Why = b.why(k.Kind, a)
 		told := a.held == 0
 		b.mu.Unlock()
 		if again && told {
@@ -181,17 +186,15 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	a.told, a.Peak, a.Updated, a.Began = f.value, f.value, a.Since, a.began()
 	a.identify()
 	a.grade()
-	a.Why = why(k.Kind, a)
+	a.Why = b.why(k.Kind, a)
 	if until != 0 {
 		b.timers.push(timer{Due: until, What: timeExpire, K: k})
 	}
 	if d != nil {
 		d.Open++
-		p, ask := b.peersOf(k)
-		if ask {
-			b.joins(p, at)
-		}
-		if ask = ask && about(k.Kind) != Critical; ask || at < d.Received-behind {
+		p, ask, wait := b.peersOf(k)
+		ask = ask && b.joins(k, p, a.came()) && wait
+		if ask || at < d.Received-behind {
 			a.held = d.Received + settled
 			if ask {
 				a.held = max(a.held, at+peersWait)
@@ -247,6 +250,13 @@ var (
 // what utilities call somebody for.
 func (a *Alarm) grade() {
 	s := Kinds[a.key.Kind].Severity
+	if a.key.Kind == atOnce {
+		_, name, _ := strings.Cut(a.Channel, "/")
+		name, _, _ = strings.Cut(name, "/")
+		if of, ok := kindNamed(name); ok {
+			s = noteSeverity(of)
+		}
+	}
 	if lost := a.Value; s == Warning && slices.Contains(flows, a.key.Kind) {
 		if a.key.Kind != continuousFlow || a.within != 0 {
 			lost -= a.Expected
@@ -294,7 +304,7 @@ func (b *book) heldDue(t timer) {
 	if a.ended != 0 {
 		d.Open++
 		a.expires = t.Due + shown
-		a.Why = why(t.K.Kind, a)
+		a.Why = b.why(t.K.Kind, a)
 		b.timers.push(timer{Due: a.expires, What: timeExpire, K: t.K})
 	}
 	b.together(t.K, a, t.Due)
@@ -312,9 +322,9 @@ func (b *book) tell(k alarmKey, a *Alarm, now int64) {
 	a.held, a.Told = 0, time.Unix(0, max(now, b.now)).UTC()
 	b.alarms[k] = a
 	if d != nil {
-		if g := b.inhibitor(k, d); g != nil {
-			a.Inhibited = g.Key.Name
-		}
+		b.stand(a, b.inhibitor(k, d))
+	} else if k.Kind == atOnce {
+		b.stand(a, b.wider(a))
 	}
 	if a.Inhibited == "" {
 		b.totals[totalKey{a.Community, a.Facility, k.Kind}]++
@@ -322,7 +332,12 @@ func (b *book) tell(k alarmKey, a *Alarm, now int64) {
 	b.mu.Unlock()
 	b.note(a, a.Since.UnixNano(), true)
 	if d != nil {
-		b.count(k, d, now, 1)
+		if a.by.Kind != atOnce {
+			b.rollUps(k, d, now, 1)
+		}
+		if slices.Contains(pressing, k.Kind) {
+			b.together(k, a, now)
+		}
 	}
 }
 
@@ -354,8 +369,8 @@ func (b *book) clearAlarm(k alarmKey, at int64) {
 		return
 	}
 	b.note(a, at, false)
-	if k.Device < groupBase {
-		b.count(k, b.devices.At(k.Device+1), at, -1)
+	if k.Device < groupBase && a.by.Kind != atOnce {
+		b.rollUps(k, b.devices.At(k.Device+1), at, -1)
 	}
 }
 
@@ -395,6 +410,7 @@ func (b *book) endRemoved(k alarmKey, at int64) {
 	delete(b.alarms, k)
 	b.version.Add(1)
 	b.mu.Unlock()
+	b.leaves(k, a, at)
 	if a.held != 0 {
 		return
 	}
@@ -519,6 +535,14 @@ func (b *book) alarm(k alarmKey, at int64) *Alarm {
 			a.Channel = b.channels[k.Channel]
 			facility, _, _ := strings.Cut(a.Channel, "/")
 			a.Facility = ingest.FacilityKind(facility)
+			w := wayOf(g.Key.What)
+			a.Scope = scopes[w]
+			switch w {
+			case byVendor, byVendorIn:
+				a.Vendor = ingest.VendorID(g.Key.Name)
+			case byCompound:
+				a.Compound = ingest.CompoundID(g.Key.Name)
+			}
 		}
 		return a
 	}

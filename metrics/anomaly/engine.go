@@ -130,6 +130,7 @@ func (e *Engine) Bind(inv *inventory.Inventory) {
 			e.communityOf[id] = &p
 		}
 	}
+	e.holidays = calendarOf(inv)
 	for i := range e.places {
 		e.locate(&e.places[i])
 	}
@@ -274,6 +275,7 @@ func (e *Engine) Forget(indexes []uint32, at int64) {
 		e.join(&d.Feeder, groupKey{}, "")
 		*d = device{Index: i, Town: -1, Gateway: -1, Feeder: -1}
 		e.info[i] = nil
+		e.settles++
 	}
 	e.regroup()
 }
@@ -327,6 +329,9 @@ func (e *Engine) Tick(now int64) {
 		case silence:
 			e.offlineDue(e.silences.pop())
 		default:
+			if day := int64(24 * time.Hour); now/day != e.now/day {
+				e.sweepWaves(now)
+			}
 			e.now = now
 			return
 		}

@@ -8,6 +8,7 @@ import (
 	"greencommunity/ingest"
 	"greencommunity/ingest/arena"
 	"greencommunity/ingest/inventory"
+	"greencommunity/metrics/holidays"
 )
 
 // fleet is the devices that have reported, and what the inventory and the
@@ -31,6 +32,8 @@ type fleet struct {
 	deviceOf    map[ownKey]*Parameters // those made so far
 	placeOf     map[ingest.CommunityID]uint16
 	groupOf     map[groupKey]int32
+	settles     int // devices settled, removed or counted anew so far
+	holidays    *holidays.Calendar
 
 	sitesMu sync.Mutex        // guards sites between the walker, which alone writes, and a scrape
 	sites   map[site]struct{} // where devices are, as the inventory lists them or as they report
@@ -69,7 +72,7 @@ func (f *fleet) listSites() {
 func newFleet(o Options) *fleet {
 	return &fleet{
 		o: o, channels: []string{""}, channelID: map[string]uint16{"": 0},
-		paramsOf: map[*Parameters]uint16{}, placeOf: map[ingest.CommunityID]uint16{}, groupOf: map[groupKey]int32{}, sites: map[site]struct{}{},
+		holidays: holidays.Standard(), paramsOf: map[*Parameters]uint16{}, placeOf: map[ingest.CommunityID]uint16{}, groupOf: map[groupKey]int32{}, sites: map[site]struct{}{},
 	}
 }
 
@@ -146,6 +149,7 @@ func (f *fleet) locate(p *place) {
 // reports whether it has changed its groups.
 func (f *fleet) settle(index uint32) (moved bool) {
 	d, info := f.devices.At(index+1), f.info[index]
+	f.settles++
 	f.noteSite(info)
 	before := [3]int32{d.Town, d.Gateway, d.Feeder}
 	p := f.params[0]

@@ -23,7 +23,11 @@ const (
 	groupFeeder = iota
 	groupGateway
 	groupCommunity
-	groupRefused // a vendor's refused messages of fire, see fire.go
+	groupRefused  // a vendor's refused messages of fire, see fire.go
+	groupVendor   // these and what follows are made for notes, see peers.go
+	groupVendorIn // a vendor's in a community
+	groupCompound
+	groupCounty
 )
 
 // regroup counts anew who has an alarm in which group, after members have
@@ -44,6 +48,13 @@ func (b *book) regroup() {
 		}
 		if a.held != 0 {
 			continue
+		}
+		if note := b.noted(k, a); note != nil { // one cause of many is not that of a group as well
+			b.stand(a, note)
+			continue
+		}
+		if a.by.Kind == atOnce {
+			b.stand(a, nil)
 		}
 		for _, c := range b.groupsOf(k.Kind, b.devices.At(k.Device+1)) {
 			if c.id >= 0 {
@@ -67,11 +78,8 @@ func (b *book) regroup() {
 	defer b.mu.Unlock()
 	b.version.Add(1)
 	for k, a := range b.alarms {
-		if k.Device < groupBase && a.held == 0 {
-			a.Inhibited = ""
-			if g := b.inhibitor(k, b.devices.At(k.Device+1)); g != nil {
-				a.Inhibited = g.Key.Name
-			}
+		if k.Device < groupBase && a.held == 0 && a.by.Kind != atOnce {
+			b.stand(a, b.inhibitor(k, b.devices.At(k.Device+1)))
 		}
 	}
 }
@@ -96,9 +104,9 @@ func (b *book) groupsOf(k kind, d *device) []groupAlarm {
 	return nil
 }
 
-// count keeps the number of members with an alarm, and raises and clears the
+// rollUps keeps the number of members with an alarm, and raises and clears the
 // group's own.
-func (b *book) count(k alarmKey, d *device, at int64, by int32) {
+func (b *book) rollUps(k alarmKey, d *device, at int64, by int32) {
 	for _, c := range b.groupsOf(k.Kind, d) {
 		b.rollUp(c.id, c.as, k.Kind, at, by)
 	}
@@ -132,19 +140,23 @@ func (b *book) rollUp(id int32, as, member kind, at int64, by int32) {
 	k := alarmKey{groupBase + uint32(id), 0, as}
 	have := float64(*n)
 	switch {
-	case as == feederDayBurner && b.stormed(g.Key.Community):
-		// It is dark over all of them.
 	case !b.active(k) && *n >= least && have >= share*float64(g.Members):
 		b.raise(k, at, have, float64(g.Members))
-		b.inhibit(id, member, g.Key.Name)
+		b.inhibit(id, member)
+	case b.active(k) && by > 0:
+		a := b.alarms[k]
+		b.mu.Lock()
+		a.Value, a.Peak, a.Expected = have, max(a.Peak, have), float64(g.Members)
+		a.Why = b.why(as, a)
+		b.mu.Unlock()
 	case b.active(k) && (have < share/2*float64(g.Members) || *n == 0):
 		b.clearAlarm(k, at)
-		b.inhibit(id, member, "")
+		b.inhibit(id, member)
 	}
 }
 
-// inhibit marks the members' alarms as stood for by name, or by nothing any more.
-func (b *book) inhibit(id int32, member kind, name string) {
+// inhibit looks again which alarm stands for those of the members.
+func (b *book) inhibit(id int32, member kind) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.version.Add(1)
@@ -156,28 +168,33 @@ func (b *book) inhibit(id int32, member kind, name string) {
 		if d.Feeder != id && d.Gateway != id && d.Town != id {
 			continue
 		}
-		a.Inhibited = name
-		if g := b.inhibitor(k, d); g != nil {
-			a.Inhibited = g.Key.Name
-		}
+		b.stand(a, b.inhibitor(k, d))
 	}
 }
 
-// inhibitor returns the group whose alarm stands for a device's alarm, or nil.
-func (b *book) inhibitor(k alarmKey, d *device) *group {
-	is := func(id int32, as kind) bool {
-		return id >= 0 && b.alarms[alarmKey{groupBase + uint32(id), 0, as}] != nil
-	}
-	switch {
-	case k.Kind == offline && is(d.Town, communityOffline):
-		return &b.groups[d.Town]
-	case k.Kind == offline && is(d.Gateway, gatewayOffline):
-		return &b.groups[d.Gateway]
-	case k.Kind == outage && is(d.Feeder, feederOutage), k.Kind == dayBurner && is(d.Feeder, feederDayBurner):
-		return &b.groups[d.Feeder]
+// inhibitor returns the alarm of a group that stands for a device's, or nil.
+func (b *book) inhibitor(k alarmKey, d *device) *Alarm {
+	is := func(id int32, as kind) *Alarm {
+		if id < 0 {
+			return nil
+		}
+		return b.alarms[alarmKey{groupBase + uint32(id), 0, as}]
 	}
 	if a := b.alarms[k]; a != nil {
-		return b.noted(k, a)
+		if note := b.noted(k, a); note != nil {
+			return note
+		}
 	}
-	return nil
+	var by *Alarm
+	switch k.Kind {
+	case offline:
+		if by = is(d.Town, communityOffline); by == nil {
+			by = is(d.Gateway, gatewayOffline)
+		}
+	case outage:
+		by = is(d.Feeder, feederOutage)
+	case dayBurner:
+		by = is(d.Feeder, feederDayBurner)
+	}
+	return by
 }

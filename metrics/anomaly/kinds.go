@@ -288,10 +288,10 @@ var Kinds = [kindCount]Kind{
 		Title:  ingest.Text{ZH: "社区整体离线", EN: "Community offline"},
 		Means:  ingest.Text{ZH: "一个社区半数以上设备离线：停电、断网或平台故障。", EN: "Over half of a community's devices are silent: power, network or the vendor's platform."},
 		Clears: ingest.Text{ZH: "离线设备少于四分之一后自动解除。", EN: "Clears when less than a quarter is."}},
-	atOnce: {Name: "at_once", Facility: anyFacility, Severity: Info, Unit: "1", Rollup: true,
-		Title:  ingest.Text{ZH: "多台设备同时异常（疑有共同原因）", EN: "Many devices at once (one cause)"},
-		Means:  ingest.Text{ZH: "同一社区多台同类设备一小时内出现同一异常：雷雨、日食、停电、节假日、补抄或平台故障，不是各台设备的故障。", EN: "Many devices of one community show the same within an hour: a storm, an eclipse, a power cut, a holiday, filled-in reads or the platform, and no fault of each."},
-		Clears: ingest.Text{ZH: "多数设备恢复后自动解除。", EN: "Clears when most of them are well again."}},
+	atOnce: {Name: "at_once", Facility: anyFacility, Severity: Warning, Unit: "1", Rollup: true,
+		Title:  ingest.Text{ZH: "多台设备同时异常（同一原因）", EN: "Many devices at once (one cause)"},
+		Means:  ingest.Text{ZH: "同一回路、网关、小区、社区或厂商，或全县的多台同类设备一小时内出现同一异常：雷雨、日食、停电、节假日、补抄、时钟或平台故障，不是各台设备的故障。告警写明共同点和可能原因，代表各台的告警；级别同所代表的告警。", EN: "Many devices of one feeder, gateway, compound, community or vendor, or of the county, show the same within an hour: a storm, an eclipse, a power cut, a holiday, filled-in reads, a clock or the platform, and no fault of each. The alarm says what they have in common and the likely cause, stands for theirs, and is as grave as they are."},
+		Clears: ingest.Text{ZH: "各台都恢复后自动解除；一天半后仍有少数未恢复的，由它们各自告警。", EN: "Clears when all of them are well again; those that are not after a day and a half stand for themselves then."}},
 }
 
 func (k kind) String() string { return Kinds[k].Name }

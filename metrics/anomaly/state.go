@@ -27,8 +27,9 @@ import (
 // version 4 registers are in the book of use; one of the engine's own follows.
 // Version 5 added the time in which switchings were counted, version 6 what peers
 // have at once, version 8 balances of meters, version 9 when an alarm began, was told and
-// brought up to date, and its peak, version 10 fires in messages that were refused.
-const stateVersion = 10
+// brought up to date, and its peak, version 10 fires in messages that were refused,
+// version 11 what peers have at once by parts of an hour.
+const stateVersion = 11
 
 // byteOrder reads differently on a machine of the other order.
 const byteOrder = 0x0102030405060708
@@ -201,9 +202,15 @@ func (e *Engine) Load(r io.Reader) error {
 		return err
 	}
 	if version >= 6 {
-		e.waves = b.waves()
+		e.waves = b.waves(version)
 		if b.err != nil {
 			return fmt.Errorf("state of anomalies: %w", b.err)
+		}
+	}
+	e.standAnew(func(_ alarmKey, a *Alarm) bool { return a.Inhibited != "" })
+	for k, a := range e.alarms {
+		if k.Kind == atOnce {
+			a.Why = e.why(k.Kind, a) // by the waves, which come after the alarms
 		}
 	}
 	if version >= 8 {
@@ -292,7 +299,7 @@ func (e *Engine) loadAlarms(b *loader, version int64) error {
 			a.identify()
 		}
 		a.grade()
-		a.Why = why(k.Kind, a)
+		a.Why = e.why(k.Kind, a)
 		e.alarms[k] = a
 	}
 	for range b.each() {

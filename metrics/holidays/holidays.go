@@ -142,6 +142,22 @@ func (c *Calendar) Of(date time.Time) (f Flags) {
 	return f
 }
 
+// Long says whether a local date, as UTC midnight, is one of a holiday: off by a notice, or
+// a weekend that touches such a day.
+func (c *Calendar) Long(date time.Time) bool {
+	day := date.Unix() / 86400
+	off := func(d int64) bool { return c.rest[d] }
+	if off(day) {
+		return true
+	}
+	if w := date.Weekday(); w != time.Saturday && w != time.Sunday || c.listed(day) {
+		return false
+	}
+	return off(day-1) || off(day+1) || off(day-2) && date.Weekday() == time.Sunday || off(day+2) && date.Weekday() == time.Saturday
+}
+
+func (c *Calendar) listed(day int64) bool { _, listed := c.rest[day]; return listed }
+
 // Knows says whether there is a notice of a year.
 func (c *Calendar) Knows(year int) bool { return c.years[year] }
 

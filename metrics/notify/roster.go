@@ -471,7 +471,8 @@ func (r *Roster) receivers(labels map[string]string, t time.Time) (told []*Recei
 
 func (v *Receiver) takes(labels map[string]string, t time.Time) bool {
 	in := func(list []string, value string) bool { return len(list) == 0 || slices.Contains(list, value) }
-	return in(v.Communities, labels["community"]) && in(v.Facilities, labels["facility"]) && in(v.Kinds, labels["kind"]) &&
+	several := labels["community"] == "" && labels["kind"] == "at_once" // all that it is of want to know
+	return (several || in(v.Communities, labels["community"])) && in(v.Facilities, labels["facility"]) && in(v.Kinds, labels["kind"]) &&
 		in(v.Severities, labels["severity"]) && v.Span.holds(t)
 }
 

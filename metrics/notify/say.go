@@ -417,14 +417,21 @@ func (r renderer) titleOf(group []saying) string {
 	if k, ok := anomaly.KindNamed(o.t.Labels["kind"]); ok {
 		what = k.Title.ZH
 	}
+	many := len(group) == 1 && o.item.ofMany()
+	if many {
+		what = o.item.title()
+		if o.item.Value != nil {
+			what += fmt.Sprintf("（%s台）", grouped(*o.item.Value))
+		}
+	}
 	where := ""
-	if o.t.Labels["community"] != "" {
+	if o.t.Labels["community"] != "" || many {
 		where = " · " + r.communityOf(o.item)
 	}
 	switch name := plain(cmp.Or(o.item.DeviceName, o.item.CompoundName)); {
 	case len(group) > 1:
 		where += fmt.Sprintf("，%d处", len(group))
-	case name != "":
+	case name != "" && !many:
 		where += " " + name
 	}
 	state := cmp.Or(severities[o.severity], "告警")

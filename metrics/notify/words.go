@@ -31,6 +31,7 @@ type item struct {
 	DeviceName    string      `json:"device_name"`
 	Address       string      `json:"address"`
 	Channel       string      `json:"channel"`
+	Scope         string      `json:"scope"`
 	Began         time.Time   `json:"began"`
 	Since         time.Time   `json:"since"`
 	Updated       time.Time   `json:"updated"`
@@ -171,10 +172,21 @@ func (i *item) what() string {
 
 // title names the kind.
 func (i *item) title() string {
-	if k, ok := anomaly.KindNamed(i.Kind); ok {
+	if k, ok := anomaly.KindNamed(i.Kind); ok && !i.ofMany() {
 		return k.Title.ZH
 	}
 	return plain(cmp.Or(i.Title.ZH, "告警"))
+}
+
+// ofMany says whether an alarm stands for those of many devices, and says of which.
+func (i *item) ofMany() bool { return i.Scope != "" && i.Title.ZH != "" }
+
+// situation says what was seen; that of many says itself what it is.
+func (i *item) situation() string {
+	if i.ofMany() {
+		return i.what()
+	}
+	return i.title() + "。" + i.what()
 }
 
 // where is the place: names, compound and address, and an id only where there is no name.
@@ -232,6 +244,9 @@ func (i *item) big() string {
 	}
 	if day := i.day(); day != "" {
 		parts = append(parts, day)
+	}
+	if i.ofMany() && i.Value != nil && i.Expected != nil {
+		parts = append(parts, fmt.Sprintf("%s台，共%s台", grouped(*i.Value), grouped(*i.Expected)))
 	}
 	if len(parts) == 0 {
 		return "不直接损失水电"
@@ -304,7 +319,7 @@ func (r renderer) full(i *item, now time.Time, duty []Person, role, again string
 		}
 	}
 	line("地点", r.where(i))
-	line("情况", i.title()+"。"+i.what())
+	line("情况", i.situation())
 	since := r.time(i.began()) + "（设备时间）起"
 	if i.unknown {
 		since = r.time(i.began()) + "（平台时间）起"
@@ -329,7 +344,11 @@ func (r renderer) full(i *item, now time.Time, duty []Person, role, again string
 
 // short is an alarm in a line of a list.
 func (r renderer) short(i *item, now time.Time) string {
-	s := "- " + r.where(i) + "：" + i.title() + "，" + strings.TrimRight(i.what(), "。")
+	title := i.title() + "，"
+	if i.ofMany() {
+		title = ""
+	}
+	s := "- " + r.where(i) + "：" + title + strings.TrimRight(i.what(), "。")
 	if day := i.day(); day != "" {
 		s += "，" + day
 	}
@@ -360,7 +379,7 @@ func (r renderer) over(i *item, duty []Person) string {
 		}
 	}
 	line("地点", r.where(i))
-	line("情况", i.title()+"。"+i.what())
+	line("情况", i.situation())
 	span := r.time(i.began())
 	if i.Closed != nil {
 		span += " 至 " + r.time(*i.Closed) + "，历时" + lasting(i.Closed.Sub(i.began()))
