@@ -20,6 +20,7 @@ type eraseCmd struct {
 	Config    string `required:"" help:"Path of config.yaml." placeholder:"FILE"`
 	Device    string `help:"Everything of this device." placeholder:"ID"`
 	Community string `help:"Everything of this community." placeholder:"ID"`
+	Person    string `help:"A person's name, out of the ledger (contacts, who changed something) and the history of alarms (assignees, comments)." placeholder:"NAME"`
 	From      string `help:"Only from this time on: RFC 3339, a local date and time, or how long ago (36h, 2d)." placeholder:"TIME"`
 	To        string `help:"Only before this time." placeholder:"TIME"`
 	DryRun    bool   `help:"Count, and erase nothing."`
@@ -28,6 +29,16 @@ type eraseCmd struct {
 func (c *eraseCmd) Run(ctx context.Context, s streams) error {
 	conf, err := serve.Load(c.Config)
 	if err != nil {
+		return err
+	}
+	if c.Person != "" {
+		if c.Device != "" || c.Community != "" || c.From != "" || c.To != "" {
+			return errors.New("--person goes alone: erase devices, communities and times by another call")
+		}
+		e, err := serve.ErasePerson(conf, c.Person, c.DryRun)
+		if err == nil {
+			printPerson(s.out, e, c.DryRun)
+		}
 		return err
 	}
 	now := time.Now()
@@ -47,11 +58,24 @@ func (c *eraseCmd) Run(ctx context.Context, s streams) error {
 		return fmt.Errorf("--from %s is not before --to %s", what.From.Format(time.RFC3339), what.To.Format(time.RFC3339))
 	}
 	if c.Device == "" && c.Community == "" && c.From == "" && c.To == "" {
-		return errors.New("nothing is selected: give --device, --community, or --from and --to")
+		return errors.New("nothing is selected: give --device, --community, --from and --to, or --person")
 	}
 	e, err := serve.Erase(ctx, conf, what, c.DryRun, slog.New(slog.NewTextHandler(s.err, &slog.HandlerOptions{Level: slog.LevelWarn})))
 	printErasure(s.out, &e, c.DryRun, err)
 	return err
+}
+
+func printPerson(out io.Writer, e serve.PersonErasure, dryRun bool) {
+	verb := "lines without the name now"
+	if dryRun {
+		verb = "lines that have the name"
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "place\t%s\n", verb)
+	fmt.Fprintf(w, "ledger\t%d\n", e.Ledger)
+	fmt.Fprintf(w, "history of alarms\t%d\n", e.Alarms)
+	w.Flush()
+	fmt.Fprintln(out, "Not here: roster.yaml, users, inventory, silences, backups and what robots were sent; take the name out there as well.")
 }
 
 func printErasure(out io.Writer, e *serve.Erasure, dryRun bool, err error) {

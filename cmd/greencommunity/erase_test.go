@@ -110,7 +110,18 @@ func TestErase(t *testing.T) {
 	if _, err := erase(); err == nil || !strings.Contains(err.Error(), "--device") {
 		t.Fatalf("nothing selected: %v", err)
 	}
+	if out, err := erase("--person", "王建国"); err == nil || !strings.Contains(err.Error(), "end the service first") {
+		t.Fatalf("a person beside the service: %v\n%s", err, out)
+	}
 	in.end(syscall.SIGTERM)
+	if out, err := erase("--person", "王建国"); err != nil || !strings.Contains(out, "lines without the name") {
+		t.Fatalf("a person: %v\n%s", err, out)
+	}
+	for _, args := range [][]string{{"--person", "王"}, {"--person", "王建国", "--device", "tobegone"}} {
+		if _, err := erase(args...); err == nil {
+			t.Errorf("%q is taken", args)
+		}
+	}
 	if points("device='tobegone'") < 60 || points("device='flat-3-2-501'") < 60 {
 		t.Fatal("InfluxDB has not what is to be erased")
 	}

@@ -56,16 +56,9 @@ func Erase(ctx context.Context, o Options, what Selection, dryRun bool) (e Erasu
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	if _, err := os.Stat(o.DataDir); err != nil {
-		return e, err
-	}
-	lock, err := os.OpenFile(filepath.Join(o.DataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	lock, err := Lock(o.DataDir)
 	if err != nil {
 		return e, err
-	}
-	if err := lockFile(lock); err != nil {
-		lock.Close()
-		return e, fmt.Errorf("data directory %s is used by another process: end the service first, erase, and start it again: %w", o.DataDir, err)
 	}
 	erase := newEraser(o.Inventory, what)
 	if e.Journal, err = journal.Erase(filepath.Join(o.DataDir, "journal"), erase.message, dryRun, o.Logger); err == nil {
@@ -97,6 +90,22 @@ func Erase(ctx context.Context, o Options, what Selection, dryRun bool) (e Erasu
 	}
 	e.Stored = true
 	return e, nil
+}
+
+// Lock keeps services off a data directory until the file is closed, and fails where one runs.
+func Lock(dataDir string) (*os.File, error) {
+	if _, err := os.Stat(dataDir); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dataDir, "lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, err
+	}
+	if err := lockFile(lock); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("data directory %s is used by another process: end the service first, erase, and start it again: %w", dataDir, err)
+	}
+	return lock, nil
 }
 
 // eraser finds what is selected.

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // Erase takes the lines of what is selected out of a history of alarms, and returns how
@@ -35,7 +36,12 @@ func Erase(dir string, selected func(*State) bool, dryRun bool) (lines int, err 
 		}
 	}
 	for _, n := range numbers {
-		gone, err := eraseLines(h.path(n), selected, dryRun)
+		gone, err := rewriteLines(h.path(n), func(s *State, line []byte) []byte {
+			if selected(s) {
+				return nil
+			}
+			return line
+		}, dryRun)
 		if err != nil {
 			return lines, fmt.Errorf("history of alarms: %w", err)
 		}
@@ -44,7 +50,44 @@ func Erase(dir string, selected func(*State) bool, dryRun bool) (lines int, err 
 	return lines, nil
 }
 
-func eraseLines(path string, selected func(*State) bool, dryRun bool) (gone int, err error) {
+// ErasePerson takes somebody out of a history of alarms: as who it was given to, who did
+// something, and in comments and reasons. What they did stays, by nobody known. It returns how
+// many lines there were. Otherwise it is as Erase.
+func ErasePerson(dir string, taken func(text string, who bool) string, dryRun bool) (lines int, err error) {
+	h := &file{dir: dir, log: slog.New(slog.DiscardHandler)}
+	numbers, err := h.numbers()
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range numbers {
+		changed, err := rewriteLines(h.path(n), func(s *State, line []byte) []byte {
+			before := *s
+			before.History = slices.Clone(s.History)
+			s.Assignee, s.Reason = taken(s.Assignee, true), taken(s.Reason, false)
+			for k := range s.History {
+				e := &s.History[k]
+				e.By, e.Assignee, e.Comment, e.Reason = taken(e.By, true), taken(e.Assignee, true), taken(e.Comment, false), taken(e.Reason, false)
+			}
+			if s.Assignee == before.Assignee && s.Reason == before.Reason && slices.Equal(s.History, before.History) {
+				return line
+			}
+			written, err := json.Marshal(s)
+			if err != nil {
+				return nil // a state that was read can be written
+			}
+			return append(written, '\n')
+		}, dryRun)
+		if err != nil {
+			return lines, fmt.Errorf("history of alarms: %w", err)
+		}
+		lines += changed
+	}
+	return lines, nil
+}
+
+// rewriteLines replaces a file by what becomes of its lines, none where that is nil, and
+// returns how many became something else.
+func rewriteLines(path string, become func(s *State, line []byte) []byte, dryRun bool) (changed int, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return 0, err
@@ -61,21 +104,26 @@ func eraseLines(path string, selected func(*State) bool, dryRun bool) (gone int,
 	for {
 		line, err := r.ReadBytes('\n')
 		if err != nil && !errors.Is(err, io.EOF) {
-			return gone, err
+			return changed, err
 		}
 		if errors.Is(err, io.EOF) { // and a line that was not written whole
 			break
 		}
 		var s State
-		if json.Unmarshal(line, &s) == nil && s.ID != "" && !selected(&s) {
-			kept.Write(line)
-			continue
+		if json.Unmarshal(line, &s) == nil && s.ID != "" {
+			if now := become(&s, line); now != nil {
+				kept.Write(now)
+				if !bytes.Equal(now, line) {
+					changed++
+				}
+				continue
+			}
 		}
 		t.add(&s)
-		gone++
+		changed++
 	}
-	if gone == 0 || dryRun {
-		return gone, nil
+	if changed == 0 || dryRun {
+		return changed, nil
 	}
 	out, err := os.CreateTemp(filepath.Dir(path), "new-*")
 	if err != nil {
@@ -96,5 +144,5 @@ func eraseLines(path string, selected func(*State) bool, dryRun bool) (gone int,
 	if err := os.Rename(out.Name(), path); err != nil {
 		return 0, err
 	}
-	return gone, syncDir(filepath.Dir(path))
+	return changed, syncDir(filepath.Dir(path))
 }

@@ -165,8 +165,9 @@ func (b *book) size(k groupKey, facility ingest.FacilityKind) (devices, towns in
 
 var county = groupKey{groupCounty, "", "county"}
 
-// waysOf returns the groups of a device, -1 where it has none, or too few peers in it.
-func (b *book) waysOf(index uint32) (of [ways]int32) {
+// waysOf returns the groups of a device, -1 where it has none; asked, only those with peers
+// enough by now.
+func (b *book) waysOf(index uint32, asked bool) (of [ways]int32) {
 	d, info := b.devices.At(index+1), b.info[index]
 	for w, k := range [ways]groupKey{
 		byFeeder: b.keyOf(d.Feeder), byGateway: b.keyOf(d.Gateway), byCommunity: b.keyOf(d.Town),
@@ -177,9 +178,10 @@ func (b *book) waysOf(index uint32) (of [ways]int32) {
 		if k.Name == "" || (w == byCompound || w == byVendorIn) && k.Community == "" {
 			continue
 		}
-		n, towns := b.size(k, info.Facility)
-		if n < fewest || (w == byVendor || w == byCounty) && towns < 2 {
-			continue
+		if asked {
+			if n, towns := b.size(k, info.Facility); n < fewest || (w == byVendor || w == byCounty) && towns < 2 {
+				continue
+			}
 		}
 		id, ok := b.groupOf[k]
 		if !ok {
@@ -227,11 +229,10 @@ func (a *Alarm) came() int64 {
 
 // joins notes an alarm that begins, with its peers, and says whether it has any.
 func (b *book) joins(k alarmKey, p peerKey, at int64) (any bool) {
-	for _, id := range b.waysOf(k.Device) {
+	for _, id := range b.waysOf(k.Device, false) {
 		if id < 0 {
 			continue
 		}
-		any = true
 		p.Group = id
 		key := partKey{p, at / part}
 		w := b.waves[key]
@@ -241,7 +242,7 @@ func (b *book) joins(k alarmKey, p peerKey, at int64) (any bool) {
 		w.N++
 		b.waves[key] = w
 	}
-	return any
+	return b.waysOf(k.Device, true) != [ways]int32{-1, -1, -1, -1, -1, -1, -1}
 }
 
 // leaves notes that an alarm is over; where all of a wave are, so is the note.
@@ -259,7 +260,7 @@ func (b *book) leaves(k alarmKey, a *Alarm, at int64) {
 	if !ok {
 		return
 	}
-	for _, id := range b.waysOf(k.Device) {
+	for _, id := range b.waysOf(k.Device, false) {
 		p.Group = id
 		key := partKey{p, a.came() / part}
 		if w := b.waves[key]; w.N > 1 {
@@ -320,7 +321,7 @@ func (b *book) cause(k alarmKey, a *Alarm) (p peerKey, n, of, first int64, ok bo
 	if !ok {
 		return p, 0, 0, 0, false
 	}
-	ids := b.waysOf(k.Device)
+	ids := b.waysOf(k.Device, true)
 	var have, all [ways]float64
 	var began [ways]int64
 	for w, id := range ids {
@@ -529,7 +530,7 @@ func (b *book) noted(k alarmKey, a *Alarm) *Alarm {
 		return nil // there has never been one
 	}
 	var by *Alarm
-	for _, id := range b.waysOf(k.Device) {
+	for _, id := range b.waysOf(k.Device, true) {
 		if id < 0 {
 			continue
 		}

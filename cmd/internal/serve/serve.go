@@ -15,8 +15,10 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -167,6 +169,41 @@ func Erase(ctx context.Context, c *Settings, what pipeline.Selection, dryRun boo
 	}, dryRun)
 	return e, err
 }
+
+// PersonErasure says how many lines of what named a person.
+type PersonErasure struct{ Ledger, Alarms int }
+
+// ErasePerson takes a person out of the ledger and the history of alarms, in all that they
+// ever held: a contact or a name of whom something was given to that has the person's goes
+// whole, as telephone numbers stand behind it; out of other texts the name goes.
+func ErasePerson(c *Settings, name string, dryRun bool) (e PersonErasure, err error) {
+	name = strings.TrimSpace(name)
+	if utf8.RuneCountInString(name) < 2 {
+		return e, fmt.Errorf("%q is too short for a name: it would be found in words; give all of it", name)
+	}
+	lock, err := pipeline.Lock(c.DataDir)
+	if err != nil {
+		return e, err
+	}
+	defer lock.Close()
+	taken := func(text string, who bool) string {
+		switch {
+		case !strings.Contains(text, name):
+			return text
+		case who:
+			return erasedPerson
+		}
+		return strings.ReplaceAll(text, name, erasedPerson)
+	}
+	if e.Ledger, err = ledger.ErasePerson(c.DataDir, taken, dryRun); err != nil {
+		return e, err
+	}
+	e.Alarms, err = alarms.ErasePerson(filepath.Join(c.DataDir, "alarms"), taken, dryRun)
+	return e, err
+}
+
+// erasedPerson stands where a person was.
+const erasedPerson = "（已删除）"
 
 func pipelineOptions(c *config.Config) pipeline.Options {
 	return pipeline.Options{
