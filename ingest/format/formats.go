@@ -16,6 +16,7 @@ var Formats = map[string]Format{
 	"ctwing":        {New: newCTWing, About: "China Telecom CTWing, as bridged to MQTT", Topics: []string{"+/+/{device}"}},
 	"cjt188":        {New: newCJT188, Proves: provesCJT188, Facility: "water", About: "water meters' CJ/T 188 frames: bytes, hex or base64"},
 	"dlt645":        {New: newDLT645, Proves: provesDLT645, Facility: "lighting", About: "electricity meters' DL/T 645 frames of 2007 and 1997: bytes, hex or base64"},
+	"hj212":         {New: newHJ212, About: "HJ 212 packets of environment stations: noise, dust, weather, water"},
 	"chirpstack":    {New: newChirpstack, Products: true, About: "ChirpStack 4 and 3", Topics: []string{"application/+/device/{device}/event/+", "+/+/device/+/event/+"}},
 	"tts":           {New: newTTS, Products: true, About: "The Things Stack 3", Topics: []string{"v3/+/devices/{device}/up"}},
 	"wmbusmeters":   {New: newWMBusMeters, Facility: "water", About: "wireless M-Bus by wmbusmeters"},
