@@ -91,6 +91,24 @@ next:
 	return n
 }
 
+// different is as count, and counts what came again word for word once.
+func (c *chatGroup) different(words ...string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	texts := map[string]bool{}
+next:
+	for _, body := range c.all {
+		s := alerting.Read(body)
+		for _, w := range words {
+			if !strings.Contains(s.Title+"\n"+s.Text, w) {
+				continue next
+			}
+		}
+		texts[s.Title+"\n"+s.Text] = true
+	}
+	return len(texts)
+}
+
 const messagesInventory = `
 communities:
 - {id: nancheng, name: 南城社区, lat: 34.75, lon: 106.13, compounds: [{id: jinxiu, name: 锦绣家园}]}
@@ -302,7 +320,7 @@ escalation: [{severity: critical, after: 1m, who: [zhao], robots: [leaders]}]
 	}
 	time.Sleep(20 * time.Second) // Alertmanager's groups are said again after 15 s
 	for _, g := range []*chatGroup{duty, office} {
-		if n := g.count("西城社区"); n != 1 {
+		if n := g.different("西城社区", "**地点**"); n != 1 { // one may come twice where the robot's answer was lost
 			t.Errorf("a storm over 500 lamps is %d messages", n)
 		}
 	}

@@ -53,6 +53,9 @@ const (
 	gateCounts             // reports how many passed
 )
 
+// festiveTimes sets how many times as many may pass in a quiet hour of a holiday.
+const festiveTimes = 3
+
 // forcedFor sets how long a forced opening stays an alarm.
 const forcedFor = int64(30 * time.Minute)
 
@@ -248,7 +251,7 @@ func (rules *gateRules) denied(g *gate, d *device, at int64) {
 
 // pass counts passes by the hour and looks for too many in quiet hours.
 func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
-	seconds, weekend := rules.local(at)
+	seconds, weekend, festive := rules.workday(at)
 	hour := at - int64(seconds%3600)*1e9
 	hour -= hour % 1e9
 	if g.HourAt == 0 {
@@ -278,6 +281,15 @@ func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
 	if weekend {
 		slot += 24
 	}
+	more := 1.0
+	if festive {
+		// On a holiday people come home late, and guests do: as on the busier of both kinds of days,
+		// and more.
+		if other := (slot + 24) % 48; g.Hours[other] >= 2 && g.Rate[other] > g.Rate[slot] {
+			slot = other
+		}
+		more = festiveTimes
+	}
 	if at-g.Since < int64(7*24*time.Hour) || g.Hours[slot] < 2 {
 		return
 	}
@@ -287,7 +299,7 @@ func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
 	if !g.quiet(slot, p.Quiet) {
 		return
 	}
-	nats := -math.Log(g.odds(int(g.Count), slot))
+	nats := -math.Log(g.odds(int(g.Count), slot, more))
 	need := max(-math.Log(p.Odds), 1.3*float64(g.Peak))
 	d.score(nats / need)
 	if nats > need {
@@ -298,9 +310,10 @@ func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
 // odds is the probability of n or more passes in an hour, by the gate's own past.
 // People come in groups and by the day, so that counts vary more than a Poisson
 // process would: at a door of a university by 2 to 10 times, at a station by 60.
-func (g *gate) odds(n, slot int) float64 {
+// On a holiday they are taken to be more times as many.
+func (g *gate) odds(n, slot int, more float64) float64 {
 	hours := float64(g.Hours[slot])
-	mean := (float64(g.Rate[slot])*hours + 0.5) / hours
+	mean := more * (float64(g.Rate[slot])*hours + 0.5) / hours
 	v := max(2+float64(g.Spread), 1.05) * (1 + 1/hours)
 	return predictiveTail(n, mean/(v-1), 1/(v-1))
 }
@@ -321,7 +334,10 @@ func (g *gate) quiet(slot int, share float64) bool {
 // learnHour takes the hour that has ended into the gate's past, at most as
 // three times what was expected.
 func (rules *gateRules) learnHour(g *gate, d *device) {
-	seconds, weekend := rules.local(g.HourAt)
+	seconds, weekend, festive := rules.workday(g.HourAt)
+	if festive {
+		return // it is like no other day
+	}
 	slot := seconds / 3600
 	if weekend {
 		slot += 24
@@ -350,7 +366,7 @@ func (g *gate) learnSpread(count float32, slot int) {
 	g.Peak *= 0.9998
 	if count > r {
 		// What was told counts for less: the like of it is told again.
-		g.Peak = max(g.Peak, min(float32(-math.Log(g.odds(int(count), slot))), 1.2*max(g.Peak, 10)))
+		g.Peak = max(g.Peak, min(float32(-math.Log(g.odds(int(count), slot, 1))), 1.2*max(g.Peak, 10)))
 	}
 }
 

@@ -392,7 +392,7 @@ func (rules *waterRules) hour(index uint32, d *device, m *meter, flow, volume fl
 		} else if rest := float64(at-m.RestSince) / 1e9; true {
 			limit := max(p.StuckAfter.Seconds(), p.StuckFactor*m.LongestRest)
 			d.score(rest / limit)
-			if rest > limit {
+			if rest > limit && rest > limit+rules.holidaysIn(m.RestSince, at) { // homes are empty then
 				rules.raise(key, at, rest, m.LongestRest)
 			}
 		}

@@ -4,6 +4,7 @@ package holidays
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -146,7 +147,12 @@ func (c *Calendar) Of(date time.Time) (f Flags) {
 // a weekend that touches such a day.
 func (c *Calendar) Long(date time.Time) bool {
 	day := date.Unix() / 86400
-	off := func(d int64) bool { return c.rest[d] }
+	off := func(d int64) bool {
+		if on := time.Unix(d*86400, 0).UTC(); !c.Knows(on.Year()) { // the days that the law names by date
+			return slices.Contains([]string{"01-01", "05-01", "05-02", "10-01", "10-02", "10-03"}, on.Format("01-02"))
+		}
+		return c.rest[d]
+	}
 	if off(day) {
 		return true
 	}

@@ -61,3 +61,16 @@ func TestCalendarIsEditable(t *testing.T) {
 		}
 	}
 }
+
+// A weekend belongs to the holiday it touches, one that is worked does not; of a year without a
+// notice the days that the law names by date are known.
+func TestLong(t *testing.T) {
+	for day, long := range map[string]bool{
+		"2026-10-01": true, "2026-10-03": true, "2026-10-04": true, "2026-10-08": false, "2026-10-10": false, "2026-10-11": false, "2026-03-07": false,
+		"2026-02-14": false, "2026-02-15": true, "2026-02-23": true, "2030-10-01": true, "2030-10-07": false, "2030-01-01": true,
+	} {
+		if got := Standard().Long(utc(day)); got != long {
+			t.Errorf("%s: %v", day, got)
+		}
+	}
+}
