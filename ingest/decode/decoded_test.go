@@ -212,6 +212,7 @@ func TestDecodedObjects(t *testing.T) {
 		"labels that name":                  {"x", "lighting", `{"data":[{"label":"ActivePowerW","value":47},{"label":"NumberOfSample","value":9}]}`, "active_power 47\nunmapped NumberOfSample"},
 		"a plug of four frames":             {"LW005-MP", "lighting", `{"port":7,"power":3096.9,"factor":98}`, "active_power 3096.9\npower_factor 0.98"},
 		"a volume in litres":                {"x", "water", `{"volume":{"value":12500,"unit":"L"}}`, "water_volume_total 12.5"},
+		"a meter's volume":                  {"x", "water", `{"meter":{"volume":{"value":1234.5,"unit":"m3"}},"battery":{"value":3.6,"unit":"V"}}`, "water_volume_total 1234.5\nbattery_voltage 3.6"},
 		"a volume of no unit":               {"x", "water", `{"volume":12500,"waterTemp":9}`, "water_temperature 9\nunmapped volume"},
 		"litres called water":               {"x", "water", `{"water":1,"waterTemp":9}`, "water_temperature 9\nunmapped water"},
 		"a name that only contains another": {"acme-systems", "gate", `{"Device":"R311A","OnOff":0}`, "door_open 0"},

@@ -302,6 +302,8 @@ func TestTTSVariants(t *testing.T) {
 
 func TestWMBusMetersVariants(t *testing.T) {
 	testVariants(t, "wmbusmeters", []variant{
+		{"Hydrodigit", "water", "", "wmbus/w", `{"media":"cold water","meter":"hydrodigit","name":"w","id":"86868686","voltage_at_time_v":3.7,"total_m3":3.866,"backflow_m3":0.002,"timestamp":"2026-11-23T00:00:00Z","rssi_dbm":-71}`,
+			"battery_voltage=3.7 water_volume_total=3.866 water_volume_backflow=0.002 rssi=-71"},
 		{"the meter's clock", "water", "", "", `{"media":"cold water","meter":"m","name":"n","id":"00012345","total_m3":6.388,"meter_datetime":"2026-11-23 08:00","timestamp":"2026-11-23T00:00:30Z","status":"OK"}`, "water_volume_total=6.388@2026-11-23T00:00:00"},
 		{"placeholder date, statuses, no temperature", "water", "", "", `{"id":"00012345","total_m3":"6.388","max_flow_m3h":3.6,"flow_temperature_c":127,"meter_datetime":"1111-11-11 00:00","timestamp":"2026-11-23T00:00:30Z","current_status":"LEAK BURST","time_leaking":"22-31 days"}`,
 			"water_volume_total=6.388 water_flow_max=0.001 ?time_leaking=022-31 days !leak xflow_temperature_c:bad_value"},
@@ -400,6 +402,7 @@ func TestShellyVariants(t *testing.T) {
 
 func TestZigbee2MQTTVariants(t *testing.T) {
 	testVariants(t, "zigbee2mqtt", []variant{
+		{"a weak battery", "water", "", "zigbee2mqtt/leak", `{"battery":7,"battery_low":true,"water_leak":true}`, "battery_level=7 !low_battery !leak"},
 		{"lamp", "lighting", "", "zigbee2mqtt/lamp", `{"state":"ON","brightness":127,"linkquality":5,"last_seen":1795392000000,"update":{"state":"idle"}}`, "light_on=1@2026-11-23T00:00:00 light_level=0.5@2026-11-23T00:00:00 ?linkquality=5"},
 		{"attribute, text", "lighting", "", "zigbee2mqtt/lamp/state", "OFF", "light_on=0"},
 		{"attribute, number", "lighting", "", "zigbee2mqtt/plug/energy", "12.05", "energy_total=12.05"},

@@ -107,7 +107,7 @@ func foldPath(path string) string {
 }
 
 // around hold what decoders put their whole result in.
-var around = []string{"decoded.", "data.", "bytes.", "payload.", "measurements.", "measurement.", "sensor.", "object."}
+var around = []string{"decoded.", "data.", "bytes.", "payload.", "measurements.", "measurement.", "sensor.", "object.", "meter.", "reading.", "readings."}
 
 // decoded is the meaning of a field of a decoder's result, by what decoders have
 // in common.
