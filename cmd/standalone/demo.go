@@ -154,7 +154,7 @@ func (d *demo) run(ctx context.Context, out io.Writer, broker, password string, 
 }
 
 // handle deals with some alarms as people would, one by one as they come, so that there
-// are some in each state; those that are over are cleared by themselves. What somebody has
+// are some in each state. What somebody has
 // dealt with before is left as it is, and the rest is left to who looks at the demo.
 func handle(ctx context.Context, desk *alarms.Desk) error {
 	dealt := []alarms.Status{alarms.Acknowledged, alarms.Assigned, alarms.InProgress, alarms.False}
@@ -165,7 +165,7 @@ func handle(ctx context.Context, desk *alarms.Desk) error {
 	due := time.Now().Add(48 * time.Hour)
 	warnings := []alarms.Change{
 		{Status: alarms.Acknowledged, Comment: "已电话联系物业核实"}, {Status: alarms.Assigned, Assignee: "李师傅", Due: &due, Comment: "明早到场"},
-		{Status: alarms.InProgress, Assignee: "王师傅", Comment: "已到现场，正在处理"},
+		{Status: alarms.InProgress, Assignee: "王师傅", Comment: "已到现场，正在处理"}, {Status: alarms.Cleared, Comment: "现场已处理，恢复正常"},
 	}
 	infos := []alarms.Change{{Status: alarms.False, Reason: "现场核实无异常"}}
 	tick := time.NewTicker(5 * time.Second)

@@ -114,6 +114,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	maps.Copy(routes, s.access.Routes())
 	maps.Copy(routes, s.api.Routes())
 	maps.Copy(routes, s.ledger.Routes())
+	routes["GET /api/v1/alarms"] = s.api.Alarms(routes["GET /api/v1/alarms"]) // as a table too
 	maps.Copy(routes, paste.New(s.ledger.Inventory).Routes())
 	s.reports = newReports(s)
 	routes["GET /api/v1/report"] = s.reports

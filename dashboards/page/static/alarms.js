@@ -37,6 +37,7 @@ async function workAsk() {
   if (statusesOf[work.show]) q.set('status', statusesOf[work.show]);
   if (chosen) q.set('community', chosen);
   if (work.show === 'done' || work.show === 'all') q.set('since', new Date(Date.parse(data.as_of) - work.days * 864e5).toISOString());
+  work.query = String(q).replace('limit=500', 'limit=5000');
   try {
     [work.list, work.kinds, work.one] = await Promise.all([workGet('alarms?' + q), workGet('alarms/kinds'), work.id ? workGet('alarms/' + work.id).catch(() => null) : null]);
     $('work-s').hidden = false;
@@ -63,6 +64,7 @@ function workShow() {
   fill($('work-days'), [7, 30, 90, 365].map((n) => el('option', { value: n }, t('a_day', n))));
   $('work-days').value = work.days;
   $('work-days').disabled = work.show !== 'done' && work.show !== 'all';
+  fill($('work-sheet'), [sheet('alarms?' + work.query)]);
   const find = work.find.toLowerCase();
   const rows = work.list.filter((a) => !find || `${where(a)} ${a.device} ${a.title[lang]} ${a.kind} ${a.assignee ?? ''}`.toLowerCase().includes(find));
   table('work', [
