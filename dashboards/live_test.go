@@ -472,7 +472,7 @@ func influxTiles(t *testing.T, s *service, end time.Time) {
 		want         float64
 		band         float64 // of the targets after the first: below, above
 	}{
-		{"lighting", "Energy today", 5.25, 0}, {"lighting", "Power now", 50, 0}, {"lighting", "Lamps burning", 0.5, 0}, {"lighting", "Lamps reporting", 2, 0},
+		{"lighting", "Energy today", 5.25, 0}, {"lighting", "Lamps burning", 0.5, 0}, {"lighting", "Lamps reporting", 2, 0},
 		{"water", "Water today", 1.0, 0}, {"water", "A meter a day", 0.5, 0}, {"water", "Meters reporting", 2, 0},
 		{"waste", "Mean fill level", 0.6, 0}, {"waste", "Hottest bin", 33, 0},
 		{"gate", "In today", 7, 0}, {"gate", "Out today", 2, 0}, {"gate", "Gates open", 0.5, 0},
@@ -749,7 +749,7 @@ func (p *promServer) check(s *service) {
 			{"community", "Households", 77}, {"community", "Devices", 8}, {"community", "Online", 1}, {"community", "Open alarms", 7},
 			{"overview", "Critical alarms", 2}, {"overview", "Warnings", 5}, {"overview", "Gate alarms", 1}, {"overview", "Bins overfull", 1},
 			{"water", "Suspected leaks", 2}, {"gate", "Forced open", 1}, {"waste", "Open alarms", 2},
-			{"overview", "Lamps burning", 0.5}, {"overview", "Water today", 0.5}, {"waste", "Bins overfull", 1}, {"waste", "Overfull alarms", 0}, {"community", "Inhibited alarms", 0},
+			{"overview", "Lamps burning", 0.5}, {"lighting", "Power now", 42.5}, {"overview", "Water today", 0.5}, {"waste", "Bins overfull", 1}, {"waste", "Overfull alarms", 0}, {"community", "Inhibited alarms", 0},
 			{"savings", "Energy saved", 2}, {"savings", "± energy", 1}, {"savings", "Water saved", 12}, {"savings", "± water", 5},
 			{"savings", "Not distinguishable from zero", 0}, {"savings", "Least coverage", 0.93},
 			{"programme", "Urban communities", 3}, {"programme", "Participating, share", 1}, {"programme", "Met, share", 1. / 3}, {"programme", "To the target", 1},
