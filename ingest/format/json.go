@@ -154,8 +154,10 @@ func (o *Output) scalar(base Sample, field string, v *fastjson.Value) {
 		base.IsBool = true
 	case fastjson.TypeNumber:
 		f, err := v.Float64()
-		if plus, ok := strings.CutPrefix(v.String(), "+"); err != nil && ok {
-			f, err = strconv.ParseFloat(plus, 64)
+		if err != nil { // its text is made anew each time it is asked for
+			if plus, ok := strings.CutPrefix(v.String(), "+"); ok {
+				f, err = strconv.ParseFloat(plus, 64)
+			}
 		}
 		if err != nil {
 			o.Refuse(base.Device, field, ingest.BadValue, "%.60s: %.60q is not a number", field, v.String())
