@@ -27,7 +27,8 @@ type cli struct {
 	Decode     decodeCmd     `cmd:"" help:"Show what a payload becomes: readings, events, unmapped fields, or why it is refused."`
 	Codecs     codecsCmd     `cmd:"" help:"Try a collection of JavaScript decoders on the examples that come with them: what they return, as node, how fast, and what arrives."`
 	Detect     detectCmd     `cmd:"" help:"Run the detectors over the past, from tables or from InfluxDB, and show what they would have said."`
-	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, and write it to InfluxDB."`
+	Replay     replayCmd     `cmd:"" help:"Decode the journal again by the inventory as it is now, write it to InfluxDB, and have its use booked again."`
+	Usage      usageCmd      `cmd:"" help:"Book use again from the readings InfluxDB has: days, hours, savings, page and boards."`
 	Erase      eraseCmd      `cmd:"" help:"Erase a device, a community or a span of time from journal, rejects, state and InfluxDB."`
 	Watch      watchCmd      `cmd:"" help:"Follow what a vendor publishes: accepted, rejected, unmapped, late, out of order."`
 	Devices    devicesCmd    `cmd:"" help:"List the devices that are known, forget one, or hand it over to another vendor."`

@@ -22,13 +22,15 @@ import (
 
 // replayCmd decodes what is in the journal again, by the inventory as it is
 // now, and writes it to InfluxDB. A point that is there already is written
-// over with itself. The service may be running.
+// over with itself. The service may be running; it books the use of what was written again,
+// or does so when it starts.
 type replayCmd struct {
 	Config string `required:"" help:"Path of config.yaml." placeholder:"FILE"`
 	From   string `required:"" help:"First time received: RFC 3339, a local date and time, or how long ago (36h, 2d)." placeholder:"TIME"`
 	To     string `help:"Time received before which to end; default now." placeholder:"TIME"`
 	Vendor string `help:"Only messages of this vendor." placeholder:"ID"`
 	DryRun bool   `help:"Decode and count, write nothing."`
+	NoWait bool   `help:"Do not wait until the service has booked the use again."`
 }
 
 const replayBatch = 5000
@@ -61,7 +63,7 @@ func (c *replayCmd) Run(ctx context.Context, s streams) error {
 	r := &replay{
 		worker:   decode.NewWorker(inv, inventory.NewRegistry(inv)),
 		times:    pipeline.NewRetimer(),
-		rejected: map[ingest.Reason]int{}, vendor: ingest.VendorID(c.Vendor), dryRun: c.DryRun,
+		rejected: map[ingest.Reason]int{}, touched: map[ingest.CommunityID]int64{}, vendor: ingest.VendorID(c.Vendor), dryRun: c.DryRun,
 	}
 	o := serve.InfluxOptions(conf.Config)
 	o.Logger = log
@@ -73,6 +75,19 @@ func (c *replayCmd) Run(ctx context.Context, s streams) error {
 	fmt.Fprintf(s.out, "%d messages read, %d of them with readings; %d points written, %d refused by InfluxDB; %d ignored\n", r.messages, r.accepted, r.points, r.refused, r.ignored)
 	for _, reason := range slices.Sorted(maps.Keys(r.rejected)) {
 		fmt.Fprintf(s.out, "rejected as %s: %d\n", reason, r.rejected[reason])
+	}
+	if c.DryRun || len(r.touched) == 0 {
+		return nil
+	}
+	var asks []serve.Rebuild
+	shard := inv.Shard(conf.Shard.Index, conf.Shard.Count)
+	for _, community := range slices.Sorted(maps.Keys(r.touched)) {
+		if shard.Community(community) != nil { // of another instance it is the other's
+			asks = append(asks, serve.Rebuild{Community: community, Since: time.Unix(0, r.touched[community])})
+		}
+	}
+	if err := rebuild(ctx, s, conf, asks, !c.NoWait, log); err != nil {
+		return fmt.Errorf("the readings are written, and their use is not booked again: %w", err)
 	}
 	return nil
 }
@@ -89,6 +104,7 @@ type replay struct {
 
 	messages, accepted, points, refused, ignored int
 	rejected                                     map[ingest.Reason]int
+	touched                                      map[ingest.CommunityID]int64 // the earliest time, unix nanoseconds
 }
 
 func (r *replay) run(ctx context.Context, j *journal.Journal, from, to int64) error {
@@ -130,6 +146,12 @@ func (r *replay) message(ctx context.Context, m *ingest.Message) error {
 		return nil
 	}
 	r.accepted++
+	for i := range result.Readings {
+		at, community := result.Readings[i].Time, result.Readings[i].Device.Community
+		if first, ok := r.touched[community]; !ok || at < first {
+			r.touched[community] = at
+		}
+	}
 	r.encoder.Reset()
 	n := r.encoder.Readings(result.Readings) + r.encoder.Events(result.Events)
 	if err := r.encoder.Err(); err != nil {

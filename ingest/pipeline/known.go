@@ -78,6 +78,42 @@ func (p *Pipeline) ask(ctx context.Context, do func(*walker)) error {
 	return nil
 }
 
+// Between has the walker do something between two messages, and returns when it is done.
+// With durable, the state is on disk then.
+func (p *Pipeline) Between(ctx context.Context, durable bool, do func()) error {
+	return p.ask(ctx, func(w *walker) {
+		do()
+		if durable {
+			w.checkpoints.behind = true // no message may have come, and there is something to write
+			w.checkpoint(true)
+		}
+	})
+}
+
+// Written waits until InfluxDB has all that was walked so far, of messages and of
+// observers' points that were taken so far.
+func (p *Pipeline) Written(ctx context.Context) error {
+	var seq, batches uint64
+	if err := p.ask(ctx, func(w *walker) { w.derive(); seq = w.seq; batches = p.derived.added() }); err != nil {
+		return err
+	}
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		p.mu.Lock()
+		first := p.pending.first()
+		p.mu.Unlock()
+		if (first == 0 || first > seq) && p.derived.written() >= batches {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
 func known(registry *inventory.Registry, s *seen, inv *inventory.Inventory) []KnownDevice {
 	devices := make([]KnownDevice, 0, registry.Len())
 	reported := map[ingest.DeviceID]bool{}

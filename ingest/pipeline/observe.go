@@ -105,12 +105,28 @@ func (o *observers) tick(now int64) {
 type derived struct {
 	mu      sync.Mutex // between the walker, which adds, and the writer
 	batches [][]byte   // lines
+	sum     uint64     // of batches that were added since the start, or waited then
 	wake    chan struct{}
+}
+
+// added counts the batches that were added.
+func (d *derived) added() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sum
+}
+
+// written counts those of them that InfluxDB has.
+func (d *derived) written() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sum - uint64(len(d.batches))
 }
 
 func (d *derived) add(lines []byte) {
 	d.mu.Lock()
 	d.batches = append(d.batches, lines)
+	d.sum++
 	d.mu.Unlock()
 	select {
 	case d.wake <- struct{}{}:
@@ -151,6 +167,9 @@ func (w *walker) derive() {
 		}
 	}
 }
+
+// Lines returns points as lines, as those of observers are written.
+func Lines(points []ingest.Point) ([]byte, error) { return encodePoints(points) }
 
 // encodePoints writes each point as a line; one that is none is left out.
 func encodePoints(points []ingest.Point) (lines []byte, err error) {

@@ -413,7 +413,7 @@ func (p *Pipeline) restore() (*walker, error) {
 	p.subscriber.Restore(settled)
 	p.rejects.resume(h.Seq)
 	p.shown = shown{tally: p.tally.clone(), walked: p.accounted}
-	p.derived.batches = h.Derived
+	p.derived.batches, p.derived.sum = h.Derived, uint64(len(h.Derived))
 	if p.stamps = h.Stamps; p.stamps == nil {
 		p.stamps = stamps{}
 	}

@@ -169,6 +169,60 @@ func (o *Observer) Use(at usage.Place, h int32, used float64) {
 	o.changed(p, s, c)
 }
 
+// Hour is what an hour of a place comes to, as Rebuilt takes it. Of use it is Total alone.
+type Hour struct {
+	Readings               uint32
+	Total, Least, Greatest float64
+}
+
+// Rebuilt puts an hour (counted from 1970-01-01 UTC), which was summed up again from what
+// is stored, in place of what was added up. False: the hour takes nothing any more here,
+// and InfluxDB is all that has to be told.
+func (o *Observer) Rebuilt(community ingest.CommunityID, facility ingest.FacilityKind, quantity string, h int32, to Hour) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	p := o.place(placeKey{community, facility})
+	s := p.named(quantity)
+	c := s.at(h)
+	if c == nil {
+		return false
+	}
+	if c.Readings != to.Readings && !s.use() || c.Total != to.Total || c.Least != to.Least || c.Greatest != to.Greatest {
+		c.Readings, c.Total, c.Least, c.Greatest = max(to.Readings, 1), to.Total, to.Least, to.Greatest
+		if to == (Hour{}) {
+			c.Readings = 0
+		}
+		o.changed(p, s, c)
+	}
+	return true
+}
+
+// Open returns the hours of a community that take readings still, with what they have, by
+// kind of facility, quantity and hour.
+func (o *Observer) Open(community ingest.CommunityID) map[Key]Hour {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	open := map[Key]Hour{}
+	for key, p := range o.places {
+		if key.Community != community {
+			continue
+		}
+		for _, s := range p.series {
+			for _, c := range s.Cells {
+				open[Key{key.Facility, s.Quantity, c.Hour}] = Hour{c.Readings, c.Total, c.Least, c.Greatest}
+			}
+		}
+	}
+	return open
+}
+
+// Key names an hour of a community.
+type Key struct {
+	Facility ingest.FacilityKind
+	Quantity string
+	Hour     int32
+}
+
 func (o *Observer) changed(p *place, s *series, c *cell) {
 	if !c.Queued {
 		c.Queued = true

@@ -52,6 +52,9 @@ type Options struct {
 	Entered func(p Place, hour int32, used float64)
 	// Unwritten is set where nobody asks for Points.
 	Unwritten bool
+
+	// booked is called with what each register has entered of an hour, as it is entered.
+	booked func(number uint32, hour int32, used Amount, covered int64)
 }
 
 // Exchange is a meter exchanged under the same device id.
@@ -172,6 +175,7 @@ type Book struct {
 	told    Use
 	beside  []point // corrections of the read that is booked
 	today   dates
+	rebuild *Rebuild // that is under way; nil: none
 }
 
 type dayOf struct {
@@ -308,6 +312,9 @@ func (b *Book) Reading(index uint32, r *ingest.Reading, _ bool, _ int64) {
 		return
 	}
 	b.mu.Lock()
+	if b.rebuild != nil {
+		b.rebuild.noted(r, resource)
+	}
 	number, e := b.entry(index, r, resource)
 	b.out = b.out[:0]
 	limits := &b.limits[e.Limits]
@@ -481,6 +488,9 @@ func (b *Book) enter(number uint32, e *entry, k *Booking) {
 				d.Covered += covered
 			}
 			b.hours(number, e, int32(h), used, covered)
+			if b.o.booked != nil {
+				b.o.booked(number, int32(h), used, covered)
+			}
 			if b.o.Entered != nil && used != 0 && !b.passed(e, b.today.day) {
 				b.o.Entered(b.places[e.Place].Key, int32(h), used.Units())
 			}
@@ -576,6 +586,9 @@ func (b *Book) correct(at int64) {
 			continue
 		}
 		p.Beside = uint32(at/1e6%3599999) + 1 // neighbours in time, or hours apart, differ
+		if b.rebuild != nil && b.rebuild.swapped {
+			b.rebuild.beside[besideKey{p.Entry, int64(p.Hour)*hour/1e6 + int64(p.Beside)}] = true
+		}
 		b.push(p)
 	}
 	b.beside = b.beside[:0]

@@ -18,13 +18,13 @@ import (
 	"greencommunity/ingest/pipeline"
 )
 
-// The running service is told what to do with its devices through a socket in its
-// data directory: whoever may write there may do it, and no web page can reach it.
+// The running service is told what to do with its devices, and which use to book again,
+// through a socket in its data directory: whoever may write there may do it, and no web page can reach it.
 func controlPath(dataDir string) string { return filepath.Join(dataDir, "control") }
 
 // control serves the socket until ctx ends. Without it the service goes on: it is
-// for the command devices alone.
-func control(ctx context.Context, dataDir string, p *pipeline.Pipeline, log *slog.Logger) {
+// for the commands devices, usage and replay alone.
+func control(ctx context.Context, dataDir string, p *pipeline.Pipeline, use *rebuilds, log *slog.Logger) {
 	path := controlPath(dataDir)
 	os.Remove(path) // of a process that was killed: the directory is ours alone
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", path)
@@ -32,7 +32,7 @@ func control(ctx context.Context, dataDir string, p *pipeline.Pipeline, log *slo
 		err = os.Chmod(path, 0o600)
 	}
 	if err != nil {
-		log.Warn("the command devices cannot reach this service; it works while the service is stopped", "socket", path, "error", err)
+		log.Warn("the commands devices and usage cannot reach this service; it works while the service is stopped", "socket", path, "error", err)
 		return
 	}
 	mux := http.NewServeMux()
@@ -55,12 +55,13 @@ func control(ctx context.Context, dataDir string, p *pipeline.Pipeline, log *slo
 			http.Error(w, err.Error(), http.StatusConflict)
 		}
 	})
+	use.routes(mux)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 		BaseContext: func(net.Listener) context.Context { return ctx }}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
-		log.Warn("the command devices cannot reach this service any more", "error", err)
+		log.Warn("the commands devices and usage cannot reach this service any more", "error", err)
 	}
 }
 
@@ -107,7 +108,7 @@ func (d *Devices) Known(ctx context.Context) (devices []pipeline.KnownDevice, er
 	if d.stopped != nil {
 		return d.stopped.Known(), nil
 	}
-	answer, err := d.do(ctx, http.MethodGet, nil)
+	answer, err := d.do(ctx, http.MethodGet, "devices", nil)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +124,12 @@ func (d *Devices) Change(ctx context.Context, changes []pipeline.DeviceChange) e
 	if err != nil {
 		return err
 	}
-	_, err = d.do(ctx, http.MethodPost, body)
+	_, err = d.do(ctx, http.MethodPost, "devices", body)
 	return err
 }
 
-func (d *Devices) do(ctx context.Context, method string, body []byte) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://service/devices", bytes.NewReader(body))
+func (d *Devices) do(ctx context.Context, method, what string, body []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://service/"+what, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

@@ -56,6 +56,7 @@ type Service struct {
 	certificates *certificate.Watch
 	ledger       *ledger.Service
 	reports      *reports
+	rebuilds     *rebuilds
 	push         *push.Listener // nil where it is off
 	access       *access.Access
 	api          *api.API
@@ -132,6 +133,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	if s.pipeline, err = pipeline.New(o); err != nil {
 		return nil, err
 	}
+	s.rebuilds = newRebuilds(s)
 	if err := observers.desk.Open(); err != nil { // the pipeline has locked the directory
 		return nil, err
 	}
@@ -306,7 +308,8 @@ func (s *Service) Run(ctx context.Context) error {
 			}
 			g.Go(func() error { s.observers.desk.Run(ctx); return s.observers.desk.Close() })
 			g.Go(func() error { s.api.Run(ctx, s.settings.DataDir); return nil }) // the account is complete
-			g.Go(func() error { control(ctx, s.settings.DataDir, s.pipeline, s.log); return nil })
+			g.Go(func() error { control(ctx, s.settings.DataDir, s.pipeline, s.rebuilds, s.log); return nil })
+			g.Go(func() error { s.rebuilds.run(ctx); return nil })
 			g.Go(func() error { letGo(ctx, s.log); return nil })
 		}
 		if err := s.pipeline.Run(ctx, opened); err != nil && ctx.Err() == nil {

@@ -34,25 +34,34 @@ const around = 62 * 24 * time.Hour
 // reading before the days wanted, then those within them, then the first after.
 func (d *Database) Run(ctx context.Context, r *savings.Recomputation) error {
 	for _, q := range r.Queries() {
-		// Tags as columns: grouped by them, the same rows take InfluxDB more than
-		// twice as long.
-		parts := []part{{quote(q.Field) + ", device, channel", "", q.From, q.To}}
-		if q.Around {
-			const group = " GROUP BY device, channel"
-			parts = []part{{"last(" + quote(q.Field) + ")", group, q.From.Add(-around), q.From}, parts[0], {"first(" + quote(q.Field) + ")", group, q.To, q.To.Add(around)}}
-		}
-		for _, p := range parts {
-			statement := fmt.Sprintf("SELECT %s FROM %s WHERE time >= %d AND time < %d AND community = %s%s",
-				p.selector, quote(q.Measurement), p.from.UnixNano(), p.to.UnixNano(), text(string(q.Community)), p.group)
-			if err := d.rows(ctx, statement, func(device, channel []byte, t int64, v float64) { r.Read(q.Field, device, channel, t, v) }); err != nil {
-				return fmt.Errorf("%s of %s in %s: %w", q.Field, q.Measurement, q.Community, err)
-			}
+		if err := d.Readings(ctx, q, func(device, channel []byte, t int64, v float64) { r.Read(q.Field, device, channel, t, v) }); err != nil {
+			return err
 		}
 	}
 	if err := d.burned(ctx, r); err != nil {
 		return err
 	}
 	return d.frozen(ctx, r)
+}
+
+// Readings tells what a query asks for: of each series its readings in the order of time.
+// What row is given it may not keep.
+func (d *Database) Readings(ctx context.Context, q savings.Query, row func(device, channel []byte, t int64, v float64)) error {
+	// Tags as columns: grouped by them, the same rows take InfluxDB more than
+	// twice as long.
+	parts := []part{{quote(q.Field) + ", device, channel", "", q.From, q.To}}
+	if q.Around {
+		const group = " GROUP BY device, channel"
+		parts = []part{{"last(" + quote(q.Field) + ")", group, q.From.Add(-around), q.From}, parts[0], {"first(" + quote(q.Field) + ")", group, q.To, q.To.Add(around)}}
+	}
+	for _, p := range parts {
+		statement := fmt.Sprintf("SELECT %s FROM %s WHERE time >= %d AND time < %d AND community = %s%s",
+			p.selector, quote(q.Measurement), p.from.UnixNano(), p.to.UnixNano(), text(string(q.Community)), p.group)
+		if err := d.rows(ctx, statement, row); err != nil {
+			return fmt.Errorf("%s of %s in %s: %w", q.Field, q.Measurement, q.Community, err)
+		}
+	}
+	return nil
 }
 
 // burned tells the recomputation what lamps told the service of themselves.
