@@ -33,9 +33,9 @@ func (e *Engine) Weathers(community ingest.CommunityID) (ids []ingest.DeviceID) 
 
 // Take puts days of a community's boundaries in place of its own, as an engine has them
 // that was told of stored readings. Days that are closed and differ are evaluated again at
-// the next review; a final quarter has a new revision then. Days that were summed up and
+// now, unix nanoseconds; a final quarter has a new revision then. Days that were summed up and
 // dropped stay. It returns how many differ, and is called by the walker's goroutine.
-func (e *Engine) Take(again *Engine, community ingest.CommunityID, first, end int) (changed int) {
+func (e *Engine) Take(again *Engine, community ingest.CommunityID, first, end int, now int64) (changed int) {
 	for _, a := range e.accounts {
 		if a.boundary.community.ID != community || !a.metered() || e.abroad(a) {
 			continue
@@ -61,7 +61,11 @@ func (e *Engine) Take(again *Engine, community ingest.CommunityID, first, end in
 			}
 		}
 	}
-	return changed + e.takeWeather(again, community, first, end)
+	changed += e.takeWeather(again, community, first, end)
+	if changed > 0 {
+		e.review = min(e.review, now)
+	}
+	return changed
 }
 
 // abroad reports whether a boundary has a meter of another community, which is not read

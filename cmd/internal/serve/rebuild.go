@@ -383,7 +383,7 @@ func (w *rebuilding) span(ctx context.Context, span usage.Span) (again bool, err
 	if err := w.pipeline.Between(ctx, true, func() {
 		now := time.Now().UnixNano()
 		places = rebuild.Swap(now, w.devices)
-		w.sums.Days += w.observers.savings.Take(engine, w.community, span.First, span.End)
+		w.sums.Days += w.observers.savings.Take(engine, w.community, span.First, span.End, now)
 		places = w.open(places, from, end, now)
 	}); err != nil {
 		return false, err
