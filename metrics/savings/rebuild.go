@@ -4,11 +4,12 @@ import (
 	"math"
 
 	"greencommunity/ingest"
+	"greencommunity/metrics/savings/books"
 	"greencommunity/metrics/usage"
 )
 
 // Rebuilding returns an engine that takes what a book that is rebuilt tells of some local
-// days (counted from 1970-01-01) of a community, for Take.
+// days (counted from 1970-01-01) of a community, for Correct.
 func (e *Engine) Rebuilding(book *usage.Book, first, end int) *Engine {
 	again := New(Options{Book: book, Grace: e.o.Grace, FinalAfter: e.o.FinalAfter})
 	again.Bind(e.inv)
@@ -16,7 +17,7 @@ func (e *Engine) Rebuilding(book *usage.Book, first, end int) *Engine {
 	again.counted = math.MaxInt64
 	for _, a := range again.accounts {
 		a.ledger.Floor, a.ledger.First = first, first
-		a.ledger.Cells = make([]Cell, end-first)
+		a.ledger.Cells = make([]books.Cell, end-first)
 	}
 	return again
 }
@@ -31,11 +32,11 @@ func (e *Engine) Weathers(community ingest.CommunityID) (ids []ingest.DeviceID) 
 	return ids
 }
 
-// Take puts days of a community's boundaries in place of its own, as an engine has them
+// Correct puts days of a community's boundaries in place of its own, as an engine has them
 // that was told of stored readings. Days that are closed and differ are evaluated again at
 // now, unix nanoseconds; a final quarter has a new revision then. Days that were summed up and
 // dropped stay. It returns how many differ, and is called by the walker's goroutine.
-func (e *Engine) Take(again *Engine, community ingest.CommunityID, first, end int, now int64) (changed int) {
+func (e *Engine) Correct(again *Engine, community ingest.CommunityID, first, end int, now int64) (changed int) {
 	for _, a := range e.accounts {
 		if a.boundary.community.ID != community || !a.metered() || e.abroad(a) {
 			continue
@@ -45,19 +46,19 @@ func (e *Engine) Take(again *Engine, community ingest.CommunityID, first, end in
 			continue
 		}
 		for d := max(first, a.ledger.Floor); d < end; d++ {
-			from := other.ledger.peek(d)
-			if from == nil || from.Use == 0 && from.Covered == 0 && a.ledger.peek(d) == nil {
+			from := other.ledger.Peek(d)
+			if from == nil || from.Use == 0 && from.Covered == 0 && a.ledger.Peek(d) == nil {
 				continue
 			}
-			c := a.ledger.cell(d)
+			c := a.ledger.Cell(d)
 			if c == nil || e.sameDay(a, c, from, d) {
 				continue
 			}
 			changed++
 			c.Use, c.Covered, c.Night, c.NightCovered = from.Use, from.Covered, from.Night, from.NightCovered
-			c.Parts, c.Full, c.FullUse, c.Squares, c.Old = append([]Part(nil), from.Parts...), 0, 0, 0, false
+			c.Parts, c.Full, c.FullUse, c.Squares, c.Old = append([]books.Part(nil), from.Parts...), 0, 0, 0, false
 			if c.Closed {
-				c.Dirty, e.changed = Late, true
+				c.Dirty, e.changed = books.Late, true
 			}
 		}
 	}
@@ -80,13 +81,13 @@ func (e *Engine) abroad(a *account) bool {
 }
 
 // sameDay reports whether two cells of a day come to the same.
-func (e *Engine) sameDay(a *account, x, y *Cell, day int) bool {
+func (e *Engine) sameDay(a *account, x, y *books.Cell, day int) bool {
 	if x.Use != y.Use || x.Covered != y.Covered || x.NightCovered != y.NightCovered || math.Abs(x.Night-y.Night) > 1e-9 {
 		return false
 	}
-	start, end := e.calendar.bounds(day)
-	use, share, spread := x.mask(a.meters, end-start)
-	otherUse, otherShare, otherSpread := y.mask(a.meters, end-start)
+	start, end := e.calendar.Bounds(day)
+	use, share, spread := x.Mask(a.meters, end-start)
+	otherUse, otherShare, otherSpread := y.Mask(a.meters, end-start)
 	return math.Abs(use-otherUse) < 1e-9 && share == otherShare && math.Abs(spread-otherSpread) < 1e-12
 }
 
@@ -101,10 +102,10 @@ func (e *Engine) takeWeather(again *Engine, community ingest.CommunityID, first,
 		days := map[int]bool{}
 		for d := max(first, other.First); d < min(end, other.First+len(other.Days)); d++ {
 			from := other.Days[d-other.First]
-			if from == (weatherDay{}) || d < w.First {
+			if from == (books.WeatherDay{}) || d < w.First {
 				continue
 			}
-			if to := w.day(d); to != nil && *to != from {
+			if to := w.Day(d); to != nil && *to != from {
 				*to, days[d] = from, true
 			}
 		}
@@ -114,8 +115,8 @@ func (e *Engine) takeWeather(again *Engine, community ingest.CommunityID, first,
 				continue
 			}
 			for d := range days {
-				if c := a.ledger.peek(d); c != nil && c.Closed {
-					c.Dirty, e.changed = Late, true
+				if c := a.ledger.Peek(d); c != nil && c.Closed {
+					c.Dirty, e.changed = books.Late, true
 				}
 			}
 		}

@@ -27,9 +27,9 @@ type Rebuild struct {
 
 	live      *Book
 	span      Span
-	from, end int64  // unix nanoseconds
-	base      int32  // hour of cells[...][0]
-	width     int    // hours
+	from, end int64 // unix nanoseconds
+	base      int32 // hour of cells[...][0]
+	width     int   // hours
 	cells     [][]hourUse
 	numbers   map[source]uint32 // index in Book, plus 1
 	devices   []*ingest.Device  // by index in Book

@@ -265,7 +265,9 @@ type rebuilding struct {
 	sums      RebuildSums
 }
 
-func (w *rebuilding) devices(yield func(index uint32, d *ingest.Device) bool) { w.pipeline.Devices(0, yield) }
+func (w *rebuilding) devices(yield func(index uint32, d *ingest.Device) bool) {
+	w.pipeline.Devices(0, yield)
+}
 
 // registers are the kinds of facility that have registers of a resource.
 func (w *rebuilding) registers(yield func(facility ingest.FacilityKind, resource usage.Resource) error) error {
@@ -383,7 +385,7 @@ func (w *rebuilding) span(ctx context.Context, span usage.Span) (again bool, err
 	if err := w.pipeline.Between(ctx, true, func() {
 		now := time.Now().UnixNano()
 		places = rebuild.Swap(now, w.devices)
-		w.sums.Days += w.observers.savings.Take(engine, w.community, span.First, span.End, now)
+		w.sums.Days += w.observers.savings.Correct(engine, w.community, span.First, span.End, now)
 		places = w.open(places, from, end, now)
 	}); err != nil {
 		return false, err
@@ -644,7 +646,7 @@ func (w *rebuilding) summed(ctx context.Context, from, end int64, want map[hourC
 	for _, kind := range w.inv.Facilities.Kinds() {
 		var names, selectors []string
 		for _, q := range w.inv.Facilities.Kind(kind).Sorted() {
-			if q.Kind == ingest.Register {
+			if q.Kind == ingest.Register || q.Unit == "dB" { // the mean of decibels is of their energy
 				continue
 			}
 			names = append(names, q.Name)
