@@ -100,17 +100,17 @@ func TestGivenTwice(t *testing.T) {
 		want                                         string
 	}{
 		{"records without times", "native", "lighting", "", "t", `[{"active_power":1},{"active_power":2},{"active_power":3}]`,
-			"active_power=3 xactive_power:bad_value xactive_power:bad_value"},
+			"active_power=1 active_power=2 active_power=3"}, // the pipeline gives each a time
 		{"twice the same", "native", "lighting", "", "t", `[{"active_power":1},{"active_power":1}]`, "active_power=1 active_power=1"},
 		{"records with one time", "json", "lighting", `, json: {records: "[*]", time: [{path: t}]}`, "t", `[{"voltage":229,"t":1795392000},{"voltage":230,"t":1795392000},{"voltage":231,"t":1795392001}]`,
 			"voltage=230@2026-11-23T00:00:00 voltage=231@2026-11-23T00:00:01 xvoltage:bad_value"},
-		{"two registers of two units", "json", "lighting", `, json: {records: "[*]", name: n, value: v, unit: u}`, "t", `[{"n":"energy_total","v":1500,"u":"Wh"},{"n":"energy_total","v":0.7,"u":"MWh"}]`,
-			"energy_total=1.5 energy_total=700 xenergy_total:bad_value"},
+		{"two registers of two units", "json", "lighting", `, json: {records: "r[*]", name: n, value: v, unit: u, time: [{path: $.t}]}`, "t", `{"t":1795392000,"r":[{"n":"energy_total","v":1500,"u":"Wh"},{"n":"energy_total","v":0.7,"u":"MWh"}]}`,
+			"energy_total=1.5@2026-11-23T00:00:00 energy_total=700@2026-11-23T00:00:00 xenergy_total:bad_value"},
 		{"a key twice", "thingsboard", "lighting", "", "v1/devices/L1/telemetry", `{"voltage":229,"voltage":230}`, "voltage=230 xvoltage:bad_value"},
 		{"an envelope's key twice", "alink", "lighting", "", "/sys/pk/L1/thing/event/property/post", `{"params":{"voltage":229},"params":{"voltage":230},"method":"thing.event.property.post"}`,
 			"voltage=230 xparams:bad_value"},
 		{"lines that a tag tells apart", "influx", "lighting", "", "t", "m,device=a,phase=A voltage=229\nm,device=a,phase=b voltage=230\nm,device=a,phase=3 voltage=231", "voltage[l1]=229 voltage[l2]=230 voltage[l3]=231"},
-		{"lines that no tag we know does", "influx", "lighting", "", "t", "m,device=a,host=x voltage=229\nm,device=a,host=y voltage=230", "voltage=230 ?host=0x ?host=0y xvoltage:bad_value"},
+		{"lines that no tag we know does", "influx", "lighting", "", "t", "m,device=a,host=x voltage=229 1795392000\nm,device=a,host=y voltage=230 1795392000", "voltage=230@2026-11-23T00:00:00 ?host=0x ?host=0y xvoltage:bad_value"},
 		{"a tag on each line", "influx", "lighting", "", "t", "m,device=a,host=x voltage=229\nm,device=a,host=x active_power=1\nm,device=b,host=x active_power=2", "voltage=229 active_power=1 active_power=2 ?host=0x ?host=0x"},
 		{"two tags that could be the channel", "influx", "lighting", "", "t", "m,device=a,ch=2,phase=a voltage=229", "voltage[l1]=229 ?ch=02"},
 		{"a channel and a phase", "influx", "lighting", "", "t", "m,device=a,channel=x,phase=a voltage=229", "voltage[x]=229 ?phase=0a"},
@@ -126,9 +126,9 @@ func TestGivenTwice(t *testing.T) {
 	w := source(t, "lighting", "native", "t", "")
 	var many strings.Builder
 	for i := range 50 {
-		fmt.Fprintf(&many, `,{"channel":"c%d","voltage":%d}`, i, 200+i)
+		fmt.Fprintf(&many, `,{"time":1795392000,"channel":"c%d","voltage":%d}`, i, 200+i)
 	}
-	r := w.Decode(&ingest.Message{Seq: 1, Topic: "t", Payload: []byte("[" + many.String()[1:] + many.String() + `,{"channel":"c0","voltage":100}]`), Received: received})
+	r := w.Decode(&ingest.Message{Seq: 1, Topic: "t", Payload: []byte("[" + many.String()[1:] + many.String() + `,{"time":1795392000,"channel":"c0","voltage":100}]`), Received: received})
 	if len(r.Refused) != 1 || r.Readings[50].Value != 100 {
 		t.Errorf("%v of %d readings: %v", r.Refused, len(r.Readings), r.Err)
 	}

@@ -256,6 +256,7 @@ func (w *Worker) reading(in *format.Input, out *format.Output, i int, dev *inges
 	case w.named[i].field != s.Field:
 		return ingest.Refuse(ingest.BadValue, "%s: %.60q and %.60q are both it, with other values: give one a channel under fields, or ignore it", quantity.Name, w.named[i].field, s.Field)
 	case replaced || r.Readings[i].TimeReplaced: // settleReplaced keeps the latest as written
+	case source == ingest.TimeReceived: // without a time of its own, each is given one later
 	default:
 		r.Refused = append(r.Refused, format.FieldRefusal{Device: string(dev.ID), Field: s.Field, Refusal: ingest.Refuse(ingest.BadValue,
 			"%s: %.60q is given twice at one time, %g and then %g, which counts: give each a time or a channel", quantity.Name, s.Field, r.Readings[i].Value, value)})
