@@ -185,6 +185,7 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	a.Value, a.Expected, a.within, a.expires = f.value, f.expected, f.within, until
 	a.told, a.Peak, a.Updated, a.Began = f.value, f.value, a.Since, a.began()
 	a.identify()
+	a.asState()
 	a.grade()
 	a.Why = b.why(k.Kind, a)
 	if until != 0 {
@@ -216,6 +217,9 @@ func (b *book) grown(k alarmKey, a *Alarm, f finding, at int64) bool {
 	if !slices.Contains(growing, k.Kind) || math.IsNaN(f.value) || f.value == 0 {
 		return false
 	}
+	if limitsState(k.Kind, f.expected) != limitsState(k.Kind, a.Expected) {
+		return false // a depth is no newer value of "yes", nor the reverse
+	}
 	a.Value = f.value
 	if t := time.Unix(0, at).UTC(); t.After(a.Updated) {
 		a.Updated = t
@@ -245,6 +249,19 @@ var (
 	flows   = []kind{continuousFlow, nightFlow, burst, unaccountedWater}
 	growing = append([]kind{binFire, fireReported, unaccountedEnergy, overfull, missedCollection, stuckRegister, stuckFill}, append(slices.Collect(maps.Keys(limitKinds)), flows...)...)
 )
+
+// limitsState reports whether a limit is of a state, which says no more than yes.
+func limitsState(k kind, limit float64) bool {
+	return limit == 1 && (k == waterlogging || k == smoke || k == passageBlocked)
+}
+
+// asState gives an alarm of a state its unit: standing water that a float switch reports
+// is not one metre deep.
+func (a *Alarm) asState() {
+	if limitsState(a.key.Kind, a.Expected) {
+		a.Unit = "0/1"
+	}
+}
 
 // grade raises the severity of a leak that loses as much as a burst: 227 L/h is
 // what utilities call somebody for.

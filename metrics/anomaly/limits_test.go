@@ -1,6 +1,7 @@
 package anomaly
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -233,6 +234,47 @@ func TestFireByAnyClock(t *testing.T) {
 		}
 		if !slices.ContainsFunc(b.told, func(c Change) bool { return c.Raised && c.Alarm.Kind == "bin_fire" }) {
 			t.Errorf("%s: %v", c.name, b.changes)
+		}
+	}
+}
+
+// TestUnitOfAState: standing water that a switch reports is "yes" and not one metre deep,
+// also where a level comes later, and after a restart; a level is in metres.
+func TestUnitOfAState(t *testing.T) {
+	zone := time.FixedZone("", 8*3600)
+	for name, c := range map[string]struct {
+		values map[string]float64
+		value  float64
+		unit   string
+	}{
+		"a switch":             {map[string]float64{"flooded": 1}, 1, "0/1"},
+		"a switch and a level": {map[string]float64{"flooded": 1, "water_level": 0.52}, 1, "0/1"},
+	} {
+		b := newBench(t)
+		b.Bind(&inventory.Inventory{Facilities: b.facilities, Zone: zone})
+		start := time.Date(2026, 3, 2, 20, 0, 0, 0, zone)
+		for i := range 4 {
+			b.report(start.Add(time.Duration(i)*time.Minute), "drain", "drainage", c.values)
+		}
+		var state bytes.Buffer
+		if err := b.Save(&state); err != nil {
+			t.Fatal(err)
+		}
+		b.reset()
+		if err := b.Load(&state); err != nil {
+			t.Fatal(err)
+		}
+		found := 0
+		for _, a := range b.Alarms() {
+			if a.Kind == "waterlogging" {
+				found++
+				if a.Value != c.value || a.Unit != c.unit {
+					t.Errorf("%s: %v %s, want %v %s", name, a.Value, a.Unit, c.value, c.unit)
+				}
+			}
+		}
+		if found != 1 {
+			t.Errorf("%s: %d alarms", name, found)
 		}
 	}
 }

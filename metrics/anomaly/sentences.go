@@ -39,7 +39,7 @@ func seen(k kind, a *Alarm) ingest.Text {
 	}
 	if _, ok := limitKinds[k]; ok {
 		unit := shownUnit(a.Unit)
-		if x == 1 && (k == waterlogging || k == smoke || k == passageBlocked) { // a state: it says so
+		if limitsState(k, x) {
 			if a.within == 0 {
 				return both("设备报告：是。", "The device says so.")
 			}

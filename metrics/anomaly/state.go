@@ -298,6 +298,7 @@ func (e *Engine) loadAlarms(b *loader, version int64) error {
 		} else {
 			a.identify()
 		}
+		a.asState()
 		a.grade()
 		a.Why = e.why(k.Kind, a)
 		e.alarms[k] = a
