@@ -303,7 +303,7 @@ func TestTTSVariants(t *testing.T) {
 func TestWMBusMetersVariants(t *testing.T) {
 	testVariants(t, "wmbusmeters", []variant{
 		{"Hydrodigit", "water", "", "wmbus/w", `{"media":"cold water","meter":"hydrodigit","name":"w","id":"86868686","voltage_at_time_v":3.7,"total_m3":3.866,"backflow_m3":0.002,"timestamp":"2026-11-23T00:00:00Z","rssi_dbm":-71}`,
-			"battery_voltage=3.7 water_volume_total=3.866 water_volume_backflow=0.002 rssi=-71"},
+			"battery_voltage=3.7 water_volume_total=3.866 water_volume_backflow=0.002 ?rssi_dbm=-71"},
 		{"the meter's clock", "water", "", "", `{"media":"cold water","meter":"m","name":"n","id":"00012345","total_m3":6.388,"meter_datetime":"2026-11-23 08:00","timestamp":"2026-11-23T00:00:30Z","status":"OK"}`, "water_volume_total=6.388@2026-11-23T00:00:00"},
 		{"placeholder date, statuses, no temperature", "water", "", "", `{"id":"00012345","total_m3":"6.388","max_flow_m3h":3.6,"flow_temperature_c":127,"meter_datetime":"1111-11-11 00:00","timestamp":"2026-11-23T00:00:30Z","current_status":"LEAK BURST","time_leaking":"22-31 days"}`,
 			"water_volume_total=6.388 water_flow_max=0.001 ?time_leaking=022-31 days !leak xflow_temperature_c:bad_value"},
