@@ -640,6 +640,33 @@ func TestErasePerson(t *testing.T) {
 	}
 }
 
+// Nobody deals with what was not told: where times received run ahead of the clock in a burst, and
+// where the clock is set back afterwards, an alarm was told no later than the first who dealt with it.
+func TestToldBeforeWhoDealtWithIt(t *testing.T) {
+	b := newBench(t)
+	d, ahead := b.device("door-1", "rowdy"), b.now.Add(30*time.Minute).UnixNano()
+	b.engine.Tick(ahead)
+	b.engine.Event(b.index["door-1"], &ingest.Event{Device: d, Type: "tamper", Active: true, Time: ahead}, ahead)
+	b.Look(b.now)
+	id := b.one().ID
+	if told := b.one().Told; told.After(b.now) {
+		t.Errorf("told at %s, and it is %s", told, b.now)
+	}
+	b.does(id, Change{Status: Acknowledged})
+	b.now = b.now.Add(-10 * time.Minute)
+	b.does(id, Change{Status: InProgress, Comment: "去看"})
+	b.open()
+	i := b.one()
+	for _, e := range i.History {
+		if e.By != "" && e.At.Before(i.Told) {
+			t.Errorf("%s at %s by %s, and told at %s", e.What, e.At, e.By, i.Told)
+		}
+	}
+	if i.Acked == nil || i.Acked.Before(i.Told) || i.Status != InProgress {
+		t.Errorf("%+v", i.State)
+	}
+}
+
 // only collects one metric of the vendor rowdy.
 type only struct {
 	d    *Desk
