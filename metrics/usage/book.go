@@ -313,7 +313,7 @@ func (b *Book) Reading(index uint32, r *ingest.Reading, _ bool, _ int64) {
 	}
 	b.mu.Lock()
 	if b.rebuild != nil {
-		b.rebuild.noted(r, resource)
+		b.rebuild.noted(r)
 	}
 	number, e := b.entry(index, r, resource)
 	b.out = b.out[:0]

@@ -36,27 +36,31 @@ type Rebuild struct {
 	indexes   map[source]uint32 // index in the live book, plus 1, as far as known
 	quantity  map[Resource]*ingest.Quantity
 	reading   ingest.Reading
-	stored    map[tailKey]bool // of the tail, what InfluxDB told of as well
+	hold      int64 // stored readings from then on wait for Swap, unix nanoseconds
+	held      []heldRead
 	swapped   bool
 	Registers int // reads that were booked
 
 	// Guarded by live.mu.
 	tail   []ingest.Reading
-	tailed map[tailKey]bool
 	beside map[besideKey]bool
+}
+
+// heldRead is a read that is booked at Swap.
+type heldRead struct {
+	index    uint32
+	device   *ingest.Device
+	channel  string
+	resource Resource
+	at       int64
+	value    float64
+	guessed  bool
 }
 
 // source names a device as InfluxDB does: ids of unlisted devices are of a kind of facility.
 type source struct {
 	Facility ingest.FacilityKind
 	Device   ingest.DeviceID
-}
-
-type tailKey struct {
-	source
-	channel  string
-	resource Resource
-	at       int64
 }
 
 type besideKey struct {
@@ -70,13 +74,17 @@ type hourUse struct {
 	Covered int64 // milliseconds
 }
 
-// Open begins a rebuild. There is one at a time; devices are those that are known, with
+// hold sets how old a stored reading has to be to be booked at once: later ones are put in
+// the order of time with those that come meanwhile.
+const hold = hour
+
+// Open begins a rebuild at now, unix nanoseconds. There is one at a time; devices are those that are known, with
 // their index, of the span's community at least.
-func (b *Book) Open(span Span, devices func(yield func(index uint32, d *ingest.Device) bool)) *Rebuild {
+func (b *Book) Open(span Span, now int64, devices func(yield func(index uint32, d *ingest.Device) bool)) *Rebuild {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	r := &Rebuild{live: b, span: span, numbers: map[source]uint32{}, indexes: map[source]uint32{}, quantity: map[Resource]*ingest.Quantity{},
-		stored: map[tailKey]bool{}, tailed: map[tailKey]bool{}, beside: map[besideKey]bool{}}
+	r := &Rebuild{live: b, span: span, hold: now - hold, numbers: map[source]uint32{}, indexes: map[source]uint32{}, quantity: map[Resource]*ingest.Quantity{},
+		beside: map[besideKey]bool{}}
 	r.from, _ = b.bounds(int32(span.First))
 	_, r.end = b.bounds(int32(span.End) - 1)
 	r.base = int32(r.from / hour)
@@ -162,13 +170,10 @@ func (r *Rebuild) Read(facility ingest.FacilityKind, resource Resource, device, 
 	if d.Community != r.span.Community {
 		return // it has moved: what it used is told where it is
 	}
-	r.live.mu.Lock()
-	if len(r.tailed) > 0 {
-		if key := (tailKey{source{facility, d.ID}, string(channel), resource, at}); r.tailed[key] {
-			r.stored[key] = true
-		}
+	if at >= r.hold {
+		r.held = append(r.held, heldRead{n - 1, d, string(channel), resource, at, value, false})
+		return
 	}
-	r.live.mu.Unlock()
 	r.read(n-1, d, string(channel), resource, at, value, false)
 }
 
@@ -208,14 +213,13 @@ func (r *Rebuild) booked(number uint32, h int32, used Amount, covered int64) {
 }
 
 // noted keeps a live reading for the rebuild. The caller holds live.mu.
-func (r *Rebuild) noted(reading *ingest.Reading, resource Resource) {
+func (r *Rebuild) noted(reading *ingest.Reading) {
 	if r.swapped || reading.Device.Community != r.span.Community {
 		return
 	}
 	kept := *reading
 	kept.Channel = string(append([]byte(nil), reading.Channel...)) // it may be part of a topic
 	r.tail = append(r.tail, kept)
-	r.tailed[tailKey{source{kept.Device.Facility, kept.Device.ID}, kept.Channel, resource, kept.Time}] = true
 }
 
 // HourOfPlace is what a kind of facility used in an hour, counted from 1970-01-01 UTC.
@@ -242,14 +246,24 @@ func (r *Rebuild) Swap(now int64, devices func(yield func(index uint32, d *inges
 			resource = Water
 		}
 		src := source{t.Device.Facility, t.Device.ID}
-		if r.stored[tailKey{src, t.Channel, resource, t.Time}] {
-			continue
-		}
 		n := r.numbers[src]
 		if n == 0 {
 			n = r.number(src, t.Device)
 		}
-		r.read(n-1, t.Device, t.Channel, resource, t.Time, t.Value, t.Estimated)
+		r.held = append(r.held, heldRead{n - 1, t.Device, t.Channel, resource, t.Time, t.Value, t.Estimated})
+	}
+	// What came meanwhile may be stored as well: the second of a series and time is the same.
+	slices.SortStableFunc(r.held, func(x, y heldRead) int {
+		return cmp.Or(cmp.Compare(x.index, y.index), cmp.Compare(x.resource, y.resource), cmp.Compare(x.channel, y.channel), cmp.Compare(x.at, y.at))
+	})
+	for i := range r.held {
+		h := &r.held[i]
+		if i > 0 {
+			if p := &r.held[i-1]; p.index == h.index && p.resource == h.resource && p.channel == h.channel && p.at == h.at {
+				continue
+			}
+		}
+		r.read(h.index, h.device, h.channel, h.resource, h.at, h.value, h.guessed)
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -287,7 +287,8 @@ func (w *rebuilding) registers(yield func(facility ingest.FacilityKind, resource
 // all rebuilds the days asked for, some at a time, in their order.
 func (w *rebuilding) all(ctx context.Context, r Rebuild) error {
 	book := w.observers.book
-	first, end := book.Today(r.Since.UnixNano()), book.Today(time.Now().UnixNano())+1
+	// An hour is of the day in which it begins, which may be the one before.
+	first, end := book.Today(r.Since.Truncate(time.Hour).UnixNano()), book.Today(time.Now().UnixNano())+1
 	if !r.Until.IsZero() {
 		end = min(end, book.Today(r.Until.UnixNano()-1)+1)
 	}
@@ -299,7 +300,7 @@ func (w *rebuilding) all(ctx context.Context, r Rebuild) error {
 		return nil
 	}
 	// Days of which InfluxDB keeps no readings any more stay as they are.
-	day := book.Today(oldest)
+	day := book.Today(oldest - oldest%int64(time.Hour))
 	if begins, ok := book.Begins(w.community); ok && begins < day {
 		first = max(first, day+1)
 	}
@@ -364,7 +365,7 @@ func (w *rebuilding) span(ctx context.Context, span usage.Span) (again bool, err
 	var engine *savings.Engine
 	var stations []ingest.DeviceID
 	if err := w.pipeline.Between(ctx, false, func() {
-		rebuild = w.observers.book.Open(span, w.devices)
+		rebuild = w.observers.book.Open(span, time.Now().UnixNano(), w.devices)
 		engine = w.observers.savings.Rebuilding(rebuild.Book, span.First, span.End)
 		stations = w.observers.savings.Weathers(w.community)
 	}); err != nil {
