@@ -73,7 +73,7 @@ func (l Language) word(t ingest.Text, id string) string {
 	return cmp.Or(l.t(t.ZH, t.EN), t.ZH, t.EN, id)
 }
 
-// kindName is what a kind of facility is called.
+// kindName returns the name of a kind of facility.
 func (l site) kindName(kind ingest.FacilityKind) string {
 	if k := l.kinds.Kind(kind); k != nil {
 		return l.word(k.Label, string(kind))
@@ -91,7 +91,7 @@ type board struct {
 	hidden   bool // reached from a row, a point or a tile, not from a menu
 }
 
-// site is what boards are written for: a language, the kinds of facility there are, and
+// site holds what boards are written for: a language, the kinds of facility there are, and
 // where a browser reaches the page, "" where that is not known.
 type site struct {
 	Language
@@ -155,7 +155,7 @@ func (l site) build() map[string]*Dashboard {
 	return all
 }
 
-// Options are what the boards of a site depend on.
+// Options hold what the boards of a site depend on.
 type Options struct {
 	Zone string // of days and axes, as time_zone in config.yaml
 	// Names calls communities by their names, by id. InfluxDB knows their ids alone, as

@@ -14,7 +14,7 @@ const (
 	// Heat is an alarm of temperature: a fire in a bin or a charging shed, and perhaps
 	// none elsewhere.
 	Heat
-	// Smoke is what a smoke detector says, and Fire anything else that says it burns.
+	// A smoke detector says Smoke; anything else that tells of burning says Fire.
 	Smoke
 	Fire
 )
@@ -79,7 +79,7 @@ func nameWords(name string) (list []string) {
 	return list
 }
 
-// maxFireName is how long a name or a word may be that is looked at, in bytes.
+// maxFireName bounds the bytes of a name or a word that is looked at: longer ones are text.
 const maxFireName = 256
 
 // FireIn says what a name (of a field, an event, an alarm) tells of fire.

@@ -25,7 +25,7 @@ type devicesCmd struct {
 	HandOver devicesHandOverCmd `cmd:"" help:"Give devices that no list has to another vendor: their alarms end, and they learn anew."`
 }
 
-// deviceFilter is which devices are meant.
+// deviceFilter selects devices.
 type deviceFilter struct {
 	Config    string `required:"" help:"Path of config.yaml." placeholder:"FILE"`
 	Vendor    string `help:"Only devices of this vendor." placeholder:"ID"`

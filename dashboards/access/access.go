@@ -54,7 +54,7 @@ var rights = map[Role][]Action{
 	Vendor:   {Read, Alarms, Export}, // of its own devices
 }
 
-// Identity is who a request is from. The zero Identity is nobody.
+// Identity names who a request is from. The zero Identity is nobody.
 type Identity struct {
 	Name string // the login name, "key " and the key's name, or "local"
 	// Title is how people call them, such as 王主任; the name where none is given.

@@ -29,7 +29,7 @@ type database struct {
 	kept map[string]answer
 }
 
-// answer is what was answered, and how long it may be told again.
+// answer keeps an answer of InfluxDB, and until when it may be given again.
 type answer struct {
 	series []series
 	until  time.Time

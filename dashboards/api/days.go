@@ -23,7 +23,7 @@ type days struct {
 	months map[time.Time]*monthOfDays
 }
 
-// dayPlace is what a row of usage_daily is of.
+// dayPlace names the place of a row of usage_daily.
 type dayPlace struct{ community, compound, facility, resource string }
 
 // dayRow is a day of a place: the day's beginning in unix seconds.

@@ -13,9 +13,9 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// Fire is what a message says of fire that became neither a reading nor an event: the
-// message was refused, or that part of it was. Somebody has to look whatever the reason:
-// a quota, a name nobody mapped, a device no list has, a clock or a unit that is wrong.
+// Fire holds words of a message that tell of fire and became neither a reading nor an
+// event, because the message or that part of it was refused. Somebody has to look whatever
+// the reason: a quota, a name nobody mapped, a device no list has, a wrong clock or unit.
 type Fire struct {
 	// Device is as the message or its topic names it, "" where neither does.
 	Device string
@@ -31,9 +31,9 @@ type Fire struct {
 }
 
 const (
-	// maxFires is how many a message can tell of.
+	// maxFires bounds the fires that one message can tell of.
 	maxFires = 8
-	// maxScanned is how much of a payload that no decoder took apart is looked at, in bytes.
+	// maxScanned bounds the bytes searched of a payload that no decoder could take apart.
 	maxScanned = 256 << 10
 	// hot is a temperature nothing but fire gives a bin, as of the rule of bin_fire, and
 	// scorching one that nothing else gives any device; molten is beyond what burns in the
@@ -359,7 +359,7 @@ func firstOf(list ...string) string {
 	return ""
 }
 
-// excerpt is what is kept of a text of a payload: it goes to people, in messages.
+// excerpt shortens a text of a payload to 60 bytes: it goes to people, in messages.
 func excerpt(text string) string {
 	const most = 60
 	var b strings.Builder
@@ -458,7 +458,7 @@ func (w *Worker) scan(m *ingest.Message, r *Result) {
 	}
 }
 
-// deviceNames are what payloads call a device, in lower case.
+// deviceNames lists the members in which payloads name their device, in lower case.
 var deviceNames = []string{"device", "deviceid", "device_id", "devicename", "device_name", "devicesn", "deveui", "dev_eui", "sn", "imei", "id", "devid", "dev_id", "mac", "serial", "devicekey", "devicecode"}
 
 // mayTell is a quick look that most payloads do not pass.
@@ -484,7 +484,7 @@ func binWords(topic string, payload []byte) bool {
 	return false
 }
 
-// maxPairs is how many names and values of a payload are looked at.
+// maxPairs bounds the names and values looked at in a payload.
 const maxPairs = 4096
 
 // pairsOf finds names and values: "name": value, name=value, <name>value<.

@@ -378,7 +378,8 @@ func (w *Worker) sharedName(r *Result, reading *ingest.Reading) int {
 	return -1
 }
 
-// point is what two readings share that are one in the store.
+// point identifies a point of InfluxDB: two readings with the same would overwrite one
+// another there.
 type point struct {
 	device   ingest.DeviceID
 	channel  string

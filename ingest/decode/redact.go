@@ -28,8 +28,8 @@ type Redactor struct {
 	vendors    map[ingest.VendorID]*carriesGates
 }
 
-// carriesGates is which of a vendor's messages may be of gates, where neither
-// topic nor source say.
+// carriesGates says which of a vendor's messages may be of gates, where neither topic nor
+// source tell. Those are cut before they are written: gates name people.
 type carriesGates struct {
 	listed bool // it has gates that are listed, or a source of gates
 	named  bool // its payloads may name the kind of facility

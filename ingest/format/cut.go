@@ -123,10 +123,12 @@ const notePrefix = Withheld + " "
 
 func note(why string) []byte { return []byte(notePrefix + why) }
 
-// TooLarge is what is kept of a message that is refused for its size.
+// TooLarge returns the note that the journal keeps in place of a message refused for its
+// size.
 func TooLarge() []byte { return note("large") }
 
-// withheldNote is why nothing of a payload was kept, nil if it was.
+// withheldNote returns why the journal has a note in place of a payload; nil if it has the
+// payload.
 func withheldNote(payload []byte) *ingest.Refusal {
 	if why, ok := bytes.CutPrefix(payload, []byte(notePrefix)); ok {
 		return notes[string(why)]
@@ -134,7 +136,8 @@ func withheldNote(payload []byte) *ingest.Refusal {
 	return nil
 }
 
-// WithheldNote is why nothing of a payload was kept, nil if it was.
+// WithheldNote returns why the journal has a note in place of a payload; nil if it has the
+// payload.
 func WithheldNote(payload []byte) *ingest.Refusal { return withheldNote(payload) }
 
 // cutting is the work on one message.

@@ -172,10 +172,12 @@ func frameWrapper(payload []byte) string {
 	return ""
 }
 
-// filling is what stands between frames and means nothing.
+// filling marks the bytes that may stand between frames: preambles, line ends, and what
+// converters fill up with.
 var filling = [256]bool{0xfe: true, 0: true, 0xff: true, ' ': true, '\t': true, '\r': true, '\n': true}
 
-// starts are where a frame may begin before what a concentrator's holds.
+// starts lists the offsets at which a frame may begin; they are tried before a
+// concentrator's frame is looked for.
 var starts = []int{0, 1, 2, 3, 4, 5}
 
 // concentrator returns what a concentrator's frame holds: of Q/GDW 1376.1 (68 length

@@ -58,7 +58,7 @@ var channelTags = []string{"phase", "line", "circuit", "socket", "outlet", "port
 // phases are the names of phases and what their channels are called.
 var phases = map[string]string{"a": "l1", "b": "l2", "c": "l3", "A": "l1", "B": "l2", "C": "l3", "L1": "l1", "L2": "l2", "L3": "l3", "1": "l1", "2": "l2", "3": "l3"}
 
-// maxTags is how many tags of a message are told of.
+// maxTags bounds the tags of a message that are reported as unmapped.
 const maxTags = 64
 
 // line reads one line.

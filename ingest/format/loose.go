@@ -131,8 +131,8 @@ func Documents(payload []byte) (documents [][]byte) {
 	return documents
 }
 
-// documentEnd is where the object or list ends that a text begins with; its length
-// where that is none, or does not end.
+// documentEnd returns the offset behind the object or list that a text begins with, or the
+// length of the text where it begins with neither, or where that does not end.
 func documentEnd(text []byte) int {
 	if text[0] != '{' && text[0] != '[' {
 		return len(text)

@@ -31,8 +31,8 @@ type File struct {
 	Calendar []CalendarYear `yaml:"calendar"`
 }
 
-// CalendarYear is what the General Office of the State Council gives notice of for a
-// year. A day is written 2027-01-04, several in a row 2027-02-05/2027-02-12.
+// CalendarYear holds a year's notice of the General Office of the State Council: which
+// days are off, and which weekends are worked. A day is written 2027-01-04, several in a row 2027-02-05/2027-02-12.
 type CalendarYear struct {
 	Year int      `yaml:"year"`
 	Rest []string `yaml:"rest"` // days off

@@ -449,8 +449,8 @@ func (r *Runtime) run(port int, data []byte, received time.Time) (any, error) {
 	return result, nil
 }
 
-// Normalized is what the program's normalizeUplink made of what the last Decode
-// returned, in the schema of The Things Network: an object, or a list of them. It
+// Normalized returns what the program's normalizeUplink made of the last Decode's result,
+// in the schema of The Things Network: an object, or a list of them. It
 // is nil if the program has none, or it made nothing.
 func (r *Runtime) Normalized() any { return r.normal }
 

@@ -24,8 +24,8 @@ import (
 //   - where a function may change what cannot be seen (a prototype, a function's
 //     own properties, variables that closures share), each call has a new machine.
 //
-// keeping is what the program's text says about this. It errs on the side of the
-// new machine.
+// keeping tells from a program's text whether its calls can share a machine. Where that is
+// not certain it says that they cannot.
 type keeping struct {
 	anew     bool            // each call has a new machine
 	assigned map[string]bool // global variables that functions assign
@@ -468,7 +468,7 @@ func (k *keeping) changed(object ast.Expression, method bool) {
 	}
 }
 
-// leftOf is what a member of is taken or called: a.b of a.b[c]; nil of anything else.
+// leftOf returns the object of a member or call: a.b of a.b[c]; nil of anything else.
 func leftOf(e ast.Expression) ast.Expression {
 	switch d := e.(type) {
 	case *ast.DotExpression:

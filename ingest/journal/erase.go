@@ -12,7 +12,7 @@ import (
 	"greencommunity/ingest"
 )
 
-// Erased is what Erase did, or would do.
+// Erased counts what Erase did, or would do.
 type Erased struct {
 	Messages int // that were erased
 	Segments int // that were written anew

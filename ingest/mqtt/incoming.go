@@ -39,8 +39,8 @@ type incoming struct {
 	space  *Space // what the batch at hand does; nil: memory of its own
 }
 
-// Space is what a batch of messages lies in, their topics excepted. Under load it is
-// two thirds of what a message leaves to the garbage collector.
+// Space holds the bytes of a batch of messages, without their topics. It is used again:
+// under load it would be two thirds of what a message leaves to the garbage collector.
 type Space struct {
 	batch []Delivery
 	bytes []byte

@@ -26,8 +26,8 @@ const (
 // group is messages that became durable together.
 type group struct {
 	messages []*ingest.Message
-	// spaces are what these messages and those before them lie in: once they are
-	// walked, they are used again.
+	// spaces hold the bytes of these messages and of those before them. They are used
+	// again once these are walked.
 	spaces []*mqtt.Space
 }
 
@@ -65,7 +65,7 @@ type InFlight struct {
 	Seq, Hash uint32
 }
 
-// maxUnsettled is how many messages back entries are kept beside the journal. A
+// maxUnsettled bounds, in messages, how far back entries are kept beside the journal. A
 // broker sends no more than its window of unacknowledged ones, so that what is
 // further back has been settled, whether we know it or not.
 const maxUnsettled = 4096

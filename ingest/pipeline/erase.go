@@ -26,7 +26,7 @@ import (
 	"greencommunity/ingest/journal"
 )
 
-// Selection is what is to be erased: what meets all that is set of it. A message
+// Selection selects what to erase: what meets every member that is set. A message
 // is within a span of time if it was received in it, or has a reading of it.
 type Selection struct {
 	Device    ingest.DeviceID
@@ -34,7 +34,7 @@ type Selection struct {
 	From, To  time.Time // zero: without a bound; To is not within
 }
 
-// Erasure is what Erase did, or would do.
+// Erasure counts what Erase did, or would do.
 type Erasure struct {
 	Journal journal.Erased
 	Rejects int // lines of the files of rejects

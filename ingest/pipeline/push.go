@@ -26,7 +26,7 @@ func (p *Pipeline) Push(ctx context.Context, topic string, payload []byte) error
 	}
 }
 
-// Vendor is whose source reads a topic, "" if nobody's.
+// Vendor returns the vendor whose source reads a topic, "" if no source does.
 func (p *Pipeline) Vendor(topic string) string {
 	source := p.inventory.Load().Match(topic, &format.Captures{})
 	if source == nil {

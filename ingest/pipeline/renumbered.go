@@ -52,7 +52,7 @@ const (
 	holdFor        = 300 * time.Millisecond
 )
 
-// stream is what the journal has of one subscription, in order.
+// stream holds the messages of one subscription as the journal has them, in order.
 type stream struct {
 	hashes []uint64
 	places map[uint64][]int32 // of a content
@@ -122,8 +122,8 @@ func (c *contents) add(topic string, payload []byte) {
 // item is a message that is marked as sent again.
 type item struct{ content, topic uint64 }
 
-// weight is how many bits speak against chance where a message stands as the next one
-// in the journal.
+// weight returns how many bits speak against chance where a message equals the one that
+// the journal has next: few for a content that a topic repeats all day, many for a rare one.
 func (c *contents) weight(s *stream, m item) float64 {
 	if v := c.topics[m.topic]; v != nil && v.messages >= someVariety {
 		n := float64(v.messages) // n²/2 pairs could have been equal
@@ -138,7 +138,8 @@ func (c *contents) weight(s *stream, m item) float64 {
 	return math.Log2(float64(s.seen+2) / float64(s.followed+1))
 }
 
-// novelty is how many bits speak against chance where a message stands anywhere.
+// novelty returns how many bits speak against chance where the journal has an equal message
+// anywhere.
 func (c *contents) novelty(m item) float64 {
 	v := c.topics[m.topic]
 	if v == nil || v.messages < someVariety {

@@ -34,7 +34,8 @@ type heard struct {
 	Messages uint32
 }
 
-// seriesKey is which of a device's series it is, by the numbers of its names.
+// seriesKey names one of a device's series, by the numbers of its channel and quantity:
+// a million devices do not each keep the texts.
 type seriesKey struct{ Channel, Name uint32 }
 
 type series struct {

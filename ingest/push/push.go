@@ -36,7 +36,7 @@ import (
 type Taker interface {
 	// Push returns once the message is journaled. ErrBusy says that too many wait.
 	Push(ctx context.Context, topic string, payload []byte) error
-	// Vendor is whose source reads a topic, "" if nobody's.
+	// Vendor returns the vendor whose source reads a topic, "" if no source does.
 	Vendor(topic string) string
 }
 

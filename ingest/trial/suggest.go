@@ -14,8 +14,8 @@ import (
 	"greencommunity/ingest/inventory"
 )
 
-// guesses are what a field may be, by a part of its name: the first that the kind of
-// facility has. They are for a person to look at.
+// guesses propose a quantity for a field by a part of its name: the first that the kind of
+// facility has. A person decides; nothing is stored by a guess.
 var guesses = []struct {
 	parts      []string
 	quantities []string

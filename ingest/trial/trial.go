@@ -156,7 +156,7 @@ type Line struct {
 	Detail       string        `json:"detail,omitempty"`
 }
 
-// Lines are what came of a message.
+// Lines returns a line for each reading, event and refusal of a message.
 func Lines(r *decode.Result) []Line {
 	var lines []Line
 	if r.Err != nil {

@@ -220,7 +220,7 @@ func (d *Desk) Precision() []KindJudged {
 	return list
 }
 
-// KindJudged is what people found of a kind.
+// KindJudged counts what people found of a kind.
 type KindJudged struct {
 	Kind  string      `json:"kind"`
 	Title ingest.Text `json:"title"`

@@ -8,7 +8,7 @@ import (
 	"greencommunity/metrics/anomaly"
 )
 
-// totals is what has been counted of all items so far. It is in the header of each file
+// totals counts all items so far. It is in the header of each file
 // of the history, so that counters do not go back when old files are removed.
 type totals struct {
 	Kinds        map[string]judged `json:"kinds"`           // by kind
@@ -35,7 +35,7 @@ type lasted struct {
 // bounds of the histograms, s: from what one notices to what was forgotten.
 var bounds = []float64{60, 300, 900, 1800, 3600, 4 * 3600, 8 * 3600, 86400, 3 * 86400, 7 * 86400, 30 * 86400}
 
-// adds is what a line of the history adds to the totals.
+// adds returns what a line of the history adds to the totals.
 type adds struct {
 	Told         bool     `json:"told,omitempty"`
 	Verdict      string   `json:"verdict,omitempty"`

@@ -32,7 +32,7 @@ var worsenings = map[string]worsening{
 // should look, but not in the night.
 const infoFor = 7 * 24 * time.Hour
 
-// severityOf is how bad an alarm is at a time.
+// severityOf returns an alarm's severity at a time.
 func severityOf(s *State, a *anomaly.Alarm, now time.Time) string {
 	severity, lasted := a.Severity, now.Sub(s.Told)
 	switch severity {

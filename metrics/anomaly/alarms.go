@@ -42,11 +42,11 @@ type Alarm struct {
 	// OverBudget is set where the community has worse alarms enough to list.
 	OverBudget bool `json:"over_budget,omitempty"`
 
-	// Began is when what is wrong began, by the clock that Since is of: a flow that has
-	// not rested for a day began a day before it is an alarm.
+	// Began dates the beginning of what is wrong, by the clock that Since is of: a flow
+	// that has not rested for a day began a day before it became an alarm.
 	Began time.Time `json:"-"`
 	Told  time.Time `json:"-"` // when it was there for all to see
-	// Updated is when Value was seen, and Peak the worst value so far.
+	// Updated dates Value; Peak holds the worst value so far.
 	Updated time.Time `json:"-"`
 	Peak    float64   `json:"-"`
 

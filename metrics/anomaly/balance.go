@@ -61,14 +61,13 @@ const (
 	balanceWait = int64(48 * time.Hour)
 	balanceJoin = 7 * 24.0  // hours
 	balanceRate = 14 * 24.0 // hours
-	// balanceWhole is how many hours of a day must be known.
+	// A day is balanced if at least balanceWhole hours of it are known.
 	balanceWhole = 23.3
 	// balanceMissing is the most of a day's use that may be filled in for meters
 	// that do not report, as a share; balanceFew is few.
 	balanceMissing = 0.1
 	balanceFew     = 0.03
-	// balancePast is how many days the ordinary loss is the median of, and
-	// balanceLeast how many it takes at least.
+	// The ordinary loss is the median of balancePast days, of balanceLeast at least.
 	balancePast  = 28
 	balanceLeast = 10
 	// A day's excess counts above balanceSlack and up to balanceCap times the
@@ -98,7 +97,7 @@ type balance struct {
 	Monthly []BalanceMonth // the latest last
 }
 
-// BalanceDay is what a day came to. Amounts are m3 or kWh.
+// BalanceDay holds a day's balance. Amounts are m3 or kWh.
 type BalanceDay struct {
 	Day             int32 // local, counted from 1970-01-01; 0: no day could be balanced
 	Supplied        float64

@@ -29,7 +29,7 @@ const (
 	mostBurnt = 4096
 )
 
-// refusedFire is what the messages behind an alarm of groupRefused said.
+// refusedFire holds what refused messages said that an alarm of groupRefused stands for.
 type refusedFire struct {
 	Vendor    ingest.VendorID
 	Community ingest.CommunityID
@@ -215,7 +215,7 @@ func (e *Engine) placeOfFire(said *refusedFire) int32 {
 	return free
 }
 
-// about is what the alarm of a refused fire says.
+// sentence returns what the alarm of a refused fire tells people.
 func (f *refusedFire) sentence() ingest.Text {
 	device := f.Device
 	if device == "" {

@@ -378,7 +378,8 @@ const ownSchedule = 3
 // for the powers it has: a week has workdays and a weekend.
 const modesFor = int64(8 * 24 * time.Hour)
 
-// like is which of the powers it has shown this one is, plus 1; 0: none.
+// like returns the number of the learned power that the present one equals, from 1; 0 where
+// it equals none.
 func (l *lamp) like() uint8 {
 	for i, n := range l.N {
 		if n >= established && max(l.Power/l.Learned[i], l.Learned[i]/l.Power)-1 <= apart {

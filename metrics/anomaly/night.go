@@ -135,11 +135,12 @@ const (
 
 var spanHours = [spans]int{3, 8, 24}
 
-// spanBlocks is how many half days before the present one count. After 72 hours
-// nothing is left in them of the time before.
+// spanBlocks counts the half days before the present one that a span looks at. After 72
+// hours nothing is left in them of the time before.
 var spanBlocks = [spans]int{4, 4, 2}
 
-// spanReads is how long a read may cover: of three a day one is of the night.
+// spanReads bounds the time a read may cover, in nanoseconds: of three a day one is of the
+// night.
 var spanReads = [spans]int64{int64(70 * time.Minute), int64(8*time.Hour + 30*time.Minute), int64(30 * time.Hour)}
 
 // A read of about a day stands for itself. Spans of 24 hours across two of them
@@ -186,7 +187,7 @@ func (n *night) least(span int) float64 {
 	return float64(least)
 }
 
-// limit is how high a least must be to be told, L/h, above the highest so far.
+// limit returns the flow, L/h, above which a least flow is told, beside the highest so far.
 // The step of the register is what two leasts may differ by for no reason.
 func (n *night) limit(span int, ceiling float32) float64 {
 	hours := float64(spanHours[span])
@@ -342,7 +343,7 @@ func (n *night) resolve(volume float32) {
 	n.Volume = volume
 }
 
-// tells is whether a span is the shortest that shows a leak: a longer one only
+// tells reports whether a span is the shortest that shows a leak: a longer one only
 // adds the days on which there are guests.
 func (n *night) tells(span int, length int64) bool {
 	switch span {
@@ -538,7 +539,7 @@ func (e *even) step(volume float64, length int64, resolution float64) bool {
 	return e.Run >= evenSteps && time.Duration(e.For) >= evenFor && time.Duration(e.For) < evenMost
 }
 
-// take is how much of the flow so far was an estimate, once.
+// take returns how much of the flow so far was an estimate, the first time it is asked.
 func (e *even) take() int64 {
 	if e.Took {
 		return 0
@@ -547,7 +548,7 @@ func (e *even) take() int64 {
 	return e.For
 }
 
-// give is what was taken for an estimate and is none, as it goes on too long.
+// give returns what take took for an estimate and is none, as it goes on for too long.
 func (e *even) give() int64 {
 	if !e.Took || time.Duration(e.For) < evenMost {
 		return 0

@@ -170,7 +170,7 @@ var reportedWords = map[string]ingest.Text{
 	"overfull": {ZH: "满溢", EN: "that it is overfull"}, "door_forced": {ZH: "强行开门", EN: "that it was forced open"}, "door_held_open": {ZH: "门未关", EN: "that it is held open"}, "node_offline": {ZH: "离线", EN: "that it is offline"},
 }
 
-// reported is what a device reports, from the channel of its alarm: channel/type, where
+// reported names what a device reports, by the channel of its alarm: channel/type, where
 // the channel may be none.
 func reported(channel string) (zh, en string) {
 	part, kind, two := strings.Cut(channel, "/")

@@ -134,7 +134,7 @@ func (p *place) households(day int64) (today, before int) {
 	return 0, -1
 }
 
-// Sorting is what was registered of a community's waste, ever.
+// Sorting counts what was registered of a community's waste, ever.
 type Sorting struct {
 	Community     ingest.CommunityID
 	Streams       map[string]Stream

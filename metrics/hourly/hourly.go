@@ -41,7 +41,7 @@ import (
 )
 
 const (
-	// Measurement is what InfluxDB calls the hours.
+	// Measurement names the hours in InfluxDB.
 	Measurement = "place_hourly"
 
 	hour   = int64(time.Hour)

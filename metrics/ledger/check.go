@@ -49,7 +49,7 @@ func (p Problems) Error() string {
 // maxProblems bounds what is told of a table of another kind.
 const maxProblems = 200
 
-// Standard is what a table is checked against.
+// Standard holds the rules a table is checked against.
 type Standard struct {
 	Items     []Item
 	Inventory *inventory.Inventory
@@ -398,7 +398,7 @@ func columnIndex(name string) int {
 	return slices.IndexFunc(columns, func(c column) bool { return c.name == name })
 }
 
-// missing is what an item that is met or not lacks, of the columns that are there.
+// missing lists what an item that is met or not lacks, of the columns that are there.
 func (s *Standard) missing(v map[string]string, place func(string) Problem, there func(string) bool) (list Problems) {
 	for _, need := range []struct{ name, zh, en string }{
 		{"evidence", "达标须有佐证；写明文件、照片或数据", "an item that is met needs evidence: a document, a picture, data"},

@@ -54,7 +54,7 @@ var columns = []column{
 
 func (c column) header() string { return c.zh + " " + c.name }
 
-// otherNames are what towns call columns in forms of their own.
+// otherNames lists names that towns give columns in forms of their own.
 var otherNames = map[string][]string{
 	"community": {"社区代码", "社区编码", "社区id", "编号"}, "name": {"社区", "社区名", "社区（村）", "所属社区", "community name"},
 	"town": {"街道", "乡镇", "镇", "乡镇街道", "镇街道", "所属镇街", "所属街道"}, "pilot": {"是否试点", "试点社区"}, "stage": {"阶段", "创建状态", "创建进度"}, "stage_date": {"达标日期", "阶段时间"},
@@ -82,7 +82,7 @@ func columnOf(heading string) int {
 	})
 }
 
-// words are what people write for values, by column: the first in each language is
+// words lists what people write for values, by column: the first in each language is
 // what is written back.
 var words = map[string]map[string][]string{
 	"pilot":  {"yes": {"是", "yes", "试点", "true", "1", "√", "y"}, "no": {"否", "no", "非试点", "false", "0", "×", "n"}},
@@ -270,7 +270,7 @@ func decodeText(data []byte) (string, error) {
 	return text, nil
 }
 
-// plainText is what somebody typed, without full-width digits and stray spaces.
+// plainText returns a typed text without full-width digits and stray spaces.
 func plainText(s string) string {
 	return strings.TrimSpace(strings.Map(func(r rune) rune {
 		switch r {

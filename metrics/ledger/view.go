@@ -74,7 +74,7 @@ type Compound struct {
 	Renovated int    `json:"renovated"` // year, 0: not
 }
 
-// State is whether a community meets an item.
+// State says whether a community meets an item.
 type State struct {
 	Item     string `json:"item"`
 	Status   string `json:"status"` // met, not_met, pending
@@ -86,7 +86,7 @@ type State struct {
 	Proposal *Proposal `json:"proposal,omitempty"`
 }
 
-// Proposal is what the service proposes for an item.
+// Proposal holds what the service proposes for an item.
 type Proposal struct {
 	Status string      `json:"status"` // met, not_met, or pending: not enough data
 	Why    ingest.Text `json:"why"`

@@ -38,7 +38,7 @@ func Sign(secret, timestamp string, body []byte) string {
 	return "sha256=" + hex.EncodeToString(h.Sum(nil))
 }
 
-// Event is what a webhook is told.
+// Event holds what a webhook is told.
 type Event struct {
 	Event string    `json:"event"` // opened, changed, escalated, cleared
 	ID    string    `json:"id"`    // of the event

@@ -44,7 +44,7 @@ func (b *Burning) Share() float64 {
 	return b.Lit / b.Lamps
 }
 
-// lamp is what is known of one that tells whether it is on.
+// lamp holds what is known of a lamp that tells whether it is on.
 type lamp struct {
 	account  *account // nil: of no boundary whose hours are stated
 	Last     int64    // unix nanoseconds
@@ -54,7 +54,7 @@ type lamp struct {
 }
 
 const (
-	// longestWord is how long a lamp's word holds, as in package facility.
+	// longestWord bounds how long a lamp is taken to be as it said, as in package facility.
 	longestWord = 3 * time.Hour
 	// toldShare of a day must be told for a lamp to count on it.
 	toldShare = 0.9
@@ -185,7 +185,7 @@ func (e *Engine) tellBurning(day int) {
 	}
 }
 
-// burnedQuarter is what lamps told in a quarter.
+// burnedQuarter sums up what lamps told in a quarter.
 type burnedQuarter struct {
 	Quarter, Days int
 	Sum           Burning

@@ -500,7 +500,7 @@ func (e *Engine) nextClose() int64 {
 	return e.calendar.Midnight(e.closed + 1).Add(e.o.Grace).UnixNano()
 }
 
-// place is where and on which day it is dark, for lamps switched at an elevation of the sun.
+// place names a site and a day whose dark hours are remembered, for lamps switched at an elevation of the sun.
 type place struct {
 	lat, lon, elevation float64
 	day                 int

@@ -25,7 +25,7 @@ const (
 	quietByNight   = 50.0 // dB, from 22 to 6
 )
 
-// evidence is what one kind of facility says of an item.
+// evidence holds what one kind of facility says of an item.
 type evidence struct {
 	status string
 	ingest.Text
@@ -42,7 +42,7 @@ type openAlarm struct {
 	Kind, Severity string
 }
 
-// witness is what is known of all communities at a time.
+// witness holds what is known of all communities at a time.
 type witness struct {
 	list    []page.Saving
 	alarms  []openAlarm

@@ -25,7 +25,7 @@ func YearLevel(homes float64) float64 {
 // YearLevelOf is YearLevel where the homes are not known, from the CV(RMSE) of days.
 func YearLevelOf(cv float64) float64 { return max(commonLevel, scatterLevel*cv) }
 
-// StatedBand is what a window's band is with a stated share of the year's level.
+// StatedBand returns a window's band where a share of the year's level is stated.
 type StatedBand struct {
 	YearRel Figure `json:"year_rel"`
 	Level   Figure `json:"dE_90"`   // the stated part alone

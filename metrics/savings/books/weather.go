@@ -10,7 +10,7 @@ type Conditions struct {
 	HoursOfDay float64
 }
 
-// Weather is what a weather device reported, by day.
+// Weather holds what a weather station reported, by local day.
 type Weather struct {
 	First int
 	Days  []WeatherDay
