@@ -191,10 +191,16 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 	if until != 0 {
 		b.timers.push(timer{Due: until, What: timeExpire, K: k})
 	}
+	asks := false
 	if d != nil {
 		d.Open++
-		p, ask, wait := b.peersOf(k)
-		ask = ask && b.joins(k, p, a.came()) && wait
+		var p peerKey
+		var wait bool
+		p, asks, wait = b.peersOf(k)
+		if f.value == 0 && slices.Contains(selfReported, k.Kind) {
+			wait = false // the device says so itself
+		}
+		ask := asks && b.joins(k, p, a.came()) && wait
 		if ask || at < d.Received-behind {
 			a.held = d.Received + settled
 			if ask {
@@ -208,6 +214,9 @@ func (b *book) raiseFor(k alarmKey, at int64, f finding) {
 		}
 	}
 	b.tell(k, a, at)
+	if asks {
+		b.together(k, a, at)
+	}
 }
 
 // grown brings an open alarm up to what is found now, and says whether it is to be
@@ -351,9 +360,6 @@ func (b *book) tell(k alarmKey, a *Alarm, now int64) {
 	if d != nil {
 		if a.by.Kind != atOnce {
 			b.rollUps(k, d, now, 1)
-		}
-		if slices.Contains(pressing, k.Kind) {
-			b.together(k, a, now)
 		}
 	}
 }

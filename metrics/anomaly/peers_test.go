@@ -196,3 +196,17 @@ func TestOneCause(t *testing.T) {
 		}
 	}
 }
+
+// A leak that a meter reports itself is told at once, however many meters there are to ask.
+func TestReportedLeakDoesNotWait(t *testing.T) {
+	b := newBench(t)
+	for i, id := range b.county(t, ingest.Water) {
+		b.report(start.Add(time.Duration(i)*time.Second), id, ingest.Water, map[string]float64{"water_volume_total": 10})
+	}
+	at := start.Add(time.Hour)
+	b.Tick(at.UnixNano())
+	b.Event(b.index["0-01"], &ingest.Event{Device: b.devices["0-01"], Type: "leak", Active: true, Time: at.UnixNano()}, at.UnixNano())
+	if all := b.Alarms(); len(all) != 1 || all[0].Kind != "continuous_flow" {
+		t.Errorf("%+v", all)
+	}
+}
