@@ -248,6 +248,9 @@ func (i *item) big() string {
 	if i.ofMany() && i.Value != nil && i.Expected != nil {
 		parts = append(parts, fmt.Sprintf("%s台，共%s台", grouped(*i.Value), grouped(*i.Expected)))
 	}
+	if len(parts) == 0 && slices.Contains([]string{"fire_reported", "bin_fire", "smoke", "charger_hot"}, i.Kind) {
+		return "可能有明火，以现场为准"
+	}
 	if len(parts) == 0 {
 		return "不直接损失水电"
 	}
