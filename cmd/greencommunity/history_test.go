@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +26,9 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"greencommunity/ingest/journal"
 )
 
 const historyInventory = `
@@ -323,13 +327,41 @@ func wholeRejects(t testing.TB, dir string) (lines []rejectLine) {
 	return lines
 }
 
+// journaled counts the messages of a journal's segment by topic and payload, as far as
+// they can be read.
+func journaled(t testing.TB, segment string, data []byte) map[string]int {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, filepath.Base(segment)), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	j, err := journal.Open(journal.Options{Dir: dir, ReadOnly: true, Logger: slog.New(slog.DiscardHandler), Registerer: prometheus.NewRegistry()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer j.Close()
+	r := j.Read(0)
+	defer r.Close()
+	counts := map[string]int{}
+	for r.Next() {
+		counts[r.Message().Topic+" "+string(r.Message().Payload)]++
+	}
+	if err := r.Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	return counts
+}
+
 // Two honest vendors send messages of every kind, a hostile one sends what it
 // should not, and everything goes wrong that may: the process is killed and
 // stopped, the journal damaged meanwhile, broker, database and links fail. What
 // the broker acknowledged to the honest ones is compared with InfluxDB point by
-// point and with the rejects line by line: nothing is missing but what the
-// service itself counts as lost in damaged records, and nothing stands twice but
-// what was in those.
+// point and with the rejects line by line: nothing is missing and nothing stands twice
+// but what was in a damaged record, message by message, and the service counts as many
+// as lost.
 // Then it runs on until the journal has met its cap. GREENCOMMUNITY_MESSAGES is
 // how many messages of the honest ones there are at least.
 func TestHistory(t *testing.T) {
@@ -436,6 +468,7 @@ func TestHistory(t *testing.T) {
 		late = max(late, time.Since(sent))
 	}
 	done := map[string]int{}
+	damaged := map[string]int{} // messages that cannot be read any more
 	for n := 0; n < faults || published.Load() < int64(least); n++ {
 		time.Sleep(time.Duration(100+random.IntN(500)) * time.Millisecond)
 		odd.percent.Store(int64(random.IntN(2)) * 30)
@@ -464,6 +497,7 @@ func TestHistory(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				before := journaled(t, newest, data)
 				if len(data) > 0 {
 					at := len(data) - 1 - random.IntN(min(len(data), 20_000))
 					for i := range min(len(data)-at, 1+random.IntN(2)*9) {
@@ -472,6 +506,12 @@ func TestHistory(t *testing.T) {
 				}
 				if err := os.WriteFile(newest, data, 0o600); err != nil {
 					t.Fatal(err)
+				}
+				left := journaled(t, newest, data)
+				for message, n := range before {
+					if n > left[message] {
+						damaged[message] += n - left[message]
+					}
 				}
 			case "empty segment":
 				index, err := strconv.Atoi(filepath.Base(newest))
@@ -562,24 +602,34 @@ func TestHistory(t *testing.T) {
 		t.Errorf("the journal has %.0f bytes, over its cap", size)
 	}
 	in.waitReady()
-	missing, doubled := compareHistory(t, in, db, all)
+	inDamaged := 0
+	for _, n := range damaged {
+		inDamaged += n
+	}
+	missing, doubled := compareHistory(t, in, db, all, start, damaged)
 	lost := int(s.sum("greencommunity_messages_lost_total"))
 	odd.mu.Lock()
 	t.Logf("a reading beside the hostile vendor's was in InfluxDB after %s at most", late.Round(time.Millisecond))
-	t.Logf("seed %d: %d published by honest vendors, %d acknowledged, %d by the hostile one; faults %v; answers %v; %d scrapes; missing %d, counted as lost %d, doubled %d",
-		seed, published.Load(), acked, hostile.Load(), done, odd.wrong, scrapes, missing, lost, doubled)
+	t.Logf("seed %d: %d published by honest vendors, %d acknowledged, %d by the hostile one; faults %v; answers %v; %d scrapes; missing %+v, doubled %+v, %d in damaged records, counted as lost %d",
+		seed, published.Load(), acked, hostile.Load(), done, odd.wrong, scrapes, missing, doubled, inDamaged, lost)
 	odd.mu.Unlock()
-	// A damaged record may hold what InfluxDB has and the broker has no
-	// acknowledgement of: it comes again, and without a time of its own it cannot
-	// be recognised when the record is gone.
-	if missing+doubled > lost {
-		t.Errorf("%d acknowledged messages are missing, %d stand twice, the service counts %d as lost", missing, doubled, lost)
+	if missing.damaged+doubled.damaged > lost {
+		t.Errorf("of damaged records %d acknowledged messages are missing and %d stand twice, the service counts %d as lost", missing.damaged, doubled.damaged, lost)
+	}
+	if missing.whole > 0 || doubled.whole > 0 {
+		t.Errorf("%d acknowledged messages are missing and %d stand twice that no damaged record had", missing.whole, doubled.whole)
 	}
 }
 
+// tally counts messages by whether a damaged record had them.
+type tally struct{ whole, damaged int }
+
 // compareHistory looks for everything in InfluxDB and among the rejects. It
-// returns how many acknowledged messages are missing and how many stand twice.
-func compareHistory(t testing.TB, in *ingester, db *database, all [2][]sent) (missing, doubled int) {
+// returns how many acknowledged messages are missing and how many stand twice. A
+// damaged record may hold what InfluxDB has and the broker has no acknowledgement of:
+// it comes again, and without a time of its own it cannot be recognised once the record
+// is gone.
+func compareHistory(t testing.TB, in *ingester, db *database, all [2][]sent, start int64, damaged map[string]int) (missing, doubled tally) {
 	t.Helper()
 	found := map[string]int{}
 	number := func(v any) int {
@@ -615,22 +665,31 @@ func compareHistory(t testing.TB, in *ingester, db *database, all [2][]sent) (mi
 			found[r.Payload] = 1 // a refusal may be told again after a kill
 		}
 	}
-	doors := map[string][2]int{} // acknowledged, perhaps
+	type passed struct{ acked, perhaps, at int } // at is the last message's number
+	doors := map[string]passed{}
 	kinds := map[string]int{}
 	defer func() {
-		if missing > 0 {
+		if missing != (tally{}) {
 			t.Logf("missing of each kind: %v", kinds)
 		}
 	}()
-	gone := func(s sent, key string) {
-		missing++
-		kinds[string(s.kind)]++
-		if missing <= 20 {
-			t.Logf("missing: %s (%c)", key, s.kind)
+	count := func(to *tally, what, key, message string) {
+		if damaged[message] > 0 {
+			damaged[message]--
+			to.damaged++
+			return
 		}
+		to.whole++
+		t.Logf("%s: %s", what, key)
+	}
+	gone := func(s sent, key, message string) {
+		kinds[string(s.kind)]++
+		count(&missing, "missing", key, message)
 	}
 	for k := range all {
-		for _, s := range all[k] {
+		for i, s := range all[k] {
+			_, topic, payload := historyMessage(k, i, start)
+			message := topic + " " + payload
 			var keys []string
 			switch s.kind {
 			case 't':
@@ -647,7 +706,7 @@ func compareHistory(t testing.TB, in *ingester, db *database, all [2][]sent) (mi
 				keys = []string{fmt.Sprintf("broken %d %d", k, s.number)}
 			case 'd':
 				d := doors[s.device]
-				d[btoi(!s.acked)]++
+				d.acked, d.perhaps, d.at = d.acked+btoi(s.acked), d.perhaps+btoi(!s.acked), i
 				doors[s.device] = d
 			}
 			there := 0
@@ -656,23 +715,22 @@ func compareHistory(t testing.TB, in *ingester, db *database, all [2][]sent) (mi
 				delete(found, key)
 				there += btoi(n > 0)
 				if n > 1 && s.acked {
-					doubled++
-					t.Logf("stands %d times: %s", n, key)
+					count(&doubled, fmt.Sprintf("stands %d times", n), key, message)
 				}
 			}
 			if there < len(keys) && s.acked {
-				gone(s, keys[0])
+				gone(s, keys[0], message)
 			}
 		}
 	}
 	for device, n := range doors {
 		have := passes[device]
-		for range n[0] - have {
-			gone(sent{kind: 'd'}, device)
+		_, topic, payload := historyMessage(int(device[1]-'0'), n.at, start)
+		for range n.acked - have {
+			gone(sent{kind: 'd'}, device, topic+" "+payload)
 		}
-		if have > n[0]+n[1] {
-			doubled += have - n[0] - n[1]
-			t.Logf("%s: %d passes of %d and perhaps %d", device, have, n[0], n[1])
+		for range have - n.acked - n.perhaps {
+			count(&doubled, fmt.Sprintf("%d passes of %d and perhaps %d", have, n.acked, n.perhaps), device, topic+" "+payload)
 		}
 	}
 	for key := range found {
