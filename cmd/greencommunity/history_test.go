@@ -379,11 +379,21 @@ func TestHistory(t *testing.T) {
 	disk := mountDisk(t, filepath.Join(dir, "data"))
 	in := &ingester{dir: dir, url: "http://" + address}
 	in.process = startProcess(t, bin, "run", "--config", path)
+	if name := os.Getenv("GREENCOMMUNITY_LOG"); name != "" {
+		t.Cleanup(func() {
+			if err := os.WriteFile(name, []byte(in.log.String()), 0o600); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	in.waitReady()
 
 	least, faults, burst := 4000, 10, 100
 	if n, err := strconv.Atoi(os.Getenv("GREENCOMMUNITY_MESSAGES")); err == nil {
 		least, faults, burst = n, max(faults, min(n/5000, 1000)), 500
+	}
+	if n, err := strconv.Atoi(os.Getenv("GREENCOMMUNITY_FAULTS")); err == nil {
+		faults = n
 	}
 	seed := uint64(time.Now().UnixNano())
 	random := rand.New(rand.NewPCG(seed, 2))
@@ -551,6 +561,7 @@ func TestHistory(t *testing.T) {
 			cable.close()
 		}
 		done[what]++
+		fmt.Fprintf(in.log, "%s %d published, fault %d: %s\n", time.Now().UTC().Format(time.RFC3339Nano), published.Load(), n, what)
 	}
 	close(stop)
 	wg.Wait()
@@ -561,8 +572,9 @@ func TestHistory(t *testing.T) {
 	}
 	in.waitReady()
 	for _, word := range []string{"panic:", "fatal error:"} {
-		if strings.Contains(in.log.String(), word) {
-			t.Errorf("the log has %q", word)
+		if text := in.log.String(); strings.Contains(text, word) {
+			at := strings.Index(text, word)
+			t.Errorf("the log has %q: %s", word, text[at:min(len(text), at+4000)])
 		}
 	}
 

@@ -74,3 +74,66 @@ func TestResentBacklog(t *testing.T) {
 		})
 	}
 }
+
+// New messages overtake a backlog that a broker has read from its file, and are sent
+// again among it on the next connection. All of the backlog is known, and what is new
+// behind it is new.
+func TestResentBacklogOvertaken(t *testing.T) {
+	const n, overtakers = 150_000, 50
+	for name, payload := range map[string]func(i int) string{
+		"each its own": func(i int) string { return fmt.Sprint(i) },
+		"twenty doors": func(i int) string { return fmt.Sprint(i % 20) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			j, err := journal.Open(journal.Options{Dir: t.TempDir()})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer j.Close()
+			message := func(i int) *ingest.Message {
+				return &ingest.Message{Topic: "gate/door", QoS: 1, PacketID: uint16(i%65_535 + 1), Payload: []byte(payload(i))}
+			}
+			var group []*ingest.Message
+			for i := range n + overtakers {
+				group = append(group, message(i))
+			}
+			if err := j.Append(group); err != nil {
+				t.Fatal(err)
+			}
+			var r resent
+			first := message(4000)
+			if err := r.begin(j, 1, 0, first.PacketID, hashOf(first)); err != nil {
+				t.Fatal(err)
+			}
+			next := func(i int) (again, sure bool) {
+				m := message(i)
+				return r.next(m.PacketID, hashOf(m))
+			}
+			doubled := 0
+			for i := 4000; i < n; i++ {
+				if again, _ := next(i); !again {
+					doubled++
+				}
+				if k := (i - 4000) / 20; i%20 == 0 && k < overtakers {
+					if again, sure := next(n + k); again || sure {
+						t.Fatalf("overtaker %d: %v, sure %v: that is the table's to say", k, again, sure)
+					}
+				}
+			}
+			if doubled > 0 {
+				t.Errorf("%d of %d sent again are stored twice", doubled, n-4000)
+			}
+			for i := n + overtakers; i < n+overtakers+500; i++ {
+				if again, sure := next(i); again || !sure {
+					t.Fatalf("new message %d: %v, sure %v", i, again, sure)
+				}
+			}
+			if r.settle(uint64(n)); !r.long {
+				t.Error("the run is forgotten before all is settled")
+			}
+			if r.settle(uint64(n + overtakers)); r.long || r.over {
+				t.Error("the run is not forgotten")
+			}
+		})
+	}
+}
