@@ -332,7 +332,7 @@ func (w *rebuilding) all(ctx context.Context, r Rebuild) error {
 // oldest is when the first reading of a register was that InfluxDB keeps.
 func (w *rebuilding) oldest(ctx context.Context) (at int64, stored bool, err error) {
 	err = w.registers(func(facility ingest.FacilityKind, resource usage.Resource) error {
-		series, err := w.db.Rows(ctx, fmt.Sprintf(`SELECT first(%q) FROM %q WHERE community = %s`, resource.Quantity(), string(facility), literal(string(w.community))))
+		series, err := w.db.Rows(ctx, fmt.Sprintf(`SELECT %q FROM %q WHERE community = %s ORDER BY time LIMIT 1`, resource.Quantity(), string(facility), literal(string(w.community))))
 		if err != nil {
 			return err
 		}
