@@ -17,7 +17,7 @@ import (
 // shows in many within the hour, and one note with its cause is worth more than hundreds of
 // alarms. So what is told in working hours only waits a quarter of an hour; where a fifth of
 // the peers have the same by then, one alarm stands for all. What cannot wait is told at once,
-// and rolled up once half of the peers have it, three at least, or ten that are a fifth.
+// and rolled up once half of the peers have it, five at least, or ten that are a fifth.
 
 // shared are the kinds that one cause gives many devices, and that wait for their peers.
 var shared = []kind{
@@ -38,12 +38,13 @@ const (
 	wave = int64(time.Hour)
 	part = wave / 3 // waves are counted in parts of an hour
 	// fewest peers of one cause; two neighbours can fail by chance.
-	fewest   = 3
-	forget   = 3 * 24 * int64(time.Hour) // what came longer ago is not asked for any more
-	longest  = 26 * int64(time.Hour)     // no wave is longer: meters report once a day
-	pressed  = 0.5                       // of the peers: what makes one cause of what presses
-	crowdOf  = 10                        // peers that are one cause even where they are fewer
-	spreadTo = 0.5                       // a wider group has the cause where its rest has half of the share
+	fewest         = 3
+	forget         = 3 * 24 * int64(time.Hour) // what came longer ago is not asked for any more
+	longest        = 26 * int64(time.Hour)     // no wave is longer: meters report once a day
+	pressed        = 0.5                       // of the peers: what makes one cause of what presses
+	fewestPressing = 5                         // of what presses each of a few is told by itself
+	crowdOf        = 10                        // peers that are one cause even where they are fewer
+	spreadTo       = 0.5                       // a wider group has the cause where its rest has half of the share
 )
 
 // Ways in which devices belong together, the narrowest first.
@@ -306,11 +307,14 @@ func (b *book) waveOf(k alarmKey) int64 {
 
 // enough says whether n of so many peers that show a kind make one cause.
 func (b *book) enough(k kind, n, of float64) bool {
-	share := b.params[0].All.Peers
-	if slices.Contains(pressing, k) && n < crowdOf {
-		share = max(pressed, share)
+	share, least := b.params[0].All.Peers, float64(fewest)
+	if slices.Contains(pressing, k) {
+		least = fewestPressing
+		if n < crowdOf {
+			share = max(pressed, share)
+		}
 	}
-	return n >= max(fewest, share*of)
+	return n >= max(least, share*of)
 }
 
 // cause returns the group that explains an alarm: the widest whose devices have it about as

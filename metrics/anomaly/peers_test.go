@@ -73,6 +73,7 @@ func TestOneCause(t *testing.T) {
 		{"a list of residents was not sent down, by one vendor", ingest.Gate, one, "denied", "vendor", "one", 36, []string{"拒绝", "甲公司"}},
 		{"locks released by a fire alarm, in one community", ingest.Gate, func(id string) bool { return town(id) == 0 }, "open", "community", "town0", 24, []string{"消防联动"}},
 		{"a vendor's platform is away", ingest.Water, one, "offline", "vendor", "one", 36, []string{"离线", "甲公司"}},
+		{"four gates of six behind a gateway, each told by itself", ingest.Gate, func(id string) bool { return town(id) == 0 && number(id) < 4 }, "open", "", "", 0, nil},
 		{"two devices", ingest.Water, func(id string) bool { return town(id) == 0 && number(id) < 2 }, "clock", "", "", 0, nil},
 	} {
 		b := newBench(t)
