@@ -114,7 +114,8 @@ func (s *Server) handler() http.Handler {
 		}
 		fmt.Fprintln(w, "reloaded")
 	})
-	exposition := promhttp.HandlerFor(s.o.Gatherer, promhttp.HandlerOpts{ErrorLog: errorLog{s.o.Logger}})
+	// What cannot be told, of a ledger whose file cannot be read, say, takes nothing else away.
+	exposition := promhttp.HandlerFor(s.o.Gatherer, promhttp.HandlerOpts{ErrorLog: errorLog{s.o.Logger}, ErrorHandling: promhttp.ContinueOnError})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) {
 		if !s.open.Load() {
 			http.Error(w, "the journal is being read; counters would seem to go back", http.StatusServiceUnavailable)
@@ -131,5 +132,5 @@ func (s *Server) handler() http.Handler {
 type errorLog struct{ *slog.Logger }
 
 func (l errorLog) Println(v ...any) {
-	l.Error("metrics not gathered", "error", strings.TrimSpace(fmt.Sprintln(v...)))
+	l.Error("some metrics are not told, the others are", "error", strings.TrimSpace(fmt.Sprintln(v...)))
 }
