@@ -1,10 +1,11 @@
 package api
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
-	"html"
+	"image/color"
 	"math"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"greencommunity/dashboards/access"
 	"greencommunity/ingest"
 	"greencommunity/metrics/alarms"
+	"greencommunity/metrics/canvas"
 )
 
 // The picture of an alarm is the series it is about, from two days before it began, as
@@ -141,69 +143,68 @@ const (
 	chartL, chartR, chartT, chartB = 52, 12, 16, 28
 )
 
+var (
+	chartGrid  = color.NRGBA{0xdd, 0xdd, 0xdd, 0xff}
+	chartCurve = color.NRGBA{0x0a, 0x6b, 0x3d, 0xff}
+	chartBegan = color.NRGBA{0xb3, 0x26, 0x1e, 0xff}
+	chartSince = color.NRGBA{0xb3, 0x26, 0x1e, 20}
+)
+
 // chart draws points, with gaps where none was for three steps, and a line where the
 // alarm began.
 func chart(points []point, from, to time.Time, step time.Duration, began time.Time, unit string, zone *time.Location) []byte {
-	var b strings.Builder
 	most, least := 0.0, 0.0
 	for _, p := range points {
 		most, least = max(most, p.v), min(least, p.v)
 	}
-	most = max(nice(most), least+1e-9)
+	if most > 0 {
+		step := canvas.Step(most / 4)
+		most = math.Ceil(most/step) * step
+	} else {
+		most = least + 1
+	}
 	x := func(t time.Time) float64 {
 		return chartL + (chartW-chartL-chartR)*float64(t.Sub(from))/float64(to.Sub(from))
 	}
 	y := func(v float64) float64 { return chartH - chartB - (chartH-chartT-chartB)*(v-least)/(most-least) }
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" font-family="sans-serif" font-size="12"><rect width="100%%" height="100%%" fill="#fff"/>`, chartW, chartH)
+	c := canvas.SVG(chartW, chartH, 12)
+	c.Area(canvas.Box(0, 0, chartW, chartH), canvas.White)
 	for n := range 5 {
 		v := least + (most-least)*float64(n)/4
-		fmt.Fprintf(&b, `<line x1="%d" x2="%d" y1="%.1f" y2="%.1f" stroke="#ddd"/><text x="%d" y="%.1f" text-anchor="end" fill="#555">%s</text>`,
-			chartL, chartW-chartR, y(v), y(v), chartL-5, y(v)+4, html.EscapeString(short(v)))
+		c.Line([]canvas.Point{{X: chartL, Y: y(v)}, {X: chartW - chartR, Y: y(v)}}, 1, chartGrid)
+		c.Text(chartL-5, y(v)+4, 1, short(v))
 	}
-	fmt.Fprintf(&b, `<text x="%d" y="12" fill="#555">%s</text>`, chartL, html.EscapeString(unit))
+	c.Text(chartL, 12, -1, unit)
 	day := time.Date(from.In(zone).Year(), from.In(zone).Month(), from.In(zone).Day(), 0, 0, 0, 0, zone)
 	every := max(1, int(to.Sub(from).Hours()/24/8+0.5))
 	for n := 0; day.Before(to); n++ {
 		day = day.AddDate(0, 0, 1)
 		if n%every == 0 && day.Before(to) {
-			fmt.Fprintf(&b, `<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#eee"/><text x="%.1f" y="%d" text-anchor="middle" fill="#555">%s</text>`,
-				x(day), x(day), chartT, chartH-chartB, x(day), chartH-10, day.Format("1-2"))
+			c.Line([]canvas.Point{{X: x(day), Y: chartT}, {X: x(day), Y: chartH - chartB}}, 1, chartGrid)
+			c.Text(x(day), chartH-10, 0, day.Format("1-2"))
 		}
 	}
 	if !began.Before(from) {
-		fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="#b3261e" opacity=".08"/><line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#b3261e" stroke-dasharray="4 3"/>`,
-			x(began), chartT, max(0, chartW-chartR-x(began)), chartH-chartT-chartB, x(began), x(began), chartT, chartH-chartB)
+		c.Area(canvas.Box(x(began), chartT, max(0, chartW-chartR-x(began)), chartH-chartT-chartB), chartSince)
+		c.Dashed([]canvas.Point{{X: x(began), Y: chartT}, {X: x(began), Y: chartH - chartB}}, 1, chartBegan)
 	}
 	if len(points) == 0 {
-		fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="middle" fill="#777">无数据 · no data</text>`, chartW/2, chartH/2)
+		c.Text(chartW/2, chartH/2, 0, "无数据 · no data")
 	}
-	var path strings.Builder
+	var line []canvas.Point
 	for n, p := range points {
-		command := "L"
-		if n == 0 || p.at.Sub(points[n-1].at) > 3*step {
-			command = "M"
+		if n > 0 && p.at.Sub(points[n-1].at) > 3*step {
+			c.Line(line, 1.6, chartCurve)
+			line = nil
 		}
-		fmt.Fprintf(&path, "%s%.1f %.1f", command, x(p.at), y(p.v))
-		if command == "M" {
-			path.WriteString("h1") // a point alone is seen
-		}
+		line = append(line, canvas.Point{X: x(p.at), Y: y(p.v)})
 	}
-	fmt.Fprintf(&b, `<path d="%s" fill="none" stroke="#0a6b3d" stroke-width="1.6"/></svg>`, path.String())
-	return []byte(b.String())
-}
-
-// nice is the next of 1, 2, 2.5, 5 times a power of ten.
-func nice(v float64) float64 {
-	if v <= 0 {
-		return 1
+	if line != nil {
+		c.Line(line, 1.6, chartCurve)
 	}
-	ten := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, n := range []float64{1, 2, 2.5, 5} {
-		if n*ten >= v {
-			return n * ten
-		}
-	}
-	return 10 * ten
+	var b bytes.Buffer
+	_ = c.Encode(&b) // to memory
+	return b.Bytes()
 }
 
 func short(v float64) string {

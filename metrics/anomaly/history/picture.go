@@ -3,23 +3,32 @@ package history
 import (
 	"bytes"
 	"fmt"
-	"html"
+	"image/color"
 	"math"
 	"time"
+
+	"greencommunity/metrics/canvas"
 )
 
 // colour of an alarm's band by severity.
-var colour = map[string]string{"critical": "#d62728", "warning": "#ff9f1c", "info": "#4c9be8"}
+var colour = map[string]color.NRGBA{"critical": {0xd6, 0x27, 0x28, 90}, "warning": {0xff, 0x9f, 0x1c, 90}, "info": {0x4c, 0x9b, 0xe8, 90}}
+
+var (
+	curve = color.NRGBA{0x1f, 0x4e, 0x79, 0xff}
+	quiet = color.NRGBA{0x99, 0x99, 0x99, 0xff}
+	loud  = color.NRGBA{0xd6, 0x27, 0x28, 0xff}
+)
 
 // Picture draws the first device's series and scores with its alarms, as SVG.
 func Picture(title string, r *Result) []byte {
 	const width, height, left, top, scores = 1200.0, 420.0, 60.0, 40.0, 70.0
+	c := canvas.SVG(width, height, 11)
+	c.Area(canvas.Box(0, 0, width, height), canvas.White)
+	c.Text(left, 18, -1, title)
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %g %g" font-family="sans-serif" font-size="11">`, width, height)
-	fmt.Fprintf(&b, `<rect width="100%%" height="100%%" fill="white"/><text x="%g" y="18" font-size="14">%s</text>`, left, html.EscapeString(title))
 	span := r.To.Sub(r.From).Seconds()
 	if span <= 0 || len(r.Rows) == 0 {
-		b.WriteString(`</svg>`)
+		_ = c.Encode(&b) // to memory
 		return b.Bytes()
 	}
 	x := func(t time.Time) float64 {
@@ -58,19 +67,19 @@ func Picture(title string, r *Result) []byte {
 
 	since := map[string]time.Time{}
 	band := func(from, to time.Time, severity, kind string) {
-		fmt.Fprintf(&b, `<rect x="%.1f" y="%g" width="%.1f" height="%g" fill="%s" opacity="0.35"><title>%s %s – %s</title></rect>`,
-			x(from), top, max(x(to)-x(from), 1.5), plot+scores+10, colour[severity], kind, from.Format(time.RFC3339), to.Format(time.RFC3339))
-		fmt.Fprintf(&b, `<text x="%.1f" y="%g" transform="rotate(-90 %.1f %g)" fill="#444">%s</text>`, x(from)-2, top+plot, x(from)-2, top+plot, kind)
+		c.Note(canvas.Box(x(from), top, max(x(to)-x(from), 1.5), plot+scores+10), colour[severity],
+			fmt.Sprintf("%s %s – %s", kind, from.Format(time.RFC3339), to.Format(time.RFC3339)))
+		c.Upright(x(from)-2, top+plot, kind)
 	}
-	for _, c := range r.Changes {
-		if string(c.Alarm.Device) != device {
+	for _, change := range r.Changes {
+		if string(change.Alarm.Device) != device {
 			continue
 		}
-		key := c.Alarm.Kind + "\x00" + c.Alarm.Channel
-		if c.Raised {
-			since[key] = c.At
+		key := change.Alarm.Kind + "\x00" + change.Alarm.Channel
+		if change.Raised {
+			since[key] = change.At
 		} else if from, ok := since[key]; ok {
-			band(from, c.At, c.Alarm.Severity, c.Alarm.Kind)
+			band(from, change.At, change.Alarm.Severity, change.Alarm.Kind)
 			delete(since, key)
 		}
 	}
@@ -79,37 +88,33 @@ func Picture(title string, r *Result) []byte {
 			band(a.Since, r.To, a.Severity, a.Kind)
 		}
 	}
-	b.WriteString(`<path fill="none" stroke="#1f4e79" stroke-width="1" d="`)
-	pen := "M"
+	var line []canvas.Point
 	for i := range low {
 		if low[i] > high[i] {
 			continue
 		}
-		fmt.Fprintf(&b, "%s%.1f %.1f", pen, left+float64(i), y(low[i]))
-		pen = "L"
+		line = append(line, canvas.Point{X: left + float64(i), Y: y(low[i])})
 		if high[i] > low[i] {
-			fmt.Fprintf(&b, "L%.1f %.1f", left+float64(i), y(high[i]))
+			line = append(line, canvas.Point{X: left + float64(i), Y: y(high[i])})
 		}
 	}
-	b.WriteString(`"/>`)
+	c.Line(line, 1, curve)
 	base := top + plot + 10 + scores
 	for i, s := range score {
 		if s > 0 {
-			fmt.Fprintf(&b, `<path stroke="%s" d="M%.1f %.1fV%.1f"/>`, map[bool]string{true: "#d62728", false: "#999"}[s >= 1], left+float64(i), base, base-scores*min(s, 2)/2)
+			at := left + float64(i)
+			c.Line([]canvas.Point{{X: at, Y: base}, {X: at, Y: base - scores*min(s, 2)/2}}, 1, map[bool]color.NRGBA{true: loud, false: quiet}[s >= 1])
 		}
 	}
-	fmt.Fprintf(&b, `<path stroke="#555" stroke-dasharray="4 3" d="M%g %.1fH%g"/><text x="%g" y="%.1f" text-anchor="end">score 1</text>`, left, base-scores/2, width-20, left-4, base-scores/2+4)
+	c.Dashed([]canvas.Point{{X: left, Y: base - scores/2}, {X: width - 20, Y: base - scores/2}}, 1, canvas.Ink)
+	c.Text(left-4, base-scores/2+4, 1, "score 1")
 	for _, v := range []float64{least, (least + most) / 2, most} {
-		fmt.Fprintf(&b, `<text x="%g" y="%.1f" text-anchor="end">%.4g</text>`, left-4, y(v)+4, v)
+		c.Text(left-4, y(v)+4, 1, fmt.Sprintf("%.4g", v))
 	}
 	for i := range 7 {
 		t := r.From.Add(time.Duration(float64(r.To.Sub(r.From)) * float64(i) / 6))
-		anchor := "middle"
-		if i == 6 {
-			anchor = "end"
-		}
-		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="%s">%s</text>`, x(t), height-8, anchor, t.Format("2006-01-02 15:04"))
+		c.Text(x(t), height-8, i/6, t.Format("2006-01-02 15:04"))
 	}
-	b.WriteString(`</svg>`)
+	_ = c.Encode(&b) // to memory
 	return b.Bytes()
 }

@@ -1,7 +1,5 @@
 // Package picture draws what was used, what would have been, and the saving
-// that adds up between them with its band. It is apart from the arithmetic, and
-// draws two curves and a band by itself: gonum/plot would add
-// a sixth to the binary, and the ingester would carry it too.
+// that adds up between them with its band. It is apart from the arithmetic.
 package picture
 
 import (
@@ -15,16 +13,16 @@ import (
 	"strings"
 	"time"
 
+	"greencommunity/metrics/canvas"
 	"greencommunity/metrics/savings/baseline"
 )
 
 var (
-	baselineColour = color.RGBA{R: 0x7a, G: 0x7a, B: 0x7a, A: 0xff}
-	actualColour   = color.RGBA{R: 0x1f, G: 0x77, B: 0xb4, A: 0xff}
-	savingColour   = color.RGBA{R: 0x2c, G: 0x7d, B: 0x32, A: 0xff}
-	bandColour     = color.RGBA{R: 0xc8, G: 0xe2, B: 0xc9, A: 0xff}
-	gridColour     = color.RGBA{R: 0xe4, G: 0xe4, B: 0xe4, A: 0xff}
-	inkColour      = color.RGBA{R: 0x22, G: 0x22, B: 0x22, A: 0xff}
+	baselineColour = color.NRGBA{R: 0x7a, G: 0x7a, B: 0x7a, A: 0xff}
+	actualColour   = color.NRGBA{R: 0x1f, G: 0x77, B: 0xb4, A: 0xff}
+	savingColour   = color.NRGBA{R: 0x2c, G: 0x7d, B: 0x32, A: 0xff}
+	bandColour     = color.NRGBA{R: 0xc8, G: 0xe2, B: 0xc9, A: 0xff}
+	gridColour     = color.NRGBA{R: 0xe4, G: 0xe4, B: 0xe4, A: 0xff}
 )
 
 // Formats are the ends of file names that can be written.
@@ -45,18 +43,6 @@ const (
 	left, right, top, bottom = 86, 24, 34, 34
 )
 
-type point struct{ X, Y float64 }
-
-// canvas holds what a picture is drawn on. Coordinates are pixels from above left;
-// anchor says which part of a text is at x: -1 its beginning, 0 its middle, 1
-// its end.
-type canvas interface {
-	area(outline []point, fill color.RGBA)
-	line(points []point, thickness float64, stroke color.RGBA)
-	text(x, y float64, anchor int, s string)
-	writeTo(w io.Writer) error
-}
-
 // Write draws an analysis: adjusted baseline and actual use per day above, the
 // cumulative saving with its 90 % band below. Intervals that are not covered
 // are gaps above and add nothing below. The unit labels the axes.
@@ -64,13 +50,13 @@ func Write(w io.Writer, format string, a *baseline.Analysis, unit string) error 
 	if len(a.Days) == 0 {
 		return fmt.Errorf("nothing to draw: no interval of the reporting period is covered")
 	}
-	var c canvas = newSVG()
+	var c canvas.Canvas = canvas.SVG(width, height, 13)
 	if format == ".png" {
-		c = newPNG()
+		c = canvas.PNG(width, height)
 	}
-	c.area([]point{{0, 0}, {width, 0}, {width, height}, {0, height}}, color.RGBA{0xff, 0xff, 0xff, 0xff})
+	c.Area(canvas.Box(0, 0, width, height), canvas.White)
 
-	var baseline, actual [][]point // a curve for each stretch without a gap
+	var baseline, actual [][]canvas.Point // a curve for each stretch without a gap
 	var end time.Time
 	for _, d := range a.Days {
 		if baseline == nil || end.Before(d.Start) {
@@ -78,14 +64,14 @@ func Write(w io.Writer, format string, a *baseline.Analysis, unit string) error 
 		}
 		end = d.Start.AddDate(0, 0, d.Days)
 		n, x, days := len(baseline)-1, float64(d.Start.Unix()), float64(d.Days)
-		baseline[n] = append(baseline[n], point{x, d.Baseline / days})
-		actual[n] = append(actual[n], point{x, d.Actual / days})
+		baseline[n] = append(baseline[n], canvas.Point{x, d.Baseline / days})
+		actual[n] = append(actual[n], canvas.Point{x, d.Actual / days})
 	}
-	var middle, upper, lower []point
+	var middle, upper, lower []canvas.Point
 	for _, p := range a.Cumulative() {
 		x := float64(p.Date.Unix())
-		middle = append(middle, point{x, p.Saving})
-		upper, lower = append(upper, point{x, p.Saving + p.Band}), append(lower, point{x, p.Saving - p.Band})
+		middle = append(middle, canvas.Point{x, p.Saving})
+		upper, lower = append(upper, canvas.Point{x, p.Saving + p.Band}), append(lower, canvas.Point{x, p.Saving - p.Band})
 	}
 	slices.Reverse(lower)
 	band := append(upper, lower...)
@@ -98,19 +84,19 @@ func Write(w io.Writer, format string, a *baseline.Analysis, unit string) error 
 	use.frame("Adjusted baseline and actual use", unit+" a day")
 	use.curves(baseline, baselineColour)
 	use.curves(actual, actualColour)
-	use.legend([]string{"baseline", "actual"}, []color.RGBA{baselineColour, actualColour})
+	use.legend([]string{"baseline", "actual"}, []color.NRGBA{baselineColour, actualColour})
 
 	total := newPanel(c, height/2, from, to, band)
-	c.area(total.all(band), bandColour)
+	c.Area(total.all(band), bandColour)
 	total.frame("Cumulative saving, with its 90 % band", unit)
-	c.line(total.all([]point{{float64(from.Unix()), 0}, {float64(to.Unix()), 0}}), 1, inkColour)
-	total.curves([][]point{middle}, savingColour)
-	return c.writeTo(w)
+	c.Line(total.all([]canvas.Point{{float64(from.Unix()), 0}, {float64(to.Unix()), 0}}), 1, canvas.Ink)
+	total.curves([][]canvas.Point{middle}, savingColour)
+	return c.Encode(w)
 }
 
 // panel is one of the two diagrams: a box of the canvas and what it spans.
 type panel struct {
-	c          canvas
+	c          canvas.Canvas
 	y          float64 // of its upper edge, the title included
 	from, to   time.Time
 	least      float64
@@ -118,7 +104,7 @@ type panel struct {
 }
 
 // newPanel spans the points, and zero, in even steps.
-func newPanel(c canvas, y float64, from, to time.Time, points []point) *panel {
+func newPanel(c canvas.Canvas, y float64, from, to time.Time, points []canvas.Point) *panel {
 	p := &panel{c: c, y: y, from: from, to: to}
 	for _, at := range points {
 		p.least, p.most = min(p.least, at.Y), max(p.most, at.Y)
@@ -126,49 +112,43 @@ func newPanel(c canvas, y float64, from, to time.Time, points []point) *panel {
 	if p.least == p.most {
 		p.most = 1
 	}
-	rough := (p.most - p.least) / 5
-	unit := math.Pow(10, math.Floor(math.Log10(rough)))
-	for _, n := range []float64{1, 2, 5, 10} {
-		if p.step = n * unit; p.step >= rough {
-			break
-		}
-	}
+	p.step = canvas.Step((p.most - p.least) / 5)
 	p.least, p.most = math.Floor(p.least/p.step)*p.step, math.Ceil(p.most/p.step)*p.step
 	return p
 }
 
-func (p *panel) at(v point) point {
+func (p *panel) at(v canvas.Point) canvas.Point {
 	span := max(1, p.to.Sub(p.from).Seconds())
-	return point{
+	return canvas.Point{
 		left + (width-left-right)*(v.X-float64(p.from.Unix()))/span,
 		p.y + top + (height/2-top-bottom)*(p.most-v.Y)/(p.most-p.least),
 	}
 }
 
-func (p *panel) all(points []point) []point {
-	moved := make([]point, len(points))
+func (p *panel) all(points []canvas.Point) []canvas.Point {
+	moved := make([]canvas.Point, len(points))
 	for i, v := range points {
 		moved[i] = p.at(v)
 	}
 	return moved
 }
 
-func (p *panel) curves(parts [][]point, stroke color.RGBA) {
+func (p *panel) curves(parts [][]canvas.Point, stroke color.NRGBA) {
 	for _, points := range parts {
-		p.c.line(p.all(points), 1.6, stroke)
+		p.c.Line(p.all(points), 1.6, stroke)
 	}
 }
 
 // frame draws the title, the grid and what its lines mean: values, and first
 // days of months or, where those are few, days.
 func (p *panel) frame(title, unit string) {
-	p.c.text(left, p.y+20, -1, title)
-	p.c.text(left-8, p.y+20, 1, unit)
+	p.c.Text(left, p.y+20, -1, title)
+	p.c.Text(left-8, p.y+20, 1, unit)
 	for i := range int(math.Round((p.most-p.least)/p.step)) + 1 {
 		v := p.least + float64(i)*p.step
-		y := p.at(point{float64(p.from.Unix()), v}).Y
-		p.c.line([]point{{left, y}, {width - right, y}}, 1, gridColour)
-		p.c.text(left-8, y+4, 1, strconv.FormatFloat(v, 'g', 6, 64))
+		y := p.at(canvas.Point{float64(p.from.Unix()), v}).Y
+		p.c.Line([]canvas.Point{{left, y}, {width - right, y}}, 1, gridColour)
+		p.c.Text(left-8, y+4, 1, strconv.FormatFloat(v, 'g', 6, 64))
 	}
 	days := p.to.Sub(p.from).Hours() / 24
 	months, each, format := 0, max(1, int(math.Ceil(days/8))), time.DateOnly
@@ -180,16 +160,16 @@ func (p *panel) frame(title, unit string) {
 		tick = time.Date(tick.Year(), tick.Month()+1, 1, 0, 0, 0, 0, tick.Location())
 	}
 	for ; !tick.After(p.to); tick = tick.AddDate(0, months, each) {
-		x := p.at(point{float64(tick.Unix()), 0}).X
-		p.c.line([]point{{x, p.y + top}, {x, p.y + height/2 - bottom}}, 1, gridColour)
-		p.c.text(x, p.y+height/2-bottom+18, 0, tick.Format(format))
+		x := p.at(canvas.Point{float64(tick.Unix()), 0}).X
+		p.c.Line([]canvas.Point{{x, p.y + top}, {x, p.y + height/2 - bottom}}, 1, gridColour)
+		p.c.Text(x, p.y+height/2-bottom+18, 0, tick.Format(format))
 	}
 }
 
-func (p *panel) legend(names []string, colours []color.RGBA) {
+func (p *panel) legend(names []string, colours []color.NRGBA) {
 	for i, name := range names {
 		x := float64(width - right - 110*(len(names)-i))
-		p.c.line([]point{{x, p.y + 16}, {x + 24, p.y + 16}}, 3, colours[i])
-		p.c.text(x+30, p.y+20, -1, name)
+		p.c.Line([]canvas.Point{{x, p.y + 16}, {x + 24, p.y + 16}}, 3, colours[i])
+		p.c.Text(x+30, p.y+20, -1, name)
 	}
 }
