@@ -171,7 +171,7 @@ func chart(points []point, from, to time.Time, step time.Duration, began time.Ti
 	c.Area(canvas.Box(0, 0, chartW, chartH), canvas.White)
 	for n := range 5 {
 		v := least + (most-least)*float64(n)/4
-		c.Line([]canvas.Point{{X: chartL, Y: y(v)}, {X: chartW - chartR, Y: y(v)}}, 1, chartGrid)
+		c.Line([]canvas.Point{canvas.At(chartL, y(v)), canvas.At(chartW-chartR, y(v))}, 1, chartGrid)
 		c.Text(chartL-5, y(v)+4, 1, short(v))
 	}
 	c.Text(chartL, 12, -1, unit)
@@ -180,13 +180,13 @@ func chart(points []point, from, to time.Time, step time.Duration, began time.Ti
 	for n := 0; day.Before(to); n++ {
 		day = day.AddDate(0, 0, 1)
 		if n%every == 0 && day.Before(to) {
-			c.Line([]canvas.Point{{X: x(day), Y: chartT}, {X: x(day), Y: chartH - chartB}}, 1, chartGrid)
+			c.Line([]canvas.Point{canvas.At(x(day), chartT), canvas.At(x(day), chartH-chartB)}, 1, chartGrid)
 			c.Text(x(day), chartH-10, 0, day.Format("1-2"))
 		}
 	}
 	if !began.Before(from) {
 		c.Area(canvas.Box(x(began), chartT, max(0, chartW-chartR-x(began)), chartH-chartT-chartB), chartSince)
-		c.Dashed([]canvas.Point{{X: x(began), Y: chartT}, {X: x(began), Y: chartH - chartB}}, 1, chartBegan)
+		c.Dashed([]canvas.Point{canvas.At(x(began), chartT), canvas.At(x(began), chartH-chartB)}, 1, chartBegan)
 	}
 	if len(points) == 0 {
 		c.Text(chartW/2, chartH/2, 0, "无数据 · no data")
@@ -197,7 +197,7 @@ func chart(points []point, from, to time.Time, step time.Duration, began time.Ti
 			c.Line(line, 1.6, chartCurve)
 			line = nil
 		}
-		line = append(line, canvas.Point{X: x(p.at), Y: y(p.v)})
+		line = append(line, canvas.At(x(p.at), y(p.v)))
 	}
 	if line != nil {
 		c.Line(line, 1.6, chartCurve)

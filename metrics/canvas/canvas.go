@@ -21,6 +21,9 @@ var White = color.NRGBA{R: 0xff, G: 0xff, B: 0xff, A: 0xff}
 // Point is a place on a canvas, in pixels from above left.
 type Point struct{ X, Y float64 }
 
+// At returns a place.
+func At(x, y float64) Point { return Point{x, y} }
+
 // Canvas takes what a picture is made of, the lowest first.
 type Canvas interface {
 	Area(outline []Point, fill color.NRGBA)

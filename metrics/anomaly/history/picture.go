@@ -93,9 +93,9 @@ func Picture(title string, r *Result) []byte {
 		if low[i] > high[i] {
 			continue
 		}
-		line = append(line, canvas.Point{X: left + float64(i), Y: y(low[i])})
+		line = append(line, canvas.At(left+float64(i), y(low[i])))
 		if high[i] > low[i] {
-			line = append(line, canvas.Point{X: left + float64(i), Y: y(high[i])})
+			line = append(line, canvas.At(left+float64(i), y(high[i])))
 		}
 	}
 	c.Line(line, 1, curve)
@@ -103,10 +103,10 @@ func Picture(title string, r *Result) []byte {
 	for i, s := range score {
 		if s > 0 {
 			at := left + float64(i)
-			c.Line([]canvas.Point{{X: at, Y: base}, {X: at, Y: base - scores*min(s, 2)/2}}, 1, map[bool]color.NRGBA{true: loud, false: quiet}[s >= 1])
+			c.Line([]canvas.Point{canvas.At(at, base), canvas.At(at, base-scores*min(s, 2)/2)}, 1, map[bool]color.NRGBA{true: loud, false: quiet}[s >= 1])
 		}
 	}
-	c.Dashed([]canvas.Point{{X: left, Y: base - scores/2}, {X: width - 20, Y: base - scores/2}}, 1, canvas.Ink)
+	c.Dashed([]canvas.Point{canvas.At(left, base-scores/2), canvas.At(width-20, base-scores/2)}, 1, canvas.Ink)
 	c.Text(left-4, base-scores/2+4, 1, "score 1")
 	for _, v := range []float64{least, (least + most) / 2, most} {
 		c.Text(left-4, y(v)+4, 1, fmt.Sprintf("%.4g", v))

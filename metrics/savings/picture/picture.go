@@ -64,14 +64,14 @@ func Write(w io.Writer, format string, a *baseline.Analysis, unit string) error 
 		}
 		end = d.Start.AddDate(0, 0, d.Days)
 		n, x, days := len(baseline)-1, float64(d.Start.Unix()), float64(d.Days)
-		baseline[n] = append(baseline[n], canvas.Point{x, d.Baseline / days})
-		actual[n] = append(actual[n], canvas.Point{x, d.Actual / days})
+		baseline[n] = append(baseline[n], canvas.At(x, d.Baseline/days))
+		actual[n] = append(actual[n], canvas.At(x, d.Actual/days))
 	}
 	var middle, upper, lower []canvas.Point
 	for _, p := range a.Cumulative() {
 		x := float64(p.Date.Unix())
-		middle = append(middle, canvas.Point{x, p.Saving})
-		upper, lower = append(upper, canvas.Point{x, p.Saving + p.Band}), append(lower, canvas.Point{x, p.Saving - p.Band})
+		middle = append(middle, canvas.At(x, p.Saving))
+		upper, lower = append(upper, canvas.At(x, p.Saving+p.Band)), append(lower, canvas.At(x, p.Saving-p.Band))
 	}
 	slices.Reverse(lower)
 	band := append(upper, lower...)
@@ -89,7 +89,7 @@ func Write(w io.Writer, format string, a *baseline.Analysis, unit string) error 
 	total := newPanel(c, height/2, from, to, band)
 	c.Area(total.all(band), bandColour)
 	total.frame("Cumulative saving, with its 90 % band", unit)
-	c.Line(total.all([]canvas.Point{{float64(from.Unix()), 0}, {float64(to.Unix()), 0}}), 1, canvas.Ink)
+	c.Line(total.all([]canvas.Point{canvas.At(float64(from.Unix()), 0), canvas.At(float64(to.Unix()), 0)}), 1, canvas.Ink)
 	total.curves([][]canvas.Point{middle}, savingColour)
 	return c.Encode(w)
 }
@@ -119,10 +119,8 @@ func newPanel(c canvas.Canvas, y float64, from, to time.Time, points []canvas.Po
 
 func (p *panel) at(v canvas.Point) canvas.Point {
 	span := max(1, p.to.Sub(p.from).Seconds())
-	return canvas.Point{
-		left + (width-left-right)*(v.X-float64(p.from.Unix()))/span,
-		p.y + top + (height/2-top-bottom)*(p.most-v.Y)/(p.most-p.least),
-	}
+	return canvas.At(left+(width-left-right)*(v.X-float64(p.from.Unix()))/span,
+		p.y+top+(height/2-top-bottom)*(p.most-v.Y)/(p.most-p.least))
 }
 
 func (p *panel) all(points []canvas.Point) []canvas.Point {
@@ -146,8 +144,8 @@ func (p *panel) frame(title, unit string) {
 	p.c.Text(left-8, p.y+20, 1, unit)
 	for i := range int(math.Round((p.most-p.least)/p.step)) + 1 {
 		v := p.least + float64(i)*p.step
-		y := p.at(canvas.Point{float64(p.from.Unix()), v}).Y
-		p.c.Line([]canvas.Point{{left, y}, {width - right, y}}, 1, gridColour)
+		y := p.at(canvas.At(float64(p.from.Unix()), v)).Y
+		p.c.Line([]canvas.Point{canvas.At(left, y), canvas.At(width-right, y)}, 1, gridColour)
 		p.c.Text(left-8, y+4, 1, strconv.FormatFloat(v, 'g', 6, 64))
 	}
 	days := p.to.Sub(p.from).Hours() / 24
@@ -160,8 +158,8 @@ func (p *panel) frame(title, unit string) {
 		tick = time.Date(tick.Year(), tick.Month()+1, 1, 0, 0, 0, 0, tick.Location())
 	}
 	for ; !tick.After(p.to); tick = tick.AddDate(0, months, each) {
-		x := p.at(canvas.Point{float64(tick.Unix()), 0}).X
-		p.c.Line([]canvas.Point{{x, p.y + top}, {x, p.y + height/2 - bottom}}, 1, gridColour)
+		x := p.at(canvas.At(float64(tick.Unix()), 0)).X
+		p.c.Line([]canvas.Point{canvas.At(x, p.y+top), canvas.At(x, p.y+height/2-bottom)}, 1, gridColour)
 		p.c.Text(x, p.y+height/2-bottom+18, 0, tick.Format(format))
 	}
 }
@@ -169,7 +167,7 @@ func (p *panel) frame(title, unit string) {
 func (p *panel) legend(names []string, colours []color.NRGBA) {
 	for i, name := range names {
 		x := float64(width - right - 110*(len(names)-i))
-		p.c.Line([]canvas.Point{{x, p.y + 16}, {x + 24, p.y + 16}}, 3, colours[i])
+		p.c.Line([]canvas.Point{canvas.At(x, p.y+16), canvas.At(x+24, p.y+16)}, 3, colours[i])
 		p.c.Text(x+30, p.y+20, -1, name)
 	}
 }
