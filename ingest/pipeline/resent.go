@@ -21,10 +21,11 @@ import (
 // content fit in several places, the last place is taken: a message that is stored
 // twice is less bad than one that is lost.
 //
-// Not all of it is in order. Once Mosquitto has read its messages from its file again,
-// a new one may overtake those that wait to be sent again, and is itself sent again
-// among them on the next connection. It ends no run: what comes out of order is told by
-// the table, and the run goes on behind it.
+// Not all of it is in order. Started again, Mosquitto has most of what it had in flight in
+// its queue, and sends a new message at once when its window has room, ahead of what is
+// queued (db__message_insert of 2.0.11). That one is sent again among them on the next
+// connection. It ends no run: what comes out of order is told by the table, and the run
+// goes on behind it.
 type resent struct {
 	epoch uint32 // connection
 	last  uint32 // number of the last message before it
