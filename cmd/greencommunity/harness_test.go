@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -255,6 +256,9 @@ func (d *database) rows(influxql string) []map[string]any {
 type ingester struct {
 	*process
 	dir, url string
+	// gone is how many readings the journal's end had that was damaged while the process
+	// was dead, since the last scrape: nothing but the scrape before knows of them.
+	gone atomic.Int64
 }
 
 const testInventory = `
@@ -397,6 +401,7 @@ func (in *ingester) waitSettled(received float64, limit time.Duration) samples {
 type publisher struct {
 	t      testing.TB
 	client paho.Client
+	lost   atomic.Int64 // connections: what waited for its acknowledgement then is published again by the client
 }
 
 func newPublisher(t testing.TB, broker string) *publisher {
@@ -404,7 +409,9 @@ func newPublisher(t testing.TB, broker string) *publisher {
 	o := paho.NewClientOptions().AddBroker("tcp://" + broker).SetClientID("publisher-" + freePort(t)).
 		SetCleanSession(true).SetAutoReconnect(true).SetMaxReconnectInterval(200 * time.Millisecond).
 		SetConnectRetry(true).SetConnectRetryInterval(100 * time.Millisecond)
-	p := &publisher{t: t, client: paho.NewClient(o)}
+	p := &publisher{t: t}
+	o.SetConnectionLostHandler(func(paho.Client, error) { p.lost.Add(1) })
+	p.client = paho.NewClient(o)
 	if token := p.client.Connect(); !token.WaitTimeout(20 * time.Second) {
 		t.Fatal("publisher not connected")
 	}
