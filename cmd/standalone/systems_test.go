@@ -444,7 +444,8 @@ func TestSystems(t *testing.T) {
 	b.do(chromedp.Navigate(base))
 	b.waitText("#systems [data-facility=parking]", `停车\s+告警|停车`)
 	b.waitText("#systems [data-facility=parking] [data-quantity=spaces_occupied]", fmt.Sprintf(`^%.0f$`, all.now("parking", "spaces_occupied", "sum")))
-	b.waitText("#systems [data-facility=fire] [data-quantity=hydrant_pressure]", fmt.Sprintf(`^%.0f\.?\d? kPa$`, math.Floor(all.now("fire", "hydrant_pressure", "mean")/1000)))
+	pressure := all.now("fire", "hydrant_pressure", "mean") / 1000
+	b.waitText("#systems [data-facility=fire] [data-quantity=hydrant_pressure]", fmt.Sprintf(`^(%.1f|%.0f) kPa$`, pressure, pressure))
 	b.waitText("#systems [data-facility=fire] [data-quantity=smoke_detected]", `^1 / 1 台$`)
 	b.waitText("#systems [data-facility=noise] [data-quantity=sound_level_equivalent]", `\d\d`)
 	b.waitText("#sorting", fmt.Sprintf(`\d+ %%（抽查 %.0f 次）[\s\S]*厨余垃圾\s+%.0f\s+[\d.]+`, inspected, of("deposits", station)))
