@@ -56,6 +56,10 @@ const (
 // festiveTimes sets how many times as many may pass in a quiet hour of a holiday.
 const festiveTimes = 3
 
+// festiveShare is how much of a year holidays are. At the same number of alarms in vain a
+// year, a crowd in one of their hours may be told at odds that are better by as much.
+const festiveShare = 1.0 / 12
+
 // forcedFor sets how long a forced opening stays an alarm.
 const forcedFor = int64(30 * time.Minute)
 
@@ -281,14 +285,14 @@ func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
 	if weekend {
 		slot += 24
 	}
-	more := 1.0
-	if festive {
+	rate, hours, odds := float64(g.Rate[slot]), float64(g.Hours[slot]), p.Odds
+	if other := (slot + 24) % 48; festive && g.Hours[other] >= 2 {
 		// On a holiday people come home late, and guests do: as on the busier of both kinds of days,
 		// and more.
-		if other := (slot + 24) % 48; g.Hours[other] >= 2 && g.Rate[other] > g.Rate[slot] {
+		if g.Rate[other] > g.Rate[slot] {
 			slot = other
 		}
-		more = festiveTimes
+		rate, hours, odds = festiveTimes*float64(g.Rate[slot]), hours+float64(g.Hours[other]), p.Odds/festiveShare
 	}
 	if at-g.Since < int64(7*24*time.Hour) || g.Hours[slot] < 2 {
 		return
@@ -299,8 +303,8 @@ func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
 	if !g.quiet(slot, p.Quiet) {
 		return
 	}
-	nats := -math.Log(g.odds(int(g.Count), slot, more))
-	need := max(-math.Log(p.Odds), 1.3*float64(g.Peak))
+	nats := -math.Log(g.odds(int(g.Count), rate, hours))
+	need := max(-math.Log(odds), 1.3*float64(g.Peak))
 	d.score(nats / need)
 	if nats > need {
 		rules.raiseUntil(alarmKey{g.Device, g.Channel, offHours}, at, float64(g.Count), expected, at+int64(time.Hour))
@@ -310,10 +314,9 @@ func (rules *gateRules) pass(g *gate, d *device, at int64, n float64) {
 // odds is the probability of n or more passes in an hour, by the gate's own past.
 // People come in groups and by the day, so that counts vary more than a Poisson
 // process would: at a door of a university by 2 to 10 times, at a station by 60.
-// On a holiday they are taken to be more times as many.
-func (g *gate) odds(n, slot int, more float64) float64 {
-	hours := float64(g.Hours[slot])
-	mean := more * (float64(g.Rate[slot])*hours + 0.5) / hours
+// The past is a rate an hour, and of how many hours it is known.
+func (g *gate) odds(n int, rate, hours float64) float64 {
+	mean := (rate*hours + 0.5) / hours
 	v := max(2+float64(g.Spread), 1.05) * (1 + 1/hours)
 	return predictiveTail(n, mean/(v-1), 1/(v-1))
 }
@@ -366,7 +369,7 @@ func (g *gate) learnSpread(count float32, slot int) {
 	g.Peak *= 0.9998
 	if count > r {
 		// What was told counts for less: the like of it is told again.
-		g.Peak = max(g.Peak, min(float32(-math.Log(g.odds(int(count), slot, 1))), 1.2*max(g.Peak, 10)))
+		g.Peak = max(g.Peak, min(float32(-math.Log(g.odds(int(count), float64(g.Rate[slot]), float64(g.Hours[slot])))), 1.2*max(g.Peak, 10)))
 	}
 }
 
