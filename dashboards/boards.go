@@ -695,7 +695,8 @@ func ingester(l site) *Dashboard {
 			stat(l, l.t("停用的解码脚本", "Decoders off"), l.t("无法编译或卡住的厂商脚本数，按厂商。", "Vendors' decoders that do not compile or got stuck, by vendor."), "none", 4).
 				now("sum by (vendor) ("+m("codecs")+`{state!="usable"})`, l.t("已停用", "off")+" {{vendor}}").decimals(0).levels(green, 0.5, red),
 			stat(l, l.t("程序版本与台账", "Version and inventory"), l.t("在运行的程序版本和实例数；台账中的厂商数。", "Versions of the program that run, and on how many instances; vendors of the inventory."), "none", 4).
-				now("count by (version, revision) ("+m("build_info")+")", "{{version}} {{revision}}").now("count(max by (vendor) ("+m("vendor_info")+"))", l.t("厂商", "vendors")).now("sum(increase("+m("clock_steps_total")+"[24h]))", l.t("时钟跳变（24 小时）", "clock steps, 24 h")).decimals(0).levels(green),
+				now("count by (version, revision) ("+m("build_info")+")", "{{version}} {{revision}}").now("count(max by (vendor) ("+m("vendor_info")+"))", l.t("厂商", "vendors")).
+				now("count("+m("shard")+")", l.t("分片", "shards")).now("sum("+m("standby")+")", l.t("备用", "standing by")).now("sum(increase("+m("clock_steps_total")+"[24h]))", l.t("时钟跳变（24 小时）", "clock steps, 24 h")).decimals(0).levels(green),
 			series(l, l.t("报文", "Messages"), l.t("每秒接收、入库、重复、拒收、忽略的报文，以及识别出的重发和属于其他分片的报文。", "Messages a second: received, stored, duplicate, refused, ignored; repeats recognised, and those of other shards."), l.rate(), 12, 8).
 				over("sum("+rate("messages_received_total")+")", l.t("接收", "received")).over(rate("messages_stored_total"), l.t("入库", "stored")).over(rate("messages_duplicate_total"), l.t("重复", "duplicate")).
 				over("sum("+rate("messages_rejected_total")+")", l.t("拒收", "refused")).over(rate("messages_ignored_total"), l.t("忽略", "ignored")).over(rate("redeliveries_recognised_total"), l.t("识别的重发", "repeats recognised")).

@@ -598,7 +598,7 @@ type standInMetrics struct {
 var plantedMetrics = map[string]float64{
 	"greencommunity_energy_savings_joules": 7.2e6, "greencommunity_energy_savings_uncertainty_joules": 3.6e6,
 	"greencommunity_water_savings_cubic_meters": 12, "greencommunity_water_savings_uncertainty_cubic_meters": 5,
-	"greencommunity_build_info": 1, "greencommunity_tls_certificate_expiry_timestamp_seconds": 4e9, "greencommunity_savings_significant": 1, "greencommunity_savings_coverage_ratio": 0.93, "greencommunity_unaccounted_ratio": 0.06, "greencommunity_baseline_calendar_end_timestamp_seconds": 1.8e9,
+	"greencommunity_build_info": 1, "greencommunity_shard": 1, "greencommunity_standby": 1, "greencommunity_tls_certificate_expiry_timestamp_seconds": 4e9, "greencommunity_savings_significant": 1, "greencommunity_savings_coverage_ratio": 0.93, "greencommunity_unaccounted_ratio": 0.06, "greencommunity_baseline_calendar_end_timestamp_seconds": 1.8e9,
 }
 
 func standIns(s *service) standInMetrics {

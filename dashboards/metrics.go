@@ -79,6 +79,8 @@ var (
 // Metrics is every metric of the service, in the order of docs/metrics.md.
 var Metrics = []Metric{
 	{"greencommunity_build_info", "gauge", []string{"version", "revision", "goversion"}, ingest.Text{ZH: "程序的版本，恒为 1。", EN: "Which build this is, always 1."}, ofProgram},
+	{"greencommunity_shard", "gauge", []string{"index", "count"}, ingest.Text{ZH: "本实例负责的分片：第几个、共几个；恒为 1。", EN: "The share of the communities that this instance has: which one of how many, always 1."}, ofProgram},
+	{"greencommunity_standby", "gauge", nil, ingest.Text{ZH: "以 --standby 启动的进程：1 备用等待中，0 已接管。", EN: "Of a process started with --standby: 1 while it waits, 0 once it has taken over."}, ofProgram},
 	{"greencommunity_messages_received_total", "counter", []string{"vendor"}, ingest.Text{ZH: "已写入日志的报文数，按匹配到的厂商。", EN: "Messages in the journal, by the vendor whose source matched."}, onDevice},
 	{"greencommunity_messages_stored_total", "counter", nil, ingest.Text{ZH: "InfluxDB 至少确认了一个新数据点的报文数。", EN: "Messages of which InfluxDB has confirmed at least one point."}, always},
 	{"greencommunity_messages_duplicate_total", "counter", nil, ingest.Text{ZH: "所有读数都与已接收的重复的报文数。", EN: "Messages in which every reading repeats one accepted before."}, always},

@@ -47,6 +47,26 @@ type Saver interface {
 	Load(r io.Reader) error
 }
 
+// Mover takes over from an observer of its own type, of another instance or of this one
+// before, what that knows of devices and communities. The giver is read, and not used
+// again: what it points to may be taken as it is. All that Save writes is of some device or
+// some community, or else of the rest.
+type Mover interface {
+	Take(from any, m *Move)
+}
+
+// Move says what is taken.
+type Move struct {
+	// Index has the number of each device that is taken, by its number with the giver.
+	Index map[uint32]uint32
+	// Community reports whether what is summed up of a community is taken.
+	Community func(CommunityID) bool
+	// Rest is set where what is of no community, such as counts of a vendor, is taken.
+	Rest bool
+	// Journal is set where the journal is the giver's: numbers of messages go on.
+	Journal bool
+}
+
 // Rewinder is told that the clock was ahead and has been set back by more than
 // MaxAhead: now is the time in unix nanoseconds. It forgets times more than
 // MaxAhead ahead of that, or nothing would be new to it until they are past.

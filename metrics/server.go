@@ -68,6 +68,9 @@ func Listen(o Options) (*Server, error) {
 // Addr is host:port where the server listens.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
+// Close frees the port of a server that is not to run.
+func (s *Server) Close() error { return s.listener.Close() }
+
 // Open says that the account is complete: /metrics answers from now on.
 func (s *Server) Open() { s.open.Store(true) }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -10,12 +11,14 @@ import (
 	"sync"
 
 	"greencommunity/cmd/internal/serve"
+	"greencommunity/ingest/pipeline"
 )
 
 // runCmd runs the ingester until it is told to end. SIGHUP reads the inventory
 // again.
 type runCmd struct {
 	Config     string `required:"" help:"Path of config.yaml." placeholder:"FILE"`
+	Standby    bool   `help:"Wait until no other process works on data_dir, and take over then."`
 	LogLevel   string `enum:"debug,info,warn,error" default:"info" help:"What is logged: debug, info, warn or error."`
 	CPUProfile string `name:"cpu-profile" hidden:"" help:"Write a CPU profile to this file."`
 }
@@ -37,8 +40,11 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 		// devices would have resident.
 		debug.SetGCPercent(40)
 	}
-	service, err := serve.New(conf, log)
-	if err != nil {
+	service, err := c.service(ctx, conf, log)
+	if err != nil || service == nil {
+		if ctx.Err() != nil {
+			return nil // told to end meanwhile
+		}
 		return err
 	}
 	if c.CPUProfile != "" {
@@ -58,4 +64,33 @@ func (c *runCmd) Run(ctx context.Context, s streams) error {
 	reloads.Go(func() { service.ReloadOnHangup(ctx) })
 	defer func() { cancel(); reloads.Wait() }()
 	return service.Run(ctx)
+}
+
+// service returns the service once it is its turn: of a standby, when nobody works on the
+// data directory; where the number of instances changes, when what moves has moved. nil: this
+// instance is no more.
+func (c *runCmd) service(ctx context.Context, conf *serve.Settings, log *slog.Logger) (*serve.Service, error) {
+	for {
+		if c.Standby {
+			if err := serve.StandBy(ctx, conf, log); err != nil {
+				return nil, err
+			}
+		}
+		ended, err := serve.Move(ctx, conf, log)
+		if err == nil && ended {
+			return nil, nil
+		}
+		var service *serve.Service
+		if err == nil {
+			service, err = serve.New(conf, log)
+		}
+		switch {
+		case err == nil && c.Standby:
+			service.TookOver()
+			return service, nil
+		case c.Standby && errors.Is(err, pipeline.ErrInUse):
+			continue // another standby was first
+		}
+		return service, err
+	}
 }

@@ -233,7 +233,7 @@ func TestShardsDividedAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(strings.Replace(string(text), "count: 3", "count: 4", 1)), 0o600); err != nil {
+		if err := os.WriteFile(path, []byte(strings.Replace(string(text), "count: 3", "count: 4, hand_over: none", 1)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		in.start()

@@ -86,6 +86,12 @@ type MQTT struct {
 type Shard struct {
 	Index int `yaml:"index"` // which instance this is, from 0
 	Count int `yaml:"count"` // how many there are; default 1
+	// Before is how many there were, and HandOver a directory that all of them reach, such as
+	// a share: who had a community hands over through it what it knows of it, at the next
+	// start of all. Both may stay where they are afterwards. An instance whose index is
+	// count or more hands over all it has, and ends.
+	Before   int    `yaml:"before"`
+	HandOver string `yaml:"hand_over"` // none: what is known of communities that move is left behind
 }
 
 // TLS sets the trusted authorities and our client certificate. Without ca_file the system's
@@ -282,6 +288,9 @@ func (c *Config) complete(dir string, p *document.Problems) {
 			*path = filepath.Join(dir, *path)
 		}
 	}
+	if c.Shard.HandOver != "none" {
+		resolve(&c.Shard.HandOver)
+	}
 	for _, path := range []*string{
 		&c.DataDir, &c.Inventory, &c.MQTT.PasswordFile, &c.MQTT.TLS.CAFile, &c.MQTT.TLS.CertFile, &c.MQTT.TLS.KeyFile,
 		&c.InfluxDB.TokenFile, &c.InfluxDB.CAFile, &c.HTTP.WebConfigFile, &c.Push.PasswordFile, &c.Push.CertFile, &c.Push.KeyFile,
@@ -309,8 +318,12 @@ func (c *Config) complete(dir string, p *document.Problems) {
 	switch {
 	case c.Shard.Count < 1 || c.Shard.Count > 1000:
 		p.Add("shard.count", "%d is not between 1 and 1000", c.Shard.Count)
-	case c.Shard.Index < 0 || c.Shard.Index >= c.Shard.Count:
-		p.Add("shard.index", "%d is not between 0 and %d; instances count from 0", c.Shard.Index, c.Shard.Count-1)
+	case c.Shard.Before < 0 || c.Shard.Before > 1000:
+		p.Add("shard.before", "%d is not between 1 and 1000", c.Shard.Before)
+	case c.Shard.Before != 0 && c.Shard.HandOver == "":
+		p.Add("shard.hand_over", "missing; with before give a directory that all instances reach, such as a share, or none to leave behind what is known")
+	case c.Shard.Index < 0 || c.Shard.Index >= max(c.Shard.Count, c.Shard.Before):
+		p.Add("shard.index", "%d is not between 0 and %d; instances count from 0", c.Shard.Index, max(c.Shard.Count, c.Shard.Before)-1)
 	}
 	c.completeMQTT(p)
 	switch c.Acknowledge {

@@ -36,7 +36,7 @@ func (inv *Inventory) Shard(index, count int) *Inventory {
 	own.Communities = slices.DeleteFunc(slices.Clone(inv.Communities), func(c *Community) bool {
 		return ownerOf(string(c.ID), count) != index
 	})
-	for i := range count {
+	for i := range max(count, index+1) {
 		m := &matcher{}
 		for _, f := range inv.shardFilters(i, count) {
 			m.add(&Source{Topic: f})
@@ -140,6 +140,15 @@ func (inv *Inventory) Here(d *ingest.Device) bool {
 	if inv.shard == nil {
 		return true
 	}
+	return inv.OwnerOfDevice(d, inv.shard.count) == inv.shard.index
+}
+
+// OwnerOf returns which of count instances has a community.
+func OwnerOf(c ingest.CommunityID, count int) int { return ownerOf(string(c), count) }
+
+// OwnerOfDevice returns to which of count instances a device reports: through the first of
+// its vendor's sources that can bring it, as Here says.
+func (inv *Inventory) OwnerOfDevice(d *ingest.Device, count int) int {
 	for _, v := range inv.Vendors {
 		if v.ID != d.Vendor {
 			continue
@@ -151,11 +160,22 @@ func (inv *Inventory) Here(d *ingest.Device) bool {
 			} else if s.Community != "" && s.Community != d.Community {
 				continue
 			}
-			owner, _ := inv.owner(s, community, inv.shard.count)
-			return owner == inv.shard.index
+			owner, _ := inv.owner(s, community, count)
+			return owner
 		}
 	}
-	return ownerOf(string(d.Community), inv.shard.count) == inv.shard.index
+	return ownerOf(string(d.Community), count)
+}
+
+// OwnerOfTopic returns which of count instances takes a message, and false where it is of
+// none of them more than of the others.
+func (inv *Inventory) OwnerOfTopic(topic string, count int) (int, bool) {
+	var c format.Captures
+	source := inv.Match(topic, &c)
+	if source == nil {
+		return 0, false
+	}
+	return inv.owner(source, c.Community, count)
 }
 
 // Undivided returns the sources that name no community, neither in the topic

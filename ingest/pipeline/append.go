@@ -322,7 +322,7 @@ func (a *appender) group(deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery
 		if most := a.p.journal.MaxBytes() / 4; int64(len(d.Payload)) > most {
 			d.Payload = d.Payload[:most]
 		}
-		if foreign {
+		if foreign || a.p.already.has(&d.Message) {
 			a.p.metrics.foreign.Inc()
 			continue
 		}

@@ -56,6 +56,8 @@ type checkpointHeader struct {
 	InFlight    []InFlight               // of unsettled messages
 	Renumbers   bool                     // whether the broker gives identifiers anew
 	States      []string                 // names of the observers whose states follow
+	Division    Division                 // whose share of the communities it is; zero: not known
+	Taken       []string                 // the ids of what other instances handed over and is in here
 }
 
 // A state file begins with its kind and version. A version more is due whenever

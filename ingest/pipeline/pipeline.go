@@ -56,6 +56,9 @@ const (
 	storeChunks     = 4 // chunks the store may be behind before it reads the journal
 )
 
+// ErrInUse is that another process has a data directory.
+var ErrInUse = errors.New("is used by another process")
+
 // Options of a pipeline.
 type Options struct {
 	DataDir   string
@@ -72,6 +75,12 @@ type Options struct {
 	// AcknowledgeStored leaves a message with the broker until InfluxDB has confirmed what is
 	// in it, or nothing of it is to be stored; else until the journal has it.
 	AcknowledgeStored bool
+	// Division says which share of the communities Inventory is; zero: not known. A data
+	// directory of another one is an error, unless Redivide is set.
+	Division Division
+	Redivide bool
+	// Filters, where set, are subscribed in place of those of Inventory.
+	Filters []string
 	// Observers take what is accepted: each implements any part of an observer
 	// (ingest.Readings, Events, Ticker, Points, Saver, Devices; inventory.Binder; Messages).
 	Observers []any
@@ -137,6 +146,8 @@ type Pipeline struct {
 	devices *deviceFile // owned by the walker
 	names   *names
 	derived derived
+	already *already // owned by the appender
+	taken   []string // ids of what was handed over to us
 	// decoders holds what the walker's decoders remembered at the last checkpoint,
 	// for those of the catch-up, which has not seen what came before.
 	decoders atomic.Pointer[[]byte]
@@ -197,7 +208,7 @@ func (p *Pipeline) open() (err error) {
 		return err
 	}
 	if err := lockFile(p.lock); err != nil {
-		return fmt.Errorf("data directory %s is used by another process: %w", o.DataDir, err)
+		return fmt.Errorf("data directory %s %w: %w", o.DataDir, ErrInUse, err)
 	}
 	o.Journal.Dir, o.Journal.Logger, o.Journal.Registerer = filepath.Join(o.DataDir, "journal"), p.log, o.Registerer
 	if p.journal, err = journal.Open(o.Journal); err != nil {
@@ -227,6 +238,12 @@ func (p *Pipeline) open() (err error) {
 	o.InfluxDB.Logger, o.InfluxDB.Registerer = p.log, o.Registerer
 	p.influx = influx.New(o.InfluxDB)
 	o.MQTT.Filters, o.MQTT.Logger, o.MQTT.Registerer = o.Inventory.Filters(), p.log, o.Registerer
+	if o.Filters != nil {
+		o.MQTT.Filters = o.Filters
+	}
+	if p.already, err = openAlready(o.DataDir, time.Now()); err != nil {
+		return err
+	}
 	o.MQTT.SessionFile = filepath.Join(o.DataDir, "subscriptions")
 	o.MQTT.OnConnect = func(sessionPresent bool, epoch uint32) {
 		if !sessionPresent {
@@ -368,6 +385,10 @@ func (p *Pipeline) restore() (*walker, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := p.o.divided(h.Division); err != nil {
+		return nil, err
+	}
+	p.taken = h.Taken
 	p.state.restored(stateCheckpoint, from == previous(checkpointPath(p.o.DataDir)))
 	mended, err := p.devices.restore(h, func(d ingest.Device) { p.registry.Restore(d) }, p.log)
 	if err != nil {

@@ -118,7 +118,7 @@ func (w *walker) begin(now time.Time) error {
 	waiting := p.stamps.waiting(&pending)
 	p.mu.Unlock()
 	list, brought := w.seen.names.state()
-	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: list, Brought: brought, WideKeys: true, Told: true, Program: program(), Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled(), InFlight: p.appender.unsettled(w.seq), Renumbers: p.appender.renumbers.Load()}
+	h := &checkpointHeader{Seq: w.seq, Stamps: waiting, Now: w.observers.now, Tally: t, Pending: pending, Names: list, Brought: brought, WideKeys: true, Told: true, Program: program(), Devices: w.seen.devices.Len(), Derived: p.derived.waiting(), Decoders: w.decoders(), Settled: p.subscriber.Settled(), InFlight: p.appender.unsettled(w.seq), Renumbers: p.appender.renumbers.Load(), Division: p.o.Division, Taken: p.taken}
 	h.Removed, h.Moved = p.registry.Changes()
 	p.decoders.Store(&h.Decoders)
 	if !changed && !w.checkpoints.behind && (len(w.observers.savers) == 0 || now.Sub(w.checkpoints.written) < countEvery) {

@@ -131,6 +131,18 @@ func (s *Scorecard) Load(r io.Reader) error {
 	return nil
 }
 
+// vendor returns what is counted of a vendor, new where nothing is yet.
+func (s *Scorecard) vendor(name ingest.VendorID) *vendor {
+	v := s.vendors[name]
+	if v == nil {
+		v = &vendor{}
+		v.init()
+		s.vendors[name] = v
+		s.names = append(s.names, name)
+	}
+	return v
+}
+
 func (v *vendor) init() {
 	if v.Refused == nil {
 		v.Refused = map[ingest.Reason]uint64{}
@@ -155,13 +167,7 @@ func (s *Scorecard) Message(m *ingest.Message, r *decode.Result, duplicates, out
 	defer s.mu.Unlock()
 	s.now = max(s.now, m.Received)
 	name := r.Source.Vendor.ID
-	v := s.vendors[name]
-	if v == nil {
-		v = &vendor{}
-		v.init()
-		s.vendors[name] = v
-		s.names = append(s.names, name)
-	}
+	v := s.vendor(name)
 	v.LastMessage = max(v.LastMessage, m.Received)
 	if r.Err != nil {
 		v.Rejected[r.Err.Reason]++

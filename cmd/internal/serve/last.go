@@ -95,3 +95,22 @@ func (l *lastMessages) Load(r io.Reader) error {
 	}
 	return nil
 }
+
+// Take goes on with the numbers of another's where the journal is the same. Of another
+// journal they say nothing.
+func (l *lastMessages) Take(from any, m *ingest.Move) {
+	f := from.(*lastMessages)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for at, to := range m.Index {
+		if !m.Journal || int(at) >= len(f.seqs) {
+			continue
+		}
+		if n := int(to) + 1; n > len(l.seqs) {
+			l.seqs = append(l.seqs, make([]uint64, n-len(l.seqs))...)
+		}
+		l.seqs[to] = f.seqs[at]
+	}
+}
+
+var _ ingest.Mover = (*lastMessages)(nil)

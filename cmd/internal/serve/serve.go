@@ -6,6 +6,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -15,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -60,7 +62,9 @@ type Service struct {
 	push         *push.Listener // nil where it is off
 	access       *access.Access
 	api          *api.API
+	registry     *prometheus.Registry
 	end          context.CancelFunc // of sessions
+	passing      bool               // it runs until its communities are handed over, and another comes after it
 
 	// AlsoReload, where set before Run, reads what else belongs to a reload and
 	// returns how to take it over once all the rest is found in order; with an
@@ -77,7 +81,7 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	build := version.Read()
 	registry.MustRegister(build.Collector())
-	s := &Service{settings: c, log: log, certificates: certificate.New(Certificates(c.Config), log)}
+	s := &Service{settings: c, log: log, registry: registry, certificates: certificate.New(Certificates(c.Config), log)}
 	observers := newObservers(c, func() *inventory.Inventory { return s.pipeline.Inventory() }, log)
 	s.observers = observers
 	registry.MustRegister(observers.book, observers.facility, observers.systems, observers.hourly, observers.savings, observers.anomaly, observers.desk, observers.vendors)
@@ -131,9 +135,13 @@ func New(c *Settings, log *slog.Logger) (*Service, error) {
 	o.Inventory, o.Logger, o.Registerer, o.Built = inv, log, registry, build.Time
 	o.Observers = observers.list()
 	if s.pipeline, err = pipeline.New(o); err != nil {
-		return nil, err
+		return nil, errors.Join(err, s.server.Close())
 	}
 	s.rebuilds = newRebuilds(s)
+	registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "greencommunity_shard", Help: "The share of the communities that this instance has: which one of how many, always 1.",
+		ConstLabels: prometheus.Labels{"index": strconv.Itoa(c.Shard.Index), "count": strconv.Itoa(c.Shard.Count)},
+	}, func() float64 { return 1 }))
 	if err := observers.desk.Open(); err != nil { // the pipeline has locked the directory
 		return nil, err
 	}
@@ -214,7 +222,8 @@ func pipelineOptions(c *config.Config) pipeline.Options {
 		InfluxDB:          InfluxOptions(c),
 		Journal:           journal.Options{MaxBytes: int64(c.Journal.MaxBytes), Retention: time.Duration(c.Journal.Retention)},
 		AcknowledgeStored: c.Acknowledge == "stored",
-		BatchSize:         c.Store.BatchLines, BatchAge: time.Duration(c.Store.BatchAge),
+		Division:          pipeline.Division{Index: c.Shard.Index, Count: c.Shard.Count}, Redivide: c.Shard.HandOver == "none",
+		BatchSize: c.Store.BatchLines, BatchAge: time.Duration(c.Store.BatchAge),
 		FeedbackPerMinute: *c.Feedback.PerMinute, RejectsBytes: int64(c.Rejects.MaxBytes),
 	}
 }
@@ -299,7 +308,9 @@ func (s *Service) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return s.server.Run(ctx) })
 	g.Go(func() error { s.certificates.Run(ctx); return nil })
-	g.Go(func() error { systemd.Run(ctx, s.log, s.pipeline.Alive); return nil })
+	if !s.passing {
+		g.Go(func() error { systemd.Run(ctx, s.log, s.pipeline.Alive); return nil })
+	}
 	g.Go(func() error {
 		opened := func() {
 			s.server.Open()
@@ -311,8 +322,14 @@ func (s *Service) Run(ctx context.Context) error {
 			g.Go(func() error { control(ctx, s.settings.DataDir, s.pipeline, s.rebuilds, s.log); return nil })
 			g.Go(func() error { s.rebuilds.run(ctx); return nil })
 			g.Go(func() error { letGo(ctx, s.log); return nil })
+			g.Go(func() error { return own(ctx, s.settings.DataDir) })
 		}
-		if err := s.pipeline.Run(ctx, opened); err != nil && ctx.Err() == nil {
+		err := s.pipeline.Run(ctx, opened)
+		if errors.Is(err, pipeline.ErrDivided) {
+			return fmt.Errorf("%w: what it knows of communities that are others' now would stay behind; set shard.before to how many instances there were "+
+				"and shard.hand_over to a directory that all of them reach, or shard.hand_over: none to leave it behind", err)
+		}
+		if err != nil && ctx.Err() == nil {
 			return err
 		}
 		return nil

@@ -16,13 +16,23 @@ import (
 // it has an error, nothing is said, and systemd ends the process with SIGABRT, which
 // makes Go print what each goroutine was doing.
 func Run(ctx context.Context, log *slog.Logger, alive func() error) {
+	stop := context.AfterFunc(ctx, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) })
+	defer stop()
+	watched(ctx, log, alive)
+}
+
+// Meanwhile says the same of a process that gets ready to run its service, which Run
+// speaks for afterwards: it does not say that anything stops.
+func Meanwhile(ctx context.Context, log *slog.Logger) {
+	watched(ctx, log, func() error { return nil })
+}
+
+func watched(ctx context.Context, log *slog.Logger, alive func() error) {
 	if sent, err := daemon.SdNotify(false, daemon.SdNotifyReady); err != nil {
 		log.Warn("systemd is not told that the service is started", "error", err)
 	} else if !sent {
 		return // not systemd's
 	}
-	stop := context.AfterFunc(ctx, func() { _, _ = daemon.SdNotify(false, daemon.SdNotifyStopping) })
-	defer stop()
 	every, err := daemon.SdWatchdogEnabled(false)
 	if err != nil {
 		log.Warn("the watchdog is off", "error", err)

@@ -294,6 +294,45 @@ increase(greencommunity_mqtt_silent_reconnects_total[10m]) > 5`,
 		},
 		Clears: Text{ZH: "连接稳定十分钟后自动解除。", EN: "Clears when the connection has been steady for ten minutes."},
 	}, {
+		Name: "GreencommunityStandbyTookOver", Page: "standby_took_over", Severity: "warning", Component: "ingester",
+		Expr:    `greencommunity_standby == 0`,
+		Summary: Text{ZH: "备用进程已接管采集，目前没有备用", EN: "The standby has taken over, and there is none now"},
+		Description: Text{
+			ZH: "{{ $labels.instance }}原为备用，已接管数据目录并在采集。原来的进程已终止。",
+			EN: "{{ $labels.instance }} was the standby; it has taken over the data directory and takes messages in. The process before it has ended.",
+		},
+		Means: Text{
+			ZH: "数据没有丢失：备用进程从同一数据目录继续，其间的报文由消息服务器保存。但现在没有备用，再有一次故障就会停下。",
+			EN: "Nothing is lost: the standby went on with the same data directory, and the broker kept what came meanwhile. But there is no standby now, and another fault would stop the work.",
+		},
+		Check: []Text{
+			{ZH: "原来的进程和机器：systemctl status greencommunity，journalctl -u greencommunity，看它为何终止。", EN: "The process before and its machine: systemctl status greencommunity, journalctl -u greencommunity: why did it end?"},
+			{ZH: "修好后，在那台机器上以--standby启动，作为新的备用；或在空闲时停下本进程，由它接管。", EN: "Once it is well, start it there with --standby: it is the standby now. Or end this process at a quiet time, and it takes over again."},
+			{ZH: "日志中若有“has taken over the data directory”：原进程仍在运行而数据目录已被接管，检查共享存储的锁。", EN: "“has taken over the data directory” in a log: the process before was still running; look at the locks of the shared storage."},
+		},
+		Clears: Text{ZH: "接管的进程重启为普通进程或重新成为备用后自动解除。", EN: "Clears when the process that took over is started anew, as the ordinary one or as the standby."},
+	}, {
+		Name: "GreencommunityShardsDisagree", Page: "shards_disagree", Severity: "critical", Component: "ingester",
+		Expr: `count by (job, index, count) (greencommunity_shard{count!="1"}) > 1
+or
+count by (job) (count by (job, count) (greencommunity_shard)) > 1`,
+		For:     "10m",
+		Summary: Text{ZH: "采集实例的分工不一致", EN: "The ingesters do not agree on who has which communities"},
+		Description: Text{
+			ZH: "两个实例使用同一分片，或各实例的shard.count不同：有的社区被处理两次，有的没有实例处理。",
+			EN: "Two instances have one share, or they have different values of shard.count: some communities are taken twice, or by nobody.",
+		},
+		Means: Text{
+			ZH: "每个实例按shard.index和shard.count计算自己的社区。两个实例相同则同一社区被采集两次；数目不同则社区有重叠或遗漏。更改实例数时，十分钟内应全部重启完毕。",
+			EN: "Each instance works out its communities from shard.index and shard.count. Where two have the same, their communities are taken twice; where counts differ, some overlap and some are left out. When the number changes, all should be restarted within ten minutes.",
+		},
+		Check: []Text{
+			{ZH: "greencommunity_shard：各实例的index和count。", EN: "greencommunity_shard: index and count of each instance."},
+			{ZH: "多出的实例：停下它；其数据目录不要用于别的分片（启动时会拒绝）。", EN: "One too many: end it. Its data directory is of no use for another share (a start says so)."},
+			{ZH: "更改实例数时卡住的实例：日志“waiting for what other instances hand over”或“not handed over yet”说明在等谁。", EN: "An instance that is stuck in a change: “waiting for what other instances hand over” or “not handed over yet” in its log says for whom."},
+		},
+		Clears: Text{ZH: "分工一致后自动解除。", EN: "Clears when they agree."},
+	}, {
 		Name: "GreencommunityNothingReceived", Page: "nothing_received", Severity: "critical", Component: "ingester",
 		Expr: `sum by (instance) (increase(greencommunity_messages_received_total[10m])) == 0
 and on (instance)
