@@ -17,6 +17,9 @@ import (
 	"time"
 
 	paho "github.com/eclipse/paho.mqtt.golang"
+
+	"greencommunity/ingest"
+	"greencommunity/ingest/inventory"
 )
 
 // cluster is three nats-server nodes as one broker: sessions and what waits in them
@@ -132,7 +135,7 @@ func (p *clusterPublisher) run(id int, every time.Duration, done *sync.WaitGroup
 			p.attempts[code]++
 			p.mu.Unlock()
 			payload := fmt.Sprintf(`{"pass_in":1,"event":"door_forced","code":"%s"}`, code)
-			window = append(window, sending{code, client.Publish(fmt.Sprintf("greencommunity/v1/nancheng/gate/g%d", rand.IntN(20)), 1, false, payload)})
+			window = append(window, sending{code, client.Publish(fmt.Sprintf("greencommunity/v1/%s/gate/g%d", clusterCommunities[rand.IntN(2)], rand.IntN(20)), 1, false, payload)})
 		}
 		var again []string
 		for i := range 25 {
@@ -177,15 +180,43 @@ func (p *clusterPublisher) run(id int, every time.Duration, done *sync.WaitGroup
 	}
 }
 
+// clusterCommunities are of two instances, one each.
+var clusterCommunities = func() (ids [2]string) {
+	for i := 0; ids[0] == "" || ids[1] == ""; i++ {
+		id := fmt.Sprintf("c%d", i)
+		ids[inventory.OwnerOf(ingest.CommunityID(id), 2)] = id
+	}
+	return ids
+}()
+
 // A node of the broker's cluster is killed, stopped in order, frozen, cut off from the
-// others; the service is killed. What the cluster has acknowledged is in InfluxDB, and
+// others; one of two instances that divide the communities is killed, and its standby
+// takes over. What the cluster has acknowledged is in InfluxDB, and
 // as often as it was published, but for one or two a fault that were sent again alone.
 func TestLongBrokerCluster(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)
 	db := startDatabase(t)
-	in := startIngester(t, c.brokers(), "http://"+db.addr, "")
-	in.waitReady()
+	devices := strings.NewReplacer("nancheng", clusterCommunities[0], "xicheng", clusterCommunities[1]).Replace(testInventory)
+	var instances, standbys []*ingester
+	for i := range 2 {
+		in := startIngesterOf(t, c.brokers(), "http://"+db.addr, fmt.Sprintf("shard: {index: %d, count: 2}\n", i), devices)
+		in.waitReady()
+		instances, standbys = append(instances, in), append(standbys, startStandby(t, in))
+	}
+	metrics := func() (samples, error) {
+		sum := samples{}
+		for _, in := range instances {
+			s, err := in.metrics()
+			if err != nil {
+				return nil, err
+			}
+			for name, v := range s {
+				sum[name] += v
+			}
+		}
+		return sum, nil
+	}
 	p := &clusterPublisher{c: c, attempts: map[string]int{}, acked: map[string]bool{}}
 	var publishing sync.WaitGroup
 	for id := range 3 {
@@ -205,7 +236,7 @@ func TestLongBrokerCluster(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(seed, 1))
 	eventually(t, time.Minute, "the first messages", func() error {
-		if s, err := in.metrics(); err != nil || s.sum("greencommunity_messages_received_total") < 2000 {
+		if s, err := metrics(); err != nil || s.sum("greencommunity_messages_received_total") < 2000 {
 			return fmt.Errorf("none yet, %w", err)
 		}
 		return nil
@@ -213,6 +244,7 @@ func TestLongBrokerCluster(t *testing.T) {
 	kinds := []string{"kill", "stop", "freeze", "partition", "kill the session's node", "kill the service"}
 	count := map[string]int{}
 	var away, led []time.Duration // until another node had the session; led: the dead one led the sessions' stream
+	var taken []time.Duration     // until the standby of an instance that was killed was ready
 	for n := range faults {
 		kind := kinds[n%len(kinds)]
 		if n >= len(kinds) {
@@ -222,7 +254,8 @@ func TestLongBrokerCluster(t *testing.T) {
 			kind = []string{"kill the session's node", "kill the service"}[n%2]
 		}
 		count[kind]++
-		who := random.IntN(len(c.nodes))
+		who, one := random.IntN(len(c.nodes)), random.IntN(2)
+		in := instances[one]
 		pause := time.Duration(500+random.IntN(2500)) * time.Millisecond
 		if kind == "kill the session's node" {
 			who = c.connectedTo(in)
@@ -260,9 +293,13 @@ func TestLongBrokerCluster(t *testing.T) {
 			}
 		case "kill the service":
 			in.end(syscall.SIGKILL)
-			time.Sleep(pause)
+			standbys[one].waitReady()
+			taken = append(taken, time.Since(since).Round(time.Millisecond))
+			if !slices.Contains(in.args, "--standby") {
+				in.args = append(in.args, "--standby")
+			}
 			in.start()
-			in.waitReady()
+			instances[one], standbys[one] = standbys[one], in
 		}
 		c.waitHealthy()
 	}
@@ -292,15 +329,25 @@ func TestLongBrokerCluster(t *testing.T) {
 		}
 		return nil
 	})
-	in.waitSettled(float64(len(p.acked)), time.Minute)
+	eventually(t, time.Minute, "all of them decided", func() error {
+		s, err := metrics()
+		if err != nil {
+			return err
+		}
+		if n := s.sum("greencommunity_messages_received_total"); n < float64(len(p.acked)) {
+			return fmt.Errorf("%.0f of %d", n, len(p.acked))
+		}
+		return s.settled(t)
+	})
 	slices.Sort(away)
 	slices.Sort(led)
+	slices.Sort(taken)
 	recognised := 0.0
-	if m, err := in.metrics(); err == nil {
+	if m, err := metrics(); err == nil {
 		recognised = m.sum("greencommunity_redeliveries_recognised_total")
 	}
-	t.Logf("seed %d: faults %v; published %d, %d of them again; acknowledged %d, stored %d, missing %d, doubled %d, recognised since the last start %.0f; until another node had the session %v, where the dead one led the sessions %v",
-		seed, count, published, published-len(p.attempts), len(p.acked), len(stored), missing, double, recognised, away, led)
+	t.Logf("seed %d: faults %v; published %d, %d of them again; acknowledged %d, stored %d, missing %d, doubled %d, recognised since the last start %.0f; until another node had the session %v, where the dead one led the sessions %v; until a standby had taken over %v",
+		seed, count, published, published-len(p.attempts), len(p.acked), len(stored), missing, double, recognised, away, led, taken)
 	if double > 2*faults { // one or two that are sent again alone are not told from new ones
 		t.Errorf("%d messages stand twice", double)
 	}
