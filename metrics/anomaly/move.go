@@ -50,14 +50,14 @@ func (e *Engine) Take(from any, m *ingest.Move) {
 		}
 	}
 	for k, w := range o.waves {
-		if town, ok := t.group(k.Town); ok {
-			k.Town = town
+		if to, ok := t.group(k.Group); ok {
+			k.Group = to
 			e.waves[k] = w
 		}
 	}
 	t.alarms()
 	t.balances()
-	e.counted = -1
+	e.sizes = sizes{} // counted anew
 	e.regroup()
 }
 

@@ -50,6 +50,9 @@ func (s *Scorecard) Take(from any, m *ingest.Move) {
 				}
 			}
 		}
+		if len(v.Offsets) == 0 {
+			v.Offsets, v.Next = theirs.Offsets, theirs.Next
+		}
 		v.LastMessage = max(v.LastMessage, theirs.LastMessage)
 	}
 }
