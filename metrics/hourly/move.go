@@ -24,7 +24,7 @@ func (o *Observer) Take(from any, m *ingest.Move) {
 				if c.Readings == 0 {
 					c.Least, c.Greatest = cell.Least, cell.Greatest
 				}
-				c.Readings, c.Total = c.Readings+cell.Readings, c.Total+cell.Total
+				c.Readings, c.Total, c.Energy = c.Readings+cell.Readings, c.Total+cell.Total, c.Energy+cell.Energy
 				c.Least, c.Greatest = min(c.Least, cell.Least), max(c.Greatest, cell.Greatest)
 				if cell.Queued {
 					o.changed(p, own, c)

@@ -132,6 +132,19 @@ vendors:
 		slices.Sort(ids)
 		return b.String() + strings.Join(ids, "")
 	}
+	points := func(s *set) string { // of hours that are open
+		t.Helper()
+		var all []string
+		for list := s.hourly.Points(); len(list) > 0; list = s.hourly.Points() {
+			lines, err := pipeline.Lines(list)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, strings.Split(string(lines), "\n")...)
+		}
+		slices.Sort(all)
+		return strings.Join(slices.Compact(all), "\n")
+	}
 	move := func(to, from *set, backwards, rest bool, communities ...ingest.CommunityID) {
 		t.Helper()
 		m := &ingest.Move{Index: map[uint32]uint32{}, Rest: rest, Community: func(c ingest.CommunityID) bool { return slices.Contains(communities, c) }}
@@ -191,4 +204,9 @@ vendors:
 	days(together, 30, 34)
 	want = figures(whole)
 	same(figures(together), "four days later")
+	want = points(whole)
+	if !strings.Contains(want, " energy=") {
+		t.Fatalf("no hour of decibels to compare\n%s", want)
+	}
+	same(points(together), "hours of places")
 }
