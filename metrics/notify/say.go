@@ -66,8 +66,12 @@ func (n *Notifier) needless(s *setup, robot string, o *saying, now time.Time) bo
 			return true
 		}
 	case ended:
-		if i.Status != "" && !i.done() { // it goes on, and is only not shown
-			s.telling.hushed(robot, o)
+		if i.Status != "" && !i.done() {
+			if hidden { // it goes on, and is only not shown
+				s.telling.hushed(robot, o)
+			} else {
+				s.telling.goesOn(o)
+			}
 			return true
 		}
 	case waited:

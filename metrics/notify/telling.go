@@ -218,8 +218,14 @@ func (t *telling) takeAlert(a *webhookAlert, roster *Roster, now time.Time) {
 	}
 	back := k.Over
 	if back {
-		k.Over, k.Ends, k.Firing, k.Steps, k.Starts = false, time.Time{}, map[string]firing{}, nil, a.StartsAt
-		k.asked, k.Confirmed = time.Time{}, false
+		k.Over, k.Ends, k.Firing = false, time.Time{}, map[string]firing{}
+		untold := false // that it was over: it goes on
+		for _, h := range k.Robots {
+			untold = untold || h.Severity != "" && h.End
+		}
+		if !untold {
+			k.Starts, k.Steps, k.asked, k.Confirmed = a.StartsAt, nil, time.Time{}, false
+		}
 	}
 	before := k.severity()
 	fresh := len(k.Firing) == 0
@@ -446,6 +452,22 @@ func (t *telling) hushed(robot string, s *saying) {
 		// Should it show again, or do so already, it is new.
 		*k.Robots[robot] = heard{Receiver: k.Robots[robot].Receiver, Raise: !k.Over}
 		t.dirty = true
+	}
+	t.save()
+}
+
+// goesOn notes that an alarm was said to be over and is not: Prometheus has missed a scrape of
+// the ingester. What was told stands, so that nobody is told again and the time until somebody
+// else is told does not begin anew. Its end is found by sweep, should nobody say it.
+func (t *telling) goesOn(s *saying) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if k := t.alarms[s.id]; k != nil && k.Over {
+		k.Over, k.Ends, t.dirty = false, time.Time{}, true
+		for _, h := range k.Robots {
+			h.End = false
+			h.Raise = h.Severity == "" || rank(k.severity()) < rank(h.Severity) // not told yet, or not as what it is
+		}
 	}
 	t.save()
 }

@@ -740,6 +740,56 @@ func TestEscalation(t *testing.T) {
 	wantSaid(t, s.said("leaders"), []string{"【升级·紧急】爆管", "不知道是否已有人处理"})
 }
 
+// Prometheus misses scrapes of a busy ingester, and Alertmanager says that a fire is over and back,
+// whether or not that is looked at in between. It burns on: it is told once, whoever is next is told
+// in time and once, and so is its end.
+func TestMissedScrapesDoNotDelayEscalation(t *testing.T) {
+	for _, seen := range []bool{true, false} {
+		s := newScene(t, "2026-12-01 10:00")
+		burst := leak("3")
+		burst.Kind, burst.Severity = "burst", "critical"
+		live := s.open(burst)
+		s.alert("firing", burst)
+		s.turn()
+		s.said("duty")
+		gap := func() {
+			s.alert("resolved", burst)
+			if seen {
+				s.turn()
+			}
+			s.clock = s.clock.Add(time.Second) // another start of the alert
+			s.alert("firing", burst)
+			s.turn()
+		}
+		for range 14 {
+			s.later(time.Minute)
+			gap()
+		}
+		wantSaid(t, s.said("duty"))
+		wantSaid(t, s.said("leaders"))
+		s.later(2 * time.Minute)
+		wantSaid(t, s.said("leaders"), []string{"【升级·紧急】爆管 · 南城社区 3号楼水表"})
+		gap()
+		s.later(2 * time.Minute)
+		wantSaid(t, s.said("leaders"))
+		wantSaid(t, s.said("duty"))
+		if seen { // the last gap goes on until the alarm is over, which nobody says
+			s.alert("resolved", burst)
+			s.turn()
+		}
+		s.mu.Lock()
+		closed := s.clock
+		live.Status, live.Closed = "cleared", &closed
+		s.mu.Unlock()
+		if !seen {
+			s.alert("resolved", burst)
+		}
+		s.later(11 * time.Minute)
+		wantSaid(t, s.said("leaders"), []string{"【已恢复】爆管"})
+		wantSaid(t, s.said("duty"), []string{"【已恢复】爆管"})
+	}
+}
+
 // An end that Alertmanager does not say, because another alert holds the alarm back by then,
 // is told all the same; it gets worse and back, which are two alerts, and ends once.
 func TestEndIsToldOnce(t *testing.T) {
