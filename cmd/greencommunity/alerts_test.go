@@ -124,7 +124,8 @@ func rulesKnow(url string) error {
 			for _, name := range metricName.FindAllString(line, -1) {
 				if strings.HasPrefix(name, ":") || strings.Contains(name, "savings") || // of boundaries, which this inventory has none of:
 					strings.Contains(name, "_lighting_stated_") || strings.Contains(name, "_baseline_") ||
-					strings.HasPrefix(name, "greencommunity_notify_") || name == "greencommunity_alarm_active" { // of notify; of open alarms
+					strings.HasPrefix(name, "greencommunity_notify_") || name == "greencommunity_alarm_active" || // of notify; of open alarms
+					name == "greencommunity_standby" { // of one that was started as a standby
 					continue
 				}
 				seen++
