@@ -28,6 +28,7 @@ const (
 	groupVendorIn // a vendor's in a community
 	groupCompound
 	groupCounty
+	groupPart // a vendor's of a feeder, a gateway or a compound
 )
 
 // regroup counts anew who has an alarm in which group, after members have
@@ -188,8 +189,10 @@ func (b *book) inhibitor(k alarmKey, d *device) *Alarm {
 	var by *Alarm
 	switch k.Kind {
 	case offline:
-		if by = is(d.Town, communityOffline); by == nil {
-			by = is(d.Gateway, gatewayOffline)
+		if by = is(d.Town, communityOffline); by == nil || !b.own(k, d.Town) {
+			if by = is(d.Gateway, gatewayOffline); by != nil && !b.own(k, d.Gateway) {
+				by = nil
+			}
 		}
 	case outage:
 		by = is(d.Feeder, feederOutage)

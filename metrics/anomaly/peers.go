@@ -2,6 +2,7 @@ package anomaly
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -121,13 +122,14 @@ type sizes struct {
 	at      int // settles of the fleet when it was counted
 	devices map[sized]int32
 	towns   map[sized]int32
+	vendors map[sized][]string
 }
 
 // size returns how many devices of a facility a group has, and in how many communities.
 func (b *book) size(k groupKey, facility ingest.FacilityKind) (devices, towns int32) {
 	// A fleet that grows is not counted anew with each device.
 	if b.sizes.devices == nil || b.settles-b.sizes.at > len(b.info)/16 {
-		b.sizes = sizes{b.settles, map[sized]int32{}, map[sized]int32{}}
+		b.sizes = sizes{b.settles, map[sized]int32{}, map[sized]int32{}, map[sized][]string{}}
 		origins := map[*ingest.Origin]int32{}
 		for i, info := range b.info {
 			if info == nil {
@@ -138,6 +140,7 @@ func (b *book) size(k groupKey, facility ingest.FacilityKind) (devices, towns in
 			for _, id := range []int32{d.Gateway, d.Feeder} {
 				if id >= 0 {
 					b.sizes.devices[sized{b.groups[id].Key, info.Facility}]++
+					b.sizes.add(b.groups[id].Key, info.Facility, string(info.Vendor), 1)
 				}
 			}
 		}
@@ -153,6 +156,7 @@ func (b *book) size(k groupKey, facility ingest.FacilityKind) (devices, towns in
 			} {
 				s := sized{k, o.Facility}
 				b.sizes.devices[s] += n
+				b.sizes.add(k, o.Facility, string(o.Vendor), n)
 				if town := (in{s, o.Community}); !seen[town] {
 					seen[town] = true
 					b.sizes.towns[s]++
@@ -162,6 +166,81 @@ func (b *book) size(k groupKey, facility ingest.FacilityKind) (devices, towns in
 	}
 	s := sized{k, facility}
 	return b.sizes.devices[s], b.sizes.towns[s]
+}
+
+// add counts a vendor's devices of a group.
+func (z *sizes) add(k groupKey, facility ingest.FacilityKind, vendor string, n int32) {
+	s := sized{k, facility}
+	if !slices.Contains(z.vendors[s], vendor) {
+		z.vendors[s] = append(z.vendors[s], vendor)
+	}
+	if of := partOf(k, vendor); of.What == groupPart {
+		z.devices[sized{of, facility}] += n
+	}
+}
+
+// partOf names a vendor's devices of a group.
+func partOf(k groupKey, vendor string) groupKey {
+	switch k.What {
+	case groupFeeder, groupGateway, groupCompound:
+		return groupKey{groupPart, k.Community, fmt.Sprintf("%d\x00%s\x00%s", k.What, vendor, k.Name)}
+	case groupCommunity:
+		return groupKey{groupVendorIn, k.Community, vendor}
+	case groupCounty:
+		return groupKey{groupVendor, "", vendor}
+	}
+	return k
+}
+
+// shown returns how many of a vendor's devices of a group have what p names, of how many, and
+// whether these are one cause by themselves.
+func (b *book) shown(k groupKey, vendor string, p peerKey, at, long int64) (n, of float64, ok bool) {
+	k = partOf(k, vendor)
+	id, known := b.groupOf[k]
+	if !known {
+		return 0, 0, false
+	}
+	p.Group = id
+	have, _ := b.count(p, at, long)
+	size, _ := b.size(k, p.Facility)
+	n = float64(have)
+	of = max(float64(size), n)
+	return n, of, b.enough(p.Kind, n, of)
+}
+
+// agree says whether a group has one cause whoever made its devices: of the vendors with peers
+// enough there, half at least show it, each by its own devices, and two at least where there
+// are two. However many devices a vendor has, or makes up, it counts once.
+func (b *book) agree(k groupKey, p peerKey, at, long int64) (ok bool, asked int) {
+	showing := 0
+	b.size(k, p.Facility) // counts anew where it must
+	for _, vendor := range b.sizes.vendors[sized{k, p.Facility}] {
+		if n, _ := b.size(partOf(k, vendor), p.Facility); n < fewest {
+			continue
+		}
+		asked++
+		if _, _, ok := b.shown(k, vendor, p, at, long); ok {
+			showing++
+		}
+	}
+	return showing >= min(2, asked) && 2*showing >= asked, asked
+}
+
+// own says whether a group's cause is that of an alarm's device too: all of the group is its
+// vendor's, or its vendor's devices show it by themselves.
+func (b *book) own(k alarmKey, id int32) bool {
+	info, group := b.info[k.Device], b.groups[id].Key
+	b.size(group, info.Facility)
+	if len(b.sizes.vendors[sized{group, info.Facility}]) < 2 {
+		return true
+	}
+	a := b.alarms[k]
+	p, ok, _ := b.peersOf(k)
+	if !ok || a == nil {
+		return true
+	}
+	_, _, ok = b.shown(group, string(info.Vendor), p, a.came(), b.waveOf(k))
+	return ok
 }
 
 var county = groupKey{groupCounty, "", "county"}
@@ -184,15 +263,34 @@ func (b *book) waysOf(index uint32, asked bool) (of [ways]int32) {
 				continue
 			}
 		}
-		id, ok := b.groupOf[k]
-		if !ok {
-			id = int32(len(b.groups))
-			b.groups = append(b.groups, group{Key: k})
-			b.groupOf[k] = id
-		}
-		of[w] = id
+		of[w] = b.groupID(k)
 	}
 	return of
+}
+
+func (b *book) groupID(k groupKey) int32 {
+	id, ok := b.groupOf[k]
+	if !ok {
+		id = int32(len(b.groups))
+		b.groups = append(b.groups, group{Key: k})
+		b.groupOf[k] = id
+	}
+	return id
+}
+
+// counted returns the groups in which an alarm of a device counts: its own, and its vendor's
+// part of each.
+func (b *book) counted(index uint32) (ids []int32) {
+	for _, id := range b.waysOf(index, false) {
+		if id < 0 {
+			continue
+		}
+		ids = append(ids, id)
+		if of := partOf(b.groups[id].Key, string(b.info[index].Vendor)); of.What == groupPart {
+			ids = append(ids, b.groupID(of))
+		}
+	}
+	return ids
 }
 
 func (b *book) keyOf(id int32) groupKey {
@@ -230,10 +328,7 @@ func (a *Alarm) came() int64 {
 
 // joins notes an alarm that begins, with its peers, and says whether it has any.
 func (b *book) joins(k alarmKey, p peerKey, at int64) (any bool) {
-	for _, id := range b.waysOf(k.Device, false) {
-		if id < 0 {
-			continue
-		}
+	for _, id := range b.counted(k.Device) {
 		p.Group = id
 		key := partKey{p, at / part}
 		w := b.waves[key]
@@ -261,7 +356,7 @@ func (b *book) leaves(k alarmKey, a *Alarm, at int64) {
 	if !ok {
 		return
 	}
-	for _, id := range b.waysOf(k.Device, false) {
+	for _, id := range b.counted(k.Device) {
 		p.Group = id
 		key := partKey{p, a.came() / part}
 		if w := b.waves[key]; w.N > 1 {
@@ -326,21 +421,26 @@ func (b *book) cause(k alarmKey, a *Alarm) (p peerKey, n, of, first int64, ok bo
 		return p, 0, 0, 0, false
 	}
 	ids := b.waysOf(k.Device, true)
-	var have, all [ways]float64
+	var have, all, share [ways]float64 // the share is that of the device's vendor
+	var agreed, mixed [ways]bool
 	var began [ways]int64
+	at, long, vendor := a.came(), b.waveOf(k), string(b.info[k.Device].Vendor)
 	for w, id := range ids {
 		if id < 0 {
 			continue
 		}
 		p.Group = id
-		n, at := b.count(p, a.came(), b.waveOf(k))
+		n, begin := b.count(p, at, long)
 		size, _ := b.size(b.groups[id].Key, p.Facility)
-		have[w], all[w], began[w] = float64(n), max(float64(size), float64(n)), at
+		have[w], all[w], began[w] = float64(n), max(float64(size), float64(n)), begin
+		ours, of, ok := b.shown(b.groups[id].Key, vendor, p, at, long)
+		both, asked := b.agree(b.groups[id].Key, p, at, long)
+		share[w], agreed[w], mixed[w] = ours/max(of, 1), ok && both, asked > 1
 	}
-	enough := func(w int) bool { return ids[w] >= 0 && b.enough(k.Kind, have[w], all[w]) }
+	enough := func(w int) bool { return ids[w] >= 0 && agreed[w] }
 	now := -1
 	for _, w := range []int{byFeeder, byGateway, byCompound, byVendorIn} {
-		if enough(w) && (now < 0 || have[w]/all[w] > have[now]/all[now] || have[w]/all[w] == have[now]/all[now] && all[w] > all[now]) {
+		if enough(w) && (now < 0 || share[w] > share[now] || share[w] == share[now] && all[w] > all[now]) {
 			now = w
 		}
 	}
@@ -358,10 +458,15 @@ func (b *book) cause(k alarmKey, a *Alarm) (p peerKey, n, of, first int64, ok bo
 			return false
 		}
 		n, m := have[w]-have[narrower], all[w]-all[narrower]
-		if m <= 0 {
+		switch {
+		case m <= 0:
 			return same
+		case w != byVendorIn && w != byVendor && !agreed[w]:
+			return false
+		case mixed[w] && (w == byCommunity && narrower == byVendorIn || w == byCounty && narrower == byVendor):
+			return true // of vendors each counts once, however many devices it has
 		}
-		return n >= min(fewest, m) && n >= max(b.params[0].All.Peers, spreadTo*have[now]/all[now])*m
+		return n >= min(fewest, m) && n >= max(b.params[0].All.Peers, spreadTo*share[now])*m
 	}
 	if (now == byFeeder || now == byGateway) && rest(byVendorIn, now, true) {
 		now = byVendorIn
@@ -510,11 +615,24 @@ func (b *book) wider(a *Alarm) *Alarm {
 	for _, k := range over {
 		id, ok := b.groupOf[k]
 		p.Group = id
-		if note := b.alarms[b.noteOf(p)]; ok && k != of && note != nil && near(note, a.Since.UnixNano(), wave) {
+		if note := b.alarms[b.noteOf(p)]; ok && k != of && note != nil && near(note, a.Since.UnixNano(), wave) && (a.by == note.key || b.covers(k, of, p, a)) {
 			return note
 		}
 	}
 	return nil
+}
+
+// covers says whether the vendors that show something in a group show it in a wider one too.
+func (b *book) covers(k, of groupKey, p peerKey, a *Alarm) bool {
+	at := a.Since.UnixNano()
+	for _, vendor := range b.sizes.vendors[sized{of, p.Facility}] {
+		if _, _, here := b.shown(of, vendor, p, at, wave); here {
+			if _, _, there := b.shown(k, vendor, p, at, wave); !there {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // near says whether something came with what a note stands for.
@@ -538,7 +656,8 @@ func (b *book) noted(k alarmKey, a *Alarm) *Alarm {
 		if id < 0 {
 			continue
 		}
-		if note := b.alarms[alarmKey{groupBase + uint32(id), channel, atOnce}]; note != nil && near(note, a.came(), b.waveOf(k)) && (by == nil || note.Value >= by.Value) {
+		if note := b.alarms[alarmKey{groupBase + uint32(id), channel, atOnce}]; note != nil && near(note, a.came(), b.waveOf(k)) && (by == nil || note.Value >= by.Value) &&
+			(a.by == note.key || b.own(k, id)) { // it stands for the last of a vendor's as well
 			by = note
 		}
 	}

@@ -211,3 +211,114 @@ func TestReportedLeakDoesNotWait(t *testing.T) {
 		t.Errorf("%+v", all)
 	}
 }
+
+// A hostile vendor makes up 5,000 devices that all show the same: what one device of an honest vendor
+// shows before, meanwhile or after is told as its own, at once where it cannot wait, and the flood is
+// a note of the vendor it came from.
+func TestFloodHidesNobody(t *testing.T) {
+	for _, c := range []struct {
+		facility ingest.FacilityKind
+		event    string // "": a register that begins anew
+		kind     string
+		waits    bool
+	}{
+		{ingest.Water, "leak", "continuous_flow", false},
+		{ingest.Water, "", "register_reset", true},
+		{ingest.Water, "node_offline", "offline", true},
+		{ingest.Gate, "door_forced", "forced_open", false},
+		{ingest.Gate, "tamper", "device_reported", false},
+		{ingest.Lighting, "lamp_fault", "device_reported", false},
+	} {
+		for _, order := range []struct{ flood, honestAt int }{{500, 0}, {5000, 2500}, {500, 500}} { // false ones in all, and before it
+			flood, honestAt := order.flood, order.honestAt
+			b := newBench(t)
+			b.Bind(inventorytest.Parse(t, `vendors:
+- {id: bad, name: 乙公司, sources: [{topic: "b/{community}/{facility}/{device}", format: native}]}
+- {id: good, name: 甲公司, sources: [{topic: "a/{community}/{facility}/{device}", format: native}]}
+communities:
+- {id: town0, name: 东社区, compounds: [{id: east, name: 东区}]}
+- {id: town1, name: 西社区, compounds: [{id: east, name: 东区}]}
+`, time.FixedZone("", 8*3600)))
+			quantity := map[ingest.FacilityKind]string{ingest.Water: "water_volume_total", ingest.Lighting: "active_power"}[c.facility]
+			origins := map[string]*ingest.Origin{}
+			origin := func(vendor ingest.VendorID, town int) *ingest.Origin {
+				key := fmt.Sprint(vendor, town)
+				if origins[key] == nil {
+					origins[key] = &ingest.Origin{Vendor: vendor, Community: ingest.CommunityID(fmt.Sprintf("town%d", town)), Compound: "east", Facility: c.facility}
+				}
+				return origins[key]
+			}
+			add := func(id string, o *ingest.Origin, listed bool) {
+				gateway := ""
+				if listed {
+					gateway = "gw"
+				}
+				b.devices[id] = &ingest.Device{ID: ingest.DeviceID(id), Origin: o, Listing: &ingest.Listing{Listed: listed, Gateway: gateway}}
+				b.index[id] = uint32(len(b.index))
+			}
+			at := start.Add(14 * time.Hour)
+			for n := range 20 {
+				id := fmt.Sprintf("good-%d", n)
+				add(id, origin("good", n%2), true)
+				if quantity != "" {
+					b.report(at, id, c.facility, map[string]float64{quantity: 1})
+				} else {
+					b.event(at, id, "door_closed")
+				}
+			}
+			at = at.Add(time.Hour)
+			shows := func(id string) {
+				if c.event != "" {
+					b.tell(at, id, c.facility, c.event, true)
+					return
+				}
+				for _, register := range []float64{10, 0.001, 0.002, 0.003} {
+					b.report(at, id, c.facility, map[string]float64{quantity: register})
+					at = at.Add(10 * time.Millisecond)
+				}
+			}
+			own := func() (own, stood int) {
+				for _, a := range b.Alarms() {
+					if strings.HasPrefix(string(a.Device), "good-") && a.Kind == c.kind {
+						if own++; a.Inhibited != "" {
+							stood++
+						}
+					}
+				}
+				return own, stood
+			}
+			name := fmt.Sprintf("%s of %s after %d", c.kind, c.facility, honestAt)
+			for n := range flood + 1 {
+				at = at.Add(100 * time.Millisecond)
+				if n == honestAt {
+					shows("good-0")
+					if all, stood := own(); !c.waits && (all != 1 || stood != 0) {
+						t.Errorf("%s: %d alarms, %d stood for, at once", name, all, stood)
+					}
+				}
+				id := fmt.Sprintf("bad-%d", n)
+				add(id, origin("bad", n%2), false)
+				shows(id)
+			}
+			at = at.Add(19 * time.Minute)
+			if c.event == "node_offline" {
+				at = at.Add(30 * time.Minute)
+			}
+			b.Tick(at.UnixNano())
+			if all, stood := own(); all != 1 || stood != 0 {
+				t.Errorf("%s: %d alarms, %d stood for", name, all, stood)
+			}
+			notes := 0
+			for _, a := range b.Alarms() {
+				if a.Kind == "at_once" && a.Inhibited == "" {
+					if notes++; a.Device != "bad" && a.Scope != "vendor_in_community" {
+						t.Errorf("%s: %s", name, a.Why.ZH)
+					}
+				}
+			}
+			if notes == 0 && c.event != "node_offline" {
+				t.Errorf("%s: the flood is no note", name)
+			}
+		}
+	}
+}
