@@ -333,8 +333,8 @@ func (a *appender) group(deliveries []*mqtt.Delivery, behind ...[]*mqtt.Delivery
 				a.identifiers.last = d.PacketID
 				continue
 			}
-		case d.QoS > 0:
-			a.resent.settle(a.p.subscriber.Settled())
+		case d.QoS > 0 && d.Epoch == a.resent.epoch:
+			a.resent.end() // what is sent again comes first
 		}
 		if d.QoS > 0 && a.identifiers.given(d) && !a.renumbers.Swap(true) {
 			a.p.log.Info("the broker gives identifiers anew while messages wait: what it sends again is told by its content and order")

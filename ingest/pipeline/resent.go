@@ -20,12 +20,6 @@ import (
 // as a whole and in the journal's order, and what follows is new. Where identifier and
 // content fit in several places, the last place is taken: a message that is stored
 // twice is less bad than one that is lost.
-//
-// Not all of it is in order. Started again, Mosquitto has most of what it had in flight in
-// its queue, and sends a new message at once when its window has room, ahead of what is
-// queued (db__message_insert of 2.0.11). That one is sent again among them on the next
-// connection. It ends no run: what comes out of order is told by the table, and the run
-// goes on behind it.
 type resent struct {
 	epoch uint32 // connection
 	last  uint32 // number of the last message before it
@@ -36,14 +30,6 @@ type resent struct {
 	ids    []uint16
 	hashes []uint32
 	places []int // which of these may come next, in order
-	// early has what came out of order, by identifier and content: the run does not
-	// wait for it at its place.
-	early map[overtaker]bool
-}
-
-type overtaker struct {
-	id   uint16
-	hash uint32
 }
 
 const (
@@ -53,7 +39,6 @@ const (
 	// maxResent bounds the messages looked at: 12 MB, and half a second, once a
 	// connection.
 	maxResent = 1 << 21
-	maxEarly  = 1 << 12
 )
 
 // begin looks at what a connection may bring again, given its first message that is
@@ -76,7 +61,7 @@ func (r *resent) begin(j *journal.Journal, epoch uint32, settled uint64, id uint
 		r.ids, r.hashes = nil, nil
 		return reader.Err()
 	}
-	r.long, r.early = true, map[overtaker]bool{}
+	r.long = true
 	for i := range r.ids {
 		if r.ids[i] != id || r.hashes[i] != hash {
 			continue
@@ -100,12 +85,6 @@ func (r *resent) next(id uint16, hash uint32) (again, sure bool) {
 		return false, true
 	}
 	n := len(r.places)
-	for i, p := range r.places {
-		for p < len(r.ids) && r.early[overtaker{r.ids[p], r.hashes[p]}] {
-			p++
-		}
-		r.places[i] = p
-	}
 	if n > 0 && r.places[n-1] == len(r.ids) { // the last place has come to the end: this is new
 		r.end()
 		return false, true
@@ -116,26 +95,13 @@ func (r *resent) next(id uint16, hash uint32) (again, sure bool) {
 			kept = append(kept, p+1)
 		}
 	}
-	if len(kept) == 0 {
-		if len(r.early) < maxEarly {
-			r.early[overtaker{id, hash}] = true
-		}
-		return false, false
-	}
 	r.places = kept
-	return true, true
+	return len(kept) > 0, len(kept) > 0
 }
 
 // end forgets the run: on this connection everything further is new.
 func (r *resent) end() {
-	r.over, r.ids, r.hashes, r.places, r.early = true, nil, nil, nil, nil
-}
-
-// settle forgets what the broker is known to have our acknowledgements of.
-func (r *resent) settle(settled uint64) {
-	if r.long && int32(uint32(settled)-r.last) >= 0 {
-		*r = resent{epoch: r.epoch, last: r.last}
-	}
+	r.over, r.ids, r.hashes, r.places = true, nil, nil, nil
 }
 
 // redelivered reports whether a message that is marked as sent again, with its
