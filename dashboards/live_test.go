@@ -558,9 +558,7 @@ func startPrometheus(t *testing.T, s *service) *promServer {
 	p.url = "http://" + address
 
 	stand := standIns(s)
-	for _, m := range stand.names {
-		p.standIn = append(p.standIn, m)
-	}
+	p.standIn = append(p.standIn, stand.names...)
 	standServer, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

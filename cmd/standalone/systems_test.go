@@ -76,10 +76,8 @@ type sentReading struct {
 
 // sent is what the simulation sent of a community, by facility, quantity and device.
 type sent struct {
-	values   map[[2]string]map[string][]sentReading
-	events   map[string][]sentReading // by device: when something was dropped
-	dropped  map[int64]map[string]bool
-	stations map[string]string // their streams
+	values  map[[2]string]map[string][]sentReading
+	dropped map[int64]map[string]bool
 }
 
 // keep takes a message of a topic down.

@@ -191,7 +191,9 @@ func TestWebhookTroubles(t *testing.T) {
 			rw.Header().Set("Retry-After", "120")
 			rw.WriteHeader(429)
 		}, pause: 3 * time.Minute, tries: 1},
-		"redirects":     {answer: func(rw http.ResponseWriter, r *http.Request) { http.Redirect(rw, r, other.URL, 307) }, pause: 10 * time.Minute, tries: 1},
+		"redirects": {answer: func(rw http.ResponseWriter, r *http.Request) {
+			http.Redirect(rw, r, other.URL, http.StatusTemporaryRedirect)
+		}, pause: 10 * time.Minute, tries: 1},
 		"knows us not":  {answer: status(401), pause: 10 * time.Minute, tries: 1},
 		"is gone (410)": {answer: status(410), pause: 10 * time.Minute, tries: 1, lost: true},
 	} {
