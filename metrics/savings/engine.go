@@ -65,6 +65,7 @@ type Engine struct {
 	counted  int64 // from when on odd reads are counted, unix nanoseconds
 	past     bool  // days before the first that is kept are not wanted, and not late
 	changed  bool  // a day before closed may have changed since it was evaluated
+	held     []Held
 	open     int64 // when day closed begins, unix nanoseconds
 	// When scrapes are next shown the counts of reads, which grow at any time.
 	republish int64
@@ -570,6 +571,10 @@ func (e *Engine) settle(day int) {
 			c := &a.ledger.Cells[i]
 			d := a.ledger.First + i
 			if c.Dirty == "" && (c.Closed || d > day) {
+				continue
+			}
+			if e.holds(a, books.QuarterOf(d)) && a.final(books.QuarterOf(d)) {
+				e.changed = true // it is looked at again, and stays dirty until then
 				continue
 			}
 			e.evaluate(a, c, d)

@@ -2,6 +2,7 @@ package savings
 
 import (
 	"math"
+	"time"
 
 	"greencommunity/ingest"
 	"greencommunity/metrics/savings/books"
@@ -20,6 +21,46 @@ func (e *Engine) Rebuilding(book *usage.Book, first, end int) *Engine {
 		a.ledger.Cells = make([]books.Cell, end-first)
 	}
 	return again
+}
+
+// Held is a time of a community ("": all) whose days are being corrected, some at a time.
+// Zero until: with no end.
+type Held struct {
+	Community    ingest.CommunityID
+	Since, Until time.Time
+}
+
+// Hold replaces what is held. Final quarters that it touches keep their figures and
+// revisions until it is held no more: days that were corrected meanwhile, also before a
+// restart, are then evaluated at once, as one revision. It is called by the walker's
+// goroutine, or before that runs.
+func (e *Engine) Hold(held []Held, now int64) {
+	e.held = held
+	if e.changed && e.closed != 0 {
+		e.review = min(e.review, now)
+	}
+}
+
+// holds reports whether a quarter of an account is held.
+func (e *Engine) holds(a *account, quarter int) bool {
+	for _, h := range e.held {
+		if (h.Community == "" || h.Community == a.boundary.community.ID) &&
+			h.Since.Truncate(time.Hour).Before(e.calendar.Midnight(books.QuarterStart(quarter+1))) &&
+			(h.Until.IsZero() || e.calendar.Midnight(books.QuarterStart(quarter)).Before(h.Until)) {
+			return true
+		}
+	}
+	return false
+}
+
+// final reports whether a quarter has a final figure.
+func (a *account) final(quarter int) bool {
+	for i := range a.quarters {
+		if a.quarters[i].Number == quarter {
+			return a.quarters[i].Finals != nil
+		}
+	}
+	return false
 }
 
 // Weathers are the stations of a community's boundaries.

@@ -74,7 +74,18 @@ type rebuilds struct {
 }
 
 func newRebuilds(s *Service) *rebuilds {
+	// Days may be corrected in part: no revision before the rest is.
+	left, _ := readRebuilds(s.settings.DataDir) // run logs the error
+	s.observers.savings.Hold(held(left), 0)
 	return &rebuilds{settings: s.settings, pipeline: s.pipeline, observers: s.observers, log: s.log, wake: make(chan struct{}, 1)}
+}
+
+// held are the times that some concern.
+func held(waiting []Rebuild) (list []savings.Held) {
+	for _, r := range waiting {
+		list = append(list, savings.Held{Community: r.Community, Since: r.Since, Until: r.Until})
+	}
+	return list
 }
 
 // check says what is wrong with a request.
@@ -188,7 +199,12 @@ func (q *rebuilds) run(ctx context.Context) {
 		if len(q.waiting) > 0 {
 			next = &q.waiting[0]
 		}
+		holding := held(q.waiting)
 		q.mu.Unlock()
+		// Those that are done are let go, and a final quarter has its one revision.
+		if q.pipeline.Between(ctx, false, func() { q.observers.savings.Hold(holding, time.Now().UnixNano()) }) != nil {
+			return
+		}
 		if next == nil {
 			select {
 			case <-ctx.Done():
