@@ -166,11 +166,7 @@ func (q *rebuilds) done(result Rebuilt) {
 		text.Write(append(line, '\n'))
 	}
 	path := rebuildsPath(q.settings.DataDir)
-	err := os.WriteFile(path+".new", text.Bytes(), 0o644)
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
+	if err := durable(path, text.String()); err != nil {
 		q.log.Error("use will be booked again once more after a restart", "file", path, "error", err)
 	}
 }
@@ -186,13 +182,13 @@ const rebuildAgain = 10 * time.Second
 
 // run does what is asked for until ctx ends.
 func (q *rebuilds) run(ctx context.Context) {
-	left, err := readRebuilds(q.settings.DataDir)
+	q.mu.Lock()
+	left, err := readRebuilds(q.settings.DataDir) // what ask has put down by now, too
+	q.waiting = left
+	q.mu.Unlock()
 	if err != nil {
 		q.log.Error("use is not booked again as asked for", "error", err)
 	}
-	q.mu.Lock()
-	q.waiting = append(left, q.waiting...)
-	q.mu.Unlock()
 	for ctx.Err() == nil {
 		q.mu.Lock()
 		var next *Rebuild
