@@ -2,10 +2,7 @@
 
 package journal
 
-import (
-	"os"
-	"syscall"
-)
+import "syscall"
 
 // freeBytes returns what an unprivileged process may still write to dir's disk.
 func freeBytes(dir string) (int64, error) {
@@ -14,14 +11,4 @@ func freeBytes(dir string) (int64, error) {
 		return 0, err
 	}
 	return int64(st.Bavail) * int64(st.Bsize), nil
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -12,6 +12,3 @@ func freeBytes(dir string) (int64, error) {
 	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
 	return int64(free), err
 }
-
-// syncDir does nothing: Windows has no such call, and NTFS journals names.
-func syncDir(string) error { return nil }

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/durable"
 )
 
 // Erased counts what Erase did, or would do.
@@ -77,7 +78,7 @@ func Erase(dir string, match func(*ingest.Message) bool, dryRun bool, log *slog.
 	if dryRun {
 		return done, nil
 	}
-	return done, syncDir(dir)
+	return done, durable.Dir(dir)
 }
 
 // eraseSegment erases the messages of a segment that match, and returns how many
@@ -173,7 +174,7 @@ func eraseSegment(path string, match func(*ingest.Message) bool, dryRun bool) (e
 	if err := os.Rename(out.Name(), path); err != nil {
 		return 0, err
 	}
-	return erased, syncDir(filepath.Dir(path))
+	return erased, durable.Dir(filepath.Dir(path))
 }
 
 // segmentWriter writes records to a segment.

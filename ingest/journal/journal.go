@@ -49,6 +49,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/durable"
 )
 
 // ErrFull is returned by Append when the disk or the byte cap leaves no room.
@@ -158,7 +159,7 @@ func Open(o Options) (*Journal, error) {
 		if err := os.MkdirAll(o.Dir, 0o750); err != nil {
 			return nil, err
 		}
-		if err := syncDir(filepath.Dir(filepath.Clean(o.Dir))); err != nil {
+		if err := durable.Dir(filepath.Dir(filepath.Clean(o.Dir))); err != nil {
 			return nil, err
 		}
 	}
@@ -565,7 +566,7 @@ func (j *Journal) segmentFor(size int) error {
 
 // begin notes a new segment, and makes its name durable.
 func (j *Journal) begin(index int) error {
-	if err := syncDir(j.o.Dir); err != nil {
+	if err := durable.Dir(j.o.Dir); err != nil {
 		return err
 	}
 	j.mu.Lock()

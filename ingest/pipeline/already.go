@@ -13,6 +13,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/durable"
 )
 
 // Who takes over a community has subscribed to its topics before who had it ends its
@@ -121,7 +122,7 @@ func writeAlready(dir string, list []already1) error {
 	for _, one := range list {
 		b = binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, one.Topic), one.Hash)
 	}
-	return replaceFile(alreadyPath(dir), b)
+	return durable.Replace(alreadyPath(dir), b, 0o600)
 }
 
 func readAlready(dir string) (list []already1, err error) {

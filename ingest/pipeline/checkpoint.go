@@ -22,6 +22,7 @@ import (
 	"github.com/valyala/fastjson"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/durable"
 )
 
 // A checkpoint is all that is not in the journal, as of one message of it:
@@ -179,20 +180,11 @@ func (c *checkpointWriter) finish() (err error) {
 	if err := os.Rename(c.file.Name(), c.path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(c.path))
+	return durable.Dir(filepath.Dir(c.path))
 }
 
 // previous returns where the state before the newest is.
 func previous(path string) string { return path + ".1" }
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}
 
 // append encodes what is known of a device: when it last reported and first, how
 // many messages of it were accepted, how many series it has, and of each the key, the latest time and what the others are

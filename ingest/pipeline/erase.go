@@ -20,6 +20,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/durable"
 	"greencommunity/ingest/format"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
@@ -226,23 +227,7 @@ func eraseLines(path string, dryRun bool, match func(line []byte) bool) (erased 
 	if erased == 0 || dryRun {
 		return erased, nil
 	}
-	return erased, replaceFile(path, kept.Bytes())
-}
-
-// replaceFile gives a file another content, whole or not at all.
-func replaceFile(path string, data []byte) error {
-	f, err := os.OpenFile(path+".new", os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(path+".new", path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
+	return erased, durable.Replace(path, kept.Bytes(), 0o600)
 }
 
 // device reports whether a device with all its time is selected.
@@ -344,7 +329,7 @@ func (d *deviceFile) rewrite(which int, at func(uint32) *ingest.Device) error {
 	if err := d.files[which].Close(); err != nil {
 		return err
 	}
-	if err := replaceFile(path, text.Bytes()); err != nil {
+	if err := durable.Replace(path, text.Bytes(), 0o600); err != nil {
 		return err
 	}
 	var err error

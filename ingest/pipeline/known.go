@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/durable"
 	"greencommunity/ingest/inventory"
 )
 
@@ -363,7 +364,7 @@ func (s *Stopped) Change(changes []DeviceChange) error {
 	if err := errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return err
 	}
-	return syncDir(s.dir)
+	return durable.Dir(s.dir)
 }
 
 // Close lets a service start.

@@ -44,6 +44,7 @@ import (
 
 	"greencommunity/ingest"
 	"greencommunity/ingest/decode"
+	"greencommunity/ingest/durable"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/journal"
@@ -364,7 +365,7 @@ func makeDir(dir string) error {
 		return err
 	}
 	for _, d := range made {
-		if err := syncDir(filepath.Dir(d)); err != nil {
+		if err := durable.Dir(filepath.Dir(d)); err != nil {
 			return err
 		}
 	}

@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"greencommunity/ingest/durable"
 )
 
 // Erase takes the lines of what is selected out of a history of alarms, and returns how
@@ -144,5 +146,5 @@ func rewriteLines(path string, become func(s *State, line []byte) []byte, dryRun
 	if err := os.Rename(out.Name(), path); err != nil {
 		return 0, err
 	}
-	return changed, syncDir(filepath.Dir(path))
+	return changed, durable.Dir(filepath.Dir(path))
 }

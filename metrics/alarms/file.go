@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"greencommunity/ingest/durable"
 )
 
 // The history is files of lines of JSON: history-000001.jsonl and so on. The first line
@@ -191,7 +193,7 @@ func (h *file) roll(t totals, states []*State) (err error) {
 			return err
 		}
 	}
-	if err := errors.Join(w.Flush(), f.Sync(), os.Rename(f.Name(), h.path(number)), syncDir(h.dir)); err != nil {
+	if err := errors.Join(w.Flush(), f.Sync(), os.Rename(f.Name(), h.path(number)), durable.Dir(h.dir)); err != nil {
 		return err
 	}
 	size, err := f.Seek(0, io.SeekEnd)
@@ -300,13 +302,4 @@ func readStates(path string, may func([]byte) bool) ([]*State, error) {
 		states = append(states, last[id])
 	}
 	return states, lines.Err()
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

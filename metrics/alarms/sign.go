@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"greencommunity/ingest/durable"
 )
 
 // A signed link lets one person deal with one alarm until a time, without a login: it
@@ -47,7 +49,7 @@ func linkKey(dir string) ([]byte, error) {
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return nil, errors.Join(err, os.Remove(f.Name()))
 	}
-	return key, errors.Join(os.Rename(f.Name(), path), syncDir(dir))
+	return key, errors.Join(os.Rename(f.Name(), path), durable.Dir(dir))
 }
 
 func (d *Desk) sign(id, who, until string) []byte {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"greencommunity/ingest/durable"
 )
 
 // ErasePerson takes somebody out of the ledger of a data directory, in all that it ever held:
@@ -79,5 +81,5 @@ func ErasePerson(dataDir string, taken func(text string, who bool) string, dryRu
 	if err := os.Rename(out.Name(), l.path); err != nil {
 		return 0, fmt.Errorf("ledger: %w", err)
 	}
-	return lines, syncDir(filepath.Dir(l.path))
+	return lines, durable.Dir(filepath.Dir(l.path))
 }

@@ -30,6 +30,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/durable"
 )
 
 // Cell names one value of the ledger.
@@ -281,19 +282,11 @@ func (l *Ledger) append(f *os.File, b Batch) error {
 		err = f.Sync()
 	}
 	if err == nil && l.size == 0 { // the name of a new file
-		err = syncDir(filepath.Dir(l.path))
+		err = durable.Dir(filepath.Dir(l.path))
 	}
 	if err != nil {
 		return fmt.Errorf("ledger: nothing was changed: %w", errors.Join(err, f.Truncate(l.size)))
 	}
 	l.size += int64(line.Len())
 	return nil
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

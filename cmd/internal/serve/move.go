@@ -16,6 +16,7 @@ import (
 
 	"greencommunity/cmd/internal/systemd"
 	"greencommunity/ingest"
+	"greencommunity/ingest/durable"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/mqtt"
 	"greencommunity/ingest/pipeline"
@@ -218,11 +219,11 @@ func (m *move) give(ctx context.Context) error {
 			}, filepath.Join(part.Dir, "alarms.jsonl")); err != nil {
 				return err
 			}
-			if err := syncDir(part.Dir); err != nil {
+			if err := durable.Dir(part.Dir); err != nil {
 				return err
 			}
 		}
-		return syncDir(m.outbox)
+		return durable.Dir(m.outbox)
 	}
 	return pipeline.HandOver(ctx, o, l)
 }
@@ -304,7 +305,7 @@ func (m *move) runBefore(ctx context.Context, old *Settings) (since uint64, err 
 			if service.Ready() != nil { // it may have been another connection's
 				continue
 			}
-			if err := durable(cutPath, "the subscription to what is others' has ended\n"); err != nil {
+			if err := durable.Replace(cutPath, []byte("the subscription to what is others' has ended\n"), 0o640); err != nil {
 				return 0, err
 			}
 			cut, quiet = true, time.Now()
@@ -341,7 +342,7 @@ func (m *move) since(last uint64) (uint64, error) {
 	path := filepath.Join(m.outbox, "since")
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return last, durable(path, fmt.Sprintf("%d\n", last))
+		return last, durable.Replace(path, fmt.Appendf(nil, "%d\n", last), 0o640)
 	}
 	if err == nil {
 		_, err = fmt.Sscan(string(text), &last)
@@ -376,7 +377,7 @@ func (m *move) publish() error {
 			if err := copyDir(part, to+".new"); err != nil {
 				return fmt.Errorf("shard.hand_over: %w", err)
 			}
-			if err := errors.Join(os.Rename(to+".new", to), syncDir(m.dir)); err != nil {
+			if err := errors.Join(os.Rename(to+".new", to), durable.Dir(m.dir)); err != nil {
 				return fmt.Errorf("shard.hand_over: %w", err)
 			}
 		}
@@ -505,7 +506,7 @@ func (m *move) clear(taken []string) error {
 		if !exists(path) {
 			continue
 		}
-		if err := errors.Join(durable(path+".taken", "taken over\n"), os.RemoveAll(path)); err != nil {
+		if err := errors.Join(durable.Replace(path+".taken", []byte("taken over\n"), 0o640), os.RemoveAll(path)); err != nil {
 			return fmt.Errorf("shard.hand_over: %w", err)
 		}
 	}
@@ -519,19 +520,6 @@ func (m *move) clear(taken []string) error {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// durable writes a file that survives a power cut, whole or not at all.
-func durable(path, text string) error {
-	f, err := os.Create(path + ".new")
-	if err != nil {
-		return err
-	}
-	_, err = io.WriteString(f, text)
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	return errors.Join(os.Rename(path+".new", path), syncDir(filepath.Dir(path)))
 }
 
 // copyDir copies the files of a directory to another that it makes anew, and makes them
@@ -549,7 +537,7 @@ func copyDir(from, to string) error {
 			return err
 		}
 	}
-	return syncDir(to)
+	return durable.Dir(to)
 }
 
 func copyFile(from, to string) error {
@@ -564,13 +552,4 @@ func copyFile(from, to string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Sync(), out.Close())
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"greencommunity/ingest"
+	"greencommunity/ingest/durable"
 	"greencommunity/ingest/influx"
 	"greencommunity/ingest/inventory"
 	"greencommunity/ingest/pipeline"
@@ -166,7 +167,7 @@ func (q *rebuilds) done(result Rebuilt) {
 		text.Write(append(line, '\n'))
 	}
 	path := rebuildsPath(q.settings.DataDir)
-	if err := durable(path, text.String()); err != nil {
+	if err := durable.Replace(path, text.Bytes(), 0o644); err != nil {
 		q.log.Error("use will be booked again once more after a restart", "file", path, "error", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"greencommunity/cmd/internal/systemd"
+	"greencommunity/ingest/durable"
 	"greencommunity/ingest/pipeline"
 	"greencommunity/metrics"
 )
@@ -96,7 +97,7 @@ func own(ctx context.Context, dir string) error {
 	path, name := filepath.Join(dir, "owner"), rand.Text()
 	host, _ := os.Hostname()
 	text := fmt.Sprintf("%s %s %d\n", name, host, os.Getpid())
-	if err := durable(path, text); err != nil {
+	if err := durable.Replace(path, []byte(text), 0o644); err != nil {
 		return err
 	}
 	look := time.NewTicker(ownerLook)
