@@ -1,9 +1,7 @@
 package serve
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net/http"
 	"os"
@@ -70,23 +68,8 @@ func TestMetricsAreKnown(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	c, err := Load(filepath.Join(dir, "config.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := New(c, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	defer func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}()
+	s, end := startService(t, dir)
+	defer end()
 	scrape := func() map[string]*dto.MetricFamily {
 		r, err := http.Get("http://" + s.Addr() + "/metrics")
 		if err != nil {

@@ -2,9 +2,7 @@ package serve
 
 import (
 	"bufio"
-	"context"
 	"fmt"
-	"log/slog"
 	"math"
 	"net/http"
 	"os"
@@ -65,23 +63,8 @@ func TestWholeDirectoryOfTheFirstProgram(t *testing.T) {
 	}
 
 	run := func(meanwhile func(scrape func() map[string]float64)) {
-		c, err := Load(filepath.Join(dir, "config.yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := New(c, slog.New(slog.DiscardHandler))
-		if err != nil {
-			t.Fatal(err)
-		}
-		ctx, cancel := context.WithCancel(context.Background())
-		ended := make(chan error, 1)
-		go func() { ended <- s.Run(ctx) }()
-		defer func() {
-			cancel()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
-		}()
+		s, end := startService(t, dir)
+		defer end()
 		scrape := func() map[string]float64 {
 			r, err := http.Get("http://" + s.Addr() + "/metrics")
 			if err != nil {
