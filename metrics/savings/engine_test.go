@@ -362,6 +362,54 @@ func TestFinalQuarterChangesOnlyAsRevision(t *testing.T) {
 	r.close("revision 1", finals[0].Actual, 640)
 }
 
+// While use is booked again, a final quarter keeps its revision, and has one more at the
+// end, however many times its days changed. What is held elsewhere holds nothing here.
+func TestHeldQuarterHasOneRevision(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		held Held
+		want [4]int // revisions: after each of two changes, at the end, and a day later
+	}{
+		{"all communities", Held{Since: midnight("2026-02-01")}, [4]int{1, 1, 2, 2}},
+		{"this one", Held{"nancheng", midnight("2026-03-31"), midnight("2026-04-01")}, [4]int{1, 1, 2, 2}},
+		{"another community", Held{Community: "xicheng", Since: midnight("2026-02-01")}, [4]int{2, 3, 3, 3}},
+		{"another quarter", Held{Since: midnight("2026-04-01")}, [4]int{2, 3, 3, 3}},
+		{"the quarter before", Held{Since: midnight("2025-11-01"), Until: midnight("2026-01-01")}, [4]int{2, 3, 3, 3}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, steady)
+			day := func(n int) time.Time { return midnight("2026-01-01").AddDate(0, 0, n) }
+			for n := range 71 { // silent from day 70 on
+				r.send(day(n), "em", "energy_total", 8*float64(n))
+			}
+			r.tick(day(121))
+			revision := func() int { return r.Quarter("nancheng", "lighting", "electricity", 2026, 1).Revision }
+			if got := revision(); got != 1 {
+				t.Fatalf("revision %d before anything", got)
+			}
+			r.Hold([]Held{c.held}, day(121).UnixNano())
+			var got [4]int
+			r.send(day(80), "em", "energy_total", 8*80)
+			r.tick(day(122))
+			got[0] = revision()
+			r.send(day(130), "em", "energy_total", 8*130)
+			r.tick(day(132))
+			got[1] = revision()
+			r.Hold(nil, day(132).UnixNano())
+			r.tick(day(132).Add(time.Minute))
+			got[2] = revision()
+			r.tick(day(133))
+			got[3] = revision()
+			if got != c.want {
+				t.Errorf("revisions %v, want %v", got, c.want)
+			}
+			if q := r.Quarter("nancheng", "lighting", "electricity", 2026, 1); q.Coverage != 1 {
+				t.Errorf("coverage %g", q.Coverage)
+			}
+		})
+	}
+}
+
 func TestExposition(t *testing.T) {
 	r := newRig(t, steady)
 	day := func(n int) time.Time { return midnight("2026-01-01").AddDate(0, 0, n) }
